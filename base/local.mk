@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: GPL-2.0-only
+noinst_LIBRARIES += base/libpolbase.a
+base_libpolbase_a_SOURCES = \
+	base/base.c \
+	base/base.h \
+	base/ip.c \
+	base/table.c \
+	base/table.h

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * From a packet to a verdict: address class by branch-free search, L4 class by
+ * two loads, verdict by a walk through the tree of pages.  Indices are masked, so
+ * neither a wrong table nor a wrong map can make a load leave its array.
+ */
+#ifndef POL_BPF_CLASSIFY_H
+#define POL_BPF_CLASSIFY_H
+
+_Static_assert((POL_PAGES_LEN & (POL_PAGES_LEN - 1)) == 0, "POL_PAGES_LEN: a power of two");
+_Static_assert((POL_VERDICTS_LEN & (POL_VERDICTS_LEN - 1)) == 0, "POL_VERDICTS_LEN: likewise");
+_Static_assert((POL_L4_CLASS_LEN & (POL_L4_CLASS_LEN - 1)) == 0, "POL_L4_CLASS_LEN: likewise");
+
+/*
+ * Eytzinger order: after POL_V4_DEPTH steps i - 2^depth is the number of bounds
+ * <= x.  The compare is the sign of k - x - 1 in 64 bits.
+ */
+static __always_inline __u32 pol_class_v4(__u32 addr)
+{
+	__u64 x = addr, i = 1;
+
+#pragma clang loop unroll(full)
+	for (int d = 0; d < POL_V4_DEPTH; d++) {
+		__u64 k = pol_v4_key[i & ((1ull << POL_V4_DEPTH) - 1)];
+
+		pol_opaque(k);
+		i = (i << 1) + ((k - x - 1) >> 63);
+	}
+	return pol_v4_class[i & ((1ull << POL_V4_DEPTH) - 1)];
+}
+
+/* The same over 128 bits: the borrow of the low halves goes into the high ones. */
+static __always_inline __u32 pol_class_v6(__u64 hi, __u64 lo)
+{
+	__u64 i = 1;
+
+#pragma clang loop unroll(full)
+	for (int d = 0; d < POL_V6_DEPTH; d++) {
+		const struct pol_v6_bound *b = &pol_v6_key[i & ((1ull << POL_V6_DEPTH) - 1)];
+		__u64 khi = b->hi, borrow = pol_lt(lo, b->lo), x = hi;
+
+		pol_opaque(x);
+		pol_opaque(borrow);
+		borrow = ((~x & khi) | ((~x | khi) & (x - khi - borrow))) >> 63;
+		i = (i << 1) + (borrow ^ 1);
+		pol_opaque(i); /* else clang keeps parts of all steps on the stack, which is full */
+	}
+	return pol_v6_class[i & ((1ull << POL_V6_DEPTH) - 1)];
+}
+
+/* Address class; hi and lo as they stand in struct pol_addr. */
+__noinline int pol_class(__u64 hi_be, __u64 lo_be)
+{
+	__u64 hi = bpf_be64_to_cpu(hi_be), lo = bpf_be64_to_cpu(lo_be);
+	__u64 not_v4 = hi | (lo >> 32 ^ 0xffff);
+
+	/*
+	 * One test of both: a branch on hi alone would tell the verifier that hi is 0, and
+	 * newer ones (6.18) then follow both outcomes of every compare of the search below.
+	 */
+	pol_opaque(not_v4);
+	if (!not_v4)
+		return pol_class_v4((__u32)lo);
+	return pol_class_v6(hi, lo);
+}
+
+/*
+ * Column of an address; 0 never is one that an endpoint has (tables.h), and is
+ * what is returned for an endpoint that this generation does not know.
+ */
+static __always_inline int pol_column(const struct pol_addr *a, const struct pol_owner *o,
+				      int from_host, __u32 *column)
+{
+	__u32 entity = POL_ENTITY_WORLD, slot, *c;
+
+	if (from_host) {
+		entity = POL_ENTITY_HOST;
+	} else if (o && o->entity == POL_ENTITY_ENDPOINT) {
+		slot = o->slot;
+		c = bpf_map_lookup_elem(&addr_column, &slot);
+		*column = c ? *c : 0;
+		return *column ? 0 : -1;
+	} else if (o) {
+		entity = o->entity;
+	}
+	if (entity >= POL_ENTITY_STATIC_MAX)
+		return -1;
+	*column = entity * POL_CLASSES_PADDED + (__u32)pol_class(a->d_be[0], a->d_be[1]);
+	return 0;
+}
+
+/* key: port in host order, or the ICMP type. */
+static __always_inline __u32 pol_l4(__u8 proto, __u32 key)
+{
+	__u32 slot, page;
+
+	switch (proto) {
+	case IPPROTO_TCP: slot = POL_L4_TCP; break;
+	case IPPROTO_UDP: slot = POL_L4_UDP; break;
+	case IPPROTO_SCTP: slot = POL_L4_SCTP; break;
+	case IPPROTO_ICMP: slot = POL_L4_ICMP; break;
+	case IPPROTO_ICMPV6: slot = POL_L4_ICMPV6; break;
+	default: return pol_proto_class[proto];
+	}
+	page = pol_l4_page[slot][(key >> 8) & 255];
+	return pol_l4_class[(page * 256 + (key & 255)) & (POL_L4_CLASS_LEN - 1)];
+}
+
+/* Number of the verdict at (column, l4) in the tree of a row. */
+static __always_inline __u32 pol_walk(__u32 root, __u32 column, __u32 l4)
+{
+	__u32 idx = root;
+
+#pragma clang loop unroll(full)
+	for (int s = POL_COLUMN_LEVELS - 1; s >= 0; s--) {
+		__u32 at = (column >> (s * POL_PAGE_BITS)) & (POL_PAGE - 1);
+
+		idx = pol_pages[((idx << POL_PAGE_BITS) + at) & (POL_PAGES_LEN - 1)];
+	}
+#pragma clang loop unroll(full)
+	for (int s = POL_L4_LEVELS - 1; s >= 0; s--) {
+		__u32 at = (l4 >> (s * POL_PAGE_BITS)) & (POL_PAGE - 1);
+
+		idx = pol_pages[((idx << POL_PAGE_BITS) + at) & (POL_PAGES_LEN - 1)];
+	}
+	return idx & (POL_VERDICTS_LEN - 1);
+}
+
+#endif

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The connection table: an array of buckets, each a line of tags and eight
+ * entries.  A flow lives in one of two buckets.  Readers take no lock: find the
+ * tag, compare the whole key, read the tag again.  Writers own a slot from the
+ * compare-and-swap of its tag to BUSY until they publish it.
+ *
+ * Tag: USED, BUSY, 40 bits of signature, 22 bits of version; the version
+ * outlives the entry, so a slot that changed hands never looks the same.
+ */
+#ifndef POL_BPF_CT_H
+#define POL_BPF_CT_H
+
+#define POL_TAG_USED (1ull << 63)
+#define POL_TAG_BUSY (1ull << 62)
+#define POL_TAG_SHIFT 22
+#define POL_TAG_VERSION ((1ull << POL_TAG_SHIFT) - 1)
+#define POL_TAG_SIG (POL_TAG_BUSY - (1ull << POL_TAG_SHIFT))
+
+/* Seconds without a packet; Linux: net/netfilter/nf_conntrack_proto_tcp.c and _udp.c. */
+#ifndef POL_CT_T_SYN_SENT
+#define POL_CT_T_SYN_SENT 30u	/* Linux 120; a SYN is repeated after 1, 2, 4, 8 s */
+#endif
+#ifndef POL_CT_T_SYN_RECV
+#define POL_CT_T_SYN_RECV 60u	/* Linux 60 */
+#endif
+#ifndef POL_CT_T_ESTABLISHED
+#define POL_CT_T_ESTABLISHED 21600u /* Linux 5 days; RFC 5382 asks for 2 h 4 min or more */
+#endif
+#ifndef POL_CT_T_CLOSING
+#define POL_CT_T_CLOSING 120u	/* Linux: FIN_WAIT and TIME_WAIT 120 */
+#endif
+#ifndef POL_CT_T_CLOSED
+#define POL_CT_T_CLOSED 10u	/* Linux: CLOSE 10 */
+#endif
+#ifndef POL_CT_T_UNREPLIED
+#define POL_CT_T_UNREPLIED 30u	/* Linux: UDP 30, ICMP 30 */
+#endif
+#ifndef POL_CT_T_REPLYING
+#define POL_CT_T_REPLYING 180u	/* Linux 120 (was 180) */
+#endif
+
+static __always_inline __u32 pol_ct_timeout(__u8 state)
+{
+	switch (state) {
+	case POL_CT_SYN_SENT: return POL_CT_T_SYN_SENT;
+	case POL_CT_SYN_RECV: return POL_CT_T_SYN_RECV;
+	case POL_CT_ESTABLISHED: return POL_CT_T_ESTABLISHED;
+	case POL_CT_CLOSING: return POL_CT_T_CLOSING;
+	case POL_CT_CLOSED: return POL_CT_T_CLOSED;
+	case POL_CT_UNREPLIED: return POL_CT_T_UNREPLIED;
+	case POL_CT_REPLYING: return POL_CT_T_REPLYING;
+	default: return 0;
+	}
+}
+
+/*
+ * Key of the hash, spread from the host's seed at the first packet of this object.
+ * Two CPUs may do it at once: both write the same words.
+ */
+#define POL_HASH_WORDS 6
+static volatile __u64 pol_hash_key[POL_HASH_WORDS];
+
+static __always_inline __u64 pol_mix(__u64 x)
+{
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ull;
+	x = (x ^ x >> 27) * 0x94d049bb133111ebull;
+	return x ^ x >> 31;
+}
+
+__noinline int pol_hash_spread(void)
+{
+	for (int i = 0; i < POL_HASH_WORDS; i++) {
+		__u64 x = pol_mix(pol_hash_seed[0] + (i + 1) * 0x9e3779b97f4a7c15ull);
+
+		/* odd: never zero, which means "not spread yet" */
+		pol_hash_key[i] = pol_mix(x ^ pol_hash_seed[1]) | 1;
+	}
+	return 0;
+}
+
+/* One term of NH. */
+static __always_inline __u64 pol_nh(__u64 m, __u64 k)
+{
+	return (__u64)(__u32)((__u32)m + (__u32)k) *
+	       (__u64)(__u32)((__u32)(m >> 32) + (__u32)(k >> 32));
+}
+
+/*
+ * NH, the inner hash of UMAC (RFC 4418): whatever two tuples an attacker chooses,
+ * over the secret key they agree with probability 2^-32, because the difference of
+ * their sums holds a product with a key word.  (A chain of multiply and xor-shift
+ * has differences that cancel under every key.)  Nobody sees a hash, so the key
+ * cannot be solved for from outputs.  The finish only spreads the bits.
+ */
+static __always_inline __u64 pol_ct_hash(const struct pol_ct_key *k)
+{
+	__u64 k0 = pol_hash_key[0], k1 = pol_hash_key[1], k2 = pol_hash_key[2];
+	__u64 k3 = pol_hash_key[3], k4 = pol_hash_key[4], k5 = pol_hash_key[5], h;
+
+	if (pol_unlikely(!k0 || !k1 || !k2 || !k3 || !k4 || !k5)) {
+		pol_hash_spread();
+		k0 = pol_hash_key[0], k1 = pol_hash_key[1], k2 = pol_hash_key[2];
+		k3 = pol_hash_key[3], k4 = pol_hash_key[4], k5 = pol_hash_key[5];
+	}
+	h = pol_nh(k->addr[0], k0) + pol_nh(k->addr[1], k1) + pol_nh(k->addr[2], k2) +
+	    pol_nh(k->addr[3], k3) + pol_nh((__u64)k->proto << 32 | k->ports, k4);
+	h = (h ^ h >> 32) * k5;
+	h = (h ^ h >> 29) * 0xbf58476d1ce4e5b9ull;
+	return h ^ h >> 32;
+}
+
+/* Both directions of a flow give the same key; flipped tells them apart. */
+static __always_inline void pol_ct_key_set(struct pol_ct_key *k, const struct pol_addr *src,
+					   const struct pol_addr *dst, __be16 sport_be,
+					   __be16 dport_be, __u8 proto)
+{
+	__u64 s0 = src->d_be[0], s1 = src->d_be[1], d0 = dst->d_be[0], d1 = dst->d_be[1];
+	__u64 hi = pol_lt(d0, s0), same = s0 == d0, flip, m;
+	__u32 ps = sport_be, pd = dport_be;
+
+	flip = hi | (same & pol_lt(d1, s1));
+	if (pol_unlikely(same && s1 == d1))
+		flip = pd < ps;
+	m = -flip;
+	pol_opaque(m);
+	k->addr[0] = s0 ^ ((s0 ^ d0) & m);
+	k->addr[1] = s1 ^ ((s1 ^ d1) & m);
+	k->addr[2] = d0 ^ ((s0 ^ d0) & m);
+	k->addr[3] = d1 ^ ((s1 ^ d1) & m);
+	ps ^= (ps ^ pd) & (__u32)m;
+	pd = sport_be ^ dport_be ^ ps;
+	k->ports = ps | pd << 16;
+	k->proto = proto;
+	k->flipped = flip;
+	k->hash = pol_ct_hash(k);
+}
+
+static __always_inline __u64 pol_ct_sig(__u64 hash)
+{
+	return (hash * 0x9e3779b97f4a7c15ull) & POL_TAG_SIG;
+}
+
+static __always_inline __u32 pol_ct_bucket_no(__u64 hash, int second)
+{
+	return (second ? hash >> 32 : hash) & (POL_CT_BUCKETS - 1);
+}
+
+static __always_inline int pol_ct_same(const struct pol_ct_entry *e, const struct pol_ct_key *k)
+{
+	__u32 ports;
+
+	__builtin_memcpy(&ports, e->port_be, sizeof(ports));
+	return ((e->addr[0].d_be[0] ^ k->addr[0]) | (e->addr[0].d_be[1] ^ k->addr[1]) |
+		(e->addr[1].d_be[0] ^ k->addr[2]) | (e->addr[1].d_be[1] ^ k->addr[3]) |
+		(ports ^ k->ports) | (e->proto ^ k->proto)) == 0;
+}
+
+/* Index of the lowest set bit of an 8-bit mask that is not 0, without branches. */
+static __always_inline __u32 pol_lowest(__u64 m)
+{
+	__u64 a = 0xaa, b = 0xcc, c = 0xf0;
+
+	m &= -m;
+	a &= m, b &= m, c &= m;
+	return (-a >> 63) | (-b >> 63) << 1 | (-c >> 63) << 2;
+}
+
+/* Bit i: tag i is in use and carries the signature of want. */
+static __always_inline __u64 pol_ct_match(const struct pol_ct_bucket *b, __u64 want)
+{
+	__u64 mask = 0;
+
+#pragma clang loop unroll(full)
+	for (int i = 0; i < POL_CT_WAYS; i++) {
+		__u64 x = (*(volatile __u64 *)&b->tag[i] ^ want) >> POL_TAG_SHIFT;
+
+		pol_opaque(x);
+		mask |= ((x - 1) >> 63) << i;
+	}
+	return mask;
+}
+
+/* The flow's way in this bucket, or POL_CT_WAYS; *tag: as it was before the key was read. */
+static __always_inline __u32 pol_ct_way(struct pol_ct_bucket *b, const struct pol_ct_key *k,
+					__u64 *tag)
+{
+	__u64 mask = pol_ct_match(b, POL_TAG_USED | pol_ct_sig(k->hash));
+
+	/* a second candidate with the same 40 bits: a duplicate on its way out */
+	for (int tries = 0; tries < 2 && mask; tries++) {
+		__u32 way = pol_lowest(mask);
+
+		pol_opaque(way);
+		way &= POL_CT_WAYS - 1;
+		*tag = *(volatile __u64 *)&b->tag[way];
+		if (pol_ct_same(&b->entry[way], k))
+			return way;
+		mask &= mask - 1;
+	}
+	return POL_CT_WAYS;
+}
+
+/* Finds the flow of p->key; sets p->slot; NULL if there is none. */
+static __always_inline struct pol_ct_entry *pol_ct_find(struct pol_pkt *p, __u64 **at, __u64 *tag)
+{
+	p->slot = 0;
+	for (int second = 0; second < 2; second++) {
+		__u32 no = pol_ct_bucket_no(p->key.hash, second), way;
+		struct pol_ct_bucket *b = bpf_map_lookup_elem(&ct, &no);
+
+		if (!b)
+			return NULL;
+		way = pol_ct_way(b, &p->key, tag);
+		if (way < POL_CT_WAYS) {
+			way &= POL_CT_WAYS - 1;
+			p->slot = no * POL_CT_WAYS + way + 1;
+			*at = &b->tag[way];
+			return &b->entry[way];
+		}
+	}
+	return NULL;
+}
+
+static __always_inline struct pol_ct_bucket *pol_ct_slot(__u32 slot, __u32 *way)
+{
+	__u32 no = (slot - 1) / POL_CT_WAYS;
+
+	*way = (slot - 1) & (POL_CT_WAYS - 1);
+	return bpf_map_lookup_elem(&ct, &no);
+}
+
+static __always_inline int pol_ct_expired(const struct pol_ct_entry *e, __u32 now)
+{
+	/* signed: another CPU's coarse clock may be a tick ahead of ours */
+	return (__s32)(now - e->seen) > (__s32)pol_ct_timeout(e->state);
+}
+
+/* Free the slot if it still holds what `slot` named; a new owner is left alone. */
+static __always_inline void pol_ct_remove(__u32 slot, const struct pol_ct_key *k)
+{
+	struct pol_ct_bucket *b;
+	__u32 way;
+	__u64 tag;
+
+	b = pol_ct_slot(slot, &way);
+	if (!b)
+		return;
+	tag = *(volatile __u64 *)&b->tag[way];
+	if ((tag & ~POL_TAG_VERSION) != (POL_TAG_USED | pol_ct_sig(k->hash)))
+		return;
+	if (!pol_ct_same(&b->entry[way], k))
+		return;
+	__sync_val_compare_and_swap(&b->tag[way], tag, (tag + 1) & POL_TAG_VERSION);
+}
+
+#endif

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The data path.  A generated file defines the constants and tables of
+ * <polc/tables.h>, includes this, and wraps each hook:
+ *
+ *	SEC("tc") int pol_ep_out(struct __sk_buff *skb) { return pol_hook_ep_out(skb); }
+ *
+ * Every hook returns TC_ACT_OK, TC_ACT_SHOT or what bpf_redirect() returned for an
+ * answer; nothing falls through.
+ */
+#ifndef POL_BPF_DATAPATH_H
+#define POL_BPF_DATAPATH_H
+
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/pkt_cls.h>
+#include <linux/tcp.h>
+#include <linux/udp.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+#include <polc/abi.h>
+#include <polc/tables.h>
+
+#include "maps.h"
+#include "pkt.h"
+#include "event.h"
+#include "parse.h"
+#include "transport.h"
+#include "classify.h"
+#include "judge.h"
+#include "limit.h"
+#include "ct.h"
+#include "ct_insert.h"
+#include "tcp.h"
+#include "frag.h"
+#include "icmp.h"
+#include "link.h"
+#include "reject.h"
+#include "flow.h"
+
+static __always_inline void pol_begin(struct pol_pkt *p, __u8 hook)
+{
+	__builtin_memset(p, 0, sizeof(*p));
+	p->hook = hook;
+	p->rule[POL_INGRESS] = p->rule[POL_EGRESS] = p->audit_rule = POL_NO_RULE;
+}
+
+static __always_inline int pol_shot(struct __sk_buff *skb, struct pol_pkt *p, int reason)
+{
+	p->reason = reason;
+	return pol_drop(skb, p);
+}
+
+static __always_inline void pol_mark(struct __sk_buff *skb, __u32 bits)
+{
+	__u32 mark = (skb->mark & ~POL_MARK_MASK) | bits;
+
+	if (skb->mark != mark)
+		skb->mark = mark;
+}
+
+/* The end of a packet that the policy was asked about. */
+static __always_inline int pol_end(struct __sk_buff *skb, struct pol_pkt *p, int reason,
+				   __u32 mark)
+{
+	if (pol_unlikely(reason)) {
+		pol_shot(skb, p, reason);
+#if POL_USES_REJECT
+		if (reason == POL_REASON_REJECT)
+			return pol_answer(skb, p);
+#endif
+		return TC_ACT_SHOT;
+	}
+	pol_hits(skb, p);
+	pol_scratch(p);
+	pol_mark(skb, mark);
+	return TC_ACT_OK;
+}
+
+static __always_inline int pol_end_link(struct __sk_buff *skb, struct pol_pkt *p, __u32 mark)
+{
+	p->action = POL_ALLOW;
+	pol_scratch(p);
+	pol_mark(skb, mark);
+	return TC_ACT_OK;
+}
+
+/* The endpoint at this device: its number into p->ep. */
+static __always_inline const struct pol_if *pol_device(struct __sk_buff *skb, struct pol_pkt *p)
+{
+	__u32 ifindex = skb->ifindex;
+	const struct pol_if *i = bpf_map_lookup_elem(&ep_by_if, &ifindex);
+
+	if (!i || i->kind != POL_IF_ENDPOINT)
+		return NULL;
+	p->ep = i->ep;
+	return i;
+}
+
+static __always_inline int pol_mac_ok(struct __sk_buff *skb, struct pol_pkt *p,
+				      const struct pol_if *i)
+{
+	struct ethhdr *eth;
+
+	if (!(i->flags & POL_IF_HAS_MAC))
+		return 1;
+	eth = pol_header(skb, 0, sizeof(*eth), p->buf);
+	return eth && pol_same_mac(eth->h_source, i->mac);
+}
+
+/* Network and transport header of an IP packet. */
+static __always_inline int pol_parse_l3(struct __sk_buff *skb, struct pol_pkt *p, __be16 type)
+{
+	int reason;
+
+	if (type != POL_ETH_V4 && type != POL_ETH_V6)
+		return POL_REASON_ETHERTYPE;
+	reason = type == POL_ETH_V4 ? pol_parse_v4(skb, p) : pol_parse_v6(skb, p);
+	if (!reason)
+		p->group = pol_is_group(&p->dst, p->v6);
+	return reason;
+}
+
+static __always_inline int pol_eth_group(struct __sk_buff *skb, struct pol_pkt *p)
+{
+	__u8 *first = pol_header(skb, 0, 1, p->buf);
+
+	return first && *first & 1;
+}
+
+/* What a container sends. */
+static __always_inline int pol_hook_ep_out(struct __sk_buff *skb)
+{
+	const struct pol_if *i;
+	struct pol_pkt p;
+	__be16 type = 0;
+	int reason;
+
+	if (pol_unlikely((skb->mark & POL_MARK_MASK) == POL_MARK_ANSWER)) {
+		pol_mark(skb, 0);
+		return TC_ACT_OK;
+	}
+	pol_begin(&p, POL_HOOK_EP_OUT);
+	i = pol_device(skb, &p);
+	if (!i)
+		return pol_shot(skb, &p, POL_REASON_NO_ENDPOINT);
+	reason = pol_parse_eth(skb, &p, 0, &type);
+	if (reason)
+		return pol_shot(skb, &p, reason);
+	if (!pol_mac_ok(skb, &p, i))
+		return pol_shot(skb, &p, POL_REASON_SPOOFED_MAC);
+	if (type == POL_ETH_ARP) {
+		reason = pol_arp_out(skb, &p);
+		return reason ? pol_shot(skb, &p, reason) : pol_end_link(skb, &p, 0);
+	}
+	reason = pol_parse_l3(skb, &p, type);
+	if (!reason)
+		reason = p.reason;
+	if (!reason)
+		reason = pol_parse_l4(skb, &p);
+	if (reason)
+		return pol_shot(skb, &p, reason);
+	if (p.proto != IPPROTO_TCP)
+		reason = pol_link_out(skb, &p);
+	if (reason == POL_LINK_PASS)
+		return pol_end_link(skb, &p, p.group ? 0 : POL_MARK_JUDGED);
+	if (!reason && pol_bad_address(&p))
+		reason = POL_REASON_BAD_ADDRESS;
+	if (!reason && !pol_owned_by(&p.src, p.ep))
+		reason = POL_REASON_SPOOFED;
+	if (reason)
+		return pol_shot(skb, &p, reason);
+	p.now = pol_seconds();
+	reason = pol_flow(skb, &p);
+	return pol_end(skb, &p, reason, p.local ? POL_MARK_JUDGED : 0);
+}
+
+/* What is delivered to a container. */
+static __always_inline int pol_hook_ep_in(struct __sk_buff *skb)
+{
+	struct pol_pkt p;
+	__be16 type = 0;
+	int reason, own;
+
+	pol_begin(&p, POL_HOOK_EP_IN);
+	if (!pol_device(skb, &p))
+		return pol_shot(skb, &p, POL_REASON_NO_ENDPOINT);
+	reason = pol_parse_eth(skb, &p, 0, &type);
+	if (reason)
+		return pol_shot(skb, &p, reason);
+	if (type == POL_ETH_ARP) {
+		reason = pol_arp_in(skb, &p);
+		return reason ? pol_shot(skb, &p, reason) : pol_end_link(skb, &p, 0);
+	}
+	reason = pol_parse_l3(skb, &p, type);
+	if (!reason)
+		reason = p.reason;
+	if (reason)
+		return pol_shot(skb, &p, reason);
+	own = pol_owned_by(&p.dst, p.ep);
+	if (own && (skb->mark & POL_MARK_MASK) == POL_MARK_JUDGED && skb->ingress_ifindex) {
+		pol_mark(skb, 0);
+		return TC_ACT_OK;
+	}
+	reason = pol_parse_l4(skb, &p);
+	if (reason)
+		return pol_shot(skb, &p, reason);
+	p.group |= !own && pol_eth_group(skb, &p);
+	if (pol_link_in(&p) == POL_LINK_PASS && (own || p.group || p.proto != IPPROTO_UDP))
+		return pol_end_link(skb, &p, 0);
+	if (pol_bad_address(&p))
+		reason = POL_REASON_BAD_ADDRESS;
+	else if (!own && !p.group)
+		reason = POL_REASON_DST_NOT_OWNER;
+	if (reason)
+		return pol_shot(skb, &p, reason);
+	p.from_host = skb->ingress_ifindex == 0;
+	p.now = pol_seconds();
+	reason = pol_flow(skb, &p);
+	return pol_end(skb, &p, reason, 0);
+}
+
+/* What comes in by an uplink: ours only if it is for an endpoint that lives here. */
+static __always_inline int pol_hook_uplink_in(struct __sk_buff *skb)
+{
+	struct pol_owner *from, *to;
+	struct pol_pkt p;
+	__be16 type = 0;
+	int reason;
+
+	pol_begin(&p, POL_HOOK_UPLINK_IN);
+	reason = pol_parse_eth(skb, &p, POL_MAX_TAGS, &type);
+	if (reason)
+		return pol_shot(skb, &p, reason);
+	pol_mark(skb, 0);
+	if (type != POL_ETH_V4 && type != POL_ETH_V6)
+		return TC_ACT_OK;
+	reason = pol_parse_l3(skb, &p, type);
+	if (reason)
+		return pol_shot(skb, &p, reason);
+	from = bpf_map_lookup_elem(&ep_by_addr, &p.src);
+	if (from && (from->entity == POL_ENTITY_HOST ||
+		     (from->entity == POL_ENTITY_ENDPOINT && from->ifindex)))
+		return pol_shot(skb, &p, POL_REASON_SPOOFED);
+	to = pol_local_owner(&p.dst);
+	if (!to)
+		return TC_ACT_OK;
+	p.ep = to->ep;
+	reason = p.reason;
+	if (!reason)
+		reason = pol_parse_l4(skb, &p);
+	if (!reason && pol_link_in(&p) == POL_LINK_PASS)
+		return pol_end_link(skb, &p, POL_MARK_JUDGED);
+	if (!reason && pol_bad_address(&p))
+		reason = POL_REASON_BAD_ADDRESS;
+	if (reason)
+		return pol_shot(skb, &p, reason);
+	p.now = pol_seconds();
+	reason = pol_flow(skb, &p);
+	return pol_end(skb, &p, reason, POL_MARK_JUDGED);
+}
+
+#endif

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * ICMP errors: let through only to the one whose packet they quote, and only if
+ * that packet belongs to a live flow.  They neither make nor refresh state.
+ */
+#ifndef POL_BPF_ICMP_H
+#define POL_BPF_ICMP_H
+
+/* Where the quoted transport header is, in p's own terms; 0 or -1. */
+struct pol_quote {
+	struct pol_addr src, dst;
+	__u32 off;
+	__u8 proto;
+	__u8 pad[3];
+};
+
+static __always_inline int pol_quote_v4(struct __sk_buff *skb, struct pol_quote *q)
+{
+	struct iphdr ip;
+
+	if (bpf_skb_load_bytes(skb, q->off, &ip, sizeof(ip)))
+		return -1;
+	if (ip.version != 4 || ip.ihl < 5 || ip.frag_off & bpf_htons(0x1fff))
+		return -1;
+	q->src.w_be[2] = POL_V4_MAPPED_BE;
+	q->src.w_be[3] = ip.saddr;
+	q->dst.w_be[2] = POL_V4_MAPPED_BE;
+	q->dst.w_be[3] = ip.daddr;
+	q->proto = ip.protocol;
+	q->off += ip.ihl * 4;
+	return 0;
+}
+
+static __always_inline int pol_quote_v6(struct __sk_buff *skb, struct pol_quote *q)
+{
+	struct ipv6hdr ip;
+
+	if (bpf_skb_load_bytes(skb, q->off, &ip, sizeof(ip)) || ip.version != 6)
+		return -1;
+	__builtin_memcpy(&q->src, &ip.saddr, sizeof(q->src));
+	__builtin_memcpy(&q->dst, &ip.daddr, sizeof(q->dst));
+	q->proto = ip.nexthdr;
+	q->off += sizeof(ip);
+	for (int i = 0; i < 3 && pol_is_ext(q->proto); i++) {
+		__u8 h[8];
+
+		if (bpf_skb_load_bytes(skb, q->off, h, sizeof(h)))
+			return -1;
+		if (q->proto == IPPROTO_FRAGMENT && (h[2] || h[3] & 0xf8))
+			return -1;
+		if (q->proto == IPPROTO_AH || q->proto == IPPROTO_ROUTING)
+			return -1;
+		q->off += q->proto == IPPROTO_FRAGMENT ? 8 : (h[1] + 1) * 8;
+		q->proto = h[0];
+	}
+	return 0;
+}
+
+/* Sets the key of the quoted packet's flow. */
+static __always_inline int pol_quote_key(struct __sk_buff *skb, struct pol_pkt *p,
+					 struct pol_quote *q)
+{
+	__be16 sport = 0, dport = 0;
+	__u8 h[8] = {};
+	int asks = 0;
+
+	if (q->off + 8 > p->l3_off + p->l3_len || bpf_skb_load_bytes(skb, q->off, h, sizeof(h)))
+		return -1;
+	if (q->proto == IPPROTO_TCP || q->proto == IPPROTO_UDP || q->proto == IPPROTO_SCTP) {
+		__builtin_memcpy(&sport, h, 2);
+		__builtin_memcpy(&dport, h + 2, 2);
+	} else if (q->proto == (p->v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP)) {
+		__u8 msg = pol_icmp_msg(h[0], p->v6, &asks);
+
+		if (msg == POL_MSG_ERROR || msg == POL_MSG_ALONE)
+			return -1;
+		__builtin_memcpy(asks ? &sport : &dport, h + 4, 2);
+	}
+	pol_ct_key_set(&p->key, &q->src, &q->dst, sport, dport, q->proto);
+	return 0;
+}
+
+static __always_inline int pol_error_type(const struct pol_pkt *p)
+{
+	if (p->v6)
+		return p->type >= 1 && p->type <= 4;
+	return p->type == 3 || p->type == 11 || p->type == 12;
+}
+
+__noinline int pol_icmp_error(struct __sk_buff *skb, struct pol_pkt *p)
+{
+	struct pol_quote q = {};
+	struct pol_ct_entry *e;
+	__u64 *at, tag;
+
+	if (!p)
+		return POL_REASON_INTERNAL;
+	q.off = p->l4_off + 8;
+	if (!pol_error_type(p) || (p->v6 ? pol_quote_v6(skb, &q) : pol_quote_v4(skb, &q)) ||
+	    !pol_same_addr(&q.src, &p->dst) || pol_quote_key(skb, p, &q))
+		return POL_REASON_ICMP_RELATED;
+	e = pol_ct_find(p, &at, &tag);
+	if (!e || pol_ct_expired(e, p->now) || e->gen != (__u32)pol_generation ||
+	    !(e->ep == p->ep || e->flags & POL_CT_LOCAL))
+		return POL_REASON_ICMP_RELATED;
+	p->rule[POL_INGRESS] = e->rule[POL_INGRESS];
+	p->rule[POL_EGRESS] = e->rule[POL_EGRESS];
+	p->local = pol_local_owner(&p->dst) != NULL;
+	p->from_state = 1;
+	p->action = POL_ALLOW;
+	return 0;
+}
+
+#endif

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * ARP, neighbour discovery, group membership and DHCP: what keeps a link going
+ * passes without a rule, what would let an endpoint speak for others never does.
+ */
+#ifndef POL_BPF_LINK_H
+#define POL_BPF_LINK_H
+
+enum { POL_LINK_PASS = -1, POL_LINK_NONE = 0 }; /* else a reason */
+
+struct pol_arp {
+	__be16 htype, ptype;
+	__u8 hlen, plen;
+	__be16 op;
+	__u8 sha[6];
+	__u8 spa[4];
+	__u8 tha[6];
+	__u8 tpa[4];
+} __attribute__((packed));
+
+static __always_inline int pol_arp_read(struct __sk_buff *skb, __u32 off, struct pol_arp *a)
+{
+	if (bpf_skb_load_bytes(skb, off, a, sizeof(*a)))
+		return POL_REASON_TRUNCATED;
+	if (a->htype != bpf_htons(1) || a->ptype != POL_ETH_V4 || a->hlen != 6 || a->plen != 4)
+		return POL_REASON_BAD_LENGTH;
+	if (a->op != bpf_htons(1) && a->op != bpf_htons(2))
+		return POL_REASON_BAD_PROTOCOL;
+	return 0;
+}
+
+static __always_inline int pol_same_mac(const __u8 *a, const __u8 *b)
+{
+	__u8 x = 0;
+
+#pragma clang loop unroll(full)
+	for (int i = 0; i < 6; i++)
+		x |= a[i] ^ b[i];
+	return x == 0;
+}
+
+/* From an endpoint: it may only speak of its own address, and of its own card. */
+__noinline int pol_arp_out(struct __sk_buff *skb, struct pol_pkt *p)
+{
+	struct pol_arp a = {};
+	__u8 from[6];
+	int reason;
+
+	if (!p)
+		return POL_REASON_INTERNAL;
+	reason = pol_arp_read(skb, p->l3_off, &a);
+	if (reason)
+		return reason;
+	p->src.w_be[2] = POL_V4_MAPPED_BE;
+	p->dst.w_be[2] = POL_V4_MAPPED_BE;
+	__builtin_memcpy(&p->src.w_be[3], a.spa, 4);
+	__builtin_memcpy(&p->dst.w_be[3], a.tpa, 4);
+	if (bpf_skb_load_bytes(skb, 6, from, sizeof(from)) || !pol_same_mac(from, a.sha))
+		return POL_REASON_SPOOFED_ARP;
+	if (p->src.w_be[3] == 0 && a.op == bpf_htons(1))
+		return 0;
+	return pol_owned_by(&p->src, p->ep) ? 0 : POL_REASON_SPOOFED_ARP;
+}
+
+__noinline int pol_arp_in(struct __sk_buff *skb, struct pol_pkt *p)
+{
+	struct pol_arp a = {};
+
+	return p ? pol_arp_read(skb, p->l3_off, &a) : POL_REASON_INTERNAL;
+}
+
+static __always_inline int pol_is_link_local(const struct pol_addr *a)
+{
+	return a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
+}
+
+/*
+ * May this endpoint speak of this address?  Its own; and a link-local one, which
+ * nobody tells us: where the MAC is known, the one that is made of it (RFC 4291,
+ * appendix A), so that the router's cannot be taken.
+ */
+static __always_inline int pol_nd_mine(struct __sk_buff *skb, const struct pol_addr *a, __u32 ep)
+{
+	__u32 ifindex = skb->ifindex;
+	const struct pol_if *i;
+
+	if (pol_owned_by(a, ep))
+		return 1;
+	if (!pol_is_link_local(a))
+		return 0;
+	i = bpf_map_lookup_elem(&ep_by_if, &ifindex);
+	if (!i)
+		return 0;
+	if (!(i->flags & POL_IF_HAS_MAC))
+		return 1;
+	return a->b[8] == (i->mac[0] ^ 2) && a->b[9] == i->mac[1] && a->b[10] == i->mac[2] &&
+	       a->b[11] == 0xff && a->b[12] == 0xfe && a->b[13] == i->mac[3] &&
+	       a->b[14] == i->mac[4] && a->b[15] == i->mac[5];
+}
+
+/* NS and NA from an endpoint. */
+static __always_inline int pol_nd_out(struct __sk_buff *skb, struct pol_pkt *p)
+{
+	struct pol_addr target;
+
+	if (p->frag || p->ttl != 255) /* RFC 6980; RFC 4861, 7.1 */
+		return POL_REASON_LINK_CONTROL;
+	if (p->l3_off + p->l3_len < p->l4_off + 24 ||
+	    bpf_skb_load_bytes(skb, p->l4_off + 8, &target, sizeof(target)))
+		return POL_REASON_TRUNCATED;
+	if (p->type == 135 && pol_is_zero(&p->src, 1)) /* duplicate address detection */
+		return pol_nd_mine(skb, &target, p->ep) ? POL_LINK_PASS : POL_REASON_SPOOFED_ARP;
+	if (!pol_nd_mine(skb, &p->src, p->ep))
+		return POL_REASON_SPOOFED_ARP;
+	if (p->type == 136 && !pol_nd_mine(skb, &target, p->ep))
+		return POL_REASON_SPOOFED_ARP;
+	return POL_LINK_PASS;
+}
+
+static __always_inline int pol_icmp6_out(struct __sk_buff *skb, struct pol_pkt *p)
+{
+	switch (p->type) {
+	case 134: /* router advertisement */
+	case 137: /* redirect */
+		return POL_REASON_LINK_CONTROL;
+	case 135:
+	case 136:
+		return pol_nd_out(skb, p);
+	case 133: /* router solicitation */
+	case 131: /* MLD: report, done, report v2 */
+	case 132:
+	case 143:
+		if (p->frag)
+			return POL_REASON_LINK_CONTROL;
+		if (pol_is_zero(&p->src, 1) || pol_nd_mine(skb, &p->src, p->ep))
+			return POL_LINK_PASS;
+		return POL_REASON_SPOOFED;
+	default:
+		return POL_LINK_NONE;
+	}
+}
+
+static __always_inline int pol_dhcp_out(const struct pol_pkt *p)
+{
+	__be16 server = p->v6 ? bpf_htons(547) : bpf_htons(67);
+	__be16 client = p->v6 ? bpf_htons(546) : bpf_htons(68);
+
+	if (p->sport_be == server)
+		return POL_REASON_LINK_CONTROL;
+	if (p->frag || p->sport_be != client || p->dport_be != server)
+		return POL_LINK_NONE;
+	/* without an address yet, or to renew: then the source is checked as usual */
+	if (p->v6 ? pol_is_link_local(&p->src) && p->dst.b[0] == 0xff
+		  : p->src.w_be[3] == 0 && p->dst.w_be[3] == 0xffffffff)
+		return POL_LINK_PASS;
+	return pol_owned_by(&p->src, p->ep) ? POL_LINK_PASS : POL_REASON_SPOOFED;
+}
+
+/* What an endpoint sends. */
+__noinline int pol_link_out(struct __sk_buff *skb, struct pol_pkt *p)
+{
+	if (!p)
+		return POL_REASON_INTERNAL;
+	if (p->frag == POL_FRAG_LATER)
+		return POL_LINK_NONE;
+	if (p->proto == IPPROTO_UDP)
+		return pol_dhcp_out(p);
+	if (p->proto == IPPROTO_ICMPV6)
+		return pol_icmp6_out(skb, p);
+	if (p->v6)
+		return POL_LINK_NONE;
+	/* router advertisement and redirect of IPv4 */
+	if (p->proto == IPPROTO_ICMP && (p->type == 9 || p->type == 5))
+		return POL_REASON_LINK_CONTROL;
+	if (p->proto == IPPROTO_IGMP && !p->frag && pol_is_group(&p->dst, 0))
+		return p->src.w_be[3] == 0 || pol_owned_by(&p->src, p->ep) ? POL_LINK_PASS
+									   : POL_REASON_SPOOFED;
+	return POL_LINK_NONE;
+}
+
+/* What is delivered to an endpoint. */
+static __always_inline int pol_link_in(const struct pol_pkt *p)
+{
+	if (p->frag)
+		return POL_LINK_NONE;
+	if (p->proto == IPPROTO_ICMPV6)
+		return (p->type >= 130 && p->type <= 132) || p->type == 134 || p->type == 135 ||
+		       p->type == 136 || p->type == 143 ? POL_LINK_PASS : POL_LINK_NONE;
+	if (p->proto == IPPROTO_IGMP && !p->v6 && p->group)
+		return POL_LINK_PASS;
+	if (p->proto == IPPROTO_UDP && p->sport_be == (p->v6 ? bpf_htons(547) : bpf_htons(67)) &&
+	    p->dport_be == (p->v6 ? bpf_htons(546) : bpf_htons(68)))
+		return POL_LINK_PASS;
+	return POL_LINK_NONE;
+}
+
+#endif

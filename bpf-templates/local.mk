@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# What generated C includes; an installed polc finds it here.
+templatedir = $(pkgdatadir)/templates
+dist_template_DATA = \
+	bpf-templates/classify.h \
+	bpf-templates/ct.h \
+	bpf-templates/ct_insert.h \
+	bpf-templates/datapath.h \
+	bpf-templates/event.h \
+	bpf-templates/flow.h \
+	bpf-templates/frag.h \
+	bpf-templates/icmp.h \
+	bpf-templates/judge.h \
+	bpf-templates/limit.h \
+	bpf-templates/link.h \
+	bpf-templates/maps.h \
+	bpf-templates/parse.h \
+	bpf-templates/pkt.h \
+	bpf-templates/reject.h \
+	bpf-templates/tcp.h \
+	bpf-templates/transport.h
+
+templateincludedir = $(pkgdatadir)/include
+polcincludedir = $(templateincludedir)/polc
+dist_polcinclude_DATA = \
+	include/polc/abi.h \
+	include/polc/manifest.h \
+	include/polc/reasons.h \
+	include/polc/tables.h

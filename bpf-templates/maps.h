@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Every map of the data path.  Shared maps are reused by fd by the loader, so a
+ * size is a macro that the host's build may override, the same for all objects.
+ */
+#ifndef POL_BPF_MAPS_H
+#define POL_BPF_MAPS_H
+
+#ifndef POL_CT_BUCKETS
+#define POL_CT_BUCKETS (1u << 15) /* of POL_CT_WAYS entries; a power of two */
+#endif
+#ifndef POL_IF_MAX
+#define POL_IF_MAX 65536u
+#endif
+#ifndef POL_FRAGS_MAX
+#define POL_FRAGS_MAX 8192u
+#endif
+#ifndef POL_EVENTS_BYTES
+#define POL_EVENTS_BYTES (1u << 19)
+#endif
+#ifndef POL_LIMITS_MAX
+#define POL_LIMITS_MAX 65536u
+#endif
+#if !POL_LIMITS_LEN
+#undef POL_LIMITS_MAX
+#define POL_LIMITS_MAX 1u
+#endif
+
+_Static_assert((POL_CT_BUCKETS & (POL_CT_BUCKETS - 1)) == 0, "POL_CT_BUCKETS: a power of two");
+
+/* ---- shared by all generations ------------------------------------------- */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, POL_IF_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct pol_if);
+} ep_by_if SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, POL_SLOT_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct pol_addr);
+	__type(value, struct pol_owner);
+} ep_by_addr SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, POL_CT_BUCKETS);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct pol_ct_bucket);
+} ct SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, POL_FRAGS_MAX);
+	__type(key, struct pol_frag_key);
+	__type(value, struct pol_frag);
+} frags SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, POL_EVENTS_BYTES);
+} events SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} events_lost SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, POL_REASON_MAX);
+	__type(key, __u32);
+	__type(value, struct pol_count);
+} drops SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct pol_scratch);
+} scratch SEC(".maps");
+
+/* ---- of one generation ---------------------------------------------------- */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, POL_EP_MAX);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct pol_ep_state);
+} ep_state SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, POL_SLOT_MAX);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, __u32);
+} addr_column SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, POL_RULES_LEN);
+	__type(key, __u32);
+	__type(value, struct pol_rule_hits);
+} rule_hits SEC(".maps");
+
+/* struct pol_limit_state with the lock that user space sees as opaque bytes. */
+struct pol_limit_cell {
+	struct bpf_spin_lock lock;
+	__u32 pad;
+	__u64 empty_at_ns;
+};
+POL_ASSERT_SIZE(struct pol_limit_cell, sizeof(struct pol_limit_state));
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, POL_LIMITS_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct pol_limit_key);
+	__type(value, struct pol_limit_cell);
+} limits SEC(".maps");
+
+/* How much of what each CPU may report; private to the data path. */
+enum pol_rate { POL_RATE_DROP, POL_RATE_LOG, POL_RATE_ANSWER, POL_RATE_MAX };
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, POL_RATE_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} rates SEC(".maps");
+
+/* Set by the loader before the object is loaded. */
+const volatile __u64 pol_generation = 0;
+const volatile __u64 pol_hash_seed[2] = { 0, 0 };
+
+#endif

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What is known about the packet in hand.  It lives on the stack of the entry
+ * program; the out-of-line functions take a pointer to it.  These are global
+ * functions on purpose: the verifier checks each once, not once a path.
+ */
+#ifndef POL_BPF_PKT_H
+#define POL_BPF_PKT_H
+
+enum pol_frag_kind { POL_FRAG_NONE, POL_FRAG_FIRST, POL_FRAG_LATER };
+
+/* What a message is to the connection table. */
+enum pol_msg {
+	POL_MSG_PLAIN,		/* may begin a flow or belong to one */
+	POL_MSG_ANSWER,		/* ICMP answer: needs the query */
+	POL_MSG_ERROR,		/* ICMP error: needs the flow that it is about */
+	POL_MSG_ALONE,		/* judged by itself, never tracked */
+};
+
+struct pol_ct_key {
+	__u64 addr[4];		/* both addresses, the smaller one first */
+	__u32 ports;		/* in the same order, as they stand in the packet */
+	__u8 proto;
+	__u8 flipped;		/* the packet's sender is the second */
+	__u8 pad[2];
+	__u64 hash;
+};
+
+struct pol_pkt {
+	struct pol_addr src, dst;
+	/* ICMP queries: sender (identifier, 0), answers (0, identifier) */
+	__be16 sport_be, dport_be;
+	__u8 proto;		/* transport, behind the extension headers */
+	__u8 type;		/* ICMP type */
+	__u8 tcp_flags;
+	__u8 hook;		/* enum pol_hook */
+
+	__u32 l3_off, l4_off;
+	__u32 l3_len;		/* from l3_off on, as the header or GSO says */
+	__u32 ep;		/* endpoint on whose behalf this hook runs */
+	__u32 frag_id;		/* as it stands in the packet */
+	__u16 frag_off;		/* bytes; of a first fragment: how many it covers */
+	__u8 frag_proto;	/* names the datagram together with the id */
+	__u8 frag;		/* enum pol_frag_kind */
+
+	__u8 v6;
+	__u8 msg;		/* enum pol_msg */
+	__u8 group;		/* to a multicast or broadcast address */
+	__u8 ttl;
+	__u8 reason;		/* enum pol_reason */
+	__u8 action;		/* enum pol_action */
+	__u8 direction;		/* enum pol_direction of the side that decided */
+	__u8 rev;		/* judge the sender as the one who answers */
+
+	__u8 from_host;		/* the originator is this host, whatever its address */
+	__u8 from_state;
+	__u8 local;		/* both ends live here */
+	__u8 is_new;		/* to be counted as a connection */
+	__u8 ext_seen;		/* extension headers that stood already */
+	__u8 pad[3];
+	__u32 slot;		/* place in the connection table + 1; 0: none */
+
+	__u32 rule[POL_DIRECTIONS];
+	__u32 verdict[POL_DIRECTIONS];	/* index + 1; 0: side not judged */
+	__u32 judged_ep[POL_DIRECTIONS];
+	__u32 audit_rule;
+	__u32 flags;		/* POL_VF_* of the verdicts */
+	__u32 now;		/* CLOCK_MONOTONIC, seconds; 0: not looked at yet */
+	__u32 pad2;
+	union {
+		struct pol_ct_key key;
+		__u8 buf[40];	/* before that: a header that is not linear */
+	};
+};
+
+/* Hide a value from the optimiser, which would turn the arithmetic into branches. */
+#define pol_opaque(x) asm volatile("" : "+r"(x))
+#define pol_likely(x) __builtin_expect(!!(x), 1)
+#define pol_unlikely(x) __builtin_expect(!!(x), 0)
+
+#define POL_V4_MAPPED_BE bpf_htonl(0x0000ffff)
+#define POL_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+
+/* 1 if x < k, without a branch: the borrow of x - k. */
+static __always_inline __u64 pol_lt(__u64 x, __u64 k)
+{
+	pol_opaque(x);
+	return ((~x & k) | ((~x | k) & (x - k))) >> 63;
+}
+
+/* One store of eight bytes: the lookups that follow read it as one. */
+static __always_inline void pol_from_v4(struct pol_addr *a, __be32 addr_be)
+{
+	a->d_be[0] = 0;
+	a->d_be[1] = bpf_cpu_to_be64(0xffff00000000ull | bpf_ntohl(addr_be));
+}
+
+static __always_inline int pol_same_addr(const struct pol_addr *a, const struct pol_addr *b)
+{
+	return ((a->d_be[0] ^ b->d_be[0]) | (a->d_be[1] ^ b->d_be[1])) == 0;
+}
+
+/*
+ * Seconds of CLOCK_MONOTONIC, read once a tick: the clock costs 14 ns and a division,
+ * the tick counter nothing.  Both halves are one word, so no CPU sees them apart.
+ */
+static volatile __u64 pol_tick;
+
+static __always_inline __u32 pol_seconds(void)
+{
+	__u64 tick = pol_tick, jiffies = (__u32)bpf_jiffies64();
+
+	if (pol_unlikely((__u32)tick != jiffies || !tick)) {
+		tick = (bpf_ktime_get_coarse_ns() / 1000000000ull) << 32 | jiffies;
+		pol_tick = tick;
+	}
+	return tick >> 32;
+}
+
+/* The endpoint that owns an address on this host, or NULL. */
+static __always_inline struct pol_owner *pol_local_owner(const struct pol_addr *a)
+{
+	struct pol_owner *o = bpf_map_lookup_elem(&ep_by_addr, a);
+
+	return o && o->entity == POL_ENTITY_ENDPOINT && o->ifindex ? o : NULL;
+}
+
+static __always_inline int pol_owned_by(const struct pol_addr *a, __u32 ep)
+{
+	struct pol_owner *o = pol_local_owner(a);
+
+	return o && o->ep == ep;
+}
+
+#endif

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The answer to a rejected packet, made of the packet itself and sent back where
+ * it came from: out of the device it came in by, or into the host's stack if the
+ * host sent it.  TCP gets a RST (RFC 9293, 3.10.7.1), the rest an unreachable.
+ */
+#ifndef POL_BPF_REJECT_H
+#define POL_BPF_REJECT_H
+
+#if POL_USES_REJECT
+
+/* How much of the packet an unreachable quotes, its header included. */
+#define POL_QUOTE 128u
+#define POL_ANSWER_TTL 64
+
+static __always_inline __u16 pol_fold(__u64 sum)
+{
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return sum;
+}
+
+/* Sum of the pseudo header. */
+static __always_inline __u64 pol_pseudo(const struct pol_pkt *p, __u8 proto, __u32 len)
+{
+	__u64 sum = bpf_htonl(len) + (__u64)bpf_htonl(proto);
+
+#pragma clang loop unroll(full)
+	for (int i = 0; i < 4; i++) {
+		/* the ::ffff of an IPv4 address is not in its pseudo header */
+		sum += i < 3 && !p->v6 ? 0 : p->src.w_be[i];
+		sum += i < 3 && !p->v6 ? 0 : p->dst.w_be[i];
+	}
+	return sum;
+}
+
+static __always_inline void pol_answer_ip4(struct iphdr *ip, const struct pol_pkt *p, __u32 len)
+{
+	__builtin_memset(ip, 0, sizeof(*ip));
+	ip->version = 4;
+	ip->ihl = 5;
+	ip->tot_len = bpf_htons(len);
+	ip->frag_off = bpf_htons(0x4000);
+	ip->ttl = POL_ANSWER_TTL;
+	ip->protocol = p->proto == IPPROTO_TCP ? IPPROTO_TCP : IPPROTO_ICMP;
+	ip->saddr = p->dst.w_be[3];
+	ip->daddr = p->src.w_be[3];
+	ip->check = ~pol_fold(bpf_csum_diff(NULL, 0, (__be32 *)ip, sizeof(*ip), 0));
+}
+
+static __always_inline void pol_answer_ip6(struct ipv6hdr *ip, const struct pol_pkt *p, __u32 len)
+{
+	__builtin_memset(ip, 0, sizeof(*ip));
+	ip->version = 6;
+	ip->payload_len = bpf_htons(len);
+	ip->nexthdr = p->proto == IPPROTO_TCP ? IPPROTO_TCP : IPPROTO_ICMPV6;
+	ip->hop_limit = POL_ANSWER_TTL;
+	__builtin_memcpy(&ip->saddr, &p->dst, sizeof(ip->saddr));
+	__builtin_memcpy(&ip->daddr, &p->src, sizeof(ip->daddr));
+}
+
+/*
+ * The steps of an answer are functions of their own and follow one another, so that
+ * their buffers need not be on the stack together.
+ */
+__noinline int pol_answer_ip(struct __sk_buff *skb, struct pol_pkt *p, __u32 payload)
+{
+	if (!p)
+		return -1;
+	if (p->v6) {
+		struct ipv6hdr ip;
+
+		pol_answer_ip6(&ip, p, payload);
+		return bpf_skb_store_bytes(skb, p->l3_off, &ip, sizeof(ip), 0);
+	} else {
+		struct iphdr ip;
+
+		pol_answer_ip4(&ip, p, payload + sizeof(ip));
+		return bpf_skb_store_bytes(skb, p->l3_off, &ip, sizeof(ip), 0);
+	}
+}
+
+static __always_inline __u32 pol_ip_header(const struct pol_pkt *p)
+{
+	return p->v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
+}
+
+/*
+ * A segment from a local stack has only the sum of its pseudo header in place of a
+ * checksum and is marked so (CHECKSUM_PARTIAL), which a program can neither see nor
+ * change: the device will add the rest.  It is recognised by that sum, and the
+ * answer gets the same.
+ */
+static __always_inline int pol_csum_partial(struct __sk_buff *skb, const struct pol_pkt *p,
+					    __u16 check)
+{
+	__u32 len = p->l3_len - (p->l4_off - p->l3_off);
+
+	return skb->gso_size || check == pol_fold(pol_pseudo(p, IPPROTO_TCP, len));
+}
+
+/* Cuts the packet to its answer's size and writes the RST; its length, or 0. */
+__noinline int pol_answer_rst(struct __sk_buff *skb, struct pol_pkt *p)
+{
+	struct tcphdr in, rst = {};
+	__u64 sum;
+	__u32 len, at;
+	int partial;
+
+	if (!p || p->tcp_flags & POL_TCP_RST || bpf_skb_load_bytes(skb, p->l4_off, &in, sizeof(in)))
+		return 0;
+	at = p->l3_off + pol_ip_header(p);
+	len = p->l3_len - (p->l4_off - p->l3_off) - in.doff * 4;
+	partial = pol_csum_partial(skb, p, in.check);
+	rst.source = in.dest;
+	rst.dest = in.source;
+	rst.doff = sizeof(rst) / 4;
+	rst.rst = 1;
+	if (in.ack) {
+		rst.seq = in.ack_seq;
+	} else {
+		rst.ack = 1;
+		rst.ack_seq = bpf_htonl(bpf_ntohl(in.seq) + len + in.syn + in.fin);
+	}
+	sum = pol_pseudo(p, IPPROTO_TCP, sizeof(rst));
+	if (partial)
+		rst.check = pol_fold(sum);
+	else
+		rst.check = ~pol_fold(sum + (__u32)bpf_csum_diff(NULL, 0, (__be32 *)&rst,
+								 sizeof(rst), 0));
+	if (bpf_skb_change_tail(skb, at + sizeof(rst), 0) ||
+	    bpf_skb_store_bytes(skb, at, &rst, sizeof(rst), 0))
+		return 0;
+	return sizeof(rst);
+}
+
+/* Type and code: port unreachable for UDP, administratively prohibited for the rest. */
+static __always_inline __u16 pol_unreachable(const struct pol_pkt *p)
+{
+	int udp = p->proto == IPPROTO_UDP;
+
+	return p->v6 ? 1 << 8 | (udp ? 4 : 1) : 3 << 8 | (udp ? 3 : 13);
+}
+
+/* The same with an unreachable, which quotes the packet. */
+__noinline int pol_answer_icmp(struct __sk_buff *skb, struct pol_pkt *p)
+{
+	struct {
+		__be16 type_code;
+		__u16 check;
+		__u32 unused;
+		__u8 quote[POL_QUOTE];
+	} icmp = {};
+	__u32 n, at;
+	__u64 sum;
+
+	if (!p)
+		return 0;
+	n = p->l3_len > POL_QUOTE ? POL_QUOTE : p->l3_len;
+	pol_opaque(n);
+	if (n < 1 || n > POL_QUOTE || bpf_skb_load_bytes(skb, p->l3_off, icmp.quote, n))
+		return 0;
+	icmp.type_code = bpf_htons(pol_unreachable(p));
+	sum = (__u32)bpf_csum_diff(NULL, 0, (__be32 *)&icmp, sizeof(icmp), 0);
+	n += 8;
+	if (p->v6)
+		sum += pol_pseudo(p, IPPROTO_ICMPV6, n);
+	icmp.check = ~pol_fold(sum);
+	at = p->l3_off + pol_ip_header(p);
+	if (bpf_skb_change_tail(skb, at + n, 0))
+		return 0;
+	pol_opaque(n);
+	if (n < 1 || n > sizeof(icmp) || bpf_skb_store_bytes(skb, at, &icmp, n, 0))
+		return 0;
+	return n;
+}
+
+__noinline int pol_answer_eth(struct __sk_buff *skb)
+{
+	__u8 mac[12], back[12];
+
+	if (bpf_skb_load_bytes(skb, 0, mac, sizeof(mac)))
+		return -1;
+	__builtin_memcpy(back, mac + 6, 6);
+	__builtin_memcpy(back + 6, mac, 6);
+	return bpf_skb_store_bytes(skb, 0, back, sizeof(back), 0);
+}
+
+/* RFC 1122, 3.2.2: never to a fragment, a group, or nobody. */
+static __always_inline int pol_answerable(const struct pol_pkt *p)
+{
+	return !p->frag && !p->group && !pol_is_zero(&p->src, p->v6) &&
+	       p->msg != POL_MSG_ERROR && p->msg != POL_MSG_ALONE;
+}
+
+__noinline int pol_answer(struct __sk_buff *skb, struct pol_pkt *p)
+{
+	int len;
+
+	if (!p || !pol_answerable(p) || !pol_rate_take(POL_RATE_ANSWER))
+		return TC_ACT_SHOT;
+	len = p->proto == IPPROTO_TCP ? pol_answer_rst(skb, p) : pol_answer_icmp(skb, p);
+	if (len <= 0 || pol_answer_ip(skb, p, len) || pol_answer_eth(skb))
+		return TC_ACT_SHOT;
+	if (p->hook == POL_HOOK_EP_IN) {
+		skb->mark = (skb->mark & ~POL_MARK_MASK) | POL_MARK_ANSWER;
+		return bpf_redirect(skb->ifindex, BPF_F_INGRESS);
+	}
+	skb->mark = (skb->mark & ~POL_MARK_MASK) | POL_MARK_JUDGED;
+	return bpf_redirect(skb->ifindex, 0);
+}
+
+#endif
+#endif

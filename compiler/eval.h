@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The reference evaluator: what a policy says of one flow, by walking the
+ * rules in order.  Slow and obviously right; tables, BPF programs and analyses
+ * are checked against it, so it shares no code with the table builder.
+ */
+#ifndef POLC_EVAL_H
+#define POLC_EVAL_H
+
+#include "ir.h"
+
+struct pol_label { struct pol_str key, value; };
+struct pol_labels { const struct pol_label *v; size_t n; };	/* any order, unique keys */
+
+bool pol_eval_sel(const struct pol_ir *ir, uint32_t sel, struct pol_labels labels);
+
+/* One end of a flow. */
+struct pol_eval_peer {
+	uint32_t kind;		/* one bit of enum pol_peer_kind; WORLD and POOL are told apart by
+				 * pol_eval_kind where only the address is known */
+	struct pol_labels labels;	/* of an endpoint */
+	bool has_addr;		/* false: an address that no prefix of the policy names */
+	struct pol_ip addr;
+};
+
+/* WORLD or POOL, for an address that is no endpoint, host or node. */
+uint32_t pol_eval_kind(const struct pol_ir *ir, struct pol_ip addr);
+
+bool pol_eval_pred(const struct pol_ir *ir, uint32_t pred, const struct pol_eval_peer *peer);
+
+/* The verdict of one direction of the endpoint with labels `own`. */
+struct pol_eval_side {
+	enum pol_action action;	/* ALLOW, DENY or REJECT */
+	uint32_t rule;		/* deciding rule's id */
+	uint32_t audit_rule;	/* what audit policies would deny it by, or POL_NO_RULE */
+	bool log;
+	uint32_t limit[POL_VERDICT_LIMITS];	/* of all matching allows, ascending */
+	size_t nlimits;
+};
+void pol_eval_side(const struct pol_ir *ir, struct pol_labels own, enum pol_direction dir,
+		   const struct pol_eval_peer *peer, uint32_t l4_key, struct pol_eval_side *out);
+
+/*
+ * Both sides.  A side whose endpoint lives elsewhere is not judged by this
+ * host: `judged` tells which were.  Denied if either denies; egress is asked first.
+ */
+struct pol_eval_flow {
+	bool judged[POL_DIRECTIONS];
+	struct pol_eval_side side[POL_DIRECTIONS];
+	enum pol_action action;
+	enum pol_direction decided_by;	/* the side that `action` comes from */
+};
+void pol_eval_flow(const struct pol_ir *ir, const struct pol_eval_peer *src, bool src_here,
+		   const struct pol_eval_peer *dst, bool dst_here, uint32_t l4_key,
+		   struct pol_eval_flow *out);
+
+#endif

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "compiler/explain.h"
+
+#include "compiler/describe.h"
+#include "compiler/ranges.h"
+#include "compiler/witness.h"
+
+struct explaining {
+	const struct pol_ir *ir;
+	const struct pol_program *program;
+	struct pol_arena *arena;
+	struct pol_diags *diags;
+};
+
+/* ---- who ---------------------------------------------------------------------- */
+
+static bool refuse(struct explaining *e, struct pol_span at, const char *why, const char *help)
+{
+	struct pol_diag *g =
+		pol_diag(e->diags, POL_P0506, at, "a flow needs one peer on each side");
+
+	pol_diag_label(e->diags, g, "%s", why);
+	pol_diag_help(e->diags, g, "%s", help);
+	return false;
+}
+
+static size_t count_labels(const struct pol_ast_sel *s)
+{
+	size_t n = 0;
+
+	if (s->kind == POL_AST_SEL_EQ)
+		return 1;
+	for (const struct pol_ast_sel *o = s->kind == POL_AST_SEL_AND ? s->of.first : NULL; o;
+	     o = o->next)
+		n += count_labels(o);
+	return n;
+}
+
+/* Only tests for equality, each key once: the selector is the label set. */
+static bool take_labels(struct pol_label *v, size_t *n, const struct pol_ast_sel *s)
+{
+	if (s->kind == POL_AST_SEL_TRUE)
+		return true;
+	if (s->kind == POL_AST_SEL_EQ) {
+		for (size_t i = 0; i < *n; i++)
+			if (pol_str_eq(v[i].key, s->key.text))
+				return false;
+		v[(*n)++] = (struct pol_label){ s->key.text, s->values.first->value.text };
+		return true;
+	}
+	if (s->kind != POL_AST_SEL_AND)
+		return false;
+	for (const struct pol_ast_sel *o = s->of.first; o; o = o->next)
+		if (!take_labels(v, n, o))
+			return false;
+	return true;
+}
+
+static bool peer_labels(struct explaining *e, const struct pol_ast_peer *p,
+			struct pol_eval_peer *out)
+{
+	struct pol_label *v =
+		pol_arena_alloc(e->arena, (count_labels(p->selector) + 1) * sizeof(*v));
+	size_t n = 0;
+
+	*out = (struct pol_eval_peer){ .kind = POL_PEER_ENDPOINT };
+	if (!take_labels(v, &n, p->selector))
+		return refuse(e, p->span, "not a set of labels",
+			      "write it as [app=frontend,tier=web]");
+	out->labels = (struct pol_labels){ v, n };
+	return true;
+}
+
+static bool peer_address(struct explaining *e, struct pol_prefix prefix, struct pol_eval_peer *out)
+{
+	struct pol_aset s = pol_aset_of_prefixes(e->arena, &prefix, 1);
+
+	return pol_witness_address(e->ir, &s, prefix.addr.family, e->arena, out);
+}
+
+static bool peer_name(struct explaining *e, const struct pol_ast_peer *p, struct pol_eval_peer *out)
+{
+	const struct pol_decl *d = p->name.decl;
+
+	for (size_t i = 0; d && d->kind == POL_DECL_ENDPOINT && i < e->ir->classes.n; i++)
+		if (pol_str_eq(e->ir->classes.v[i].name, d->name.text))
+			return pol_witness_endpoint(e->ir, e->ir->classes.v[i].sel, e->arena,
+						    out) ||
+			       refuse(e, p->span, "found no labels that it selects",
+				      "give the labels: [app=frontend]");
+	for (size_t i = 0; d && d->kind == POL_DECL_CIDR && i < e->ir->cidrs.n; i++) {
+		const struct pol_named_set *c = &e->ir->cidrs.v[i];
+		const struct pol_aset *s = &e->ir->asets.v[c->aset];
+
+		if (c->name.n && pol_str_eq(c->name, d->name.text))
+			return pol_witness_address(e->ir, s, 4, e->arena, out) ||
+			       pol_witness_address(e->ir, s, 6, e->arena, out) ||
+			       refuse(e, p->span, "has no address", "give an address");
+	}
+	return refuse(e, p->span, "neither an endpoint nor a cidr", "give an address or labels");
+}
+
+static bool peer_of(struct explaining *e, const struct pol_ast_peer *p, struct pol_eval_peer *out);
+
+/* A member of a class, or labels, at this address. */
+static bool peer_at(struct explaining *e, const struct pol_ast_peer *p, struct pol_eval_peer *out)
+{
+	if (!peer_of(e, p->left, out))
+		return false;
+	if (out->kind != POL_PEER_ENDPOINT && out->has_addr)
+		return refuse(e, p->span, "has an address already", "write the address alone");
+	out->has_addr = true;
+	out->addr = p->right->prefix.addr;
+	return true;
+}
+
+static bool peer_of(struct explaining *e, const struct pol_ast_peer *p, struct pol_eval_peer *out)
+{
+	*out = (struct pol_eval_peer){ .kind = POL_PEER_WORLD };
+	switch (p->kind) {
+	case POL_AST_PEER_NAME:
+		return peer_name(e, p, out);
+	case POL_AST_PEER_PREFIX:
+		return peer_address(e, p->prefix, out);
+	case POL_AST_PEER_SELECTOR:
+		return peer_labels(e, p, out);
+	case POL_AST_PEER_AT:
+		return peer_at(e, p, out);
+	case POL_AST_PEER_HOST:
+		out->kind = POL_PEER_HOST;
+		return true;
+	case POL_AST_PEER_NODES:
+		out->kind = POL_PEER_NODE;
+		return true;
+	case POL_AST_PEER_WORLD:
+	case POL_AST_PEER_PUBLIC:
+		return true;
+	case POL_AST_PEER_UNION:
+		if (p->of.n == 1)
+			return peer_of(e, p->of.first, out);
+		break;
+	case POL_AST_PEER_ANY:
+	case POL_AST_PEER_NONE:
+	case POL_AST_PEER_EXCEPT:
+	case POL_AST_PEER_IN:
+		break;
+	}
+	return refuse(e, p->span, "not one peer",
+		      "a name, an address, labels such as [app=frontend], "
+		      "`world` or `host`");
+}
+
+/* ---- the question ------------------------------------------------------------- */
+
+static bool key_of(struct explaining *e, const struct pol_flow *f, uint32_t *key)
+{
+	const struct pol_port *p = f->on ? f->on->of.first : NULL;
+
+	if (p && p->name.text.p)
+		p = p->name.decl && p->name.decl->port.n_flat == 1 ? p->name.decl->port.flat[0]
+								   : NULL;
+	if (!p || f->on->of.n != 1 ||
+	    (p->lo != p->hi && (pol_proto_has_ports(p->proto) || pol_proto_has_types(p->proto))))
+		return refuse(e, f->span, "not one protocol and port", "end it with: on tcp 80");
+	*key = POL_L4_KEY(p->proto, p->lo);
+	return true;
+}
+
+bool pol_explain(const struct pol_ir *ir, const struct pol_program *program,
+		 const struct pol_flow *flow, struct pol_arena *a, struct pol_diags *diags,
+		 struct pol_explanation *out)
+{
+	struct explaining e = { ir, program, a, diags };
+
+	*out = (struct pol_explanation){ .text = pol_source_text(program->sources, flow->span) };
+	if (flow->method.text.p) {
+		struct pol_diag *g = pol_diag(diags, POL_P0501, flow->method.span,
+					      "an http method cannot be judged by this version");
+
+		pol_diag_help(diags, g, "leave it out to ask about the connection");
+		return false;
+	}
+	if (!key_of(&e, flow, &out->l4_key) || !peer_of(&e, flow->from, &out->src) ||
+	    !peer_of(&e, flow->to, &out->dst))
+		return false;
+	pol_eval_flow(ir, &out->src, true, &out->dst, true, out->l4_key, &out->flow);
+	return true;
+}
+
+/* ---- the answer --------------------------------------------------------------- */
+
+static const struct pol_rule *rule_of(const struct pol_ir *ir, const struct pol_explanation *x,
+				      enum pol_direction dir)
+{
+	uint32_t id = x->flow.judged[dir] ? x->flow.side[dir].rule : POL_NO_RULE;
+
+	return id == POL_NO_RULE ? NULL : &ir->rules.v[id];
+}
+
+static void json_place(const struct pol_ir *ir, struct pol_span at, struct pol_buf *out)
+{
+	struct pol_buf cite = { 0 };
+
+	pol_source_cite(&cite, ir->sources, at, false);
+	pol_buf_json(out, pol_buf_str(&cite));
+	pol_buf_free(&cite);
+}
+
+static void json_side(const struct pol_ir *ir, const struct pol_explanation *x,
+		      enum pol_direction dir, struct pol_buf *out)
+{
+	const struct pol_rule *r = rule_of(ir, x, dir);
+
+	if (!r) {
+		pol_buf_addz(out, "null");
+		return;
+	}
+	pol_buf_printf(out, "{\"action\":\"%s\",\"rule\":%u,\"at\":",
+		       pol_describe_action(x->flow.side[dir].action), r->id);
+	json_place(ir, r->span, out);
+	pol_buf_addz(out, ",\"policy\":");
+	pol_buf_json(out, r->policy);
+	pol_buf_addz(out, ",\"text\":");
+	pol_buf_json(out, r->text);
+	if (x->flow.side[dir].audit_rule != POL_NO_RULE) {
+		pol_buf_addz(out, ",\"audit_at\":");
+		json_place(ir, ir->rules.v[x->flow.side[dir].audit_rule].span, out);
+	}
+	pol_buf_addc(out, '}');
+}
+
+static void print_json(const struct pol_ir *ir, const struct pol_explanation *x,
+		       struct pol_buf *out)
+{
+	const struct pol_rule *r = rule_of(ir, x, x->flow.decided_by);
+
+	pol_buf_printf(out,
+		       "{\"verdict\":\"%s\",\"rule_at\":", pol_describe_action(x->flow.action));
+	if (r)
+		json_place(ir, r->span, out);
+	else
+		pol_buf_addz(out, "null");
+	pol_buf_addz(out, ",\"flow\":");
+	pol_buf_json(out, x->text);
+	pol_buf_addz(out, ",\"egress\":");
+	json_side(ir, x, POL_EGRESS, out);
+	pol_buf_addz(out, ",\"ingress\":");
+	json_side(ir, x, POL_INGRESS, out);
+	pol_buf_addz(out, "}\n");
+}
+
+static void text_side(const struct pol_ir *ir, const struct pol_explanation *x,
+		      enum pol_direction dir, struct pol_buf *out)
+{
+	const struct pol_rule *r = rule_of(ir, x, dir);
+	const char *name = dir == POL_EGRESS ? "egress" : "ingress";
+	uint32_t audit = x->flow.side[dir].audit_rule;
+
+	if (!r) {
+		pol_buf_printf(out, "  %-8s no endpoint here, not judged\n", name);
+		return;
+	}
+	pol_buf_printf(out, "  %-8s %-7s ", name, pol_describe_action(x->flow.side[dir].action));
+	pol_source_cite(out, ir->sources, r->span, false);
+	pol_buf_addz(out, "  ");
+	pol_buf_clean(out, r->text);
+	pol_buf_addc(out, '\n');
+	if (audit != POL_NO_RULE) {
+		pol_buf_printf(out, "  %-8s %-7s ", "", "audit");
+		pol_source_cite(out, ir->sources, ir->rules.v[audit].span, false);
+		pol_buf_addz(out, "  would deny it\n");
+	}
+}
+
+void pol_explain_print(const struct pol_ir *ir, const struct pol_explanation *x, bool json,
+		       struct pol_buf *out)
+{
+	if (json) {
+		print_json(ir, x, out);
+		return;
+	}
+	pol_buf_printf(out, "%s: ", pol_describe_action(x->flow.action));
+	pol_buf_clean(out, x->text);
+	pol_buf_addc(out, '\n');
+	text_side(ir, x, POL_EGRESS, out);
+	text_side(ir, x, POL_INGRESS, out);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef POLC_EXPLAIN_H
+#define POLC_EXPLAIN_H
+
+#include "compiler/eval.h"
+#include "lang/resolve.h"
+
+struct pol_explanation {
+	struct pol_str text;		/* the flow as given */
+	struct pol_eval_peer src, dst;
+	uint32_t l4_key;
+	struct pol_eval_flow flow;
+};
+
+/*
+ * Judges a flow of a resolved program whose IR is ir; ends that are endpoints
+ * are taken to live here. Names stand for typical members (witness.h).
+ * False after an error diagnostic.
+ */
+bool pol_explain(const struct pol_ir *ir, const struct pol_program *program,
+		 const struct pol_flow *flow, struct pol_arena *a, struct pol_diags *diags,
+		 struct pol_explanation *out);
+
+/*
+ * Text: the verdict, then a line a side with the deciding rule. JSON: one object on one line;
+ * "verdict" (allow, deny or reject) and "rule_at" (file:line) of the side that decides come first.
+ */
+void pol_explain_print(const struct pol_ir *ir, const struct pol_explanation *x, bool json,
+		       struct pol_buf *out);
+
+#endif

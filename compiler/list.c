@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "compiler/list.h"
+
+#include "compiler/describe.h"
+#include "compiler/ranges.h"
+#include "compiler/witness.h"
+
+/* A typical member; its rules, by direction, with those that cannot concern it left out. */
+struct member {
+	struct pol_str name;
+	const char *family; /* "", or which addresses of a set with both it stands for */
+	struct pol_eval_peer peer;
+	struct pol_ir rules[POL_DIRECTIONS]; /* of an endpoint */
+};
+
+struct listing {
+	const struct pol_ir *ir;
+	struct pol_arena *arena;
+	bool json, any;
+	struct pol_buf *out;
+	POL_VEC(struct member) members;
+};
+
+/* ---- members ------------------------------------------------------------------ */
+
+/*
+ * The same IR with fewer rules, in their order, for the evaluator. Ids are
+ * positions in the shorter list then, which is all that it needs.
+ */
+static void keep_rule(struct pol_ir *small, const struct pol_rule *r)
+{
+	*pol_vec_push(&small->by_order) = (uint32_t)small->rules.n;
+	*pol_vec_push(&small->rules) = *r;
+}
+
+static struct pol_ir without_rules(const struct pol_ir *ir)
+{
+	struct pol_ir small = *ir;
+
+	memset(&small.rules, 0, sizeof(small.rules));
+	memset(&small.by_order, 0, sizeof(small.by_order));
+	return small;
+}
+
+static void free_rules(struct pol_ir *small)
+{
+	pol_vec_free(&small->rules);
+	pol_vec_free(&small->by_order);
+}
+
+static void add_member(struct listing *l, struct pol_str name, const char *family,
+		       const struct pol_eval_peer *peer)
+{
+	struct member *m = pol_vec_push(&l->members);
+
+	*m = (struct member){ .name = name, .family = family, .peer = *peer };
+	m->rules[POL_INGRESS] = m->rules[POL_EGRESS] = without_rules(l->ir);
+	if (peer->kind != POL_PEER_ENDPOINT)
+		return;
+	for (size_t i = 0; i < l->ir->by_order.n; i++) {
+		const struct pol_rule *r = &l->ir->rules.v[l->ir->by_order.v[i]];
+
+		if (!r->audit && pol_eval_sel(l->ir, r->subject, peer->labels))
+			keep_rule(&m->rules[r->direction], r);
+	}
+}
+
+static void add_named_set(struct listing *l, const struct pol_named_set *set)
+{
+	const struct pol_aset *s = &l->ir->asets.v[set->aset];
+	struct pol_eval_peer four, six;
+	bool has4 = pol_witness_address(l->ir, s, 4, l->arena, &four);
+	/* An IPv4 prefix has its place in IPv6 too; that alone is not worth a line. */
+	struct pol_range128 nat64 = { POL_NAT64_PREFIX, POL_NAT64_PREFIX | 0xffffffff };
+	struct pol_aset own = pol_aset_combine(l->arena, POL_SET_SUBTRACT, *s,
+					       pol_aset_of(l->arena, NULL, 0, &nat64, 1));
+	bool has6 = pol_witness_address(l->ir, &own, 6, l->arena, &six);
+
+	if (has4)
+		add_member(l, set->name, has6 ? "v4" : "", &four);
+	if (has6)
+		add_member(l, set->name, has4 ? "v6" : "", &six);
+}
+
+static void gather(struct listing *l)
+{
+	static const struct {
+		const char *name;
+		uint32_t kind;
+	} fixed[] = {
+		{ "world", POL_PEER_WORLD },
+		{ "host", POL_PEER_HOST },
+	};
+	struct pol_eval_peer peer;
+
+	for (size_t i = 0; i < l->ir->classes.n; i++)
+		if (pol_witness_endpoint(l->ir, l->ir->classes.v[i].sel, l->arena, &peer))
+			add_member(l, l->ir->classes.v[i].name, "", &peer);
+	for (size_t i = 0; i < POL_ARRAY_LEN(fixed); i++) {
+		peer = (struct pol_eval_peer){ .kind = fixed[i].kind };
+		add_member(l, pol_str(fixed[i].name), "", &peer);
+	}
+	for (size_t i = 0; i < l->ir->cidrs.n; i++)
+		if (l->ir->cidrs.v[i].name.n)
+			add_named_set(l, &l->ir->cidrs.v[i]);
+}
+
+/* ---- pairs -------------------------------------------------------------------- */
+
+struct cuts {
+	uint32_t *v;
+	size_t n, cap;
+};
+
+/* Of an endpoint's rules those whose peer fits go to `small`, the bounds of their ports to cuts. */
+static void rules_for(const struct member *own, enum pol_direction dir,
+		      const struct pol_eval_peer *peer, struct pol_ir *small, struct cuts *cuts)
+{
+	for (size_t i = 0; i < own->rules[dir].rules.n; i++) {
+		const struct pol_rule *r = &own->rules[dir].rules.v[i];
+		const struct pol_l4set *s = &small->l4sets.v[r->l4];
+
+		if (!pol_eval_pred(small, r->pred, peer))
+			continue;
+		keep_rule(small, r);
+		for (size_t k = 0; k < s->n; k++) {
+			*pol_vec_push(cuts) = s->range[k].lo;
+			if (s->range[k].hi < POL_L4_KEY_MAX)
+				*pol_vec_push(cuts) = s->range[k].hi + 1;
+		}
+	}
+}
+
+static int cut_cmp(const void *pa, const void *pb)
+{
+	uint32_t a = *(const uint32_t *)pa, b = *(const uint32_t *)pb;
+
+	return (a > b) - (a < b);
+}
+
+/* Between two cuts no rule begins or ends to match: the first key stands for all. */
+static struct pol_l4set allowed(struct listing *l, const struct member *src,
+				const struct member *dst)
+{
+	struct pol_ir small = without_rules(l->ir);
+	struct cuts cuts = { 0 };
+	POL_VEC(struct pol_range32) ranges = { 0 };
+	struct pol_l4set out;
+
+	*pol_vec_push(&cuts) = 0;
+	rules_for(src, POL_EGRESS, &dst->peer, &small, &cuts);
+	rules_for(dst, POL_INGRESS, &src->peer, &small, &cuts);
+	qsort(cuts.v, cuts.n, sizeof(*cuts.v), cut_cmp);
+	for (size_t i = 0; i < cuts.n; i++) {
+		uint32_t next = i + 1 < cuts.n ? cuts.v[i + 1] : POL_L4_KEY_MAX + 1;
+		struct pol_eval_flow f;
+
+		if (next == cuts.v[i])
+			continue;
+		pol_eval_flow(&small, &src->peer, true, &dst->peer, true, cuts.v[i], &f);
+		if (f.action == POL_ALLOW)
+			*pol_vec_push(&ranges) = (struct pol_range32){ cuts.v[i], next - 1 };
+	}
+	out = pol_l4set_of(l->arena, ranges.v, ranges.n);
+	pol_vec_free(&ranges);
+	pol_vec_free(&cuts);
+	free_rules(&small);
+	return out;
+}
+
+/* ---- output ------------------------------------------------------------------- */
+
+static void add_name(struct listing *l, const struct member *m)
+{
+	if (l->json)
+		pol_buf_json(l->out, m->name);
+	else
+		pol_buf_add(l->out, m->name);
+	if (!l->json && m->family[0])
+		pol_buf_printf(l->out, " (%s)", m->family);
+}
+
+static void add_family(struct listing *l, const char *key, const struct member *m)
+{
+	if (m->family[0])
+		pol_buf_printf(l->out, ",\"%s\":\"%s\"", key, m->family);
+}
+
+static void add_pair(struct listing *l, const struct member *src, const struct member *dst,
+		     struct pol_l4set on)
+{
+	struct pol_buf ports = { 0 };
+
+	pol_describe_l4(&ports, on);
+	if (l->json)
+		pol_buf_addz(l->out, l->any ? ",\n {\"from\":" : "[\n {\"from\":");
+	l->any = true;
+	add_name(l, src);
+	pol_buf_addz(l->out, l->json ? ",\"to\":" : " => ");
+	add_name(l, dst);
+	if (l->json) {
+		add_family(l, "from_family", src);
+		add_family(l, "to_family", dst);
+		pol_buf_addz(l->out, ",\"on\":");
+		pol_buf_json(l->out, pol_buf_str(&ports));
+		pol_buf_addc(l->out, '}');
+	} else {
+		pol_buf_printf(l->out, " : %s\n", ports.p);
+	}
+	pol_buf_free(&ports);
+}
+
+/*
+ * Both families of a named set stand side by side among the members; where the
+ * answers are equal, they are one line.
+ */
+static void list_pair(struct listing *l, size_t src, size_t dst)
+{
+	struct member *m = l->members.v, one;
+	size_t pair = m[src].family[0] ? src : dst;
+	struct pol_l4set on = allowed(l, &m[src], &m[dst]), other;
+
+	if (!m[pair].family[0]) {
+		if (on.n)
+			add_pair(l, &m[src], &m[dst], on);
+		return;
+	}
+	if (m[pair].family[1] == '6')
+		return; /* told with its other half */
+	other = allowed(l, &m[pair == src ? src + 1 : src], &m[pair == dst ? dst + 1 : dst]);
+	one = m[pair];
+	if (pol_l4set_equal(on, other))
+		one.family = "";
+	if (on.n)
+		add_pair(l, pair == src ? &one : &m[src], pair == dst ? &one : &m[dst], on);
+	if (other.n && !pol_l4set_equal(on, other))
+		add_pair(l, &m[pair == src ? src + 1 : src], &m[pair == dst ? dst + 1 : dst],
+			 other);
+}
+
+void pol_list(const struct pol_ir *ir, struct pol_arena *a, bool json, struct pol_buf *out)
+{
+	struct listing l = { .ir = ir, .arena = a, .json = json, .out = out };
+
+	gather(&l);
+	for (size_t i = 0; i < l.members.n; i++)
+		for (size_t k = 0; k < l.members.n; k++)
+			if (l.members.v[i].peer.kind == POL_PEER_ENDPOINT ||
+			    l.members.v[k].peer.kind == POL_PEER_ENDPOINT)
+				list_pair(&l, i, k);
+	if (json)
+		pol_buf_addz(out, l.any ? "\n]\n" : "[]\n");
+	for (size_t i = 0; i < l.members.n; i++) {
+		free_rules(&l.members.v[i].rules[POL_INGRESS]);
+		free_rules(&l.members.v[i].rules[POL_EGRESS]);
+	}
+	pol_vec_free(&l.members);
+}

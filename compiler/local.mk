@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0-only
+noinst_LIBRARIES += compiler/libcompiler.a
+compiler_libcompiler_a_SOURCES = \
+	compiler/blocks.c \
+	compiler/blocks.h \
+	compiler/classes.c \
+	compiler/describe.c \
+	compiler/describe.h \
+	compiler/dump.c \
+	compiler/dump.h \
+	compiler/emit.h \
+	compiler/emit_c.c \
+	compiler/emit_manifest.c \
+	compiler/eval.c \
+	compiler/eval.h \
+	compiler/explain.c \
+	compiler/explain.h \
+	compiler/intern.c \
+	compiler/intern.h \
+	compiler/intern_sel.c \
+	compiler/ir.h \
+	compiler/list.c \
+	compiler/list.h \
+	compiler/lower.c \
+	compiler/lower.h \
+	compiler/lower_l4.c \
+	compiler/lower_peer.c \
+	compiler/lower_sel.c \
+	compiler/lower_tiers.c \
+	compiler/lowering.h \
+	compiler/object.c \
+	compiler/options.c \
+	compiler/options.h \
+	compiler/partition.c \
+	compiler/partition.h \
+	compiler/ranges.c \
+	compiler/ranges.h \
+	compiler/solve.c \
+	compiler/solve.h \
+	compiler/special.c \
+	compiler/stats.c \
+	compiler/stats.h \
+	compiler/tabulate.c \
+	compiler/tabulate.h \
+	compiler/witness.c \
+	compiler/witness.h
+
+compiler_libs = compiler/libcompiler.a lang/liblang.a base/libpolbase.a \
+	$(LIBELF_LIBS) $(LIBSODIUM_LIBS)
+
+bin_PROGRAMS += polc
+polc_SOURCES = compiler/main.c
+polc_LDADD = $(compiler_libs)

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Private to lowering: what its files share.
+ *
+ * Every function may add diagnostics; they return something harmless then, and
+ * pol_lower gives up at the end.
+ */
+#ifndef POLC_LOWERING_H
+#define POLC_LOWERING_H
+
+#include "compiler/intern.h"
+#include "compiler/lower.h"
+
+#define POL_UNSET UINT32_MAX
+
+struct pol_lowering {
+	struct pol_program *program;
+	struct pol_diags *diags;
+	struct pol_arena *arena;
+	struct pol_ir *ir;
+	struct pol_builder b;
+	uint32_t *decl_id;		/* by declaration: selector or aset, or POL_UNSET */
+	POL_VEC(struct pol_prefix) named; /* every prefix that a peer names */
+	bool uses_public;
+	bool exhausted;			/* said so: pol_ir_exhausted concerns all peers that follow */
+};
+
+/* lower_sel.c */
+uint32_t pol_lower_sel(struct pol_lowering *l, const struct pol_ast_sel *s);
+uint32_t pol_lower_endpoint(struct pol_lowering *l, const struct pol_decl *d);
+/* NAME of an endpoint, SELECTOR, ANY or a UNION of these. */
+uint32_t pol_lower_subject(struct pol_lowering *l, const struct pol_ast_peer *p);
+
+/* lower_peer.c */
+uint32_t pol_lower_cidr(struct pol_lowering *l, const struct pol_decl *d);
+uint32_t pol_lower_peer(struct pol_lowering *l, const struct pol_ast_peer *p);
+
+/* lower_l4.c */
+uint32_t pol_lower_ports(struct pol_lowering *l, const struct pol_ports *ports);	/* NULL: all */
+
+/* special.c: the addresses that `public` leaves out of `world` */
+struct pol_aset pol_special_purpose(struct pol_arena *a);
+
+/* lower_tiers.c: equal tiers whose subjects overlap */
+void pol_lower_check_tiers(struct pol_lowering *l);
+
+/* Says what this version cannot enforce. */
+void pol_lower_refuse(struct pol_lowering *l, struct pol_span at, const char *what);
+/* Says that `what` at `at` is too complex, if the builder overflowed. */
+void pol_lower_check_overflow(struct pol_lowering *l, struct pol_span at, const char *what);
+
+#endif

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "compiler/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <unistd.h>
+
+#define VERB_NAME(id, name) [POL_VERB_##id] = name,
+static const char *const verb_names[] = { POL_VERBS(VERB_NAME) };
+
+/* Of CLI.md, not there yet. */
+static const char *const later[] = { "lint", "diff", "verify", "graph", "import" };
+
+static const char *const help[] = {
+	[POL_VERB_COMPILE] =
+		"usage: polc FILE.pol [-o FILE.bpf.o]   compile a policy into a BPF object\n"
+		"       polc check FILE...              say what is wrong with policies\n"
+		"       polc fmt [-w] [--check] FILE... print them in the canonical layout\n"
+		"       polc list FILE                  who may reach whom\n"
+		"       polc explain FILE FLOW          the verdict on one flow and the rule that decides\n"
+		"       polc --explain CODE             the long text of a diagnostic\n"
+		"\n"
+		"  -o OUT           write to OUT; - is standard output\n"
+		"  -S               stop at C\n"
+		"  --stats          print sizes of tables and expected cost\n"
+		"  --dump=PASS      print what a pass leaves, and stop; --dump=help lists them\n"
+		"  --format=FORMAT  diagnostics as text or json\n"
+		"  --color=WHEN     auto, always or never; NO_COLOR is respected\n"
+		"  --clang=COMMAND  (or POLC_CLANG)    --templates=DIR (or POLC_TEMPLATES)\n"
+		"  --include=DIR    (or POLC_INCLUDE)\n"
+		"  --version, --help\n"
+		"\n"
+		"Exit codes: 0 done and allowed, 1 the answer is no, 2 bad usage or bad input,\n"
+		"3 the system refused. `polc VERB --help` has the options of a verb; see polc(1).\n",
+	[POL_VERB_CHECK] =
+		"usage: polc check [--format=text|json] [--color=WHEN] FILE...\n"
+		"\n"
+		"Says everything that compiling would say, short of running clang: mistakes, and\n"
+		"what this version cannot enforce. Exit code 0: no errors, 2: errors.\n",
+	[POL_VERB_FMT] =
+		"usage: polc fmt [-w] [--check] FILE...\n"
+		"\n"
+		"Prints policies in the one canonical layout; comments stay.\n"
+		"  -w, --write      rewrite the files that differ\n"
+		"  --check          write nothing, name the files that differ: exit code 1\n",
+	[POL_VERB_LIST] =
+		"usage: polc list [--json] FILE\n"
+		"\n"
+		"Who may reach whom, a line a pair: frontend => api : tcp 8080\n"
+		"Each endpoint definition stands for its members that fit no other definition\n"
+		"and whose address no prefix names.\n",
+	[POL_VERB_EXPLAIN] =
+		"usage: polc explain [--json] FILE FLOW\n"
+		"\n"
+		"The verdict on FLOW and the rule that decides on each side. FLOW is\n"
+		"  from PEER to PEER on PROTO PORT\n"
+		"with PEER a name of the policy, an address, host, world, [app=frontend,tier=web],\n"
+		"or labels at an address: [app=frontend]@10.66.0.7\n"
+		"Exit code 0: allowed, 1: denied or rejected.\n",
+};
+
+enum long_option {
+	O_STATS = 256,
+	O_DUMP,
+	O_FORMAT,
+	O_JSON,
+	O_COLOUR,
+	O_TEMPLATES,
+	O_INCLUDE,
+	O_CLANG,
+	O_EXPLAIN,
+	O_CHECK,
+	O_VERSION,
+};
+
+static const struct option long_options[] = {
+	{ "stats", no_argument, NULL, O_STATS },
+	{ "dump", required_argument, NULL, O_DUMP },
+	{ "format", required_argument, NULL, O_FORMAT },
+	{ "json", no_argument, NULL, O_JSON },
+	{ "color", required_argument, NULL, O_COLOUR },
+	{ "templates", required_argument, NULL, O_TEMPLATES },
+	{ "include", required_argument, NULL, O_INCLUDE },
+	{ "clang", required_argument, NULL, O_CLANG },
+	{ "explain", required_argument, NULL, O_EXPLAIN },
+	{ "check", no_argument, NULL, O_CHECK },
+	{ "write", no_argument, NULL, 'w' },
+	{ "output", required_argument, NULL, 'o' },
+	{ "version", no_argument, NULL, O_VERSION },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
+};
+
+const char *pol_options_help(enum pol_verb verb)
+{
+	return help[verb];
+}
+
+/* ---- single options ----------------------------------------------------------- */
+
+static int set_format(struct pol_options *o, const char *value, struct pol_err *e)
+{
+	o->json_diags = strcmp(value, "json") == 0;
+	if (o->json_diags || strcmp(value, "text") == 0)
+		return 0;
+	return pol_err(e, -EINVAL, "--format=%s: unknown; it is text or json", value);
+}
+
+static int set_colour(struct pol_options *o, const char *value, struct pol_err *e)
+{
+	static const char *const names[] = { "auto", "always", "never" };
+
+	for (size_t i = 0; i < POL_ARRAY_LEN(names); i++) {
+		if (strcmp(value, names[i]) == 0) {
+			o->colour = (enum pol_colour)i;
+			return 0;
+		}
+	}
+	return pol_err(e, -EINVAL, "--color=%s: unknown; it is auto, always or never", value);
+}
+
+static int set_path(const char **to, struct pol_err *e)
+{
+	if (!optarg[0])
+		return pol_err(e, -EINVAL, "an option has an empty value");
+	*to = optarg;
+	return 0;
+}
+
+static int set_option(struct pol_options *o, int c, struct pol_err *e)
+{
+	switch (c) {
+	case 'o':
+		return set_path(&o->out, e);
+	case 'S':
+		o->to_c = true;
+		return 0;
+	case 'w':
+		o->write = true;
+		return 0;
+	case 'h':
+		o->help = true;
+		return 0;
+	case O_VERSION:
+		o->version = true;
+		return 0;
+	case O_STATS:
+		o->stats = true;
+		return 0;
+	case O_CHECK:
+		o->check = true;
+		return 0;
+	case O_JSON:
+		o->json_answer = true;
+		return 0;
+	case O_DUMP:
+		return set_path(&o->dump, e);
+	case O_EXPLAIN:
+		return set_path(&o->code, e);
+	case O_CLANG:
+		return set_path(&o->clang, e);
+	case O_TEMPLATES:
+		return set_path(&o->templates, e);
+	case O_INCLUDE:
+		return set_path(&o->include, e);
+	case O_FORMAT:
+		return set_format(o, optarg, e);
+	case O_COLOUR:
+		return set_colour(o, optarg, e);
+	}
+	return -EINVAL;
+}
+
+static int unknown_option(int c, char **argv, struct pol_err *e)
+{
+	bool is_long = strncmp(argv[optind - 1], "--", 2) == 0;
+
+	if (c == ':')
+		return pol_err(e, -EINVAL, "option %s needs a value", argv[optind - 1]);
+	if (optopt && !is_long)
+		return pol_err(e, -EINVAL, "unknown option -%c", optopt);
+	return pol_err(e, -EINVAL, "unknown or ambiguous option %s", argv[optind - 1]);
+}
+
+/* ---- what fits together ------------------------------------------------------- */
+
+/* The verb, if the first word is one; a file of that name is written ./check. */
+static int take_verb(struct pol_options *o, struct pol_err *e)
+{
+	const char *word = o->n_args ? o->arg[0] : "";
+
+	for (size_t i = 0; i < POL_ARRAY_LEN(later); i++)
+		if (strcmp(word, later[i]) == 0)
+			return pol_err(e, -EINVAL, "`polc %s` is not in this version", word);
+	for (size_t i = POL_VERB_COMPILE + 1; i < POL_VERB_MAX; i++) {
+		if (strcmp(word, verb_names[i]) != 0)
+			continue;
+		o->verb = (enum pol_verb)i;
+		o->arg++;
+		o->n_args--;
+		return 0;
+	}
+	if (word[0] && !strpbrk(word, "./") && access(word, F_OK) != 0)
+		return pol_err(e, -EINVAL, "`%s` is neither a command nor a file", word);
+	return 0;
+}
+
+static int check_verb(const struct pol_options *o, struct pol_err *e)
+{
+	bool compile = o->verb == POL_VERB_COMPILE;
+	bool answer = o->verb == POL_VERB_LIST || o->verb == POL_VERB_EXPLAIN;
+	const char *wrong = NULL;
+
+	if (!compile && (o->out || o->to_c || o->stats || o->dump))
+		wrong = o->out ? "-o" : o->to_c ? "-S" : o->stats ? "--stats" : "--dump";
+	if (o->verb != POL_VERB_FMT && (o->write || o->check))
+		wrong = o->write ? "-w" : "--check";
+	if (!answer && o->json_answer)
+		wrong = "--json";
+	if (wrong)
+		return pol_err(e, -EINVAL, "%s is no option of `polc%s%s`", wrong,
+			       compile ? "" : " ", verb_names[o->verb]);
+	if (o->write && o->check)
+		return pol_err(e, -EINVAL, "-w and --check exclude each other");
+	return 0;
+}
+
+static int check_count(const struct pol_options *o, struct pol_err *e)
+{
+	bool many = o->verb == POL_VERB_CHECK || o->verb == POL_VERB_FMT;
+
+	if (o->n_args == 0)
+		return pol_err(e, -EINVAL, "no policy file given");
+	if (o->verb == POL_VERB_EXPLAIN && o->n_args == 1)
+		return pol_err(e, -EINVAL, "no flow given: from PEER to PEER on PROTO PORT");
+	if (!many && o->verb != POL_VERB_EXPLAIN && o->n_args > 1)
+		return pol_err(e, -EINVAL, "one policy file at a time; `%s` is too many",
+			       o->arg[1]);
+	return 0;
+}
+
+int pol_options_parse(int argc, char **argv, struct pol_options *o, struct pol_err *e)
+{
+	int c, r;
+
+	*o = (struct pol_options){ 0 };
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":o:Swh", long_options, NULL)) != -1) {
+		if (c == '?' || c == ':')
+			return unknown_option(c, argv, e);
+		r = set_option(o, c, e);
+		if (r)
+			return r;
+	}
+	o->arg = argv + optind;
+	o->n_args = argc - optind;
+	r = take_verb(o, e);
+	if (r || o->help || o->version || o->code)
+		return r;
+	if (o->dump && strcmp(o->dump, "help") == 0)
+		return 0;
+	r = check_verb(o, e);
+	return r ? r : check_count(o, e);
+}

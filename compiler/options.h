@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The command line of polc, as data. */
+#ifndef POLC_OPTIONS_H
+#define POLC_OPTIONS_H
+
+#include "base/base.h"
+
+#define POL_VERBS(X)                                                                         \
+	X(COMPILE, "")                                                                       \
+	X(CHECK, "check")                                                                    \
+	X(FMT, "fmt")                                                                        \
+	X(LIST, "list")                                                                      \
+	X(EXPLAIN, "explain")
+
+#define POL_VERB_ITEM(id, name) POL_VERB_##id,
+enum pol_verb { POL_VERBS(POL_VERB_ITEM) POL_VERB_MAX };
+#undef POL_VERB_ITEM
+
+enum pol_colour { POL_COLOUR_AUTO, POL_COLOUR_ALWAYS, POL_COLOUR_NEVER };
+
+struct pol_options {
+	enum pol_verb verb;
+	bool help, version;
+	bool to_c, stats;		/* -S, --stats */
+	bool json_diags, json_answer;	/* --format=json, --json */
+	bool write, check;		/* of fmt */
+	enum pol_colour colour;
+	const char *out;		/* -o, NULL: beside the policy */
+	const char *dump, *code;	/* --dump, --explain */
+	const char *clang, *templates, *include; /* NULL: as built */
+	char **arg;			/* files; for explain the file and the words of the flow */
+	int n_args;
+};
+
+/* 0, or -EINVAL and what is wrong. Permutes argv. */
+int pol_options_parse(int argc, char **argv, struct pol_options *o, struct pol_err *e);
+/* The help of a verb, that of all for COMPILE. */
+const char *pol_options_help(enum pol_verb verb);
+
+#endif

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "stats.h"
+
+#define MOST_BLOCKS 5
+
+static void size_line(struct pol_buf *b, const char *what, uint64_t used, uint64_t bytes)
+{
+	static const char *const unit[] = { "B", "KiB", "MiB", "GiB" };
+	double v = (double)bytes;
+	size_t u = 0;
+
+	for (; v >= 1024 && u + 1 < POL_ARRAY_LEN(unit); u++)
+		v /= 1024;
+	pol_buf_printf(b, "  %-22s %10llu  %7.*f %s\n", what, (unsigned long long)used, u ? 1 : 0,
+		       v, unit[u]);
+}
+
+static void sizes(struct pol_buf *b, const struct pol_tables *t)
+{
+	uint64_t n4 = 1ull << t->v4_depth, n6 = 1ull << t->v6_depth;
+	uint64_t l4 = sizeof(*t->l4_page) * POL_L4_SLOTS + t->l4_class_len * 2ull + 512;
+
+	pol_buf_addz(b, "tables                       used     size\n");
+	size_line(b, "IPv4 bounds", t->v4_bounds, n4 * 8);
+	size_line(b, "IPv6 bounds", t->v6_bounds, n6 * 20);
+	size_line(b, "port pages", t->l4_class_len / 256, l4);
+	size_line(b, "decision pages", pol_table_npages(t->table),
+		  pol_table_npages(t->table) * 128ull);
+	size_line(b, "  with loader's room", t->pages_len / POL_PAGE, t->pages_len * 4ull);
+	size_line(b, "verdicts", pol_table_nverdicts(t->table),
+		  pol_table_nverdicts(t->table) * sizeof(struct pol_verdict));
+	size_line(b, "  with loader's room", t->verdicts_len,
+		  t->verdicts_len * sizeof(struct pol_verdict));
+}
+
+static void classes(struct pol_buf *b, const struct pol_tables *t)
+{
+	pol_buf_printf(
+		b, "\nclasses\n  addresses %u, ports and protocols %u, endpoint predicates %zu\n",
+		t->nclasses, t->nl4, t->preds.n);
+	pol_buf_printf(b, "  rules %zu in %zu blocks (subject, direction, stage)\n", t->ir->rules.n,
+		       t->blocks.n);
+}
+
+/* Loads depend on each other: what counts is how many there are and whether they stay in cache. */
+static void cost(struct pol_buf *b, const struct pol_tables *t)
+{
+	unsigned walk = t->column_levels + t->l4_levels;
+
+	pol_buf_addz(b, "\nloads for one side of a new flow\n");
+	pol_buf_printf(
+		b,
+		"  address class         %2u IPv4, %2u IPv6 (endpoints: one hash lookup instead)\n",
+		t->v4_depth + 1, t->v6_depth + 1);
+	pol_buf_addz(b, "  port class             2\n");
+	pol_buf_printf(b,
+		       "  decision              %2u (%u for the column, %u for the port class)\n",
+		       walk, t->column_levels, t->l4_levels);
+	pol_buf_addz(b, "  verdict                1\n");
+	pol_buf_printf(b, "  together              %2u IPv4, %2u IPv6\n", t->v4_depth + walk + 4,
+		       t->v6_depth + walk + 4);
+}
+
+static int by_cost(const void *pa, const void *pb)
+{
+	const struct pol_block *a = *(const struct pol_block *const *)pa;
+	const struct pol_block *b = *(const struct pol_block *const *)pb;
+
+	if (a->npages != b->npages)
+		return a->npages < b->npages ? 1 : -1;
+	return (a->first_rule > b->first_rule) - (a->first_rule < b->first_rule);
+}
+
+static void dearest(struct pol_buf *b, const struct pol_tables *t)
+{
+	static const char *const stage[] = { "admin", "main", "baseline", "" };
+	const struct pol_block **order = calloc(t->blocks.n + 1, sizeof(struct pol_block *));
+
+	if (!order)
+		abort();
+	for (size_t i = 0; i < t->blocks.n; i++)
+		order[i] = &t->blocks.v[i];
+	qsort(order, t->blocks.n, sizeof(*order), by_cost);
+	pol_buf_addz(b, "\nlargest blocks\n");
+	for (size_t i = 0; i < t->blocks.n && i < MOST_BLOCKS; i++) {
+		const struct pol_rule *r = &t->ir->rules.v[order[i]->first_rule];
+
+		pol_buf_printf(b, "  %8u pages  %6u rules  %s %s%s, first rule at ",
+			       order[i]->npages, order[i]->nrules, stage[order[i]->stage],
+			       order[i]->direction == POL_INGRESS ? "ingress" : "egress",
+			       order[i]->audit ? " (audit)" : "");
+		if (t->ir->sources)
+			pol_source_cite(b, t->ir->sources, r->span, false);
+		pol_buf_addc(b, '\n');
+	}
+	free(order);
+}
+
+void pol_stats(const struct pol_tables *t, struct pol_buf *out)
+{
+	sizes(out, t);
+	classes(out, t);
+	cost(out, t);
+	dearest(out, t);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Typical members: who stands for a name where one flow has to be judged.
+ */
+#ifndef POLC_WITNESS_H
+#define POLC_WITNESS_H
+
+#include "compiler/eval.h"
+
+/*
+ * An endpoint that satisfies sel and, where that is possible, none of the other
+ * endpoint definitions, with the fewest labels. Its address is one that no prefix names.
+ * False if no endpoint can satisfy sel, or the search was given up.
+ */
+bool pol_witness_endpoint(const struct pol_ir *ir, uint32_t sel, struct pol_arena *a,
+			  struct pol_eval_peer *out);
+
+/*
+ * An address of that family in the set and, where that is possible, in none of the other named
+ * sets that do not contain all of it. False if the set has none.
+ */
+bool pol_witness_address(const struct pol_ir *ir, const struct pol_aset *s, uint8_t family,
+			 struct pol_arena *a, struct pol_eval_peer *out);
+
+#endif

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# bash completion for polc(1) and polload(8)
+# shellcheck shell=bash
+
+_polc_files() { # SUFFIX...: folders, and files with one of the suffixes
+	local suffix
+	mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+	for suffix; do
+		mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -X "!*$suffix" -- "$cur")
+	done
+	compopt -o filenames 2>/dev/null
+}
+
+_polc_words() { # WORD...
+	mapfile -t COMPREPLY < <(compgen -W "$*" -- "$cur")
+}
+
+# The first word that is no option, and how many there are before the cursor.
+_polc_command() {
+	local i
+	command='' arguments=0
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		case ${COMP_WORDS[i]} in
+		-*) ;;
+		*)
+			[ -n "$command" ] || command=${COMP_WORDS[i]}
+			arguments=$((arguments + 1))
+			;;
+		esac
+	done
+}
+
+_polc() {
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command arguments
+	COMPREPLY=()
+	_polc_command
+	case $prev in
+	-o) _polc_files .o .c; return ;;
+	-H | --host) _polc_files .yaml .yml; return ;;
+	--format) _polc_words text json; return ;;
+	--explain) return ;;
+	esac
+	case $cur in
+	--format=*) cur=${cur#*=}; _polc_words text json; return ;;
+	--dump=*) cur=${cur#*=}; _polc_words ast ir classes tables; return ;;
+	-*)
+		case $command in
+		fmt) _polc_words -w --check --help ;;
+		check) _polc_words --format= --help ;;
+		list) _polc_words --json -H --help ;;
+		explain) _polc_words --json --help ;;
+		'' | *.pol) _polc_words -o -S --stats --dump= --format= --explain --version --help ;;
+		*) _polc_words --help ;;
+		esac
+		return
+		;;
+	esac
+	case $command in
+	'')
+		_polc_files .pol
+		mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < \
+			<(compgen -W "check fmt list explain" -- "$cur")
+		;;
+	explain)
+		if [ "$arguments" = 1 ]; then
+			_polc_files .pol
+		else
+			_polc_words from to on tcp udp icmp icmp6 any world host
+		fi
+		;;
+	*) _polc_files .pol ;;
+	esac
+}
+
+_polload() {
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command arguments
+	COMPREPLY=()
+	_polc_command
+	case $prev in
+	-H | --host) _polc_files .yaml .yml; return ;;
+	--bpffs | --state-dir) _polc_files; return ;;
+	esac
+	case $cur in
+	-*)
+		case $command in
+		apply) _polc_words -H --audit --json --bpffs --state-dir --help ;;
+		'') _polc_words --version --help ;;
+		*) _polc_words --json --bpffs --state-dir --help ;;
+		esac
+		return
+		;;
+	esac
+	case $command in
+	'') _polc_words apply check status rules flows endpoints endpoint inspect rollback remove ;;
+	apply | check | inspect) _polc_files .o ;;
+	endpoint)
+		case $arguments in
+		1) _polc_words add del ;;
+		2) ;;
+		*)
+			_polc_words interface= address= label= mac=
+			compopt -o nospace 2>/dev/null
+			;;
+		esac
+		;;
+	esac
+}
+
+complete -F _polc polc
+complete -F _polload polload

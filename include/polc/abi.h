@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The contract between the data path (bpf-templates/), the object writer
+ * (compiler/) and the loader (runtime/): map keys, values and names.
+ *
+ * Compiles as BPF C and as host C.  All integers are in host byte order unless
+ * the name ends in _be; addresses are in network byte order.  Every struct is
+ * free of padding (checked below), so that a key can be compared as bytes.
+ * A change of any layout here is a new POL_ABI_VERSION.
+ */
+#ifndef POLC_ABI_H
+#define POLC_ABI_H
+
+#include <linux/types.h>
+#include <polc/reasons.h>
+
+#define POL_ABI_VERSION 1
+
+/* ---- identity ----------------------------------------------------------- */
+
+/* IPv4 is kept as ::ffff:a.b.c.d (RFC 4291, 2.5.5.2). */
+struct pol_addr {
+	union {
+		__u8 b[16];
+		__be32 w_be[4];
+		__be64 d_be[2];
+	};
+};
+
+/*
+ * What an address is, beyond its bits.  WORLD covers also the addresses inside
+ * `pool` that no endpoint owns: which of the two an address is, is known when
+ * the policy is compiled, so both are columns by address class.
+ */
+enum pol_entity {
+	POL_ENTITY_WORLD = 0,	/* no endpoint, no node, not this host */
+	POL_ENTITY_HOST = 1,	/* this machine itself */
+	POL_ENTITY_NODE = 2,	/* another machine of the host file */
+	POL_ENTITY_ENDPOINT = 3,/* a container, here or elsewhere */
+	POL_ENTITY_STATIC_MAX = 3,
+};
+
+/* ---- the decision tables ------------------------------------------------- */
+
+/*
+ * A verdict is found by walking a tree of pages: POL_PAGE entries of u32 each,
+ * page p at pages[p * POL_PAGE].  The key is (column, l4 class), POL_PAGE_BITS
+ * a level, column first; inner entries are page numbers, entries of the last
+ * level are verdict numbers.  Page 0 is all zero and verdict 0 denies, so what
+ * nobody filled is closed.
+ *
+ * Columns: entity * addr_classes_padded + address class for WORLD, HOST and
+ * NODE; behind them (from 3 * addr_classes_padded on) one for each kind of
+ * endpoint, numbered by the loader.
+ */
+#define POL_PAGE_BITS 5
+#define POL_PAGE (1u << POL_PAGE_BITS)
+
+enum pol_direction { POL_INGRESS = 0, POL_EGRESS = 1, POL_DIRECTIONS = 2 };
+
+enum pol_action {
+	POL_DENY = 0,
+	POL_REJECT = 1,
+	POL_ALLOW = 2,
+	POL_SKIP = 3,		/* tier rules only; never in a final table */
+	POL_NONE = 4,		/* no rule matched; never in a final table */
+};
+
+#define POL_VERDICT_CLOSED 0u	/* the verdict of what nobody filled */
+#define POL_VERDICT_NONE 1u	/* "no rule matched", neutral when verdicts are combined */
+#define POL_VERDICT_LIMITS 8	/* limits that one verdict can name */
+
+#define POL_VF_LOG (1u << 0)	/* report each new connection */
+#define POL_VF_ADDS (1u << 1)	/* an ordinary allow: its log and limits add up with those of others */
+
+#define POL_NO_RULE 0xffffffffu
+
+/* 64 bytes: one cache line. */
+struct pol_verdict {
+	__u32 order;		/* rank of the deciding rule in first-match order, lowest wins */
+	__u32 rule;		/* deciding rule, index into the manifest's rules */
+	__u32 audit_rule;	/* what an audit policy would have denied by, or POL_NO_RULE */
+	__u8 action;		/* enum pol_action */
+	__u8 flags;		/* POL_VF_* */
+	__u16 nlimits;
+	__u32 limit[POL_VERDICT_LIMITS]; /* indices into the limits table, ascending */
+	__u32 spare[4];
+};
+
+/* One `limit` clause; a table in .rodata. */
+struct pol_limit {
+	__u64 ns_per_token;	/* 10^9 / rate */
+	__u64 burst_ns;		/* burst * ns_per_token: the depth of the bucket */
+	__u32 rule;
+	__u8 per_source;	/* 0: one bucket for the endpoint */
+	__u8 len4, len6;	/* prefix length that names a source */
+	__u8 pad;
+};
+
+struct pol_limit_key {
+	struct pol_addr source;	/* masked to the length; zero for the shared bucket */
+	__u32 limit;
+	__u32 ep;
+};
+
+/* Generic cell rate: full when `empty_at` <= now - burst_ns. */
+struct pol_limit_state {
+	__u64 lock_and_pad;	/* a struct bpf_spin_lock lives here in BPF C */
+	__u64 empty_at_ns;	/* CLOCK_MONOTONIC */
+};
+
+/* ---- endpoints ------------------------------------------------------------ */
+
+#define POL_EP_MAX 65536u	/* endpoint numbers are below; 0 is never one */
+#define POL_SLOT_MAX 131072u	/* address slots, likewise */
+
+/* ep_by_if: ifindex -> what hangs there */
+enum pol_if_kind { POL_IF_ENDPOINT = 1, POL_IF_UPLINK = 2 };
+#define POL_IF_HAS_MAC (1u << 0) /* frames must carry mac as their source */
+struct pol_if {
+	__u32 ep;		/* 0 for an uplink */
+	__u8 kind;		/* enum pol_if_kind */
+	__u8 flags;		/* POL_IF_* */
+	__u8 mac[6];		/* the MAC inside the container */
+};
+
+/* ep_by_addr: address -> whose it is.  Not in the map: WORLD. */
+struct pol_owner {
+	__u32 ep;		/* 0 for host and nodes */
+	__u32 slot;		/* index into addr_column; 0 for host and nodes */
+	__u32 ifindex;		/* device of a local endpoint; 0: lives elsewhere */
+	__u8 entity;		/* enum pol_entity */
+	__u8 pad[3];
+};
+
+/* ep_state, one array a generation: endpoint -> its rows.  Zero: closed. */
+struct pol_ep_state {
+	__u32 root[POL_DIRECTIONS];	/* page number of its tree */
+	__u32 incarnation;	/* of the endpoint number, so that a reuse inherits nothing */
+	__u32 flags;		/* POL_EP_* */
+};
+#define POL_EP_AUDIT (1u << 0)	/* report what would be dropped, and pass it */
+
+/* addr_column, one array a generation: slot -> column of that endpoint's address; 0 = none. */
+
+/* ep_info, user space only: what the loader needs to rebuild its view. */
+#define POL_EP_NAME 64
+#define POL_EP_LABELS 1984
+struct pol_ep_info {
+	char name[POL_EP_NAME];		/* NUL-terminated */
+	char labels[POL_EP_LABELS];	/* "key\0value\0..." ended by an empty key */
+	__u32 incarnation;
+	__u32 ifindex;			/* 0: remote */
+	__u8 managed;			/* 1: from the host file, 2: added at run time */
+	__u8 pad[7];
+};
+
+/* ---- connection tracking --------------------------------------------------- */
+
+/*
+ * A table of our own in an array of buckets (a line of tags, eight entries).
+ * The addresses of an entry stand in sorted order, so that both directions of
+ * a flow hash and compare alike; POL_CT_FLIPPED tells that the originator is
+ * the second.  For ICMP and ICMPv6 queries the ports are (identifier, 0) on
+ * both sides and `type` is in the state byte's neighbour.
+ */
+#define POL_CT_WAYS 8
+#define POL_CT_FLIPPED (1u << 0)
+#define POL_CT_REPLIED (1u << 1)	/* seen in both directions */
+#define POL_CT_FIN_ORIG (1u << 2)
+#define POL_CT_FIN_REPLY (1u << 3)
+#define POL_CT_LOCAL (1u << 4)		/* both ends live on this host */
+#define POL_CT_SIMUL (1u << 5)		/* TCP: both sides sent a SYN, both were allowed */
+#define POL_CT_HOST (1u << 6)		/* the originator is this host, whatever its address */
+
+enum pol_ct_state {
+	POL_CT_FREE = 0,
+	POL_CT_SYN_SENT,
+	POL_CT_SYN_RECV,
+	POL_CT_ESTABLISHED,
+	POL_CT_CLOSING,
+	POL_CT_CLOSED,		/* RST seen, or both FINs acknowledged */
+	POL_CT_UNREPLIED,	/* not TCP, one direction seen */
+	POL_CT_REPLYING,	/* not TCP, both seen */
+	POL_CT_STATE_MAX,
+};
+
+struct pol_ct_entry {		/* 64 bytes: one cache line */
+	struct pol_addr addr[2];
+	__be16 port_be[2];
+	__u8 proto;
+	__u8 state;		/* enum pol_ct_state */
+	__u8 flags;		/* POL_CT_* */
+	__u8 icmp_type;		/* of the query that began it */
+	__u32 gen;		/* generation that judged it last (low 32 bits) */
+	__u32 rule[POL_DIRECTIONS]; /* by which rules; POL_NO_RULE where that end is not local */
+	__u32 seen;		/* seconds, CLOCK_MONOTONIC, of the last packet */
+	__u32 ep;		/* the local endpoint (the source's, where both are) */
+};
+
+struct pol_ct_bucket {
+	__u64 tag[POL_CT_WAYS];
+	struct pol_ct_entry entry[POL_CT_WAYS];
+};
+
+/* ---- fragments -------------------------------------------------------------- */
+
+struct pol_frag_key {
+	struct pol_addr src, dst;
+	__be32 id_be;		/* IPv4: 16 bits in the low half, in network order */
+	__u8 proto;
+	__u8 pad[3];
+};
+struct pol_frag {
+	__u64 seen_ns;
+	__be16 sport_be, dport_be;
+	__u16 next_offset;	/* bytes: what the first one covered; lower offsets overlap */
+	__u8 pass;		/* the first fragment was let through */
+	__u8 local;		/* both ends live on this host */
+	__u32 gen;
+	__u32 spare;
+};
+
+/* ---- counters and events ------------------------------------------------------ */
+
+struct pol_count { __u64 packets, bytes; };	/* drops: per CPU, by enum pol_reason */
+
+struct pol_rule_hits {			/* rule_hits: per CPU, by rule; one map a generation */
+	__u64 packets, bytes;		/* packets count GSO segments */
+	__u64 connections;
+	__u64 last_ns;			/* CLOCK_MONOTONIC */
+};
+
+enum pol_event_kind { POL_EVENT_NEW = 1, POL_EVENT_DROP = 2, POL_EVENT_AUDIT = 3 };
+
+struct pol_event {		/* events: ring buffer */
+	__u64 time_ns;		/* CLOCK_MONOTONIC */
+	struct pol_addr src, dst;
+	__be16 sport_be, dport_be; /* ICMP: dport is the type, in network order */
+	__u8 proto;
+	__u8 kind;		/* enum pol_event_kind */
+	__u8 reason;		/* enum pol_reason */
+	__u8 hook;		/* enum pol_hook */
+	__u32 gen;
+	__u32 rule;		/* POL_NO_RULE where none decided */
+	__u32 ep;		/* the endpoint judged; 0 if none */
+	__u32 length;		/* bytes of the packet */
+	__u32 ifindex;
+	__u8 direction;		/* enum pol_direction of the rule */
+	__u8 pad[3];
+};
+
+/*
+ * scratch: per CPU, one element; the last packet that this CPU judged.  Written
+ * by every program, read by the packet and property tests and by `polload why`.
+ */
+struct pol_scratch {
+	struct pol_addr src, dst;
+	__be16 sport_be, dport_be;
+	__u8 proto;
+	__u8 reason;		/* enum pol_reason */
+	__u8 action;		/* enum pol_action as judged: of the side that decided */
+	__u8 direction;		/* enum pol_direction of the side that decided */
+	__u32 rule[POL_DIRECTIONS]; /* rule of each side, POL_NO_RULE where not judged */
+	__u32 audit_rule;
+	__u32 from_state;	/* 1: passed by a live flow, no rule asked */
+};
+
+/* ---- hooks and names ------------------------------------------------------------ */
+
+enum pol_hook {
+	POL_HOOK_EP_OUT = 0,	/* TC ingress of a container's host-side device: what it sends */
+	POL_HOOK_EP_IN = 1,	/* TC egress of the same device: what is delivered to it */
+	POL_HOOK_UPLINK_IN = 2,	/* TC ingress of an uplink */
+	POL_HOOK_MAX,
+};
+
+/* root (PROG_ARRAY): slot of a hook in the generation that `active` names. */
+#define POL_ROOT_SLOT(hook, gen) ((hook) * 2 + ((gen) & 1))
+
+/* Programs of an object, by hook: function names, all in section "tc". */
+#define POL_PROG_EP_OUT "pol_ep_out"
+#define POL_PROG_EP_IN "pol_ep_in"
+#define POL_PROG_UPLINK_IN "pol_uplink_in"
+
+/*
+ * Mark of a packet that was judged and may be delivered.  It counts only
+ * together with a non-zero skb->ingress_ifindex (what this host itself sends
+ * has none, whatever SO_MARK it sets) and only for the address that the
+ * delivering device's endpoint owns.
+ */
+#define POL_MARK_JUDGED 0x00000100u
+/*
+ * Our own answer (RST, unreachable) to what this host sent to an endpoint, on its
+ * way back through the endpoint's device.  A container cannot set it: a mark does
+ * not survive the crossing of a namespace.
+ */
+#define POL_MARK_ANSWER 0x00000400u
+#define POL_MARK_MASK 0x00000f00u
+
+/* Maps that outlive a generation; pinned under the bpffs folder by these names. */
+#define POL_MAP_ACTIVE "active"		/* ARRAY[1] u64, mmapable: generation in force, 0 = none */
+#define POL_MAP_ROOT "root"		/* PROG_ARRAY[POL_HOOK_MAX * 2] */
+#define POL_MAP_EP_BY_IF "ep_by_if"	/* HASH u32 -> struct pol_if */
+#define POL_MAP_EP_BY_ADDR "ep_by_addr"	/* HASH struct pol_addr -> struct pol_owner */
+#define POL_MAP_EP_INFO "ep_info"	/* HASH u32 -> struct pol_ep_info; made by the loader, in no object */
+#define POL_MAP_CT "ct"			/* ARRAY[2^n] struct pol_ct_bucket, mmapable */
+#define POL_MAP_FRAGS "frags"		/* LRU_HASH struct pol_frag_key -> struct pol_frag */
+#define POL_MAP_EVENTS "events"		/* RINGBUF struct pol_event */
+#define POL_MAP_EVENTS_LOST "events_lost" /* PERCPU_ARRAY[1] u64 */
+#define POL_MAP_DROPS "drops"		/* PERCPU_ARRAY[POL_REASON_MAX] struct pol_count */
+#define POL_MAP_SCRATCH "scratch"	/* PERCPU_ARRAY[1] struct pol_scratch */
+
+/* Maps of one generation. */
+#define POL_MAP_EP_STATE "ep_state"	/* ARRAY[POL_EP_MAX] struct pol_ep_state, mmapable */
+#define POL_MAP_ADDR_COLUMN "addr_column" /* ARRAY[POL_SLOT_MAX] u32, mmapable */
+#define POL_MAP_RULE_HITS "rule_hits"	/* PERCPU_ARRAY[rules] struct pol_rule_hits */
+#define POL_MAP_LIMITS "limits"		/* HASH struct pol_limit_key -> struct pol_limit_state */
+#define POL_SEC_PAGES ".data.pages"	/* u32 pages[]: the compiler's, then the loader's */
+#define POL_SEC_VERDICTS ".data.verdicts" /* struct pol_verdict verdicts[], likewise */
+
+/* Set by the loader in .rodata before the object is loaded (libbpf skeleton-less). */
+#define POL_VAR_GENERATION "pol_generation"	/* const volatile __u64 */
+#define POL_VAR_HASH_SEED "pol_hash_seed"	/* const volatile __u64[2]: ct hash key, the host's secret */
+
+#define POL_ASSERT_SIZE(t, n) _Static_assert(sizeof(t) == (n), #t " changed size")
+POL_ASSERT_SIZE(struct pol_addr, 16);
+POL_ASSERT_SIZE(struct pol_verdict, 64);
+POL_ASSERT_SIZE(struct pol_limit, 24);
+POL_ASSERT_SIZE(struct pol_limit_key, 24);
+POL_ASSERT_SIZE(struct pol_if, 12);
+POL_ASSERT_SIZE(struct pol_owner, 16);
+POL_ASSERT_SIZE(struct pol_ep_state, 16);
+POL_ASSERT_SIZE(struct pol_ep_info, 2064);
+POL_ASSERT_SIZE(struct pol_ct_entry, 64);
+POL_ASSERT_SIZE(struct pol_ct_bucket, 576);
+POL_ASSERT_SIZE(struct pol_frag_key, 40);
+POL_ASSERT_SIZE(struct pol_frag, 24);
+POL_ASSERT_SIZE(struct pol_event, 72);
+POL_ASSERT_SIZE(struct pol_scratch, 56);
+
+#endif

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "endpoints.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+
+#include "live.h"
+#include "publish.h"
+#include "settle.h"
+#include "store.h"
+
+static int open_to_change(struct prt_env *env, struct prt_live *l, struct pol_err *e)
+{
+	int r = prt_live_open(env, PRT_LOCK_EXCLUSIVE, l, e);
+
+	return r ? r : prt_settle_quick(env, &l->shared, &l->gen, &l->world, e);
+}
+
+/* ---- this host's addresses ---------------------------------------------------------------- */
+
+static bool has(const struct prt_fixed *v, size_t n, const struct prt_fixed *f)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (!memcmp(&v[i], f, sizeof(*f)))
+			return true;
+	}
+	return false;
+}
+
+/* Interfaces come with containers, and addresses with interfaces: what changed since is written. */
+static int sync_host(struct prt_live *l, struct pol_err *e)
+{
+	struct prt_world before = { 0 };
+	int r = 0;
+
+	for (size_t i = 0; i < l->world.fixed.n; i++)
+		*pol_vec_push(&before.fixed) = l->world.fixed.v[i];
+	r = prt_world_sync_host(&l->world, e);
+	for (size_t i = 0; i < l->world.fixed.n && !r; i++) {
+		if (!has(before.fixed.v, before.fixed.n, &l->world.fixed.v[i]))
+			r = prt_fixed_write(&l->gen, &l->world.fixed.v[i], e);
+	}
+	for (size_t i = 0; i < before.fixed.n && !r; i++) {
+		struct pol_owner now;
+
+		if (has(l->world.fixed.v, l->world.fixed.n, &before.fixed.v[i]))
+			continue;
+		/* An endpoint may have it by now. */
+		if (!bpf_map_lookup_elem(l->gen.fd[PRT_GEN_EP_BY_ADDR], &before.fixed.v[i].addr, &now) &&
+		    now.entity != POL_ENTITY_ENDPOINT)
+			bpf_map_delete_elem(l->gen.fd[PRT_GEN_EP_BY_ADDR], &before.fixed.v[i].addr);
+	}
+	prt_world_free(&before);
+	return r;
+}
+
+/* ---- adding --------------------------------------------------------------------------------- */
+
+/* Rows and columns for the last member of the world, written to the live tables. */
+static int place_last(struct prt_env *env, struct prt_live *l, struct pol_err *e)
+{
+	struct prt_object *o POL_CLEANUP(prt_object_cleanup) = NULL;
+	struct prt_place *place POL_CLEANUP(prt_place_cleanup) = NULL;
+	struct pol_arena *arena = pol_arena_new();
+	struct prt_place_update update = { 0 };
+	struct prt_place_ep *eps;
+	int r = prt_store_get(env, l->gen.number, &o, e);
+
+	r = r ? r : prt_publish_eps(arena, &l->world, &eps, e);
+	if (!r) {
+		place = prt_place_new(o);
+		l->world.member.n--;	/* the new one is not in force yet */
+		r = prt_publish_adopt(&l->gen, &l->world, eps, place, e);
+		l->world.member.n++;
+	}
+	r = r ? r : prt_place_add(place, &eps[l->world.member.n - 1], 1, &update, e);
+	r = r ? r : prt_publish(&l->gen, &l->world, place, &update, e);
+	prt_place_update_free(&update);
+	pol_arena_free(arena);
+	return r;
+}
+
+static int add(struct prt_env *env, struct prt_live *l, const struct prt_endpoint *ep,
+	       struct prt_member **m, struct pol_err *e)
+{
+	struct prt_link link = { 0 };
+	int r = 0;
+
+	if (ep->interface.n) {
+		r = prt_net_link_by_name(ep->interface.p, &link, e);
+		if (r == -ENODEV)
+			return pol_err(e, r, "there is no interface '%s'", prt_safe(ep->interface.p));
+		r = r ? r : prt_attach_check(&link, e);
+	}
+	r = r ? r : prt_world_add(&l->world, ep, ep->interface.n ? &link : NULL, PRT_MANAGED_HALF,
+				  &l->shared.meta, m, e);
+	r = r ? r : prt_shared_write_meta(&l->shared, e);
+	r = r ? r : prt_member_write_info(&l->gen, *m, e);
+	if (!r && ep->interface.n)
+		r = prt_attach(&l->shared, &link, POL_IF_ENDPOINT, e);
+	r = r ? r : place_last(env, l, e);
+	r = r ? r : sync_host(l, e);
+	r = r ? r : prt_member_write_addrs(&l->gen, *m, e);
+	r = r ? r : prt_member_write_if(&l->gen, *m, e);
+	if (r)
+		return r;
+	(*m)->info.managed = PRT_MANAGED_RUN;
+	return prt_member_write_info(&l->gen, *m, e);
+}
+
+int prt_endpoint_add(struct prt_env *env, const struct prt_endpoint *ep, struct pol_err *e)
+{
+	struct prt_member *m = NULL;
+	struct prt_live l;
+	int r;
+
+	prt_live_init(&l);
+	r = open_to_change(env, &l, e);
+	r = r ? r : add(env, &l, ep, &m, e);
+	if (r && m) {
+		struct pol_err why = { 0 };
+
+		if (prt_settle_erase(&l.shared, &l.gen, m, &why))
+			prt_env_note(env, "cleaning up failed too: %s", why.text);
+	}
+	prt_live_close(&l);
+	return r;
+}
+
+/* ---- removing --------------------------------------------------------------------------------- */
+
+int prt_endpoint_del(struct prt_env *env, const char *name, struct pol_err *e)
+{
+	struct prt_member *m;
+	struct prt_live l;
+	int r;
+
+	prt_live_init(&l);
+	r = open_to_change(env, &l, e);
+	m = r ? NULL : prt_world_find(&l.world, name);
+	if (!r && !m) {
+		pol_err_help(e, "`polload endpoints` lists them");
+		r = pol_err(e, -ENOENT, "there is no endpoint '%s'", prt_safe(name));
+	}
+	r = r ? r : prt_settle_erase(&l.shared, &l.gen, m, e);
+	prt_live_close(&l);
+	return r;
+}

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "gen.h"
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "quiet.h"
+
+#define PRT_GEN_NAME(e, n, p) [PRT_GEN_##e] = { n, p },
+static const struct {
+	const char *map, *pin;
+} maps[PRT_GEN_MAP_MAX] = { PRT_GEN_MAPS(PRT_GEN_NAME) };
+#undef PRT_GEN_NAME
+
+static const char *const progs[POL_HOOK_MAX] = {
+	[POL_HOOK_EP_OUT] = POL_PROG_EP_OUT,
+	[POL_HOOK_EP_IN] = POL_PROG_EP_IN,
+	[POL_HOOK_UPLINK_IN] = POL_PROG_UPLINK_IN,
+};
+
+void prt_gen_init(struct prt_gen *g)
+{
+	memset(g, 0, sizeof(*g));
+	for (size_t i = 0; i < PRT_GEN_MAP_MAX; i++)
+		g->fd[i] = -1;
+	for (size_t i = 0; i < POL_HOOK_MAX; i++)
+		g->prog[i] = -1;
+}
+
+static size_t page_up(size_t n)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	return (n + page - 1) / page * page;
+}
+
+static size_t bytes_of(const struct prt_gen *g, enum prt_gen_map m)
+{
+	if (m == PRT_GEN_EP_STATE)
+		return page_up(POL_EP_MAX * sizeof(*g->state));
+	if (m == PRT_GEN_ADDR_COLUMN)
+		return page_up(POL_SLOT_MAX * sizeof(*g->slot));
+	if (m == PRT_GEN_PAGES)
+		return page_up((size_t)g->info.page_room * POL_PAGE * sizeof(*g->pages));
+	return page_up(g->info.verdict_room * sizeof(*g->verdicts));
+}
+
+void prt_gen_close(struct prt_gen *g)
+{
+	if (g->state)
+		munmap(g->state, bytes_of(g, PRT_GEN_EP_STATE));
+	if (g->slot)
+		munmap(g->slot, bytes_of(g, PRT_GEN_ADDR_COLUMN));
+	if (g->pages)
+		munmap(g->pages, bytes_of(g, PRT_GEN_PAGES));
+	if (g->verdicts)
+		munmap(g->verdicts, bytes_of(g, PRT_GEN_VERDICTS));
+	for (size_t i = 0; i < PRT_GEN_MAP_MAX; i++)
+		pol_cleanup_fd(&g->fd[i]);
+	for (size_t i = 0; i < POL_HOOK_MAX; i++)
+		pol_cleanup_fd(&g->prog[i]);
+	bpf_object__close(g->bpf);
+	prt_gen_init(g);
+}
+
+/* ---- mapping ---------------------------------------------------------------------- */
+
+static int map_one(const struct prt_gen *g, enum prt_gen_map m, void **out, struct pol_err *e)
+{
+	void *p = mmap(NULL, bytes_of(g, m), PROT_READ | PROT_WRITE, MAP_SHARED, g->fd[m], 0);
+
+	if (p == MAP_FAILED)
+		return pol_err(e, -errno, "map '%s': cannot map into memory: %s", maps[m].pin,
+			       strerror(errno));
+	*out = p;
+	return 0;
+}
+
+/* The kernel's maps must be as large as we believe, or writing would kill us. */
+static int check_size(const struct prt_gen *g, enum prt_gen_map m, size_t need, struct pol_err *e)
+{
+	struct bpf_map_info info = { 0 };
+	uint32_t len = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(g->fd[m], &info, &len))
+		return pol_err(e, -errno, "map '%s': %s", maps[m].pin, strerror(errno));
+	if (info.type != BPF_MAP_TYPE_ARRAY ||
+	    (size_t)((info.value_size + 7u) & ~7u) * info.max_entries < need || !(info.map_flags & BPF_F_MMAPABLE))
+		return pol_err(e, -ENOEXEC, "map '%s': smaller than the object says, or not mappable",
+			       maps[m].pin);
+	return 0;
+}
+
+static int map_tables(struct prt_gen *g, struct pol_err *e)
+{
+	int r = check_size(g, PRT_GEN_EP_STATE, POL_EP_MAX * sizeof(*g->state), e);
+
+	r = r ? r : check_size(g, PRT_GEN_ADDR_COLUMN, POL_SLOT_MAX * sizeof(*g->slot), e);
+	r = r ? r : check_size(g, PRT_GEN_PAGES,
+			       (size_t)g->info.page_room * POL_PAGE * sizeof(*g->pages), e);
+	r = r ? r : check_size(g, PRT_GEN_VERDICTS, g->info.verdict_room * sizeof(*g->verdicts), e);
+	r = r ? r : map_one(g, PRT_GEN_EP_STATE, (void **)&g->state, e);
+	r = r ? r : map_one(g, PRT_GEN_ADDR_COLUMN, (void **)&g->slot, e);
+	r = r ? r : map_one(g, PRT_GEN_PAGES, (void **)&g->pages, e);
+	return r ? r : map_one(g, PRT_GEN_VERDICTS, (void **)&g->verdicts, e);
+}
+
+/* ---- loading ------------------------------------------------------------------------ */
+
+/* Where a constant lies in .rodata of `room` bytes; -1: the object has none of that name and size. */
+static long constant(const struct btf *btf, const char *name, size_t size, size_t room)
+{
+	int id = btf ? btf__find_by_name_kind(btf, ".rodata", BTF_KIND_DATASEC) : -1;
+	const struct btf_type *sec = id < 0 ? NULL : btf__type_by_id(btf, (uint32_t)id);
+
+	for (unsigned i = 0; sec && i < btf_vlen(sec); i++) {
+		const struct btf_var_secinfo *v = &btf_var_secinfos(sec)[i];
+		const struct btf_type *t = btf__type_by_id(btf, v->type);
+		const char *n = t ? btf__name_by_offset(btf, t->name_off) : NULL;
+
+		if (n && !strcmp(n, name))
+			return v->size == size && (size_t)v->offset + size <= room ? (long)v->offset
+										   : -1;
+	}
+	return -1;
+}
+
+static int set_constants(struct bpf_object *bpf, uint64_t number, const uint64_t seed[2],
+			 struct pol_err *e)
+{
+	struct bpf_map *m = bpf_object__find_map_by_name(bpf, ".rodata");
+	const struct btf *btf = bpf_object__btf(bpf);
+	size_t room = 0;
+	const void *now = m ? bpf_map__initial_value(m, &room) : NULL;
+	long gen = constant(btf, POL_VAR_GENERATION, sizeof(number), room);
+	long key = constant(btf, POL_VAR_HASH_SEED, 2 * sizeof(*seed), room);
+	char *copy POL_CLEANUP(pol_cleanup_free) = NULL;
+	int r;
+
+	if (!now || gen < 0 || key < 0)
+		return pol_err(e, -ENOEXEC, "the object has no constant '%s'",
+			       gen < 0 ? POL_VAR_GENERATION : POL_VAR_HASH_SEED);
+	copy = malloc(room);
+	if (!copy)
+		return pol_err(e, -ENOMEM, "no memory for %zu bytes of constants", room);
+	memcpy(copy, now, room);
+	memcpy(copy + gen, &number, sizeof(number));
+	memcpy(copy + key, seed, 2 * sizeof(*seed));
+	r = bpf_map__set_initial_value(m, copy, room);
+	return r ? pol_err(e, r, "map '.rodata': cannot set: %s", strerror(-r)) : 0;
+}
+
+static bool known_prog(const char *name)
+{
+	for (size_t i = 0; i < POL_HOOK_MAX; i++) {
+		if (!strcmp(name, progs[i]))
+			return true;
+	}
+	return false;
+}
+
+/* An object brings TC programs for our hooks and plain maps, nothing that acts by being loaded. */
+static int check_contents(struct bpf_object *bpf, struct pol_err *e)
+{
+	struct bpf_program *p;
+	struct bpf_map *m;
+
+	bpf_object__for_each_program(p, bpf) {
+		if (!known_prog(bpf_program__name(p)) || strcmp(bpf_program__section_name(p), "tc"))
+			return pol_err(e, -ENOEXEC, "the object has a foreign program '%s'",
+				       prt_safe(bpf_program__name(p)));
+		bpf_program__set_type(p, BPF_PROG_TYPE_SCHED_CLS);
+		bpf_program__set_expected_attach_type(p, (enum bpf_attach_type)0);
+	}
+	for (size_t i = 0; i < POL_HOOK_MAX; i++) {
+		if (!bpf_object__find_program_by_name(bpf, progs[i]))
+			return pol_err(e, -ENOEXEC, "the object has no program '%s'", progs[i]);
+	}
+	bpf_object__for_each_map(m, bpf) {
+		enum bpf_map_type t = bpf_map__type(m);
+
+		/* Where it is pinned is our business, not the object's. */
+		bpf_map__set_pin_path(m, NULL);
+		if (t != BPF_MAP_TYPE_ARRAY && t != BPF_MAP_TYPE_HASH &&
+		    t != BPF_MAP_TYPE_LRU_HASH && t != BPF_MAP_TYPE_PERCPU_ARRAY &&
+		    t != BPF_MAP_TYPE_RINGBUF && t != BPF_MAP_TYPE_PROG_ARRAY)
+			return pol_err(e, -ENOEXEC, "the object has a map '%s' of a foreign type",
+				       prt_safe(bpf_map__name(m)));
+	}
+	return 0;
+}
+
+static int dup_fd(int fd, int *out, const char *what, struct pol_err *e)
+{
+	*out = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	return *out < 0 ? pol_err(e, -errno, "'%s': %s", what, strerror(errno)) : 0;
+}
+
+static int take_fds(struct prt_gen *g, struct pol_err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < PRT_GEN_MAP_MAX && !r; i++) {
+		struct bpf_map *m;
+
+		if (!maps[i].map[0])
+			continue;
+		m = bpf_object__find_map_by_name(g->bpf, maps[i].map);
+		if (!m)
+			return pol_err(e, -ENOEXEC, "the object has no map '%s'", maps[i].map);
+		r = dup_fd(bpf_map__fd(m), &g->fd[i], maps[i].map, e);
+	}
+	for (size_t i = 0; i < POL_HOOK_MAX && !r; i++)
+		r = dup_fd(bpf_program__fd(bpf_object__find_program_by_name(g->bpf, progs[i])),
+			   &g->prog[i], progs[i], e);
+	return r;
+}
+
+static int make_own(struct prt_gen *g, enum prt_gen_map m, enum bpf_map_type type, uint32_t value,
+		    uint32_t max, uint32_t flags, struct pol_err *e)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = flags);
+
+	g->fd[m] = bpf_map_create(type, maps[m].pin, 4, value, max, &opts);
+	if (g->fd[m] < 0)
+		return pol_err(e, -errno, "map '%s': cannot create: %s", maps[m].pin,
+			       strerror(errno));
+	return 0;
+}
+
+static int refused(int code, struct pol_err *e)
+{
+	char why[300];
+
+	prt_quiet_reason(why, sizeof(why));
+	if (code == -EPERM)
+		pol_err_help(e, "loading BPF needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN in the first user namespace");
+	else
+		pol_err_help(e, "-v shows the kernel's whole log");
+	return pol_err(e, code, "the kernel refused the object: %s%s%s", strerror(-code),
+		       why[0] ? ": " : "", prt_safe(why));
+}
+
+static int load_bpf(const struct prt_object *o, struct prt_shared *s, struct prt_gen *g,
+		    struct pol_err *e)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "polc");
+	static const uint64_t no_seed[2];
+	int r;
+
+	prt_quiet_forget();
+	g->bpf = bpf_object__open_mem(o->data, o->size, &opts);
+	if (!g->bpf)
+		return pol_err(e, -ENOEXEC, "%s: libbpf cannot read it: %s", prt_safe(o->path.p),
+			       strerror(errno));
+	r = check_contents(g->bpf, e);
+	r = r ? r : set_constants(g->bpf, g->number, s ? s->meta.seed : no_seed, e);
+	if (!r && s)
+		r = prt_shared_reuse(s, g->bpf, e);
+	if (r)
+		return r;
+	r = bpf_object__load(g->bpf);
+	if (r)
+		return refused(r < -4000 ? -ENOEXEC : r, e);
+	prt_quiet_forget();
+	return s ? prt_shared_take(s, g->bpf, e) : 0;
+}
+
+int prt_gen_load(const struct prt_object *o, struct prt_shared *s, uint64_t number,
+		 struct prt_gen *g, struct pol_err *e)
+{
+	int r;
+
+	g->number = number;
+	g->info.page_room = o->max_pages;
+	g->info.verdict_room = o->max_verdicts;
+	r = load_bpf(o, s, g, e);
+	r = r ? r : take_fds(g, e);
+	r = r ? r : make_own(g, PRT_GEN_EP_INFO, BPF_MAP_TYPE_HASH, sizeof(struct pol_ep_info),
+			     POL_EP_MAX, BPF_F_NO_PREALLOC, e);
+	r = r ? r : make_own(g, PRT_GEN_INFO, BPF_MAP_TYPE_ARRAY, sizeof(g->info), 1, 0, e);
+	return r ? r : map_tables(g, e);
+}
+
+int prt_gen_write_info(struct prt_gen *g, struct pol_err *e)
+{
+	if (bpf_map_update_elem(g->fd[PRT_GEN_INFO], &(uint32_t){ 0 }, &g->info, BPF_ANY))
+		return pol_err(e, -errno, "map 'info': cannot write: %s", strerror(errno));
+	return 0;
+}
+
+/* ---- pinning --------------------------------------------------------------------------- */
+
+static bool is_shared(const char *name)
+{
+#define PRT_SHARED_IS(e, n) if (!strcmp(name, n)) return true;
+	PRT_SHARED(PRT_SHARED_IS)
+#undef PRT_SHARED_IS
+	return false;
+}
+
+/* ".data.pages" -> "data_pages": bpffs knows no dots. */
+static void pin_name(char out[64], const char *map)
+{
+	snprintf(out, 64, "%s", map + (*map == '.'));
+	for (char *p = out; *p; p++) {
+		if (*p == '.')
+			*p = '_';
+	}
+}
+
+int prt_gen_pin(const struct prt_env *env, const struct prt_gen *g, struct pol_err *e)
+{
+	struct bpf_map *m;
+	int r = prt_bpffs_gen_make(env, g->number, e);
+
+	bpf_object__for_each_map(m, g->bpf) {
+		char name[64];
+
+		pin_name(name, bpf_map__name(m));
+		if (!r && !is_shared(bpf_map__name(m)))
+			r = prt_pin(env, g->number, "map", name, bpf_map__fd(m), e);
+	}
+	for (size_t i = 0; i < PRT_GEN_MAP_MAX && !r; i++) {
+		if (!maps[i].map[0])
+			r = prt_pin(env, g->number, "map", maps[i].pin, g->fd[i], e);
+	}
+	for (size_t i = 0; i < POL_HOOK_MAX && !r; i++)
+		r = prt_pin(env, g->number, "program", progs[i], g->prog[i], e);
+	return r;
+}
+
+int prt_gen_open(const struct prt_env *env, uint64_t number, bool write, struct prt_gen *g,
+		 struct pol_err *e)
+{
+	int r = 0;
+
+	g->number = number;
+	for (size_t i = 0; i < PRT_GEN_MAP_MAX && !r; i++) {
+		r = prt_pin_get(env, number, "map", maps[i].pin, &g->fd[i], e);
+		if (r == -ENOENT) {
+			pol_err_help(e, "`polload remove`, then apply again");
+			pol_err(e, r, "%s: map '%s' of generation %llu is missing", env->bpffs,
+				maps[i].pin, (unsigned long long)number);
+		}
+	}
+	if (!r && bpf_map_lookup_elem(g->fd[PRT_GEN_INFO], &(uint32_t){ 0 }, &g->info))
+		r = pol_err(e, -errno, "map 'info': cannot read: %s", strerror(errno));
+	return r || !write ? r : map_tables(g, e);
+}
+
+/* ---- root --------------------------------------------------------------------------------- */
+
+int prt_gen_enter_root(const struct prt_gen *g, int root, struct pol_err *e)
+{
+	for (uint32_t i = 0; i < POL_HOOK_MAX; i++) {
+		uint32_t slot = (uint32_t)POL_ROOT_SLOT(i, g->number);
+
+		if (bpf_map_update_elem(root, &slot, &g->prog[i], BPF_ANY))
+			return pol_err(e, -errno, "map '%s': cannot enter program '%s': %s",
+				       POL_MAP_ROOT, progs[i], strerror(errno));
+	}
+	return 0;
+}
+
+int prt_gen_clear_root(int root, uint64_t active, struct pol_err *e)
+{
+	for (uint32_t i = 0; i < POL_HOOK_MAX; i++) {
+		uint32_t slot = (uint32_t)POL_ROOT_SLOT(i, active + 1);
+
+		if (bpf_map_delete_elem(root, &slot) && errno != ENOENT)
+			return pol_err(e, -errno, "map '%s': cannot clear: %s", POL_MAP_ROOT,
+				       strerror(errno));
+	}
+	return 0;
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A generation: the programs of one object, its tables and all maps that are
+ * its own.  It is loaded and filled while another one is in force, and
+ * never seen by a packet before `active` names it.
+ */
+#ifndef POLC_RUNTIME_GEN_H
+#define POLC_RUNTIME_GEN_H
+
+#include <polc/abi.h>
+
+#include "object.h"
+#include "shared.h"
+
+/* Its maps that the loader reads or writes; the name is the pin's too. */
+#define PRT_GEN_MAPS(X) \
+	X(EP_BY_IF, POL_MAP_EP_BY_IF, POL_MAP_EP_BY_IF) \
+	X(EP_BY_ADDR, POL_MAP_EP_BY_ADDR, POL_MAP_EP_BY_ADDR) \
+	X(EP_STATE, POL_MAP_EP_STATE, POL_MAP_EP_STATE) \
+	X(ADDR_COLUMN, POL_MAP_ADDR_COLUMN, POL_MAP_ADDR_COLUMN) \
+	X(RULE_HITS, POL_MAP_RULE_HITS, POL_MAP_RULE_HITS) \
+	X(PAGES, POL_SEC_PAGES, "data_pages") \
+	X(VERDICTS, POL_SEC_VERDICTS, "data_verdicts") \
+	/* made by the loader, in no object */ \
+	X(EP_INFO, "", POL_MAP_EP_INFO) \
+	X(INFO, "", "info")
+#define PRT_GEN_ENUM(e, n, p) PRT_GEN_##e,
+enum prt_gen_map { PRT_GEN_MAPS(PRT_GEN_ENUM) PRT_GEN_MAP_MAX };
+#undef PRT_GEN_ENUM
+
+#define PRT_GEN_AUDIT (1u << 0)		/* apply --audit: report, let pass */
+#define PRT_GEN_PREV_AUDIT (1u << 1)	/* so was the one before */
+
+struct prt_gen_info {	/* map `info`: one element */
+	uint64_t prev;		/* generation that `rollback` returns to, 0: none */
+	uint64_t applied;	/* seconds since 1970 */
+	uint32_t flags;		/* PRT_GEN_* */
+	uint32_t pages, page_room, verdicts, verdict_room; /* for `status` */
+	uint32_t pad;
+	char object[256];	/* as it was given, NUL-terminated */
+	char policy[128];
+};
+
+/* An array map puts its elements at multiples of eight bytes (kernel/bpf/arraymap.c, elem_size). */
+struct prt_column {
+	uint32_t column, gap;
+};
+
+struct prt_gen {
+	uint64_t number;
+	struct prt_gen_info info;
+	int fd[PRT_GEN_MAP_MAX];
+	int prog[POL_HOOK_MAX];
+	struct bpf_object *bpf;	/* while it is being loaded; NULL when opened from its pins */
+	/* Mapped; lengths of pages and verdicts as in info. */
+	struct pol_ep_state *state;	/* POL_EP_MAX */
+	struct prt_column *slot;	/* POL_SLOT_MAX */
+	uint32_t *pages;		/* page_room * POL_PAGE */
+	struct pol_verdict *verdicts;	/* verdict_room */
+};
+
+void prt_gen_init(struct prt_gen *g);
+void prt_gen_close(struct prt_gen *g);	/* after init; leaves it as init does */
+
+/*
+ * Loads an object into the kernel; nothing is pinned, so closing it undoes
+ * everything.  With `s`: as generation `number`, using the shared maps that there are, and
+ * taking up in `s` those that it is the first to have.  Without: for the
+ * verifier's opinion only.  -ENOEXEC: it lacks something; -EACCES, -EINVAL, ...: the verifier
+ * refused it, and why.
+ */
+int prt_gen_load(const struct prt_object *o, struct prt_shared *s, uint64_t number,
+		 struct prt_gen *g, struct pol_err *e);
+int prt_gen_write_info(struct prt_gen *g, struct pol_err *e);
+/* Pins its maps and programs, each of them: a PROG_ARRAY without a pin or fd forgets its programs. */
+int prt_gen_pin(const struct prt_env *env, const struct prt_gen *g, struct pol_err *e);
+/* Opens a pinned one.  write: maps its tables too. */
+int prt_gen_open(const struct prt_env *env, uint64_t number, bool write, struct prt_gen *g,
+		 struct pol_err *e);
+
+/* Puts its programs into the slots that its parity owns; nobody looks there yet. */
+int prt_gen_enter_root(const struct prt_gen *g, int root, struct pol_err *e);
+/* Empties the slots of the parity that is not in force. */
+int prt_gen_clear_root(int root, uint64_t active, struct pol_err *e);
+
+#endif

@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "hostfile.h"
+
+#include <errno.h>
+
+#include "endpoint.h"
+#include "yaml.h"
+
+/* ---- what must not be there twice ---------------------------------------- */
+
+/*
+ * Names, interfaces and addresses as "KIND:bytes" -> line where they stand.
+ * A hash set, because a host file may have some ten thousand of them.
+ */
+struct claim {
+	struct pol_str key; /* n == 0: free */
+	uint32_t line;
+};
+
+struct reader {
+	struct prt_yaml_doc doc;
+	struct pol_arena *arena;
+	struct prt_hostfile *host;
+	struct claim *claim;
+	size_t claim_cap, claim_n; /* cap: a power of two */
+};
+
+static struct claim *claim_slot(struct claim *v, size_t cap, struct pol_str key)
+{
+	size_t i = pol_hash(key.p, key.n, 0) & (cap - 1);
+
+	while (v[i].key.n && !pol_str_eq(v[i].key, key))
+		i = (i + 1) & (cap - 1);
+	return &v[i];
+}
+
+static void claim_grow(struct reader *r)
+{
+	size_t cap = r->claim_cap ? r->claim_cap * 2 : 256;
+	struct claim *v;
+
+	if (2 * (r->claim_n + 1) <= r->claim_cap)
+		return;
+	v = pol_arena_alloc(r->arena, cap * sizeof(*v));
+	for (size_t i = 0; i < r->claim_cap; i++)
+		if (r->claim[i].key.n)
+			*claim_slot(v, cap, r->claim[i].key) = r->claim[i];
+	r->claim = v;
+	r->claim_cap = cap;
+}
+
+static int claim(struct reader *r, const struct prt_yaml *at, const char *what, struct pol_str key,
+		 struct pol_str shown)
+{
+	struct pol_str full = pol_arena_printf(r->arena, "%s:%.*s", what, POL_STR_ARG(key));
+	struct claim *c;
+	char q[PRT_QUOTE];
+
+	claim_grow(r);
+	c = claim_slot(r->claim, r->claim_cap, full);
+	if (c->key.n)
+		return prt_yaml_err(&r->doc, at, "%s `%s` is already used on line %u", what,
+				    prt_quote(shown, q), c->line);
+	*c = (struct claim){ full, at->line };
+	r->claim_n++;
+	return 0;
+}
+
+/* ---- single values ------------------------------------------------------- */
+
+static int read_name(struct reader *r, const struct prt_yaml *at, const char *what,
+		     struct pol_str *out)
+{
+	char why[PRT_WHY];
+	const char *w;
+	struct pol_str s;
+	int ret = prt_yaml_text(&r->doc, at, what, &s);
+
+	if (ret)
+		return ret;
+	w = prt_check_name(s, why);
+	if (w)
+		return prt_yaml_err(&r->doc, at, "%s", w);
+	*out = s;
+	return 0;
+}
+
+static int read_interface(struct reader *r, const struct prt_yaml *at, struct pol_str *out)
+{
+	char why[PRT_WHY];
+	const char *w;
+	struct pol_str s;
+	int ret = prt_yaml_text(&r->doc, at, "an interface", &s);
+
+	if (ret)
+		return ret;
+	w = prt_check_interface(s, why);
+	if (w)
+		return prt_yaml_err(&r->doc, at, "%s", w);
+	*out = s;
+	return claim(r, at, "interface", s, s);
+}
+
+static int read_address(struct reader *r, const struct prt_yaml *at, struct pol_ip *out)
+{
+	char why[PRT_WHY], text[POL_IP_TEXT];
+	const char *w;
+	struct pol_str s;
+	int ret = prt_yaml_text(&r->doc, at, "an address", &s);
+
+	if (ret)
+		return ret;
+	w = prt_check_address(s, out, why);
+	if (w)
+		return prt_yaml_err(&r->doc, at, "%s", w);
+	return claim(r, at, "address", pol_str(pol_ip_format(*out, text)), s);
+}
+
+static int read_addresses(struct reader *r, const struct prt_yaml *at, size_t min,
+			  const struct pol_ip **out, size_t *n)
+{
+	struct pol_ip *v;
+	int ret = prt_yaml_list(&r->doc, at, "addresses");
+
+	if (ret)
+		return ret;
+	if (at->n < min)
+		return prt_yaml_err(&r->doc, at, "at least one address is needed");
+	if (at->n > PRT_ADDRESSES_MAX)
+		return prt_yaml_err(&r->doc, at, "more than %u addresses", PRT_ADDRESSES_MAX);
+	v = pol_arena_alloc(r->arena, at->n * sizeof(*v));
+	for (size_t i = 0; i < at->n; i++) {
+		ret = read_address(r, &at->item[i], &v[i]);
+		if (ret)
+			return ret;
+	}
+	*out = v;
+	*n = at->n;
+	return 0;
+}
+
+static int read_label(struct reader *r, const struct prt_yaml *key, struct prt_label *out)
+{
+	const struct prt_yaml *value = key + 1;
+	char why[PRT_WHY], q[PRT_QUOTE];
+	const char *w;
+	int ret;
+
+	out->key = key->text;
+	if (value->kind == PRT_YAML_SCALAR && !value->text.n && !value->quoted)
+		return prt_yaml_err(&r->doc, key,
+				    "label `%s` has no value; write \"\" for an empty "
+				    "one",
+				    prt_quote(key->text, q));
+	ret = prt_yaml_text(&r->doc, value, "the value of a label", &out->value);
+	if (ret)
+		return ret;
+	w = prt_check_label(out->key, out->value, why);
+	return w ? prt_yaml_err(&r->doc, key, "%s", w) : 0;
+}
+
+static int read_labels(struct reader *r, const struct prt_yaml *at, struct prt_endpoint *ep)
+{
+	struct prt_label *v;
+	char why[PRT_WHY];
+	const char *w;
+
+	if (at->kind != PRT_YAML_MAP)
+		return prt_yaml_err(&r->doc, at, "labels must be a mapping: {key: value}");
+	v = pol_arena_alloc(r->arena, at->n * sizeof(*v));
+	for (size_t i = 0; i < at->n; i++) {
+		int ret = read_label(r, &at->item[2 * i], &v[i]);
+
+		if (ret)
+			return ret;
+	}
+	w = prt_check_labels(v, at->n, why);
+	if (w)
+		return prt_yaml_err(&r->doc, at, "%s", w);
+	ep->labels = v;
+	ep->nlabels = at->n;
+	return 0;
+}
+
+static int read_mac(struct reader *r, const struct prt_yaml *at, struct prt_endpoint *ep)
+{
+	char why[PRT_WHY];
+	const char *w;
+	struct pol_str s;
+	int ret = prt_yaml_text(&r->doc, at, "a MAC", &s);
+
+	if (ret)
+		return ret;
+	w = prt_check_mac(s, ep->mac, why);
+	if (w)
+		return prt_yaml_err(&r->doc, at, "%s", w);
+	ep->has_mac = true;
+	return 0;
+}
+
+/* ---- endpoints, remotes, nodes ------------------------------------------- */
+
+static int missing(struct reader *r, const struct prt_yaml *at, const char *what, const char *key)
+{
+	return prt_yaml_err(&r->doc, at, "%s has no `%s`", what, key);
+}
+
+/* The name of a remote that has none: its first address, which is unique as names must be. */
+static struct pol_str name_by_address(struct reader *r, struct pol_ip ip)
+{
+	char text[POL_IP_TEXT];
+
+	return pol_arena_str(r->arena, pol_str(pol_ip_format(ip, text)));
+}
+
+static int read_endpoint(struct reader *r, const struct prt_yaml *at, bool local,
+			 struct prt_endpoint *ep)
+{
+	enum { NAME, ADDRESSES, LABELS, INTERFACE, MAC, KEYS };
+	static const char *const key[] = { "name", "addresses", "labels", "interface", "mac" };
+	const char *what = local ? "an endpoint" : "a remote endpoint";
+	const struct prt_yaml *v[KEYS] = { 0 }, *named;
+	int ret = prt_yaml_map(&r->doc, at, what, key, local ? KEYS : INTERFACE, v);
+
+	if (ret)
+		return ret;
+	if (local && !v[NAME])
+		return missing(r, at, what, "name");
+	if (local && !v[INTERFACE])
+		return missing(r, at, what, "interface");
+	if (!v[ADDRESSES])
+		return missing(r, at, what, "addresses");
+	named = v[NAME] ? v[NAME] : at;
+	ep->line = named->line;
+	ep->column = named->column;
+	if (v[NAME])
+		ret = read_name(r, v[NAME], "the name", &ep->name);
+	if (!ret && v[INTERFACE])
+		ret = read_interface(r, v[INTERFACE], &ep->interface);
+	if (!ret)
+		ret = read_addresses(r, v[ADDRESSES], 1, &ep->addrs, &ep->naddrs);
+	if (!ret && v[LABELS])
+		ret = read_labels(r, v[LABELS], ep);
+	if (!ret && v[MAC])
+		ret = read_mac(r, v[MAC], ep);
+	if (ret)
+		return ret;
+	if (!ep->name.n)
+		ep->name = name_by_address(r, ep->addrs[0]);
+	return claim(r, named, "name", ep->name, ep->name);
+}
+
+static int read_endpoints(struct reader *r, const struct prt_yaml *at, bool local,
+			  const struct prt_endpoint **out, size_t *n)
+{
+	struct prt_endpoint *v;
+	int ret = prt_yaml_list(&r->doc, at, local ? "endpoints" : "remote");
+
+	if (ret)
+		return ret;
+	if (at->n >= POL_EP_MAX)
+		return prt_yaml_err(&r->doc, at, "more than %u endpoints", POL_EP_MAX - 1);
+	v = pol_arena_alloc(r->arena, at->n * sizeof(*v));
+	for (size_t i = 0; i < at->n; i++) {
+		ret = read_endpoint(r, &at->item[i], local, &v[i]);
+		if (ret)
+			return ret;
+	}
+	*out = v;
+	*n = at->n;
+	return 0;
+}
+
+static int read_node(struct reader *r, const struct prt_yaml *at, struct prt_node *node)
+{
+	static const char *const key[] = { "name", "addresses" };
+	const struct prt_yaml *v[POL_ARRAY_LEN(key)];
+	int ret = prt_yaml_map(&r->doc, at, "a node", key, POL_ARRAY_LEN(key), v);
+
+	if (ret)
+		return ret;
+	if (!v[0] || !v[1])
+		return missing(r, at, "a node", v[0] ? key[1] : key[0]);
+	node->line = v[0]->line;
+	node->column = v[0]->column;
+	ret = read_name(r, v[0], "the name", &node->name);
+	if (!ret)
+		ret = claim(r, v[0], "node", node->name, node->name);
+	if (!ret)
+		ret = read_addresses(r, v[1], 1, &node->addrs, &node->naddrs);
+	return ret;
+}
+
+static int read_nodes(struct reader *r, const struct prt_yaml *at)
+{
+	struct prt_node *v;
+	int ret = prt_yaml_list(&r->doc, at, "nodes");
+
+	if (ret)
+		return ret;
+	v = pol_arena_alloc(r->arena, at->n * sizeof(*v));
+	for (size_t i = 0; i < at->n; i++) {
+		ret = read_node(r, &at->item[i], &v[i]);
+		if (ret)
+			return ret;
+	}
+	r->host->nodes = v;
+	r->host->nnodes = at->n;
+	return 0;
+}
+
+static int read_uplinks(struct reader *r, const struct prt_yaml *at)
+{
+	struct pol_str *v;
+	int ret = prt_yaml_list(&r->doc, at, "uplinks");
+
+	if (ret)
+		return ret;
+	v = pol_arena_alloc(r->arena, at->n * sizeof(*v));
+	for (size_t i = 0; i < at->n; i++) {
+		ret = read_interface(r, &at->item[i], &v[i]);
+		if (ret)
+			return ret;
+	}
+	r->host->uplinks = v;
+	r->host->nuplinks = at->n;
+	return 0;
+}
+
+static int read_proxy(struct reader *r, const struct prt_yaml *at)
+{
+	static const char *const key[] = { "workers" };
+	const struct prt_yaml *v[POL_ARRAY_LEN(key)];
+	int ret = prt_yaml_map(&r->doc, at, "proxy", key, POL_ARRAY_LEN(key), v);
+
+	if (!ret && v[0])
+		ret = prt_yaml_u32(&r->doc, v[0], "workers", 1, 1024, &r->host->proxy_workers);
+	return ret;
+}
+
+/* ---- the whole ----------------------------------------------------------- */
+
+static int read_root(struct reader *r, const struct prt_yaml *root)
+{
+	enum { HOST, HOST_ADDRESSES, UPLINKS, ENDPOINTS, REMOTE, NODES, PROXY, KEYS };
+	static const char *const key[] = { "host",   "host_addresses", "uplinks", "endpoints",
+					   "remote", "nodes",          "proxy" };
+	struct prt_hostfile *h = r->host;
+	const struct prt_yaml *v[KEYS];
+	int ret = prt_yaml_map(&r->doc, root, "the host file", key, KEYS, v);
+
+	if (!ret && v[HOST])
+		ret = read_name(r, v[HOST], "host", &h->host);
+	if (!ret && v[HOST_ADDRESSES])
+		ret = read_addresses(r, v[HOST_ADDRESSES], 0, &h->host_addrs, &h->nhost_addrs);
+	if (!ret && v[UPLINKS])
+		ret = read_uplinks(r, v[UPLINKS]);
+	if (!ret && v[ENDPOINTS])
+		ret = read_endpoints(r, v[ENDPOINTS], true, &h->endpoints, &h->nendpoints);
+	if (!ret && v[REMOTE])
+		ret = read_endpoints(r, v[REMOTE], false, &h->remotes, &h->nremotes);
+	if (!ret && v[NODES])
+		ret = read_nodes(r, v[NODES]);
+	if (!ret && v[PROXY])
+		ret = read_proxy(r, v[PROXY]);
+	if (!ret && h->nendpoints + h->nremotes >= POL_EP_MAX)
+		ret = prt_yaml_err(&r->doc, v[REMOTE],
+				   "more than %u endpoints together with the "
+				   "local ones",
+				   POL_EP_MAX - 1);
+	return ret;
+}
+
+int prt_hostfile_parse(const char *path, struct pol_str text, struct prt_hostfile **out,
+		       struct pol_err *e)
+{
+	static const struct prt_yaml_limits limits = {
+		.depth = 6, .nodes = 4u << 20, .scalar = 4096, .keys = 256
+	};
+	struct pol_arena *arena = pol_arena_new();
+	struct prt_hostfile *h = pol_arena_alloc(arena, sizeof(*h));
+	struct reader r = { .arena = arena,
+			    .host = h,
+			    .doc = { .path = path, .code = -EINVAL, .arena = arena, .err = e } };
+	struct prt_yaml root;
+	int ret;
+
+	h->arena = arena;
+	h->path = pol_arena_str(arena, pol_str(path));
+	ret = prt_yaml_parse(&r.doc, text, &limits, &root);
+	if (!ret)
+		ret = read_root(&r, &root);
+	if (ret)
+		pol_arena_free(arena);
+	else
+		*out = h;
+	return ret;
+}
+
+int prt_hostfile_read(const char *path, struct prt_hostfile **out, struct pol_err *e)
+{
+	char *text POL_CLEANUP(pol_cleanup_free) = NULL;
+	size_t n = 0;
+	int ret = pol_read_file(path, PRT_HOSTFILE_MAX, &text, &n, e);
+
+	return ret ? ret : prt_hostfile_parse(path, (struct pol_str){ text, n }, out, e);
+}
+
+void prt_hostfile_free(struct prt_hostfile *h)
+{
+	if (h)
+		pol_arena_free(h->arena);
+}
+
+void prt_hostfile_cleanup(struct prt_hostfile **h)
+{
+	prt_hostfile_free(*h);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "live.h"
+
+#include <errno.h>
+
+void prt_live_init(struct prt_live *l)
+{
+	memset(l, 0, sizeof(*l));
+	l->lock = -1;
+	prt_shared_init(&l->shared);
+	prt_gen_init(&l->gen);
+}
+
+void prt_live_close(struct prt_live *l)
+{
+	prt_world_free(&l->world);
+	prt_gen_close(&l->gen);
+	prt_shared_close(&l->shared);
+	pol_cleanup_fd(&l->lock);
+}
+
+int prt_live_open(const struct prt_env *env, enum prt_lock_kind kind, struct prt_live *l,
+		  struct pol_err *e)
+{
+	int r = prt_lock(env, kind, false, &l->lock, e);
+
+	r = r ? r : prt_shared_open(env, &l->shared, e);
+	if (r == -ENOENT && !e->text[0]) {
+		pol_err_help(e, "polload apply OBJECT puts one in force");
+		return pol_err(e, r, "%s: no policy is in force", env->bpffs);
+	}
+	r = r ? r : prt_gen_open(env, prt_shared_active(&l->shared), kind == PRT_LOCK_EXCLUSIVE,
+				 &l->gen, e);
+	return r ? r : prt_world_read(&l->gen, &l->world, e);
+}
+
+const struct prt_member *prt_live_owner(const struct prt_live *l, const struct pol_addr *a)
+{
+	for (size_t i = 0; i < l->world.member.n; i++) {
+		const struct prt_member *m = &l->world.member.v[i];
+
+		for (size_t k = 0; k < m->addrs.n; k++) {
+			if (!memcmp(&m->addrs.v[k].addr, a, sizeof(*a)))
+				return m;
+		}
+	}
+	return NULL;
+}

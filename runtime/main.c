@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * polload: the verbs, their options, and what they say.  Only here is anything
+ * printed, and only here does the process end.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "apply.h"
+#include "endpoints.h"
+#include "gen.h"
+#include "quiet.h"
+#include "show.h"
+
+#ifndef POLC_VERSION
+#define POLC_VERSION "0.0"
+#endif
+
+enum exit_code { EXIT_DONE = 0, EXIT_NO = 1, EXIT_BAD = 2, EXIT_SYSTEM = 3 };
+
+static const char help[] =
+	"usage: polload COMMAND [OPTION...]\n"
+	"\n"
+	"  apply OBJECT [-H HOST.yaml] [--audit]   put a policy in force, all at once or not at all\n"
+	"  check OBJECT                            ask the kernel's verifier, attach nothing\n"
+	"  status                                  what is in force; exit code 1 if something is missing\n"
+	"  rules                                   counters of each rule\n"
+	"  flows                                   live connections\n"
+	"  endpoints                               who lives where\n"
+	"  endpoint add NAME interface=IF address=ADDR... [label=KEY=VALUE...] [mac=MAC]\n"
+	"  endpoint del NAME                       changes at run time\n"
+	"  monitor                                 verdicts and drops as they happen\n"
+	"  inspect OBJECT                          what is inside an object, without loading it\n"
+	"  rollback                                back to the policy before this one\n"
+	"  remove                                  detach all, leave nothing behind\n"
+	"\n"
+	"  -H, --host FILE      the host file: endpoints, uplinks, nodes\n"
+	"      --audit          report what would be dropped, and let it pass\n"
+	"      --json           machine-readable output\n"
+	"      --bpffs DIR      folder of the pins (" PRT_BPFFS_DEFAULT "; POLC_BPFFS)\n"
+	"      --state-dir DIR  folder of the objects in force (" PRT_STATE_DEFAULT "; POLC_STATE_DIR)\n"
+	"  -v, --verbose        what libbpf and the kernel say, on standard error\n"
+	"      --version, --help\n"
+	"\n"
+	"Exit codes: 0 done; 1 the answer is no; 2 bad usage or input; 3 the system refused.\n";
+
+struct command {
+	struct prt_env env;
+	const char *verb, *host;
+	char *arg[256];		/* behind the verb */
+	size_t nargs;
+	bool audit, help, version;
+	char state[4096];	/* a default made from --bpffs */
+	struct pol_buf out;
+};
+
+/* ---- saying ------------------------------------------------------------------------------- */
+
+static void say(FILE *to, const struct pol_buf *b)
+{
+	if (b->n)
+		fwrite(b->p, 1, b->n, to);
+}
+
+static int fail(const struct pol_err *e, enum exit_code code)
+{
+	fprintf(stderr, "polload: error: %s\n", e->text[0] ? e->text : strerror(-e->code));
+	if (e->help[0])
+		fprintf(stderr, "  = help: %s\n", e->help);
+	return code;
+}
+
+static int bad_usage(const char *fmt, const char *what)
+{
+	struct pol_err e = { 0 };
+
+	pol_err_help(&e, "polload --help");
+	pol_err(&e, -EINVAL, fmt, what);
+	return fail(&e, EXIT_BAD);
+}
+
+/* What a person can mend in his input is 2; what the system refuses is 3. */
+static enum exit_code code_of(int r)
+{
+	switch (-r) {
+	case 0:
+		return EXIT_DONE;
+	case EINVAL:
+	case ENOEXEC:
+	case EPROTONOSUPPORT:
+	case EEXIST:
+	case ENODEV:
+	case E2BIG:
+	case EFBIG:
+	case EISDIR:
+	case ENOENT:
+		return EXIT_BAD;
+	default:
+		return EXIT_SYSTEM;
+	}
+}
+
+static int done(struct command *c, int r, const struct pol_err *e, enum exit_code failed)
+{
+	if (c->env.verbose)
+		fputs(prt_quiet_text(), stderr);
+	for (const char *p = c->env.notes.p; p && *p;) {
+		const char *end = strchrnul(p, '\n');
+
+		fprintf(stderr, "polload: note: %.*s\n", (int)(end - p), p);
+		p = *end ? end + 1 : end;
+	}
+	if (r)
+		return fail(e, failed);
+	say(stdout, &c->out);
+	if (fflush(stdout) || ferror(stdout)) {
+		struct pol_err full = { 0 };
+
+		pol_err(&full, -errno, "cannot write the output: %s", strerror(errno));
+		return fail(&full, EXIT_SYSTEM);
+	}
+	return EXIT_DONE;
+}
+
+/* ---- verbs ----------------------------------------------------------------------------------- */
+
+static int open_object(const char *path, struct prt_object **o, struct pol_err *e)
+{
+	int r = prt_object_open(path, o, e);
+
+	if (!r && geteuid() == 0)
+		r = prt_object_owner_check(*o, e);
+	return r;
+}
+
+static int verb_apply(struct command *c)
+{
+	struct prt_object *o POL_CLEANUP(prt_object_cleanup) = NULL;
+	struct prt_hostfile *h POL_CLEANUP(prt_hostfile_cleanup) = NULL;
+	struct prt_apply a = { .audit = c->audit };
+	struct prt_applied applied;
+	struct pol_err e = { 0 };
+	int r = open_object(c->arg[0], &o, &e);
+
+	if (!r && c->host)
+		r = prt_hostfile_read(c->host, &h, &e);
+	if (r)
+		return done(c, r, &e, r == -ENOMEM ? EXIT_SYSTEM : EXIT_BAD);
+	r = prt_env_privileges(&e);
+	a.object = o;
+	a.host = h;
+	r = r ? r : prt_apply(&c->env, &a, &applied, &e);
+	if (!r)
+		prt_show_applied(&c->env, &applied, &c->out);
+	return done(c, r, &e, code_of(r));
+}
+
+static int verb_check(struct command *c)
+{
+	struct prt_object *o POL_CLEANUP(prt_object_cleanup) = NULL;
+	struct pol_err e = { 0 };
+	struct prt_gen g;
+	int r = prt_object_open(c->arg[0], &o, &e);
+
+	if (r)
+		return done(c, r, &e, r == -ENOMEM ? EXIT_SYSTEM : EXIT_BAD);
+	prt_gen_init(&g);
+	r = prt_env_privileges(&e);
+	r = r ? r : prt_gen_load(o, NULL, 1, &g, &e);
+	prt_gen_close(&g);
+	if (!r && c->env.json)
+		pol_buf_addz(&c->out, "{\"accepted\": true}\n");
+	else if (!r)
+		pol_buf_printf(&c->out, "%s: the kernel accepts it\n", prt_safe(c->arg[0]));
+	return done(c, r, &e, r == -ENOEXEC ? EXIT_BAD : EXIT_SYSTEM);
+}
+
+static int verb_status(struct command *c)
+{
+	struct pol_err e = { 0 };
+	bool whole = false;
+	int r = prt_env_privileges(&e), code;
+
+	r = r ? r : prt_show_status(&c->env, &c->out, &whole, &e);
+	code = done(c, r, &e, r == -ENOENT ? EXIT_NO : code_of(r));
+	return code == EXIT_DONE && !whole ? EXIT_NO : code;
+}
+
+static int verb_show(struct command *c)
+{
+	static const struct {
+		const char *verb;
+		int (*show)(struct prt_env *env, struct pol_buf *out, struct pol_err *e);
+	} shows[] = {
+		{ "rules", prt_show_rules },
+		{ "flows", prt_show_flows },
+		{ "endpoints", prt_show_endpoints },
+	};
+	struct pol_err e = { 0 };
+	int r = prt_env_privileges(&e);
+
+	for (size_t i = 0; i < POL_ARRAY_LEN(shows) && !r; i++) {
+		if (!strcmp(shows[i].verb, c->verb))
+			r = shows[i].show(&c->env, &c->out, &e);
+	}
+	return done(c, r, &e, r == -ENOENT ? EXIT_NO : code_of(r));
+}
+
+static int verb_inspect(struct command *c)
+{
+	struct pol_err e = { 0 };
+	int r = prt_show_inspect(&c->env, c->arg[0], &c->out, &e);
+
+	return done(c, r, &e, r == -ENOMEM ? EXIT_SYSTEM : EXIT_BAD);
+}
+
+static int verb_endpoint(struct command *c)
+{
+	struct pol_arena *arena;
+	struct prt_endpoint ep;
+	struct pol_err e = { 0 };
+	bool add = !strcmp(c->arg[0], "add");
+	int r;
+
+	if (!add && strcmp(c->arg[0], "del"))
+		return bad_usage("endpoint %s: there are `add` and `del`", prt_safe(c->arg[0]));
+	if (c->nargs < 2 || (!add && c->nargs > 2))
+		return bad_usage("endpoint %s: which?", c->arg[0]);
+	arena = pol_arena_new();
+	r = add ? prt_endpoint_parse(arena, c->arg[1], c->nargs - 2, c->arg + 2, &ep, &e) : 0;
+	r = r ? r : prt_env_privileges(&e);
+	if (!r && add)
+		r = prt_endpoint_add(&c->env, &ep, &e);
+	else if (!r)
+		r = prt_endpoint_del(&c->env, c->arg[1], &e);
+	if (!r && c->env.json)
+		pol_buf_addz(&c->out, "{\"done\": true}\n");
+	pol_arena_free(arena);
+	return done(c, r, &e, code_of(r));
+}
+
+static int verb_rollback(struct command *c)
+{
+	struct prt_applied applied;
+	struct pol_err e = { 0 };
+	int r = prt_env_privileges(&e);
+
+	r = r ? r : prt_rollback(&c->env, &applied, &e);
+	if (!r)
+		prt_show_applied(&c->env, &applied, &c->out);
+	return done(c, r, &e, r == -ENOENT ? EXIT_NO : code_of(r));
+}
+
+static int verb_remove(struct command *c)
+{
+	struct pol_err e = { 0 };
+	bool was_there = false;
+	int r = prt_env_privileges(&e);
+
+	r = r ? r : prt_remove(&c->env, &was_there, &e);
+	if (!r && c->env.json)
+		pol_buf_printf(&c->out, "{\"removed\": %s}\n", was_there ? "true" : "false");
+	else if (!r)
+		pol_buf_addz(&c->out, was_there ? "removed; nothing is enforced any more\n"
+						: "there was nothing to remove\n");
+	return done(c, r, &e, code_of(r));
+}
+
+static volatile int stopped;
+
+static void stop(int sig)
+{
+	(void)sig;
+	stopped = 1;
+}
+
+static bool emit(void *ctx, struct pol_str line)
+{
+	(void)ctx;
+	return fwrite(line.p, 1, line.n, stdout) == line.n && !fflush(stdout);
+}
+
+static int verb_monitor(struct command *c)
+{
+	const struct sigaction on = { .sa_handler = stop };
+	struct pol_err e = { 0 };
+	int r = prt_env_privileges(&e);
+
+	sigaction(SIGINT, &on, NULL);
+	sigaction(SIGTERM, &on, NULL);
+	r = r ? r : prt_monitor(&c->env, &stopped, emit, NULL, &e);
+	return done(c, r, &e, r == -ENOENT ? EXIT_NO : code_of(r));
+}
+
+/* ---- the command line ------------------------------------------------------------------------------ */
+
+#define ARGS_ANY 255
+static const struct verb {
+	const char *name;
+	size_t least, most;
+	int (*run)(struct command *c);
+} verbs[] = {
+	{ "apply", 1, 1, verb_apply },
+	{ "check", 1, 1, verb_check },
+	{ "status", 0, 0, verb_status },
+	{ "rules", 0, 0, verb_show },
+	{ "flows", 0, 0, verb_show },
+	{ "endpoints", 0, 0, verb_show },
+	{ "endpoint", 1, ARGS_ANY, verb_endpoint },
+	{ "monitor", 0, 0, verb_monitor },
+	{ "inspect", 1, 1, verb_inspect },
+	{ "rollback", 0, 0, verb_rollback },
+	{ "remove", 0, 0, verb_remove },
+	/* Of later versions: known, so that the message is the right one. */
+	{ "services", 0, ARGS_ANY, NULL },
+	{ "service", 0, ARGS_ANY, NULL },
+	{ "metrics", 0, ARGS_ANY, NULL },
+	{ "agent", 0, ARGS_ANY, NULL },
+	{ "why", 0, ARGS_ANY, NULL },
+};
+
+/* Takes the value of an option: behind "=", or the next word. */
+static const char *value_of(int argc, char **argv, int *i, const char *name)
+{
+	size_t n = strlen(name);
+
+	if (!strncmp(argv[*i], name, n) && argv[*i][n] == '=')
+		return argv[*i] + n + 1;
+	return *i + 1 < argc ? argv[++*i] : NULL;
+}
+
+static bool is(const char *word, const char *name)
+{
+	size_t n = strlen(name);
+
+	return !strncmp(word, name, n) && (!word[n] || word[n] == '=');
+}
+
+static int take_value(struct command *c, int argc, char **argv, int *i)
+{
+	static const char *const names[] = { "-H", "--host", "--bpffs", "--state-dir" };
+	const char **into[] = { &c->host, &c->host, &c->env.bpffs, &c->env.state };
+
+	for (size_t k = 0; k < POL_ARRAY_LEN(names); k++) {
+		if (!is(argv[*i], names[k]))
+			continue;
+		*into[k] = value_of(argc, argv, i, names[k]);
+		return *into[k] && **into[k] ? 0 : bad_usage("%s: needs a value", names[k]);
+	}
+	return bad_usage("%s: there is no such option", prt_safe(argv[*i]));
+}
+
+static int take_word(struct command *c, int argc, char **argv, int *i)
+{
+	char *word = argv[*i];
+
+	if (!strcmp(word, "--help") || !strcmp(word, "-h")) {
+		c->help = true;
+	} else if (!strcmp(word, "--version")) {
+		c->version = true;
+	} else if (!strcmp(word, "--json")) {
+		c->env.json = true;
+	} else if (!strcmp(word, "--audit")) {
+		c->audit = true;
+	} else if (!strcmp(word, "-v") || !strcmp(word, "--verbose")) {
+		c->env.verbose = true;
+	} else if (word[0] == '-' && word[1]) {
+		return take_value(c, argc, argv, i);
+	} else if (!c->verb) {
+		c->verb = word;
+	} else if (c->nargs < POL_ARRAY_LEN(c->arg)) {
+		c->arg[c->nargs++] = word;
+	} else {
+		return bad_usage("%s: too many arguments", c->verb);
+	}
+	return 0;
+}
+
+static const char *or_env(const char *given, const char *name, const char *otherwise)
+{
+	const char *v = given ? NULL : getenv(name);
+
+	return given ? given : v && *v ? v : otherwise;
+}
+
+/* Two folders of pins must not share one folder of objects: another one has its own below ours. */
+static void choose_folders(struct command *c)
+{
+	c->env.bpffs = or_env(c->env.bpffs, "POLC_BPFFS", PRT_BPFFS_DEFAULT);
+	c->env.state = or_env(c->env.state, "POLC_STATE_DIR", NULL);
+	if (c->env.state)
+		return;
+	if (!strcmp(c->env.bpffs, PRT_BPFFS_DEFAULT)) {
+		c->env.state = PRT_STATE_DEFAULT;
+		return;
+	}
+	snprintf(c->state, sizeof(c->state), "%s/%s", PRT_STATE_DEFAULT, c->env.bpffs);
+	for (char *p = c->state + sizeof(PRT_STATE_DEFAULT); *p; p++) {
+		if (*p == '/')
+			*p = '-';
+	}
+	c->env.state = c->state;
+}
+
+static int run(struct command *c)
+{
+	for (size_t i = 0; i < POL_ARRAY_LEN(verbs); i++) {
+		const struct verb *v = &verbs[i];
+
+		if (strcmp(v->name, c->verb))
+			continue;
+		if (!v->run)
+			return bad_usage("%s: not in this version", v->name);
+		if (c->nargs < v->least)
+			return bad_usage("%s: something is missing behind it", v->name);
+		if (c->nargs > v->most)
+			return bad_usage("%s: too many arguments", v->name);
+		if ((c->host || c->audit) && strcmp(v->name, "apply"))
+			return bad_usage("%s: takes neither --host nor --audit", v->name);
+		return v->run(c);
+	}
+	return bad_usage("%s: there is no such command", prt_safe(c->verb));
+}
+
+int main(int argc, char **argv)
+{
+	static struct command c;
+	int r = 0;
+
+	signal(SIGPIPE, SIG_IGN);
+	for (int i = 1; i < argc && !r; i++)
+		r = take_word(&c, argc, argv, &i);
+	if (r)
+		return r;
+	if (c.version || c.help) {
+		pol_buf_addz(&c.out, c.version ? "polload " POLC_VERSION "\n" : help);
+		return done(&c, 0, NULL, EXIT_DONE);
+	}
+	if (!c.verb) {
+		fputs(help, stderr);
+		return EXIT_BAD;
+	}
+	choose_folders(&c);
+	prt_quiet_init(c.env.verbose);
+	r = run(&c);
+	pol_buf_free(&c.out);
+	pol_buf_free(&c.env.notes);
+	return r;
+}

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "net.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/netlink.h>
+#include <linux/pkt_cls.h>
+#include <linux/pkt_sched.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#define REPLY_MAX 65536	/* more than any kernel puts into one message of a dump */
+
+struct request {
+	struct nlmsghdr head;
+	union {
+		struct ifinfomsg link;
+		struct ifaddrmsg addr;
+		struct tcmsg tc;
+	};
+	char room[64];
+};
+
+/* Called for each message of the answer. */
+typedef void (*take_fn)(const struct nlmsghdr *h, void *ctx);
+
+static int failed(int code, const char *what, struct pol_err *e)
+{
+	return pol_err(e, code, "cannot read %s from the kernel: %s", what, strerror(-code));
+}
+
+static void add_text(struct request *q, uint16_t type, const char *text)
+{
+	struct rtattr *a = (void *)((char *)q + NLMSG_ALIGN(q->head.nlmsg_len));
+	size_t n = strlen(text) + 1;
+
+	a->rta_type = type;
+	a->rta_len = (uint16_t)RTA_LENGTH(n);
+	memcpy(RTA_DATA(a), text, n);
+	q->head.nlmsg_len = NLMSG_ALIGN(q->head.nlmsg_len) + RTA_ALIGN(a->rta_len);
+}
+
+/*
+ * 1: the answer is complete; 0: more is to come; -errno.  Requests that are not
+ * dumps ask for an acknowledgement: some have no answer at all (a built-in qdisc).
+ */
+static int take_batch(const char *p, ssize_t left, take_fn take, void *ctx)
+{
+	const struct nlmsghdr *h = (const void *)p;
+
+	for (; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
+		if (h->nlmsg_flags & NLM_F_DUMP_INTR)
+			return -EINTR;
+		if (h->nlmsg_type == NLMSG_DONE)
+			return 1;
+		if (h->nlmsg_type == NLMSG_ERROR) {
+			const struct nlmsgerr *err = NLMSG_DATA(h);
+
+			return err->error ? err->error : 1;
+		}
+		take(h, ctx);
+	}
+	return 0;
+}
+
+static int ask(struct request *q, take_fn take, void *ctx)
+{
+	int fd POL_CLEANUP(pol_cleanup_fd) =
+		socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	char *reply POL_CLEANUP(pol_cleanup_free) = malloc(REPLY_MAX);
+	const struct timeval patience = { .tv_sec = 10 };
+	int r = 0;
+
+	if (fd < 0 || !reply)
+		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	if (send(fd, q, q->head.nlmsg_len, 0) < 0)
+		return -errno;
+	while (!r) {
+		ssize_t n = recv(fd, reply, REPLY_MAX, 0);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n ? -errno : -EIO;
+		r = take_batch(reply, n, take, ctx);
+	}
+	return r < 0 ? r : 0;
+}
+
+/* A dump that a change came between is asked for again; each answer begins with an empty list. */
+static int ask_whole(struct request *q, take_fn take, void *ctx, size_t *n)
+{
+	size_t before = *n;
+	int r = -EINTR;
+
+	for (int tries = 0; tries < 20 && r == -EINTR; tries++) {
+		*n = before;
+		r = ask(q, take, ctx);
+	}
+	return r;
+}
+
+static const struct rtattr *find(const struct rtattr *a, int left, unsigned short type)
+{
+	for (; RTA_OK(a, left); a = RTA_NEXT(a, left)) {
+		if ((a->rta_type & NLA_TYPE_MASK) == type)
+			return a;
+	}
+	return NULL;
+}
+
+static void copy_text(char out[PRT_IFNAME], const struct rtattr *a)
+{
+	if (a)
+		snprintf(out, PRT_IFNAME, "%.*s", (int)RTA_PAYLOAD(a), (const char *)RTA_DATA(a));
+}
+
+/* ---- links ------------------------------------------------------------------------- */
+
+static bool read_link(const struct nlmsghdr *h, struct prt_link *out)
+{
+	const struct ifinfomsg *m = NLMSG_DATA(h);
+	const struct rtattr *info;
+
+	if (h->nlmsg_type != RTM_NEWLINK || h->nlmsg_len < NLMSG_LENGTH(sizeof(*m)))
+		return false;
+	*out = (struct prt_link){ .ifindex = (uint32_t)m->ifi_index, .up = m->ifi_flags & IFF_UP };
+	copy_text(out->name, find(IFLA_RTA(m), (int)IFLA_PAYLOAD(h), IFLA_IFNAME));
+	info = find(IFLA_RTA(m), (int)IFLA_PAYLOAD(h), IFLA_LINKINFO);
+	if (info)
+		copy_text(out->kind, find(RTA_DATA(info), (int)RTA_PAYLOAD(info), IFLA_INFO_KIND));
+	return true;
+}
+
+static void take_link(const struct nlmsghdr *h, void *ctx)
+{
+	prt_links *out = ctx;
+	struct prt_link l;
+
+	if (read_link(h, &l))
+		*pol_vec_push(out) = l;
+}
+
+int prt_net_links(prt_links *out, struct pol_err *e)
+{
+	struct request q = { .head = { .nlmsg_len = NLMSG_LENGTH(sizeof(q.link)),
+				       .nlmsg_type = RTM_GETLINK,
+				       .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP } };
+	int r = ask_whole(&q, take_link, out, &out->n);
+
+	return r ? failed(r, "the interfaces", e) : 0;
+}
+
+static void take_one_link(const struct nlmsghdr *h, void *ctx)
+{
+	read_link(h, ctx);
+}
+
+static int one_link(struct request *q, struct prt_link *out, struct pol_err *e)
+{
+	struct prt_link l = { 0 };
+	int r = ask(q, take_one_link, &l);
+
+	if (r == -ENODEV || (!r && !l.ifindex))
+		return -ENODEV;
+	if (r)
+		return failed(r, "an interface", e);
+	*out = l;
+	return 0;
+}
+
+int prt_net_link_by_name(const char *name, struct prt_link *out, struct pol_err *e)
+{
+	struct request q = { .head = { .nlmsg_len = NLMSG_LENGTH(sizeof(q.link)),
+				       .nlmsg_type = RTM_GETLINK,
+				       .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK } };
+
+	if (strlen(name) >= PRT_IFNAME)
+		return -ENODEV;
+	add_text(&q, IFLA_IFNAME, name);
+	return one_link(&q, out, e);
+}
+
+int prt_net_link_by_index(uint32_t ifindex, struct prt_link *out, struct pol_err *e)
+{
+	struct request q = { .head = { .nlmsg_len = NLMSG_LENGTH(sizeof(q.link)),
+				       .nlmsg_type = RTM_GETLINK,
+				       .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK },
+			     .link = { .ifi_index = (int)ifindex } };
+
+	return one_link(&q, out, e);
+}
+
+/* ---- addresses ------------------------------------------------------------------------ */
+
+static struct pol_addr v4_addr(const void *be)
+{
+	struct pol_addr a = { .b = { [10] = 0xff, [11] = 0xff } };
+
+	memcpy(&a.b[12], be, 4);
+	return a;
+}
+
+static void take_address(const struct nlmsghdr *h, void *ctx)
+{
+	const struct ifaddrmsg *m = NLMSG_DATA(h);
+	prt_addrs *out = ctx;
+	const struct rtattr *a;
+
+	if (h->nlmsg_type != RTM_NEWADDR || h->nlmsg_len < NLMSG_LENGTH(sizeof(*m)))
+		return;
+	/* IFA_LOCAL is ours and IFA_ADDRESS the far end where there are two. */
+	a = find(IFA_RTA(m), (int)IFA_PAYLOAD(h), IFA_LOCAL);
+	if (!a)
+		a = find(IFA_RTA(m), (int)IFA_PAYLOAD(h), IFA_ADDRESS);
+	if (a && m->ifa_family == AF_INET && RTA_PAYLOAD(a) == 4)
+		*pol_vec_push(out) = v4_addr(RTA_DATA(a));
+	else if (a && m->ifa_family == AF_INET6 && RTA_PAYLOAD(a) == 16)
+		memcpy(pol_vec_push(out), RTA_DATA(a), 16);
+}
+
+int prt_net_addresses(prt_addrs *out, struct pol_err *e)
+{
+	struct request q = { .head = { .nlmsg_len = NLMSG_LENGTH(sizeof(q.addr)),
+				       .nlmsg_type = RTM_GETADDR,
+				       .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP } };
+	int r = ask_whole(&q, take_address, out, &out->n);
+
+	if (r)
+		return failed(r, "the addresses", e);
+	*pol_vec_push(out) = v4_addr((const uint8_t[]){ 127, 0, 0, 1 });
+	*pol_vec_push(out) = (struct pol_addr){ .b = { [15] = 1 } };
+	return 0;
+}
+
+/* ---- traffic control -------------------------------------------------------------------- */
+
+struct qdisc_search {
+	uint32_t ifindex;
+	char kind[PRT_IFNAME];
+};
+
+static void take_qdisc(const struct nlmsghdr *h, void *ctx)
+{
+	const struct tcmsg *m = NLMSG_DATA(h);
+	struct qdisc_search *s = ctx;
+
+	if (h->nlmsg_type == RTM_NEWQDISC && h->nlmsg_len >= NLMSG_LENGTH(sizeof(*m)) &&
+	    (uint32_t)m->tcm_ifindex == s->ifindex && m->tcm_parent == TC_H_CLSACT)
+		copy_text(s->kind, find(TCA_RTA(m), (int)TCA_PAYLOAD(h), TCA_KIND));
+}
+
+int prt_net_ingress_qdisc(uint32_t ifindex, char kind[PRT_IFNAME], struct pol_err *e)
+{
+	/* Asked for one by its parent, kernels differ in what they answer; a dump is always right. */
+	struct request q = { .head = { .nlmsg_len = NLMSG_LENGTH(sizeof(q.tc)),
+				       .nlmsg_type = RTM_GETQDISC,
+				       .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
+			     .tc = { .tcm_ifindex = (int)ifindex } };
+	struct qdisc_search s = { .ifindex = ifindex };
+	int r = ask(&q, take_qdisc, &s);
+
+	if (r && r != -EINTR)
+		return failed(r, "the queueing disciplines", e);
+	memcpy(kind, s.kind, PRT_IFNAME);
+	return 0;
+}
+
+static void take_filter(const struct nlmsghdr *h, void *ctx)
+{
+	const struct tcmsg *m = NLMSG_DATA(h);
+	unsigned *count = ctx;
+
+	/* Each filter comes twice: once for its chain with handle 0, once for itself. */
+	if (h->nlmsg_type == RTM_NEWTFILTER && h->nlmsg_len >= NLMSG_LENGTH(sizeof(*m)) &&
+	    m->tcm_handle)
+		++*count;
+}
+
+int prt_net_filters(uint32_t ifindex, unsigned *count, struct pol_err *e)
+{
+	static const uint32_t sides[] = { TC_H_MIN_INGRESS, TC_H_MIN_EGRESS };
+
+	*count = 0;
+	for (size_t i = 0; i < POL_ARRAY_LEN(sides); i++) {
+		struct request q = {
+			.head = { .nlmsg_len = NLMSG_LENGTH(sizeof(q.tc)),
+				  .nlmsg_type = RTM_GETTFILTER,
+				  .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
+			.tc = { .tcm_ifindex = (int)ifindex,
+				.tcm_parent = TC_H_MAKE(TC_H_CLSACT, sides[i]) },
+		};
+		int r = ask(&q, take_filter, count);
+
+		if (r)
+			return failed(r, "the filters of an interface", e);
+	}
+	return 0;
+}

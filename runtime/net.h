@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What rtnetlink tells of this network namespace.
+ */
+#ifndef POLC_RUNTIME_NET_H
+#define POLC_RUNTIME_NET_H
+
+#include <polc/abi.h>
+
+#include "../base/base.h"
+
+#define PRT_IFNAME 16	/* with its NUL */
+
+struct prt_link {
+	uint32_t ifindex;
+	char name[PRT_IFNAME];
+	char kind[PRT_IFNAME];	/* "veth", "macvlan", ...; "" for hardware */
+	bool up;
+};
+typedef POL_VEC(struct prt_link) prt_links;
+typedef POL_VEC(struct pol_addr) prt_addrs;
+
+/* -ENODEV without an error text: there is none of that name. */
+int prt_net_link_by_name(const char *name, struct prt_link *out, struct pol_err *e);
+/* The same by number. */
+int prt_net_link_by_index(uint32_t ifindex, struct prt_link *out, struct pol_err *e);
+int prt_net_links(prt_links *out, struct pol_err *e);
+/* All addresses of all interfaces, and the two loopback addresses, which always mean this host. */
+int prt_net_addresses(prt_addrs *out, struct pol_err *e);
+/* Kind of the qdisc that holds ingress filters: "clsact", "ingress"; "" if there is none.  Reads those of all interfaces. */
+int prt_net_ingress_qdisc(uint32_t ifindex, char kind[PRT_IFNAME], struct pol_err *e);
+/* How many filters hang at both sides of the clsact qdisc. */
+int prt_net_filters(uint32_t ifindex, unsigned *count, struct pol_err *e);
+
+#endif

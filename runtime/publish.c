@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "publish.h"
+
+#include <errno.h>
+
+int prt_publish_eps(struct pol_arena *arena, const struct prt_world *w, struct prt_place_ep **out,
+		    struct pol_err *e)
+{
+	struct prt_place_ep *eps = pol_arena_alloc(arena, (w->member.n + 1) * sizeof(*eps));
+
+	for (size_t i = 0; i < w->member.n; i++) {
+		const struct prt_member *m = &w->member.v[i];
+		struct pol_ip *ips = pol_arena_alloc(arena, (m->addrs.n + 1) * sizeof(*ips));
+
+		for (size_t k = 0; k < m->addrs.n; k++)
+			ips[k] = prt_ip_of_addr(&m->addrs.v[k].addr);
+		eps[i] = (struct prt_place_ep){ .ep = m->ep, .local = m->info.ifindex, .addrs = ips,
+						.naddrs = m->addrs.n };
+		if (prt_labels_unpack(arena, m->info.labels, &eps[i].labels, &eps[i].nlabels))
+			return pol_err(e, -ESTALE, "endpoint '%s': its labels cannot be read back",
+				       prt_safe(m->info.name));
+	}
+	*out = eps;
+	return 0;
+}
+
+/* Endpoint number -> member, for many look-ups. */
+static const struct prt_member **index_of(const struct prt_world *w)
+{
+	const struct prt_member **at = calloc(POL_EP_MAX, sizeof(*at));
+
+	for (size_t i = 0; at && i < w->member.n; i++)
+		at[w->member.v[i].ep % POL_EP_MAX] = &w->member.v[i];
+	return at;
+}
+
+static void write_tables(struct prt_gen *g, const struct prt_place *p,
+			 const struct prt_place_update *u)
+{
+	const struct pol_verdict *verdicts = prt_place_verdicts(p);
+	const uint32_t *pages = prt_place_pages(p);
+
+	for (size_t i = 0; i < u->verdicts.n; i++)
+		g->verdicts[u->verdicts.v[i]] = verdicts[u->verdicts.v[i]];
+	for (size_t i = 0; i < u->pages.n; i++) {
+		size_t at = (size_t)u->pages.v[i] * POL_PAGE;
+
+		memcpy(&g->pages[at], &pages[at], POL_PAGE * sizeof(*pages));
+	}
+	/* What is written above is seen before anything that points to it. */
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+}
+
+static void write_root(struct prt_gen *g, const struct prt_member *m,
+		       const struct prt_place_root *r)
+{
+	struct pol_ep_state *s = &g->state[m->ep];
+	uint32_t flags = g->info.flags & PRT_GEN_AUDIT ? POL_EP_AUDIT : 0;
+
+	__atomic_store_n(&s->incarnation, m->info.incarnation, __ATOMIC_RELAXED);
+	__atomic_store_n(&s->flags, flags, __ATOMIC_RELAXED);
+	for (size_t d = 0; d < POL_DIRECTIONS; d++)
+		__atomic_store_n(&s->root[d], r->root[d], __ATOMIC_RELEASE);
+}
+
+int prt_publish(struct prt_gen *g, const struct prt_world *w, const struct prt_place *p,
+		const struct prt_place_update *u, struct pol_err *e)
+{
+	const struct prt_member **at POL_CLEANUP(pol_cleanup_free) = index_of(w);
+	int r = at ? 0 : pol_err(e, -ENOMEM, "no memory for the endpoints");
+
+	if (!r && u->grace)
+		r = prt_grace(e);
+	if (r)
+		return r;
+	write_tables(g, p, u);
+	for (size_t i = 0; i < u->roots.n; i++)
+		write_root(g, at[u->roots.v[i].ep], &u->roots.v[i]);
+	for (size_t i = 0; i < u->columns.n; i++) {
+		const struct prt_place_column *c = &u->columns.v[i];
+		const struct prt_member *m = at[c->ep];
+
+		__atomic_store_n(&g->slot[m->addrs.v[c->address].slot].column, c->column,
+				 __ATOMIC_RELEASE);
+	}
+	g->info.pages = prt_place_npages(p);
+	g->info.verdicts = prt_place_nverdicts(p);
+	return prt_gen_write_info(g, e);
+}
+
+int prt_publish_adopt(const struct prt_gen *g, const struct prt_world *w,
+		      const struct prt_place_ep *eps, struct prt_place *p, struct pol_err *e)
+{
+	int r = prt_place_adopt(p, g->pages, g->verdicts, e);
+
+	for (size_t i = 0; i < w->member.n && !r; i++) {
+		const struct prt_member *m = &w->member.v[i];
+		uint32_t *column POL_CLEANUP(pol_cleanup_free) =
+			calloc(m->addrs.n + 1, sizeof(*column));
+
+		if (!column)
+			return pol_err(e, -ENOMEM, "no memory for the endpoints");
+		for (size_t k = 0; k < m->addrs.n; k++)
+			column[k] = g->slot[m->addrs.v[k].slot % POL_SLOT_MAX].column;
+		r = prt_place_adopt_ep(p, &eps[i], g->state[m->ep % POL_EP_MAX].root, column, e);
+	}
+	if (r == -ESTALE)
+		pol_err_help(e, "apply the policy again");
+	return r;
+}

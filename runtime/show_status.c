@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include <bpf/bpf.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "attach.h"
+#include "flows.h"
+#include "show.h"
+
+#define POL_REASON_NAME(e, n, t) [POL_REASON_##e] = { n, t },
+static const struct {
+	const char *name, *meaning;
+} reasons[POL_REASON_MAX] = { POL_REASONS(POL_REASON_NAME) };
+#undef POL_REASON_NAME
+
+struct status {
+	struct prt_live l;
+	size_t endpoints, remotes, hooks, hooks_there, flows;
+	uint64_t lost;
+	POL_VEC(struct pol_str) missing;
+	struct pol_arena *arena;
+};
+
+/* ---- gathering -------------------------------------------------------------------- */
+
+static void missing(struct status *s, const char *what, const char *name, const char *why)
+{
+	*pol_vec_push(&s->missing) =
+		pol_arena_printf(s->arena, "%s '%s': %s", what, prt_safe(name), why);
+}
+
+static void look_at(struct status *s, uint32_t ifindex, enum pol_if_kind kind, const char *name)
+{
+	char room[PRT_IFNAME];
+	const char *dev = prt_show_ifname(ifindex, room);
+	const char *what = kind == POL_IF_UPLINK ? "uplink" : "endpoint";
+
+	s->hooks++;
+	if (!*dev)
+		missing(s, what, name ? name : "?", "its interface is gone");
+	else if (!prt_attached(&s->l.shared, ifindex, kind))
+		missing(s, what, name ? name : dev, "its hooks are not in place");
+	else
+		s->hooks_there++;
+}
+
+static int gather(struct prt_env *env, struct status *s, struct pol_err *e)
+{
+	prt_flows flows = { 0 };
+	prt_gens gens = { 0 };
+	int r = prt_live_open(env, PRT_LOCK_SHARED, &s->l, e);
+
+	if (r)
+		return r;
+	for (size_t i = 0; i < s->l.world.uplink.n; i++)
+		look_at(s, s->l.world.uplink.v[i], POL_IF_UPLINK, NULL);
+	for (size_t i = 0; i < s->l.world.member.n; i++) {
+		const struct prt_member *m = &s->l.world.member.v[i];
+
+		if (m->info.managed == PRT_MANAGED_HALF)
+			missing(s, "endpoint", m->info.name, "half made; any change cleans it up");
+		else if (m->info.ifindex)
+			look_at(s, m->info.ifindex, POL_IF_ENDPOINT, m->info.name);
+		if (m->info.ifindex)
+			s->endpoints++;
+		else
+			s->remotes++;
+	}
+	r = prt_flows_read(&s->l.shared, &flows, e);
+	s->flows = flows.n;
+	pol_vec_free(&flows);
+	r = r ? r : prt_bpffs_gens(env, &gens, e);
+	if (!r && gens.n > 1)
+		missing(s, "generation", "left over", "an apply did not end; the next one cleans it up");
+	pol_vec_free(&gens);
+	if (s->l.shared.map[PRT_SHARED_EVENTS_LOST] >= 0)
+		prt_show_percpu(s->l.shared.map[PRT_SHARED_EVENTS_LOST], 0, 1, &s->lost);
+	return r;
+}
+
+static const char *mode(const struct status *s)
+{
+	return s->l.gen.info.flags & PRT_GEN_AUDIT ? "audit" : "enforcing";
+}
+
+static void when(char out[32], uint64_t t)
+{
+	time_t at = (time_t)t;
+	struct tm tm;
+
+	if (!localtime_r(&at, &tm) || !strftime(out, 32, "%Y-%m-%d %H:%M:%S", &tm))
+		out[0] = '\0';
+}
+
+/* ---- telling ------------------------------------------------------------------------- */
+
+static void drops_text(const struct status *s, struct pol_buf *out)
+{
+	for (uint32_t i = 1; i < POL_REASON_MAX; i++) {
+		uint64_t v[2];
+
+		if (prt_show_percpu(s->l.shared.map[PRT_SHARED_DROPS], i, 2, v) || !v[0])
+			continue;
+		pol_buf_printf(out, "drops       %s: %" PRIu64 " packets, %" PRIu64 " bytes (%s)\n",
+			       reasons[i].name, v[0], v[1], reasons[i].meaning);
+	}
+}
+
+static void text(const struct status *s, struct pol_buf *out)
+{
+	const struct prt_gen_info *i = &s->l.gen.info;
+	char date[32], room[PRT_IFNAME];
+
+	when(date, i->applied);
+	pol_buf_printf(out, "policy      %s (%s)\n", prt_safe(i->policy), mode(s));
+	pol_buf_printf(out, "object      %s, applied %s\n", prt_safe(i->object), date);
+	pol_buf_printf(out, "generation  %" PRIu64, s->l.gen.number);
+	if (i->prev)
+		pol_buf_printf(out, ", rollback goes to %" PRIu64, i->prev);
+	pol_buf_printf(out, "\nendpoints   %zu here, %zu elsewhere\n", s->endpoints, s->remotes);
+	pol_buf_addz(out, "uplinks    ");
+	for (size_t k = 0; k < s->l.world.uplink.n; k++)
+		pol_buf_printf(out, " %s", prt_safe(prt_show_ifname(s->l.world.uplink.v[k], room)));
+	pol_buf_printf(out, "%s\nhooks       %zu of %zu interfaces\n",
+		       s->l.world.uplink.n ? "" : " none", s->hooks_there, s->hooks);
+	pol_buf_printf(out, "tables      %u of %u pages, %u of %u verdicts\n", i->pages, i->page_room,
+		       i->verdicts, i->verdict_room);
+	pol_buf_printf(out, "flows       %zu live\n", s->flows);
+	pol_buf_printf(out, "events      %" PRIu64 " lost\n", s->lost);
+	drops_text(s, out);
+	for (size_t k = 0; k < s->missing.n; k++)
+		pol_buf_printf(out, "MISSING     %s\n", s->missing.v[k].p);
+}
+
+static void drops_json(const struct status *s, struct pol_buf *out)
+{
+	bool first = true;
+
+	pol_buf_addz(out, ", \"drops\": {");
+	for (uint32_t i = 1; i < POL_REASON_MAX; i++) {
+		uint64_t v[2];
+
+		if (prt_show_percpu(s->l.shared.map[PRT_SHARED_DROPS], i, 2, v) || !v[0])
+			continue;
+		prt_show_key(out, first, reasons[i].name);
+		pol_buf_printf(out, "{\"packets\": %" PRIu64 ", \"bytes\": %" PRIu64 "}", v[0], v[1]);
+		first = false;
+	}
+	pol_buf_addc(out, '}');
+}
+
+static void json(const struct status *s, struct pol_buf *out)
+{
+	const struct prt_gen_info *i = &s->l.gen.info;
+	char room[PRT_IFNAME];
+
+	pol_buf_addz(out, "{\"policy\": ");
+	prt_show_json(out, i->policy);
+	pol_buf_addz(out, ", \"object\": ");
+	prt_show_json(out, i->object);
+	pol_buf_printf(out, ", \"mode\": \"%s\", \"generation\": %" PRIu64 ", \"previous\": %" PRIu64
+		       ", \"applied\": %" PRIu64 ", \"endpoints\": %zu, \"remotes\": %zu",
+		       mode(s), s->l.gen.number, i->prev, i->applied, s->endpoints, s->remotes);
+	pol_buf_addz(out, ", \"uplinks\": [");
+	for (size_t k = 0; k < s->l.world.uplink.n; k++) {
+		pol_buf_addz(out, k ? ", " : "");
+		prt_show_json(out, prt_show_ifname(s->l.world.uplink.v[k], room));
+	}
+	pol_buf_printf(out, "], \"hooked_interfaces\": %zu, \"wanted_interfaces\": %zu",
+		       s->hooks_there, s->hooks);
+	pol_buf_printf(out, ", \"pages\": [%u, %u], \"verdicts\": [%u, %u], \"flows\": %zu, \"events_lost\": %" PRIu64,
+		       i->pages, i->page_room, i->verdicts, i->verdict_room, s->flows, s->lost);
+	drops_json(s, out);
+	pol_buf_addz(out, ", \"missing\": [");
+	for (size_t k = 0; k < s->missing.n; k++) {
+		pol_buf_addz(out, k ? ", " : "");
+		pol_buf_json(out, s->missing.v[k]);
+	}
+	pol_buf_addz(out, "]}\n");
+}
+
+int prt_show_status(struct prt_env *env, struct pol_buf *out, bool *whole, struct pol_err *e)
+{
+	struct status s = { .arena = pol_arena_new() };
+	int r;
+
+	prt_live_init(&s.l);
+	r = gather(env, &s, e);
+	if (!r && env->json)
+		json(&s, out);
+	else if (!r)
+		text(&s, out);
+	*whole = !r && !s.missing.n;
+	pol_vec_free(&s.missing);
+	prt_live_close(&s.l);
+	pol_arena_free(s.arena);
+	return r;
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "store.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define NAME_MAX_LEN 4096
+
+static int object_path(char out[NAME_MAX_LEN], const struct prt_env *env, uint64_t gen,
+		       struct pol_err *e)
+{
+	int n = snprintf(out, NAME_MAX_LEN, "%s/gen-%" PRIu64 ".bpf.o", env->state, gen);
+
+	if (n < 0 || n >= NAME_MAX_LEN)
+		return pol_err(e, -ENAMETOOLONG, "%.200s: name too long", env->state);
+	return 0;
+}
+
+/* Makes the folder and the one above it; who can write here decides what a rollback loads. */
+static int make_folder(const struct prt_env *env, struct pol_err *e)
+{
+	char above[NAME_MAX_LEN];
+	struct stat st;
+	char *slash;
+
+	if (snprintf(above, sizeof(above), "%s", env->state) >= (int)sizeof(above))
+		return pol_err(e, -ENAMETOOLONG, "%.200s: name too long", env->state);
+	slash = strrchr(above, '/');
+	if (slash && slash != above) {
+		*slash = '\0';
+		mkdir(above, 0755);	/* if it fails so does the next */
+	}
+	if (mkdir(env->state, 0700) && errno != EEXIST)
+		return pol_err(e, -errno, "%s: cannot make the folder: %s", env->state,
+			       strerror(errno));
+	if (stat(env->state, &st))
+		return pol_err(e, -errno, "%s: %s", env->state, strerror(errno));
+	if (!S_ISDIR(st.st_mode))
+		return pol_err(e, -ENOTDIR, "%s: not a folder", env->state);
+	if (st.st_uid == geteuid() && !(st.st_mode & 022))
+		return 0;
+	pol_err_help(e, "it must belong to the user who runs polload, and nobody else may write there");
+	return pol_err(e, -EPERM, "%s: others may write to this folder", env->state);
+}
+
+int prt_store_put(const struct prt_env *env, uint64_t gen, const struct prt_object *o,
+		  struct pol_err *e)
+{
+	char path[NAME_MAX_LEN];
+	int r = object_path(path, env, gen, e);
+
+	r = r ? r : make_folder(env, e);
+	r = r ? r : pol_write_file(path, o->data, o->size, e);
+	if (r == -ENOSPC)
+		pol_err_help(e, "the objects of two generations are kept there, for rollback and endpoint add");
+	return r;
+}
+
+int prt_store_get(const struct prt_env *env, uint64_t gen, struct prt_object **out,
+		  struct pol_err *e)
+{
+	char path[NAME_MAX_LEN];
+	int r = object_path(path, env, gen, e);
+
+	if (r)
+		return r;
+	if (access(path, F_OK) && errno == ENOENT) {
+		pol_err_help(e, "give the --state-dir that was given to apply, or apply again");
+		return pol_err(e, -ENOENT, "%s: the object of generation %" PRIu64 " is not there",
+			       path, gen);
+	}
+	return prt_object_open(path, out, e);
+}
+
+/* A write that did not end left a name with a suffix: *gen is 0 then. */
+static bool is_ours(const char *name, uint64_t *gen)
+{
+	int end = 0;
+
+	if (sscanf(name, "gen-%" SCNu64 ".bpf.o%n", gen, &end) != 1 || !end)
+		return false;
+	if (name[end])
+		*gen = 0;
+	return !name[end] || name[end] == '.';
+}
+
+int prt_store_prune(const struct prt_env *env, uint64_t keep, uint64_t and_keep, struct pol_err *e)
+{
+	DIR *d = opendir(env->state);
+	struct dirent *f;
+	int r = 0;
+
+	if (!d)
+		return errno == ENOENT ? 0 : pol_err(e, -errno, "%s: cannot open: %s", env->state,
+						     strerror(errno));
+	while ((f = readdir(d))) {
+		uint64_t gen;
+
+		if (!is_ours(f->d_name, &gen) || (gen && (gen == keep || gen == and_keep)))
+			continue;
+		if (unlinkat(dirfd(d), f->d_name, 0) && !r)
+			r = pol_err(e, -errno, "%s/%s: cannot remove: %s", env->state, f->d_name,
+				    strerror(errno));
+	}
+	closedir(d);
+	return r;
+}
+
+int prt_store_remove(const struct prt_env *env, struct pol_err *e)
+{
+	int r = prt_store_prune(env, 0, 0, e);
+
+	if (!r && rmdir(env->state) && errno != ENOENT && errno != ENOTEMPTY && errno != EEXIST)
+		r = pol_err(e, -errno, "%s: cannot remove: %s", env->state, strerror(errno));
+	return r;
+}

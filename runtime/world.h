@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Who lives where, in one generation: its endpoints with their numbers and
+ * slots, its uplinks, and the addresses of this host and of other nodes.
+ * Read from the maps of a generation, or made from the host file and the
+ * generation before, and written to the maps of the next.
+ */
+#ifndef POLC_RUNTIME_WORLD_H
+#define POLC_RUNTIME_WORLD_H
+
+#include "gen.h"
+#include "hostfile.h"
+#include "net.h"
+
+#define PRT_MANAGED_HALF 0u	/* being added or removed: whoever finds it finishes the removal */
+#define PRT_MANAGED_FILE 1u	/* of the host file: goes when the file no longer has it */
+#define PRT_MANAGED_RUN 2u	/* added at run time: stays until it is removed */
+
+/* pol_owner.pad[0]: an address of this host that the file states, and the kernel need not know. */
+#define PRT_OWNER_STATED 1u
+
+struct prt_member_addr {
+	struct pol_addr addr;
+	uint32_t slot;
+};
+
+struct prt_member {
+	uint32_t ep;
+	struct pol_ep_info info;
+	uint8_t if_flags;	/* POL_IF_* */
+	uint8_t mac[6];
+	POL_VEC(struct prt_member_addr) addrs;
+};
+
+struct prt_fixed {		/* an address of this host or of a node */
+	struct pol_addr addr;
+	uint8_t entity, stated;
+};
+
+struct prt_world {
+	POL_VEC(struct prt_member) member;
+	POL_VEC(uint32_t) uplink;	/* ifindex */
+	POL_VEC(struct prt_fixed) fixed;
+};
+
+void prt_world_free(struct prt_world *w);	/* zeroed is fine; leaves it zeroed */
+
+int prt_world_read(const struct prt_gen *g, struct prt_world *out, struct pol_err *e);
+/* Fills the maps of a generation that nobody uses yet. */
+int prt_world_write(const struct prt_gen *g, const struct prt_world *w, struct pol_err *e);
+
+/*
+ * What the host file says, and of `old` what was added at run time.  Endpoints
+ * that were there before (same name, same interface) keep their number, addresses of theirs
+ * their slot.  -EINVAL, -ENODEV: a mistake in the file, at PATH:LINE:COLUMN.
+ */
+int prt_world_from_file(const struct prt_hostfile *h, const struct prt_world *old,
+			struct prt_meta *meta, struct prt_world *out, struct pol_err *e);
+/* As before. */
+void prt_world_copy(const struct prt_world *old, struct prt_world *out);
+
+/* Takes the host's addresses from the kernel; what the file stated stays, what an endpoint owns is left out. */
+int prt_world_sync_host(struct prt_world *w, struct pol_err *e);
+
+/*
+ * One more endpoint, on `link` (NULL: elsewhere), with new numbers.  -EEXIST: name, interface
+ * or address is taken, and by whom.  The pointer is good until the next change.
+ */
+int prt_world_add(struct prt_world *w, const struct prt_endpoint *ep, const struct prt_link *link,
+		  uint8_t managed, struct prt_meta *meta, struct prt_member **out,
+		  struct pol_err *e);
+
+/* NULL: none. */
+struct prt_member *prt_world_find(const struct prt_world *w, const char *name);
+
+/* One endpoint's entries in the maps of a live generation. */
+int prt_member_write_info(const struct prt_gen *g, const struct prt_member *m, struct pol_err *e);
+int prt_member_write_addrs(const struct prt_gen *g, const struct prt_member *m, struct pol_err *e);
+int prt_member_write_if(const struct prt_gen *g, const struct prt_member *m, struct pol_err *e);
+int prt_fixed_write(const struct prt_gen *g, const struct prt_fixed *f, struct pol_err *e);
+
+#endif

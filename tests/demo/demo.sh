@@ -1,0 +1,469 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The demo: three containers, their host and two clients as network namespaces; a policy
+# is compiled and put in force between them; connections are tried, and what
+# happened is set beside what the policy says.
+#
+# Nothing of the machine itself is touched: every namespace belongs to a process
+# of this script, the host of the demo has its own mount namespace and BPF file
+# system, and all of it ends with those processes.
+set -u
+export LC_ALL=C
+
+usage() {
+	cat <<'END'
+usage: demo.sh [--build DIR] [--policy FILE] [--no-kernel] [--keep]
+
+  --build DIR    where polc, polload and tests/tools/probe are (build/)
+  --policy FILE  another policy for the same three containers (lang/examples/shop.pol)
+  --no-kernel    only the table of what the policy says; needs no privilege
+  --keep         wait for Enter before cleaning up, and say how to look around
+END
+}
+
+tree=$(cd "$(dirname "$0")/../.." && pwd)
+build=$tree/build
+policy=$tree/lang/examples/shop.pol
+kernel=yes
+keep=no
+while [ $# -gt 0 ]; do
+	case $1 in
+	--build) build=$2; shift ;;
+	--policy) policy=$2; shift ;;
+	--no-kernel) kernel=no ;;
+	--keep) keep=yes ;;
+	-h | --help) usage; exit 0 ;;
+	*) usage >&2; exit 2 ;;
+	esac
+	shift
+done
+build=$(cd "$build" && pwd) || exit 2
+polc=${POLC:-$build/polc}
+polload=${POLLOAD:-$build/polload}
+probe=${PROBE:-$build/tests/tools/probe}
+: "${POLC_TEMPLATES:=$tree/bpf-templates}" "${POLC_INCLUDE:=$tree/include}"
+export POLC_TEMPLATES POLC_INCLUDE
+
+bold='' dim='' red='' green='' yellow='' off=''
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
+	bold=$'\e[1m' dim=$'\e[2m' red=$'\e[31;1m' green=$'\e[32m' yellow=$'\e[33m' off=$'\e[0m'
+fi
+title() { printf '\n%s%s%s\n\n' "$bold" "$1" "$off"; }
+die() {
+	printf '%sdemo: %s%s\n' "$red" "$1" "$off" >&2
+	[ -z "${2:-}" ] || sed 's/^/    /' "$2" >&2
+	exit "${3:-1}"
+}
+
+for program in "$polc" "$polload" "$probe"; do
+	[ -x "$program" ] || die "$program is not there: run ./quickstart" "" 2
+done
+
+# ---- cleaning up ----------------------------------------------------------------
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/polc-demo.XXXXXX") || exit 3
+pids=()
+declare -A ns=()
+
+cleanup() {
+	local pid
+	trap - EXIT INT TERM HUP
+	for pid in "${pids[@]}"; do
+		kill -KILL "$pid" 2>/dev/null
+	done
+	[ ${#pids[@]} = 0 ] || wait "${pids[@]}" 2>/dev/null
+	rm -rf "$work"
+}
+trap cleanup EXIT
+trap 'printf "\ndemo: interrupted, cleaning up\n" >&2; exit 130' INT
+trap 'exit 143' TERM HUP
+
+# ---- who is who -------------------------------------------------------------------
+
+# name, address 4, address 6, and how the flow language calls it
+containers=(frontend api db)
+declare -A addr4=(
+	[frontend]=10.66.1.2 [api]=10.66.1.3 [db]=10.66.1.4 [resolver]=10.66.9.53
+	[office]=192.0.2.7 [visitor]=198.51.100.7 [scanner]=203.0.113.9
+)
+declare -A addr6=(
+	[frontend]=fd66:0:0:1::2 [api]=fd66:0:0:1::3 [db]=fd66:0:0:1::4 [resolver]=fd66:0:0:9::53
+	[office]=2001:db8:1::7 [visitor]=2001:db8:2::7 [scanner]=2001:db8:bad::9
+)
+declare -A labels=(
+	[frontend]='app=frontend,tier=web' [api]='app=api,tier=web' [db]='app=postgres,zone=a'
+)
+outside=(office visitor scanner resolver)
+
+# from to protocol port: everything worth trying, allowed or not
+flows=(
+	"visitor frontend tcp 8080"
+	"visitor frontend tcp 22"
+	"visitor frontend ping"
+	"visitor db tcp 5432"
+	"office frontend tcp 8080"
+	"office frontend ping"
+	"office api tcp 9090"
+	"office api tcp 8080"
+	"scanner frontend tcp 8080"
+	"scanner api tcp 9090"
+	"frontend api tcp 8080"
+	"frontend api tcp 9090"
+	"frontend db tcp 5432"
+	"frontend resolver udp 53"
+	"frontend db ping"
+	"api db tcp 5432"
+	"api db tcp 22"
+	"api resolver tcp 53"
+	"api frontend tcp 8080"
+	"api visitor tcp 443"
+	"db resolver udp 53"
+	"db resolver tcp 53"
+	"db api tcp 8080"
+	"db office tcp 443"
+)
+
+peer() { # NAME FAMILY: as a flow has it
+	local address
+	if [ "$2" = 4 ]; then address=${addr4[$1]}; else address=${addr6[$1]}; fi
+	if [ -n "${labels[$1]:-}" ]; then
+		echo "[${labels[$1]}]@$address"
+	else
+		echo "$address"
+	fi
+}
+
+# ---- what the policy says ----------------------------------------------------------
+
+field() { # NAME: the first such field of the JSON on standard input
+	sed -n 's/.*"'"$1"'"[[:space:]]*:[[:space:]]*"\{0,1\}\([^",}]*\).*/\1/p' | head -n 1
+}
+
+# Writes $work/said.N.FAMILY: "VERDICT RULE"
+explain() { # NUMBER FAMILY FROM TO PROTO [PORT]
+	local text verdict at on="$5 ${6:-}"
+	case $5$2 in
+	ping4) on="icmp echo-request" ;;
+	ping6) on="icmp6 echo-request" ;;
+	esac
+	text=$(cd "$(dirname "$policy")" && "$polc" explain "$(basename "$policy")" --json \
+		"from $(peer "$3" "$2") to $(peer "$4" "$2") on $on" 2>"$work/explain.$1.$2.err")
+	[ $? -le 1 ] || die "polc explain failed" "$work/explain.$1.$2.err"
+	verdict=$(field verdict <<<"$text")
+	at=$(field rule_at <<<"$text")
+	echo "$verdict ${at:--}" >"$work/said.$1.$2"
+}
+
+# ---- compile -------------------------------------------------------------------------
+
+cd "$work" || exit 3
+title "The policy"
+sed -n '/^[^#]/,$p' "$policy" | sed "s/^/    ${dim}/; s/\$/${off}/"
+object=$work/$(basename "${policy%.pol}").bpf.o
+started=$(date +%s%N)
+"$polc" "$policy" -o "$object" 2>"$work/polc.err" || die "polc does not compile it" "$work/polc.err"
+took=$((($(date +%s%N) - started) / 1000000))
+printf '\n    %s$ polc %s%s   %d ms, %d bytes\n' "$bold" "$(basename "$policy")" "$off" \
+	"$took" "$(stat -c %s "$object")"
+
+for i in "${!flows[@]}"; do
+	# shellcheck disable=SC2086 # words
+	for family in 4 6; do explain "$i" $family ${flows[$i]}; done
+done
+
+# ---- can we? ----------------------------------------------------------------------------
+
+why_not=
+if [ $kernel = no ]; then
+	why_not="as told by --no-kernel"
+elif [ "$(id -u)" != 0 ]; then
+	why_not="this needs root"
+elif ! unshare --net --mount true 2>/dev/null; then
+	why_not="this process may not make namespaces"
+elif ! command -v ip >/dev/null; then
+	why_not="the command ip (Debian: iproute2) is missing"
+elif ! unshare --mount sh -c "mkdir -p '$work/bpf' && mount -t bpf bpf '$work/bpf'" 2>/dev/null; then
+	why_not="the BPF file system cannot be mounted"
+elif ! "$polload" check "$object" >/dev/null 2>"$work/check.err"; then
+	why_not=$(head -n 1 "$work/check.err")
+fi
+
+# ---- the demo's network -------------------------------------------------------------------
+
+# A namespace that lives as long as a process of ours.
+holder() { # NAME [COMMAND FOR SETUP]
+	# With us, should we be killed before we can clean up.
+	setpriv --pdeathsig KILL unshare --net --mount \
+		sh -e -c "${2:-:}; : >'$work/up.$1'; exec sleep 600" >"$work/$1.log" 2>&1 &
+	ns[$1]=$!
+	pids+=("$!")
+	local n=0
+	while [ ! -e "$work/up.$1" ]; do
+		n=$((n + 1))
+		[ $n -lt 200 ] || die "the namespace of $1 does not come up" "$work/$1.log" 3
+		sleep 0.02
+	done
+}
+in_ns() { # NAME COMMAND...
+	local pid=${ns[$1]}
+	shift
+	nsenter --net="/proc/$pid/ns/net" --mount="/proc/$pid/ns/mnt" -- "$@"
+}
+
+# The same as a process of its own, in the background: $! is the command itself.
+started_in_ns() { # NAME COMMAND...
+	local pid=${ns[$1]}
+	shift
+	exec setpriv --pdeathsig KILL \
+		nsenter --net="/proc/$pid/ns/net" --mount="/proc/$pid/ns/mnt" -- "$@"
+}
+
+# polload on the demo's host. Waited for by `wait`, which a signal interrupts at once.
+loaded() { # ARGUMENT...
+	started_in_ns host timeout --foreground 60 "$polload" "$@" &
+	pids+=("$!")
+	wait "$!"
+}
+
+settings='echo 0 >/proc/sys/net/ipv6/conf/all/accept_dad
+echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad
+ip link set lo up'
+
+attach_container() { # NAME
+	local name=$1 dev=veth-$1
+	in_ns host ip link add "$dev" type veth peer name eth0 netns "${ns[$name]}"
+	in_ns host sh -e -c "
+		ip address add 10.66.1.1/32 dev $dev
+		ip address add fd66:0:0:1::1/128 dev $dev nodad
+		ip link set $dev up
+		ip route add ${addr4[$name]}/32 dev $dev
+		ip -6 route add ${addr6[$name]}/128 dev $dev"
+	in_ns "$name" sh -e -c "
+		ip address add ${addr4[$name]}/32 dev eth0
+		ip address add ${addr6[$name]}/128 dev eth0 nodad
+		ip link set eth0 up
+		ip route add 10.66.1.1 dev eth0
+		ip route add default via 10.66.1.1
+		ip -6 route add fd66:0:0:1::1 dev eth0
+		ip -6 route add default via fd66:0:0:1::1"
+}
+
+attach_world() {
+	in_ns host ip link add uplink0 type veth peer name eth0 netns "${ns[world]}"
+	in_ns host sh -e -c "
+		ip address add 100.64.0.1/30 dev uplink0
+		ip address add 2001:db8:f::1/64 dev uplink0 nodad
+		ip link set uplink0 up
+		ip route add default via 100.64.0.2
+		ip -6 route add default via 2001:db8:f::2"
+	in_ns world sh -e -c "
+		ip address add 100.64.0.2/30 dev eth0
+		ip address add 2001:db8:f::2/64 dev eth0 nodad
+		ip link set eth0 up
+		ip route add 10.66.1.0/24 via 100.64.0.1
+		ip -6 route add fd66:0:0:1::/64 via 2001:db8:f::1"
+	local who
+	for who in "${outside[@]}"; do
+		in_ns world sh -e -c "
+			ip address add ${addr4[$who]}/32 dev lo
+			ip address add ${addr6[$who]}/128 dev lo nodad"
+	done
+}
+
+make_network() {
+	local name
+	holder host "$settings
+		echo 1 >/proc/sys/net/ipv4/ip_forward
+		echo 1 >/proc/sys/net/ipv6/conf/all/forwarding
+		mount -t bpf bpf '$work/bpf'"
+	for name in "${containers[@]}" world; do
+		holder "$name" "$settings"
+	done
+	for name in "${containers[@]}"; do
+		attach_container "$name"
+	done
+	attach_world
+}
+
+write_host_file() {
+	local name
+	echo "host: demo"
+	echo "uplinks: [uplink0]"
+	echo "endpoints:"
+	for name in "${containers[@]}"; do
+		cat <<END
+  - name: $name-1
+    interface: veth-$name
+    addresses: [${addr4[$name]}, "${addr6[$name]}"]
+    labels: {$(sed 's/=/: /g; s/,/, /g' <<<"${labels[$name]}")}
+END
+	done
+}
+
+where() { # NAME: the namespace it lives in
+	case $1 in
+	office | visitor | scanner | resolver) echo world ;;
+	*) echo "$1" ;;
+	esac
+}
+
+serve() { # every destination of a flow, in both families
+	local flow from to proto port family address key n
+	declare -A seen=()
+	for flow in "${flows[@]}"; do
+		read -r from to proto port <<<"$flow"
+		: "$from"
+		[ "$proto" != ping ] || continue
+		for family in 4 6; do
+			if [ $family = 4 ]; then address=${addr4[$to]}; else address=${addr6[$to]}; fi
+			key=$to-$proto-$port-$family
+			[ -z "${seen[$key]:-}" ] || continue
+			seen[$key]=1
+			started_in_ns "$(where "$to")" "$probe" listen "$proto" "$address" "$port" \
+				>"$work/listen.$key" 2>&1 &
+			pids+=("$!")
+		done
+	done
+	for key in "${!seen[@]}"; do
+		n=0
+		until grep -qs listening "$work/listen.$key"; do
+			n=$((n + 1))
+			[ $n -lt 250 ] || die "no server: $key" "$work/listen.$key" 3
+			sleep 0.02
+		done
+	done
+}
+
+# All at once: a flow that is dropped takes as long as its patience.
+try_all() {
+	local i family from to proto port source target words tries=()
+	for i in "${!flows[@]}"; do
+		read -r from to proto port <<<"${flows[$i]}"
+		for family in 4 6; do
+			if [ $family = 4 ]; then
+				source=${addr4[$from]} target=${addr4[$to]}
+			else
+				source=${addr6[$from]} target=${addr6[$to]}
+			fi
+			words=(connect "$proto" "$target" "$port")
+			[ "$proto" != ping ] || words=(ping "$target")
+			started_in_ns "$(where "$from")" "$probe" "${words[@]}" \
+				--source "$source" --timeout 2000 >"$work/seen.$i.$family" 2>&1 &
+			tries+=("$!")
+		done
+	done
+	pids+=("${tries[@]}")
+	wait "${tries[@]}" 2>/dev/null
+}
+
+# ---- the table ----------------------------------------------------------------------------
+
+mismatches=0
+
+paint() { # WORD WIDTH
+	case $1 in
+	allow | open | ok) printf '%s%-*s%s' "$green" "$2" "$1" "$off" ;;
+	MISMATCH) printf '%s%-*s%s' "$red" "$2" "$1" "$off" ;;
+	*) printf '%s%-*s%s' "$yellow" "$2" "$1" "$off" ;;
+	esac
+}
+
+# The words of the rule at FILE:LINE, if it is in the policy itself.
+rule_text() { # FILE:LINE
+	[ "${1%:*}" = "$(basename "$policy")" ] || return
+	sed -n "${1##*:}"'{ s/#.*//; s/[[:space:]]*[;{]*[[:space:]]*$//; s/^[[:space:]]*//; p; }' "$policy"
+}
+
+row() { # FLOW FAMILY...: those for which the policy says the same
+	local from to proto port said at seen family mark=ok i=$1
+	read -r from to proto port <<<"${flows[$i]}"
+	shift
+	read -r said at <"$work/said.$i.$1"
+	printf '    %-9s> %-9s %-9s %s' "$from" "$to" "$proto $port" "$(paint "$said" 9)"
+	if [ -z "$why_not" ]; then
+		for family in 4 6; do
+			seen=-
+			case " $* " in
+			*" $family "*)
+				seen=$(head -n 1 "$work/seen.$i.$family" 2>/dev/null)
+				case $said/$seen in
+				allow/open | deny/timeout | reject/refused | reject/unreachable) ;;
+				*)
+					mark=MISMATCH
+					mismatches=$((mismatches + 1))
+					;;
+				esac
+				;;
+			esac
+			paint "${seen:--}" 12
+		done
+		paint "$mark" 9
+	elif [ $# = 1 ]; then
+		printf 'IPv%s ' "$1"
+	fi
+	printf ' %s%-12s %s%s\n' "$dim" "$at" "$(rule_text "$at")" "$off"
+}
+
+print_table() {
+	local i
+	printf '    %s%-9s  %-9s %-9s %-9s' "$bold" from to on expected
+	[ -n "$why_not" ] || printf '%-12s%-12s%-9s' "IPv4 seen" "IPv6 seen" ""
+	printf ' %s%s\n' "by the rule" "$off"
+	for i in "${!flows[@]}"; do
+		if cmp -s "$work/said.$i.4" "$work/said.$i.6"; then
+			row "$i" 4 6
+		else
+			row "$i" 4
+			row "$i" 6
+		fi
+	done
+}
+
+count=$((${#flows[@]} * 2))
+
+if [ -n "$why_not" ]; then
+	title "What the policy says of $count flows, by the reference evaluator"
+	print_table
+	printf '\n%sBPF cannot be loaded here, so nothing was enforced: %s%s\n' "$yellow" "$why_not" "$off"
+	exit 0
+fi
+
+make_network
+write_host_file >host.yaml
+title "The host"
+sed "s/^/    ${dim}/; s/\$/${off}/" host.yaml
+serve
+export POLC_BPFFS=$work/bpf/polc POLC_STATE_DIR=$work/state
+started=$(date +%s%N)
+loaded apply "$object" -H "$work/host.yaml" >"$work/apply.out" 2>&1 ||
+	die "polload apply failed" "$work/apply.out"
+took=$((($(date +%s%N) - started) / 1000000))
+printf '\n    %s$ polload apply %s -H host.yaml%s   %d ms\n' "$bold" "$(basename "$object")" "$off" "$took"
+sed "s/^/    /" "$work/apply.out"
+try_all
+title "$count real connections"
+print_table
+
+title "Rules with hits"
+loaded rules >"$work/rules" 2>&1
+sed 's/^/    /' "$work/rules"
+title "In force"
+loaded status >"$work/status" 2>&1
+sed 's/^/    /' "$work/status"
+
+if [ $keep = yes ]; then
+	echo
+	echo "Look around, then press Enter:"
+	echo "    nsenter --net=/proc/${ns[host]}/ns/net --mount=/proc/${ns[host]}/ns/mnt \\"
+	echo "        env POLC_BPFFS=$POLC_BPFFS POLC_STATE_DIR=$POLC_STATE_DIR $polload monitor"
+	read -r _
+fi
+
+echo
+if [ $mismatches = 0 ]; then
+	printf '%sAll %d as the policy says.%s\n' "$green" "$count" "$off"
+else
+	printf '%s%d of %d are not as the policy says.%s\n' "$red" "$mismatches" "$count" "$off"
+	exit 1
+fi

@@ -1,0 +1,96 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Endpoints that come and go at run time, of known and of new kinds.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/shop.sh"
+
+shop_containers
+shop_compile
+container other 3 "app: client"
+container extra 4 "app: server"
+serve extra tcp 8080
+serve extra tcp 8081
+add() { # NAME LABEL
+	"$POLLOAD" endpoint add "$1" "interface=v-$1" "address=${v4[$1]}" "address=${v6[$1]}" "label=$2"
+}
+
+run add other app=client
+is "add without a policy" 2 "$code"
+host_file client >host.yaml
+"$POLLOAD" apply one.bpf.o -H host.yaml >/dev/null || bail "apply"
+
+phase="not added yet"
+expect open client client ping
+run add server app=server
+is "add: a new kind" 0 "$code" || echo "# $err"
+phase="added, a new kind"
+expect open client server tcp 8080
+expect timeout client server tcp 8081
+expect open world server tcp 80
+run add other app=client
+is "add: a known kind" 0 "$code"
+phase="added, a known kind"
+expect open other server tcp 8080
+expect timeout other server tcp 8081
+run add extra app=server
+is "add: a known kind of server" 0 "$code"
+expect open other extra tcp 8080
+expect open client extra tcp 8080
+run "$POLLOAD" status
+is "status: all in place" 0 "$code"
+like "and counts them" "4 here" "$out"
+like "endpoints lists them" '"name": "other"' "$("$POLLOAD" endpoints --json)"
+
+before=$(snapshot)
+run add other app=client
+is "add: a name twice" 2 "$code"
+run "$POLLOAD" endpoint add fresh interface=v-other address=10.66.9.9
+is "add: an interface twice" 2 "$code"
+like "says whose it is" "belongs to endpoint 'other'" "$err"
+run "$POLLOAD" endpoint add fresh interface=up0 address=10.66.9.9
+is "add: an uplink" 2 "$code"
+run "$POLLOAD" endpoint add fresh interface=lo "address=${v4[server]}"
+is "add: an address twice" 2 "$code"
+run "$POLLOAD" endpoint add fresh interface=nowhere address=10.66.9.9
+is "add: no such interface" 2 "$code"
+run "$POLLOAD" endpoint del nobody
+is "del: none of that name" 2 "$code"
+is "nothing changed" "$before" "$(snapshot)"
+
+spawn other "$PROBE" stream "${v4[server]}" 7000 --timeout 1000
+stream=$spawned
+sleep 0.2
+run "$POLLOAD" endpoint del other
+is "del" 0 "$code"
+is "its hooks are gone" "" "$(tc qdisc show dev v-other clsact)$(tc filter show dev v-other ingress 2>/dev/null)"
+wait "$stream"
+is "its live flow stops" 3 $?
+phase="after del"
+expect timeout other server tcp 8080
+expect open client server tcp 8080
+
+# Another container takes over the address: of the old one it has nothing.
+ip link del v-other
+ip netns del "$test_name-other"
+container heir 3 "app: stranger"
+run add heir app=stranger
+is "add: an heir of the address" 0 "$code"
+phase="the heir"
+expect timeout heir server tcp 8080
+is "has a number and an incarnation of its own" true "$("$POLLOAD" endpoints --json |
+	jq '[.[] | .endpoint] | (length == (unique | length))')"
+
+phase="after an apply without a host file"
+"$POLLOAD" apply two.bpf.o >/dev/null || not_ok "apply"
+expect open client extra tcp 8081
+expect timeout client server tcp 8080
+expect open client server tcp 8081
+phase="after an apply with one"
+"$POLLOAD" apply one.bpf.o -H host.yaml >/dev/null || not_ok "apply"
+expect open client server tcp 8080
+host_file client server >both.yaml
+run "$POLLOAD" apply one.bpf.o -H both.yaml
+is "a host file that clashes with what was added" 2 "$code"
+like "says which" "endpoint 'server', added at run time" "$err"
+like "and what to do" "polload endpoint del server" "$err"
+finish

@@ -1,0 +1,43 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Several polloads at once: one after the other, or a word about who holds the lock.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/shop.sh"
+
+shop_containers
+shop_compile
+pids=()
+for policy in one two one two; do
+	"$POLLOAD" apply "$policy.bpf.o" -H host.yaml >/dev/null 2>>err &
+	pids+=($!)
+done
+failed=0
+for pid in "${pids[@]}"; do
+	wait "$pid" || failed=$((failed + 1))
+done
+is "four first applies at once all succeed" 0 "$failed"
+is "and each was a generation" 4 "$("$POLLOAD" status --json | jq .generation)"
+is "without a word" "" "$(cat err)"
+
+pids=()
+for i in 1 2 3 4 5 6; do
+	"$POLLOAD" apply one.bpf.o >/dev/null 2>&1 &
+	pids+=($!)
+	"$POLLOAD" endpoint add "e$i" "address=10.66.8.$i" interface=lo >/dev/null 2>&1 &
+	pids+=($!)
+	"$POLLOAD" status >/dev/null 2>&1 &
+	pids+=($!)
+done
+wait "${pids[@]}"
+phase="after applies, adds and looks at once"
+shop_in_force one
+
+flock bpf/polc sleep 60 &
+holder=$!
+until ! flock -n bpf/polc true; do sleep 0.05; done
+"$POLLOAD" apply two.bpf.o >held.out 2>held.err
+is "a lock that is never given back: exit code" 3 $?
+like "says who holds it" "in use by another polload (process $holder)" "$(cat held.err)"
+kill "$holder"
+shop_in_force one
+finish

@@ -1,0 +1,6 @@
+# What the passes leave.
+for pass in help ir decisions classes; do
+	echo "\$ polc --dump=$pass"
+	"$POLC" --dump=$pass ../list/shop.pol
+	echo "= $?"
+done

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: GPL-2.0-only
+
+# ---- programs -------------------------------------------------------------------
+
+# Every test program may use every room; the linker takes what it needs.
+LDADD = runtime/libruntime.a compiler/libcompiler.a lang/liblang.a base/libpolbase.a \
+	$(LIBBPF_LIBS) $(LIBELF_LIBS) $(LIBYAML_LIBS) $(LIBSODIUM_LIBS) $(CMOCKA_LIBS)
+
+unit_tests = \
+	tests/unit/test_base \
+	tests/unit/test_eval \
+	tests/unit/test_hostfile \
+	tests/unit/test_lang \
+	tests/unit/test_lower \
+	tests/unit/test_object \
+	tests/unit/test_place \
+	tests/unit/test_table \
+	tests/unit/test_tabulate
+
+check_PROGRAMS += $(unit_tests)
+
+tests_unit_test_base_SOURCES = tests/unit/test_base.c
+tests_unit_test_eval_SOURCES = tests/unit/test_eval.c tests/unit/policy_text.h
+tests_unit_test_hostfile_SOURCES = tests/unit/test_hostfile.c
+tests_unit_test_lang_SOURCES = tests/unit/test_lang.c
+tests_unit_test_lower_SOURCES = tests/unit/test_lower.c tests/unit/policy_text.h
+tests_unit_test_object_SOURCES = tests/unit/test_object.c tests/unit/object_maker.h
+tests_unit_test_place_SOURCES = tests/unit/test_place.c tests/unit/object_maker.h
+tests_unit_test_table_SOURCES = tests/unit/test_table.c
+tests_unit_test_tabulate_SOURCES = tests/unit/test_tabulate.c
+
+# A traffic helper; the demo needs it too.
+noinst_PROGRAMS += tests/tools/probe
+tests_tools_probe_SOURCES = tests/tools/probe.c
+tests_tools_probe_LDADD =
+
+check_PROGRAMS += tests/tools/hostcheck
+tests_tools_hostcheck_SOURCES = tests/tools/hostcheck.c
+
+generator = tests/tools/genpolicy.c tests/tools/genpolicy.h
+
+EXTRA_PROGRAMS = tests/tools/polgen
+tests_tools_polgen_SOURCES = tests/tools/polgen.c $(generator)
+
+# ---- packets and policies through the kernel -----------------------------------------
+
+check_PROGRAMS += tests/packet/run
+tests_packet_run_SOURCES = \
+	tests/packet/fixture.h \
+	tests/packet/packet.c \
+	tests/packet/packet.h \
+	tests/packet/run.c \
+	tests/packet/world.c \
+	tests/packet/world.h
+
+check_DATA = tests/packet/fixture.bpf.o
+CLEANFILES += tests/packet/fixture.bpf.o
+
+tests/packet/fixture.bpf.o: tests/packet/fixture.bpf.c tests/packet/fixture.h $(dist_template_DATA) $(dist_polcinclude_DATA)
+	$(AM_V_CC)$(MKDIR_P) tests/packet && \
+	$(CLANG) -O2 -g -mcpu=v3 -target bpf -Wall -Wextra -Werror -I$(srcdir)/include \
+		-I$(srcdir)/bpf-templates -I/usr/include/$(MULTIARCH) -c -o $@ \
+		$(srcdir)/tests/packet/fixture.bpf.c
+
+property_common = \
+	tests/property/build.c \
+	tests/property/build.h \
+	tests/property/kernel.c \
+	tests/property/kernel.h \
+	tests/property/world.c \
+	tests/property/world.h \
+	$(generator)
+
+check_PROGRAMS += tests/property/property
+tests_property_property_SOURCES = \
+	tests/property/check.c \
+	tests/property/check.h \
+	tests/property/oracle.c \
+	tests/property/oracle.h \
+	tests/property/property.c \
+	$(property_common)
+
+check_PROGRAMS += tests/property/limits
+tests_property_limits_SOURCES = tests/property/limits.c $(property_common)
+
+# ---- measurements: `make bench`, as root on a quiet machine ------------------------------
+
+bench_programs = tests/bench/bench tests/bench/benchgen tests/bench/measure
+EXTRA_PROGRAMS += $(bench_programs)
+
+tests_bench_bench_SOURCES = \
+	tests/bench/bench.bpf.h \
+	tests/bench/bench.c \
+	tests/bench/bench_flow.h \
+	tests/bench/benchpolicy.c \
+	tests/bench/benchpolicy.h \
+	$(property_common)
+tests_bench_benchgen_SOURCES = tests/bench/benchgen.c tests/bench/benchpolicy.c tests/bench/benchpolicy.h $(generator)
+tests_bench_measure_SOURCES = tests/bench/measure.c
+tests_bench_measure_LDADD =
+
+bench: all $(bench_programs)
+	$(AM_TESTS_ENVIRONMENT) \
+	BENCH='$(abs_builddir)/tests/bench/bench' BENCHGEN='$(abs_builddir)/tests/bench/benchgen' \
+	MEASURE='$(abs_builddir)/tests/bench/measure' POLC_BENCH='$(abs_srcdir)/tests/bench' \
+	$(srcdir)/tests/bench/bench.sh $(BENCH_RESULTS)
+
+# ---- the fuzzer of scanner, parser and resolver ------------------------------------
+
+# Compiled apart from everything else: by the compiler that has libFuzzer, and with the
+# sanitizers, whatever the rest is built with.
+fuzz_sources = $(filter %.c,$(lang_liblang_a_SOURCES) $(base_libpolbase_a_SOURCES))
+fuzz_inputs = $(addprefix $(srcdir)/,$(fuzz_sources)) lang/parse.c lang/scan.c
+
+tests/fuzz/parse-fuzzer: tests/fuzz/parse.c tests/fuzz/driver.c $(fuzz_sources) lang/parse.c lang/scan.c
+	$(AM_V_CC)$(MKDIR_P) tests/fuzz && \
+	$(FUZZ_CC) $(FUZZ_CFLAGS) $(DEFAULT_INCLUDES) $(AM_CPPFLAGS) -o $@ \
+		$(srcdir)/tests/fuzz/parse.c $(FUZZ_DRIVER) $(fuzz_inputs)
+
+check_SCRIPTS += tests/fuzz/parse-fuzzer
+CLEANFILES += tests/fuzz/parse-fuzzer
+if FUZZERS
+noinst_SCRIPTS = tests/fuzz/parse-fuzzer
+endif
+
+# ---- what `make check` runs -----------------------------------------------------------
+
+# The long ones first, so that a second processor has company.
+script_tests = \
+	tests/property.sh \
+	tests/sanitize \
+	tests/fuzz/run.sh \
+	tests/packet.sh \
+	tests/golden/run.sh \
+	tests/demo/check.sh \
+	tests/dependencies \
+	tests/man-examples \
+	tests/reproducible.sh \
+	tests/scripts.sh
+
+e2e_tests = \
+	tests/e2e/apply.sh \
+	tests/e2e/endpoint.sh \
+	tests/e2e/fail.sh \
+	tests/e2e/kill.sh \
+	tests/e2e/rollback.sh \
+	tests/e2e/twice.sh
+
+TESTS += $(unit_tests) $(script_tests) tests/property/limits $(e2e_tests)
+LOG_DRIVER = $(SHELL) $(srcdir)/tests/log-driver
+
+AM_TESTS_ENVIRONMENT = \
+	srcdir='$(abs_srcdir)'; top_srcdir='$(abs_srcdir)'; export srcdir top_srcdir; \
+	builddir='$(abs_builddir)'; top_builddir='$(abs_builddir)'; export builddir top_builddir; \
+	POLC='$(abs_builddir)/polc'; POLLOAD='$(abs_builddir)/polload'; export POLC POLLOAD; \
+	PROBE='$(abs_builddir)/tests/tools/probe'; export PROBE; \
+	POLC_TEMPLATES='$(abs_srcdir)/bpf-templates'; export POLC_TEMPLATES; \
+	POLC_INCLUDE='$(abs_srcdir)/include'; export POLC_INCLUDE; \
+	CC='$(CC)'; CLANG='$(CLANG)'; export CC CLANG; \
+	CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT; \
+	POLC_MAY_SKIP='tests/scripts.sh'; export POLC_MAY_SKIP;
+
+# One line for people and scripts, from the results of the last `make check`.
+count-tests:
+	@cat $(TEST_LOGS:.log=.trs) | awk '/^:test-result: / { n[$$2]++ } \
+	END { printf "%d passed, %d failed, %d skipped\n", n["PASS"], n["FAIL"] + n["ERROR"], n["SKIP"] }'
+
+# What tests/sanitize runs in its own build.
+print-sanitized-tests:
+	@echo $(unit_tests) tests/golden/run.sh
+
+clean-local:
+	rm -rf tests/sanitize.dir tests/sanitize.dir.src tests/fuzz/run
+	rm -f $(TEST_LOGS) $(TEST_LOGS:.log=.trs)
+
+.PHONY: bench count-tests print-sanitized-tests
+
+EXTRA_DIST += \
+	.ci/run \
+	tests/log-driver \
+	$(script_tests) \
+	$(e2e_tests) \
+	tests/e2e/lib.sh \
+	tests/e2e/shop.sh \
+	tests/demo/demo.sh \
+	tests/fuzz/driver.c \
+	tests/fuzz/parse.c \
+	tests/bench/bench.sh \
+	tests/bench/compile.sh \
+	tests/golden \
+	tests/packet/basic.pkt \
+	tests/packet/flood.pkt \
+	tests/packet/frag.pkt \
+	tests/packet/headers.pkt \
+	tests/packet/icmp.pkt \
+	tests/packet/link.pkt \
+	tests/packet/policy.pkt \
+	tests/packet/spoof.pkt \
+	tests/packet/tcp.pkt \
+	tests/packet/truncate.pkt \
+	tests/packet/fixture.bpf.c

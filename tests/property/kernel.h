@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A policy in the kernel: devices in a network namespace of its own, the
+ * object's programs loaded with the maps filled as the loader fills them, and
+ * packets run through them one by one.
+ */
+#ifndef POLC_TESTS_KERNEL_H
+#define POLC_TESTS_KERNEL_H
+
+#include "build.h"
+
+struct kernel;		/* of one process: devices, and maps that all policies share */
+struct generation;	/* one loaded object */
+
+/* -EPERM, -ENOSYS and the like: BPF or namespaces are not to be had here. */
+int kernel_open(struct kernel **k, struct pol_err *e);
+void kernel_close(struct kernel *k);
+
+/* Loads b's object with b's placement as generation `number`. */
+int generation_load(struct kernel *k, const struct build *b, uint64_t number,
+		    struct generation **g, struct pol_err *e);
+void generation_free(struct generation *g);
+/* Writes roots, columns, owners and devices of w: what apply does last. */
+int generation_fill(struct kernel *k, struct generation *g, const struct build *b,
+		    const struct world *w, struct pol_err *e);
+/* Changes one entry of the page tables behind everybody's back; false if there is no such entry. */
+bool generation_spoil(struct generation *g, uint32_t page, uint32_t entry, uint32_t value);
+
+struct seen {
+	int result;			/* of the program: TC_ACT_* */
+	struct pol_scratch scratch;
+};
+/* The packet at the hook where this host would meet it. */
+int generation_run(struct kernel *k, struct generation *g, const struct world *w,
+		   const struct flow *f, enum frame_kind kind, bool decorated, struct seen *out,
+		   struct pol_err *e);
+/* Of all CPUs together, but for last_ns. */
+int generation_hits(struct generation *g, uint32_t rule, struct pol_rule_hits *out, struct pol_err *e);
+void kernel_forget_flows(struct kernel *k);	/* an empty connection table */
+
+/* For the measurements, which fill and run an object themselves. */
+struct bpf_object;
+struct bpf_object *generation_object(struct generation *g);
+struct pol_ct_bucket *kernel_flows(struct kernel *k, size_t *buckets);	/* the live table */
+unsigned kernel_uplink(const struct kernel *k);		/* ifindex */
+
+#endif

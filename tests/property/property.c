@@ -1,0 +1,770 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The evaluator, the tables as the loader places them, and the programs in the
+ * kernel always say the same: verdict, deciding rules, audit rule, limits; and what the
+ * text says (oracle.h).
+ *
+ *	property [--policies N] [--packets N] [--flows N] [--seed S] [--only I]
+ *		 [--seconds T] [--jobs J] [--no-kernel] [--self-test]
+ *
+ * For each random policy: a random world around it; --flows flows at the edges of
+ * what it names through the placed tables in user space, --packets of them through
+ * BPF_PROG_TEST_RUN at the hook where they would be met; then answers and later packets
+ * of the flows that were let through, and both again after a generation with other labels.
+ *
+ * The seed is printed; --seed S --only I runs one policy of that run again.  A
+ * difference prints policy, world, flow and both verdicts, after the policy has been
+ * shrunk as far as it still differs.  --self-test falsifies tables, programs and the
+ * evaluator's rules, and fails unless each is noticed.
+ *
+ * Exit: 0 no difference; 1 differences; 77 the kernel's part could not run.
+ * Environment: CLANG, POLC_TEMPLATES, POLC_INCLUDE (folders in the source tree), TMPDIR.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE	/* mkdtemp and the rest with -std=c11 */
+#endif
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "check.h"
+
+#define MAX_JOBS 16
+#define MAX_REPORTS 5		/* differences printed by one process */
+#define MAX_SHRINKS 400		/* compilations spent on one difference */
+
+struct options {
+	unsigned policies, packets, flows, seconds, jobs;
+	uint64_t seed;
+	long only;		/* -1: all */
+	bool kernel, self_test;
+};
+
+struct stats {			/* of one process, in memory shared with the parent */
+	uint64_t policies, refused, flows, packets, later, again, differences, spoiled, noticed;
+	struct tally tally;
+	bool kernel_ran;
+	char skipped[600];	/* why the kernel's part did not run */
+};
+
+/* One policy being tested. */
+struct run {
+	const struct options *o;
+	const struct build_paths *paths;
+	struct kernel *kernel;	/* NULL: not to be had */
+	struct stats *stats;
+	struct gen_rng rng;
+	uint64_t seed;		/* of this policy alone */
+	unsigned index;
+	struct gen_policy policy;
+	struct world world;
+	struct build build;
+	unsigned reports;
+};
+
+/* ---- reports -------------------------------------------------------------------- */
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void print(const struct pol_buf *b)
+{
+	fwrite(b->p, 1, b->n, stdout);
+	fflush(stdout);
+}
+
+static void report(struct run *r, const struct gen_policy *p, const struct flow *f, const char *why)
+{
+	struct pol_buf out = { 0 };
+
+	r->stats->differences++;
+	if (r->reports++ >= MAX_REPORTS)
+		return;
+	pol_buf_printf(&out, "\nFAILED: --seed %llu --only %u\n", (unsigned long long)r->o->seed, r->index);
+	pol_buf_addz(&out, why);
+	if (f) {
+		pol_buf_addz(&out, "flow: ");
+		flow_print(&out, f);
+		pol_buf_addz(&out, "\nworld:\n");
+		world_print(&out, &r->world);
+	}
+	pol_buf_addz(&out, "policy:\n");
+	gen_policy_text(p, &out);
+	print(&out);
+	pol_buf_free(&out);
+}
+
+/* An error that is no difference but keeps a policy from being tested. */
+static void broken(struct run *r, const char *what, const char *detail)
+{
+	struct pol_buf why = { 0 };
+
+	r->stats->refused++;
+	pol_buf_printf(&why, "%s: %s\n", what, detail);
+	report(r, &r->policy, NULL, why.p);
+	pol_buf_free(&why);
+}
+
+/* ---- the kernel's part ---------------------------------------------------------------- */
+
+/* One packet of a flow, at its hook; a system error counts as a difference. */
+static bool send(struct run *r, struct generation *g, const struct flow *f, enum frame_kind kind,
+		 struct seen *s, struct pol_buf *why)
+{
+	struct pol_err e = { 0 };
+	bool decorated = f->sport % 16 == 3;
+
+	if (generation_run(r->kernel, g, &r->world, f, kind, decorated, s, &e) == 0)
+		return true;
+	pol_buf_printf(why, "%s\n", e.text);
+	return false;
+}
+
+static bool new_flow_agrees(struct run *r, struct generation *g, const struct flow *f,
+			    const struct pol_eval_flow *want, struct pol_buf *why)
+{
+	struct seen s;
+
+	return send(r, g, f, FRAME_FIRST, &s, why) && check_judged(&s, f, want, why);
+}
+
+static int load(struct run *r, uint64_t number, struct generation **g, struct pol_err *e)
+{
+	int code = generation_load(r->kernel, &r->build, number, g, e);
+
+	if (!code) {
+		code = generation_fill(r->kernel, *g, &r->build, &r->world, e);
+		if (code)
+			generation_free(*g);
+	}
+	return code;
+}
+
+static bool user_space_agrees(struct run *r, const struct flow *f, const struct pol_eval_flow *want,
+			      struct pol_buf *why)
+{
+	return check_lowering(&r->build, &r->world, f, want, why) &&
+	       check_tables(&r->build, &r->world, f, want, why);
+}
+
+/* ---- shrinking ------------------------------------------------------------------------- */
+
+/* Does the policy as it is now still differ on this flow?  Refused policies do not. */
+static bool differs(struct run *r, const struct gen_policy *p, const struct flow *f, bool in_kernel)
+{
+	struct pol_buf text = { 0 }, messages = { 0 }, why = { 0 };
+	struct run t = *r;
+	struct generation *g = NULL;
+	struct pol_eval_flow want;
+	struct pol_err e = { 0 };
+	bool different = false;
+
+	gen_policy_text(p, &text);
+	if (!build_policy(&t.build, text.p, r->paths, &messages, &e) &&
+	    !build_place(&t.build, &t.world, &e)) {
+		check_expect(&t.build, &t.world, f, &want);
+		if (!in_kernel) {
+			different = !user_space_agrees(&t, f, &want, &why);
+		} else if (!load(&t, 1, &g, &e)) {
+			kernel_forget_flows(r->kernel);
+			different = !new_flow_agrees(&t, g, f, &want, &why);
+			generation_free(g);
+		}
+	}
+	build_free(&t.build);
+	pol_buf_free(&text);
+	pol_buf_free(&messages);
+	pol_buf_free(&why);
+	return different;
+}
+
+/* Tries the policy without one part; keeps it out if the difference stays. */
+static bool drop(struct run *r, struct gen_policy *p, bool *dropped, const struct flow *f,
+		 bool in_kernel, unsigned *budget)
+{
+	if (*dropped || !*budget)
+		return false;
+	--*budget;
+	*dropped = true;
+	if (differs(r, p, f, in_kernel))
+		return true;
+	*dropped = false;
+	return false;
+}
+
+static void shrink(struct run *r, struct gen_policy *p, const struct flow *f, bool in_kernel)
+{
+	unsigned budget = in_kernel ? MAX_SHRINKS / 4 : MAX_SHRINKS;
+	bool again = true;
+
+	while (again && budget) {
+		again = false;
+		for (size_t i = p->stmts.n; i-- > 0;) {
+			struct gen_stmt *s = &p->stmts.v[i];
+
+			if (!s->needed)
+				again |= drop(r, p, &s->dropped, f, in_kernel, &budget);
+			for (size_t j = 0; j < s->rules.n && !s->dropped; j++)
+				again |= drop(r, p, &s->rules.v[j].dropped, f, in_kernel, &budget);
+		}
+	}
+}
+
+static void undrop(struct gen_policy *p)
+{
+	for (size_t i = 0; i < p->stmts.n; i++) {
+		p->stmts.v[i].dropped = false;
+		for (size_t j = 0; j < p->stmts.v[i].rules.n; j++)
+			p->stmts.v[i].rules.v[j].dropped = false;
+	}
+}
+
+static void report_shrunk(struct run *r, const struct flow *f, bool in_kernel, const char *why)
+{
+	if (r->reports < MAX_REPORTS && differs(r, &r->policy, f, in_kernel))
+		shrink(r, &r->policy, f, in_kernel);
+	report(r, &r->policy, f, why);
+	undrop(&r->policy);
+}
+
+/* ---- one policy ----------------------------------------------------------------------------- */
+
+/* In user space: cheap, so many. Stops at the first difference, it is enough. */
+static bool compare_tables(struct run *r)
+{
+	struct pol_buf why = { 0 };
+	struct pol_eval_flow want;
+	bool good = true;
+
+	for (unsigned i = 0; i < r->o->flows && good; i++) {
+		struct flow f = world_flow(&r->world, &r->rng, &r->policy, i);
+
+		check_expect(&r->build, &r->world, &f, &want);
+		good = user_space_agrees(r, &f, &want, &why);
+		r->stats->flows++;
+		if (!good)
+			report_shrunk(r, &f, false, why.p);
+	}
+	pol_buf_free(&why);
+	return good;
+}
+
+struct live {			/* a flow that has been judged */
+	struct flow f;
+	bool allowed;
+};
+
+/* What rule_hits must have counted after the new flows. */
+struct hits { uint64_t packets, connections; };
+
+static void expect_hits(struct hits *h, const struct pol_eval_flow *want)
+{
+	static const enum pol_direction order[] = { POL_EGRESS, POL_INGRESS };
+
+	for (unsigned i = 0; i < POL_DIRECTIONS; i++) {
+		enum pol_direction d = order[i];
+
+		if (!want->judged[d])
+			continue;
+		h[want->side[d].rule].packets++;
+		h[want->side[d].rule].connections += want->action == POL_ALLOW;
+		if (want->side[d].action != POL_ALLOW)
+			return;
+	}
+}
+
+static bool compare_hits(struct run *r, struct generation *g, const struct hits *want)
+{
+	struct pol_buf why = { 0 };
+	struct pol_rule_hits got;
+	struct pol_err e = { 0 };
+	bool good = true;
+
+	for (uint32_t i = 0; i < r->build.ir->rules.n && good; i++) {
+		if (generation_hits(g, i, &got, &e))
+			pol_buf_printf(&why, "%s\n", e.text);
+		else if (got.packets != want[i].packets || got.connections != want[i].connections)
+			pol_buf_printf(&why, "rule %u counted %llu packets and %llu connections, not %llu and %llu\n",
+				       i, (unsigned long long)got.packets, (unsigned long long)got.connections,
+				       (unsigned long long)want[i].packets, (unsigned long long)want[i].connections);
+		good = !why.n;
+	}
+	if (!good)
+		report(r, &r->policy, NULL, why.p);
+	pol_buf_free(&why);
+	return good;
+}
+
+/* Protocols without ports have one flow for each pair: has it been used? */
+static bool used_before(const struct live *v, size_t n, const struct flow *f)
+{
+	bool ported = f->proto == 6 || f->proto == 17 || f->proto == 132 || f->proto == 1 ||
+		      f->proto == 58;
+
+	for (size_t i = 0; i < n && !ported; i++)
+		if (v[i].f.proto == f->proto &&
+		    ((world_same(v[i].f.src, f->src) && world_same(v[i].f.dst, f->dst)) ||
+		     (world_same(v[i].f.src, f->dst) && world_same(v[i].f.dst, f->src))))
+			return true;
+	return false;
+}
+
+static bool compare_new(struct run *r, struct generation *g, struct live *live)
+{
+	struct hits *hits = calloc(r->build.ir->rules.n + 1, sizeof(*hits));
+	struct pol_buf why = { 0 };
+	struct pol_eval_flow want;
+	bool good = true;
+	uint32_t serial = 0;
+
+	for (unsigned i = 0; i < r->o->packets && good; i++) {
+		struct flow f;
+
+		do
+			f = world_flow(&r->world, &r->rng, &r->policy, serial++);
+		while (used_before(live, i, &f));
+		check_expect(&r->build, &r->world, &f, &want);
+		check_tally(&r->stats->tally, &r->build, &want);
+		live[i] = (struct live){ f, want.action == POL_ALLOW };
+		expect_hits(hits, &want);
+		good = new_flow_agrees(r, g, &f, &want, &why);
+		r->stats->packets++;
+		if (!good)
+			report_shrunk(r, &f, true, why.p);
+	}
+	good = good && compare_hits(r, g, hits);
+	free(hits);
+	pol_buf_free(&why);
+	return good;
+}
+
+/* Answers and later packets pass by the flow; what was denied left nothing behind. */
+static bool compare_later(struct run *r, struct generation *g, const struct live *l,
+			  struct pol_buf *why)
+{
+	static const enum frame_kind later[] = { FRAME_ANSWER, FRAME_NEXT, FRAME_BACK };
+	struct pol_eval_flow want;
+	struct seen s;
+
+	r->stats->later++;
+	if (!l->allowed) {
+		check_expect(&r->build, &r->world, &l->f, &want);
+		return new_flow_agrees(r, g, &l->f, &want, why);
+	}
+	if (!flow_tracked(&l->f))
+		return true;
+	for (unsigned i = 0; i < POL_ARRAY_LEN(later); i++)
+		if (!send(r, g, &l->f, later[i], &s, why) || !check_passed(&s, why))
+			return false;
+	return true;
+}
+
+static bool compare_later_all(struct run *r, struct generation *g, const struct live *live)
+{
+	struct pol_buf why = { 0 };
+	bool good = true;
+
+	for (unsigned i = 0; i < r->o->packets && good; i++) {
+		if (i % 3)
+			continue;
+		good = compare_later(r, g, &live[i], &why);
+		if (!good)
+			report(r, &r->policy, &live[i].f, why.p);
+	}
+	pol_buf_free(&why);
+	return good;
+}
+
+/* Flows of the generation before, of which i % 3 == 0 are established. */
+static bool compare_again_all(struct run *r, struct generation *g, const struct live *live)
+{
+	struct pol_buf why = { 0 };
+	struct pol_eval_flow want;
+	struct seen s;
+	bool good = true;
+
+	for (unsigned i = 0; i < r->o->packets && good; i += 3) {
+		const struct flow *f = &live[i].f;
+		enum frame_kind kind = i & 1 ? FRAME_BACK : FRAME_NEXT;
+
+		if (!live[i].allowed || !flow_tracked(f))
+			continue;
+		check_expect(&r->build, &r->world, f, &want);
+		good = send(r, g, f, kind, &s, &why) && check_again(&s, &want, &why);
+		r->stats->again++;
+		if (!good)
+			report(r, &r->policy, f, why.p);
+	}
+	pol_buf_free(&why);
+	return good;
+}
+
+/* The first object of all may find that this process may load none: then it is not tried again. */
+static bool load_first(struct run *r, struct generation **g)
+{
+	struct pol_err e = { 0 };
+	int code = load(r, 1, g, &e);
+
+	if (!code) {
+		r->stats->kernel_ran = true;
+		return true;
+	}
+	if ((code == -EPERM || code == -ENOSYS) && !r->stats->kernel_ran) {
+		snprintf(r->stats->skipped, sizeof(r->stats->skipped), "%s", e.text);
+		kernel_close(r->kernel);
+		r->kernel = NULL;
+	} else {
+		broken(r, "generation 1", e.text);
+	}
+	return false;
+}
+
+static void compare_kernel(struct run *r)
+{
+	struct live *live = calloc(r->o->packets + 1u, sizeof(*live));
+	struct generation *g = NULL;
+	struct pol_err e = { 0 };
+	bool good;
+
+	kernel_forget_flows(r->kernel);
+	if (!load_first(r, &g)) {
+		free(live);
+		return;
+	}
+	good = compare_new(r, g, live) && compare_later_all(r, g, live);
+	generation_free(g);
+	/* The second generation costs another pass of the verifier: one policy in three. */
+	if (good && r->index % 3 == 0) {
+		world_relabel(&r->world, &r->rng);
+		if (build_place(&r->build, &r->world, &e) || load(r, 2, &g, &e)) {
+			broken(r, "generation 2", e.text);
+		} else {
+			compare_again_all(r, g, live);
+			generation_free(g);
+		}
+	}
+	free(live);
+}
+
+/* ---- does the test notice? ---------------------------------------------------------------------- */
+
+/* The page and entry in which the verdict of that side stands, and another verdict's number. */
+static bool leaf_of(const struct build *b, const struct world *w, const struct flow *f,
+		    enum pol_direction dir, uint32_t *page, uint32_t *entry, uint32_t *other)
+{
+	const struct prt_manifest *m = &b->object->manifest;
+	struct pol_ip own = dir == POL_EGRESS ? f->src : f->dst;
+	struct pol_ip far = dir == POL_EGRESS ? f->dst : f->src;
+	struct prt_place_peer peer = build_peer(b, w, far);
+	const uint32_t *pages = prt_place_pages(b->place);
+	uint32_t root[POL_DIRECTIONS], at, n = prt_place_nverdicts(b->place);
+	unsigned levels = m->column_levels + m->l4_levels;
+	uint64_t key;
+
+	if (prt_place_get_root(b->place, world_owner(w, own)->number, root))
+		return false;
+	key = peer.entity == POL_ENTITY_ENDPOINT ? peer.column
+						 : prt_static_column(b->object, peer.entity, far);
+	key = key << (POL_PAGE_BITS * m->l4_levels) | prt_l4_class(b->object, f->proto, f->value);
+	at = root[dir];
+	for (unsigned s = levels; s-- > 1;)
+		at = pages[at * POL_PAGE + ((key >> (POL_PAGE_BITS * s)) & (POL_PAGE - 1))];
+	*page = at;
+	*entry = key & (POL_PAGE - 1);
+	at = pages[at * POL_PAGE + *entry];
+	for (*other = POL_VERDICT_NONE + 1; *other < n; ++*other)
+		if (*other != at && prt_place_verdicts(b->place)[*other].rule !=
+				    prt_place_verdicts(b->place)[at].rule)
+			return true;
+	return false;
+}
+
+/* One page entry in the kernel falsified: the packet must differ. */
+static void spoil_kernel(struct run *r, struct generation *g, const struct flow *f,
+			 const struct pol_eval_flow *want)
+{
+	struct pol_buf why = { 0 };
+	uint32_t page, entry, other, was;
+
+	if (!leaf_of(&r->build, &r->world, f, want->decided_by, &page, &entry, &other))
+		return;
+	was = prt_place_pages(r->build.place)[page * POL_PAGE + entry];
+	if (!generation_spoil(g, page, entry, other))
+		return;
+	r->stats->spoiled++;
+	kernel_forget_flows(r->kernel);
+	if (!new_flow_agrees(r, g, f, want, &why))
+		r->stats->noticed++;
+	generation_spoil(g, page, entry, was);
+	kernel_forget_flows(r->kernel);
+	pol_buf_free(&why);
+	why = (struct pol_buf){ 0 };
+	if (!new_flow_agrees(r, g, f, want, &why))
+		report(r, &r->policy, f, why.p);
+	pol_buf_free(&why);
+}
+
+/* The evaluator's deciding rule turned round: the tables must differ. */
+static void spoil_evaluator(struct run *r, const struct flow *f, const struct pol_eval_flow *want)
+{
+	struct pol_rule *rule = &r->build.ir->rules.v[want->side[want->decided_by].rule];
+	enum pol_action was = rule->action;
+	struct pol_eval_flow false_one;
+	struct pol_buf why = { 0 };
+
+	rule->action = was == POL_ALLOW ? POL_DENY : POL_ALLOW;
+	check_expect(&r->build, &r->world, f, &false_one);
+	r->stats->spoiled++;
+	if (!check_tables(&r->build, &r->world, f, &false_one, &why))
+		r->stats->noticed++;
+	rule->action = was;
+	pol_buf_free(&why);
+}
+
+static void self_test(struct run *r)
+{
+	struct generation *g = NULL;
+	struct pol_eval_flow want;
+
+	if (r->kernel && !load_first(r, &g))
+		return;
+	for (unsigned i = 0; i < 20; i++) {
+		struct flow f = world_flow(&r->world, &r->rng, &r->policy, i);
+
+		check_expect(&r->build, &r->world, &f, &want);
+		spoil_evaluator(r, &f, &want);
+		if (g)
+			spoil_kernel(r, g, &f, &want);
+	}
+	generation_free(g);
+}
+
+/* ---- all policies ------------------------------------------------------------------------------------ */
+
+static void test_policy(struct run *r)
+{
+	static const struct gen_options plain;
+	struct pol_buf text = { 0 }, messages = { 0 };
+	struct pol_err e = { 0 };
+
+	gen_policy(&r->policy, r->seed, &plain);
+	r->rng.state = r->seed ^ 0x5eed;
+	world_random(&r->world, &r->rng, &r->policy);
+	gen_policy_text(&r->policy, &text);
+	if (build_policy(&r->build, text.p, r->paths, &messages, &e)) {
+		broken(r, "the policy was refused", messages.n ? messages.p : e.text);
+	} else if (build_place(&r->build, &r->world, &e)) {
+		broken(r, "the endpoints could not be placed", e.text);
+	} else if (r->o->self_test) {
+		self_test(r);
+	} else if (compare_tables(r) && r->kernel) {
+		compare_kernel(r);
+	}
+	r->stats->policies++;
+	build_free(&r->build);
+	gen_policy_free(&r->policy);
+	pol_buf_free(&text);
+	pol_buf_free(&messages);
+}
+
+static void work(const struct options *o, const struct build_paths *paths, unsigned job,
+		 struct stats *stats)
+{
+	struct run r = { .o = o, .paths = paths, .stats = stats };
+	struct pol_err e = { 0 };
+	double end = now() + o->seconds;
+
+	if (!o->kernel)
+		snprintf(stats->skipped, sizeof(stats->skipped), "not asked for");
+	else if (kernel_open(&r.kernel, &e))
+		snprintf(stats->skipped, sizeof(stats->skipped), "%s", e.text);
+	for (unsigned i = job; o->seconds ? now() < end : i < o->policies; i += o->jobs) {
+		struct gen_rng mix;
+
+		if (o->only >= 0)
+			i = (unsigned)o->only;
+		mix.state = o->seed + i;
+		r.index = i;
+		r.seed = gen_next(&mix);
+		test_policy(&r);
+		if (o->only >= 0)
+			break;
+	}
+	kernel_close(r.kernel);
+}
+
+/* ---- the program ----------------------------------------------------------------------------------------- */
+
+static int usage(void)
+{
+	fputs("usage: property [--policies N] [--packets N] [--flows N] [--seed S] [--only I]\n"
+	      "                [--seconds T] [--jobs J] [--no-kernel] [--self-test]\n", stderr);
+	return 2;
+}
+
+static const struct option long_options[] = {
+	{ "policies", required_argument, NULL, 'p' }, { "packets", required_argument, NULL, 'n' },
+	{ "flows", required_argument, NULL, 'f' },    { "seed", required_argument, NULL, 's' },
+	{ "only", required_argument, NULL, 'o' },     { "seconds", required_argument, NULL, 't' },
+	{ "jobs", required_argument, NULL, 'j' },     { "no-kernel", no_argument, NULL, 'k' },
+	{ "self-test", no_argument, NULL, 'm' },
+	{ NULL, 0, NULL, 0 },
+};
+
+static bool parse_options(int argc, char **argv, struct options *o)
+{
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+		unsigned long long value = optarg ? strtoull(optarg, NULL, 0) : 0;
+
+		switch (c) {
+		case 'p': o->policies = (unsigned)value; break;
+		case 'n': o->packets = (unsigned)value; break;
+		case 'f': o->flows = (unsigned)value; break;
+		case 's': o->seed = value; break;
+		case 'o': o->only = (long)value; break;
+		case 't': o->seconds = (unsigned)value; break;
+		case 'j': o->jobs = (unsigned)value; break;
+		case 'k': o->kernel = false; break;
+		case 'm': o->self_test = true; break;
+		default: return false;
+		}
+	}
+	if (o->only >= 0)
+		o->jobs = 1;
+	return optind == argc && o->jobs >= 1 && o->jobs <= MAX_JOBS && o->packets <= 60000;
+}
+
+static void add(struct stats *sum, const struct stats *s)
+{
+	sum->policies += s->policies;
+	sum->refused += s->refused;
+	sum->flows += s->flows;
+	sum->packets += s->packets;
+	sum->later += s->later;
+	sum->again += s->again;
+	sum->differences += s->differences;
+	sum->spoiled += s->spoiled;
+	sum->noticed += s->noticed;
+	sum->kernel_ran |= s->kernel_ran;
+	for (unsigned i = 0; i <= POL_ALLOW; i++)
+		sum->tally.action[i] += s->tally.action[i];
+	for (unsigned i = 0; i <= POL_IMPLICIT_HOST; i++)
+		sum->tally.implicit[i] += s->tally.implicit[i];
+	sum->tally.audited += s->tally.audited;
+	sum->tally.limited += s->tally.limited;
+	sum->tally.both_sides += s->tally.both_sides;
+	if (s->skipped[0])
+		memcpy(sum->skipped, s->skipped, sizeof(sum->skipped));
+}
+
+static int conclude(const struct options *o, const struct stats *s, bool died)
+{
+	const struct tally *t = &s->tally;
+
+	printf("%llu policies, %llu flows through the tables, %llu packets through the programs\n"
+	       "(allow %llu, deny %llu, reject %llu; decided by rules %llu, closed %llu, default %llu, host %llu;\n"
+	       " both ends here %llu, audited %llu, limited %llu; later packets of %llu flows, judged again %llu)\n",
+	       (unsigned long long)s->policies, (unsigned long long)s->flows,
+	       (unsigned long long)s->packets, (unsigned long long)t->action[POL_ALLOW],
+	       (unsigned long long)t->action[POL_DENY], (unsigned long long)t->action[POL_REJECT],
+	       (unsigned long long)t->implicit[POL_EXPLICIT],
+	       (unsigned long long)t->implicit[POL_IMPLICIT_CLOSED],
+	       (unsigned long long)t->implicit[POL_IMPLICIT_DEFAULT],
+	       (unsigned long long)t->implicit[POL_IMPLICIT_HOST], (unsigned long long)t->both_sides,
+	       (unsigned long long)t->audited, (unsigned long long)t->limited,
+	       (unsigned long long)s->later, (unsigned long long)s->again);
+	if (o->self_test)
+		printf("%llu falsified, %llu noticed\n", (unsigned long long)s->spoiled,
+		       (unsigned long long)s->noticed);
+	printf("%llu differences, %llu policies not tested\n", (unsigned long long)s->differences,
+	       (unsigned long long)s->refused);
+	if (s->differences || s->refused || died || !s->policies)
+		return 1;
+	if (o->self_test && (s->noticed != s->spoiled || !s->spoiled))
+		return 1;
+	if (o->kernel && !s->kernel_ran) {
+		printf("SKIP: the programs could not be run: %s\n", s->skipped);
+		return 77;
+	}
+	return 0;
+}
+
+static bool run_jobs(const struct options *o, const struct build_paths *paths, struct stats *stats)
+{
+	bool died = false;
+	int status;
+
+	for (unsigned j = 0; j < o->jobs; j++) {
+		char own[300];
+		struct build_paths mine = *paths;
+
+		fflush(stdout);
+		if (fork() != 0)
+			continue;
+		snprintf(own, sizeof(own), "%s/%u", paths->scratch_dir, j);
+		mine.scratch_dir = own;
+		if (mkdir(own, 0700))
+			_exit(1);
+		work(o, &mine, j, &stats[j]);
+		rmdir(own);
+		exit(0);
+	}
+	while (wait(&status) > 0)
+		if (!WIFEXITED(status) || WEXITSTATUS(status)) {
+			printf("FAILED: a process died (status 0x%x)\n", (unsigned)status);
+			died = true;
+		}
+	return died;
+}
+
+static const char *env(const char *name, const char *otherwise)
+{
+	const char *v = getenv(name);
+
+	return v && *v ? v : otherwise;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = {
+		.policies = 300, .packets = 2000, .flows = 20000, .jobs = 2, .only = -1, .kernel = true,
+		.seed = (uint64_t)time(NULL),
+	};
+	struct build_paths paths = {
+		.clang = env("CLANG", "clang"),
+		.templates = env("POLC_TEMPLATES", "bpf-templates"),
+		.include = env("POLC_INCLUDE", "include"),
+	};
+	struct stats *stats, sum = { 0 };
+	char dir[256];
+	bool died;
+
+	if (!parse_options(argc, argv, &o))
+		return usage();
+	snprintf(dir, sizeof(dir), "%s/polc-property.XXXXXX", env("TMPDIR", "/tmp"));
+	stats = mmap(NULL, MAX_JOBS * sizeof(*stats), PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (stats == MAP_FAILED || !mkdtemp(dir)) {
+		perror("property");
+		return 1;
+	}
+	paths.scratch_dir = dir;
+	printf("seed %llu\n", (unsigned long long)o.seed);
+	died = run_jobs(&o, &paths, stats);
+	rmdir(dir);
+	for (unsigned j = 0; j < o.jobs; j++)
+		add(&sum, &stats[j]);
+	return conclude(&o, &sum, died);
+}
