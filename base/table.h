@@ -44,16 +44,6 @@ int pol_table_failed(const struct pol_table *t);
 /* ---- verdicts --------------------------------------------------------------- */
 
 /*
- * In flags of an allow: its limits and its `log` hold together with those of
- * other such allows, whichever comes first.  So it is in ordinary policies; in
- * tiers, which are first-match, one rule alone decides and COMBINE would not
- * be associative if its log were kept for the rules before it.
- */
-#ifndef POL_VF_ADDS
-#define POL_VF_ADDS (1u << 1)
-#endif
-
-/*
  * Number of an equal verdict, new or known.  Limits must be sorted; they are
  * dropped unless ALLOW.  More than POL_VERDICT_LIMITS fails the table with -EINVAL.
  */

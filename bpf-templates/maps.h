@@ -31,22 +31,6 @@ _Static_assert((POL_CT_BUCKETS & (POL_CT_BUCKETS - 1)) == 0, "POL_CT_BUCKETS: a 
 /* ---- shared by all generations ------------------------------------------- */
 
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, POL_IF_MAX);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, __u32);
-	__type(value, struct pol_if);
-} ep_by_if SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, POL_SLOT_MAX);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, struct pol_addr);
-	__type(value, struct pol_owner);
-} ep_by_addr SEC(".maps");
-
-struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, POL_CT_BUCKETS);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -88,6 +72,22 @@ struct {
 } scratch SEC(".maps");
 
 /* ---- of one generation ---------------------------------------------------- */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, POL_IF_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct pol_if);
+} ep_by_if SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, POL_SLOT_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct pol_addr);
+	__type(value, struct pol_owner);
+} ep_by_addr SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

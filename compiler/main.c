@@ -93,8 +93,14 @@ static bool lower(struct job *j)
 
 static bool tabulate(struct job *j)
 {
+	struct pol_capacity cap = POL_CAPACITY_DEFAULT;
+
+	if (j->o->endpoint_kinds) {
+		cap.endpoint_kinds = j->o->endpoint_kinds;
+		cap.kinds_asked = true;
+	}
 	if (lower(j))
-		j->tables = pol_tabulate(j->ir, NULL, &j->diags);
+		j->tables = pol_tabulate(j->ir, &cap, &j->diags);
 	return j->tables != NULL;
 }
 

@@ -5,6 +5,8 @@
 #include <getopt.h>
 #include <unistd.h>
 
+#include "compiler/tabulate.h"
+
 #define VERB_NAME(id, name) [POL_VERB_##id] = name,
 static const char *const verb_names[] = { POL_VERBS(VERB_NAME) };
 
@@ -24,6 +26,7 @@ static const char *const help[] = {
 		"  -S               stop at C\n"
 		"  --stats          print sizes of tables and expected cost\n"
 		"  --dump=PASS      print what a pass leaves, and stop; --dump=help lists them\n"
+		"  --endpoint-kinds=N  room on the host for N kinds of endpoints (768)\n"
 		"  --format=FORMAT  diagnostics as text or json\n"
 		"  --color=WHEN     auto, always or never; NO_COLOR is respected\n"
 		"  --clang=COMMAND  (or POLC_CLANG)    --templates=DIR (or POLC_TEMPLATES)\n"
@@ -62,6 +65,7 @@ static const char *const help[] = {
 enum long_option {
 	O_STATS = 256,
 	O_DUMP,
+	O_ENDPOINT_KINDS,
 	O_FORMAT,
 	O_JSON,
 	O_COLOUR,
@@ -76,6 +80,7 @@ enum long_option {
 static const struct option long_options[] = {
 	{ "stats", no_argument, NULL, O_STATS },
 	{ "dump", required_argument, NULL, O_DUMP },
+	{ "endpoint-kinds", required_argument, NULL, O_ENDPOINT_KINDS },
 	{ "format", required_argument, NULL, O_FORMAT },
 	{ "json", no_argument, NULL, O_JSON },
 	{ "color", required_argument, NULL, O_COLOUR },
@@ -117,6 +122,18 @@ static int set_colour(struct pol_options *o, const char *value, struct pol_err *
 		}
 	}
 	return pol_err(e, -EINVAL, "--color=%s: unknown; it is auto, always or never", value);
+}
+
+static int set_kinds(struct pol_options *o, const char *value, struct pol_err *e)
+{
+	char *end;
+	unsigned long n = strtoul(value, &end, 10);
+
+	if (value[0] < '0' || value[0] > '9' || *end || n < 1 || n > POL_KINDS_MAX)
+		return pol_err(e, -EINVAL, "--endpoint-kinds=%s: not a number from 1 to %u", value,
+			       POL_KINDS_MAX);
+	o->endpoint_kinds = (uint32_t)n;
+	return 0;
 }
 
 static int set_path(const char **to, struct pol_err *e)
@@ -163,6 +180,8 @@ static int set_option(struct pol_options *o, int c, struct pol_err *e)
 		return set_path(&o->templates, e);
 	case O_INCLUDE:
 		return set_path(&o->include, e);
+	case O_ENDPOINT_KINDS:
+		return set_kinds(o, optarg, e);
 	case O_FORMAT:
 		return set_format(o, optarg, e);
 	case O_COLOUR:
@@ -211,6 +230,8 @@ static int check_verb(const struct pol_options *o, struct pol_err *e)
 	bool answer = o->verb == POL_VERB_LIST || o->verb == POL_VERB_EXPLAIN;
 	const char *wrong = NULL;
 
+	if (o->endpoint_kinds && !compile && o->verb != POL_VERB_CHECK)
+		wrong = "--endpoint-kinds";
 	if (!compile && (o->out || o->to_c || o->stats || o->dump))
 		wrong = o->out ? "-o" : o->to_c ? "-S" : o->stats ? "--stats" : "--dump";
 	if (o->verb != POL_VERB_FMT && (o->write || o->check))

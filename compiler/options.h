@@ -26,6 +26,7 @@ struct pol_options {
 	bool write, check;		/* of fmt */
 	enum pol_colour colour;
 	const char *out;		/* -o, NULL: beside the policy */
+	uint32_t endpoint_kinds;	/* --endpoint-kinds, 0: not given */
 	const char *dump, *code;	/* --dump, --explain */
 	const char *clang, *templates, *include; /* NULL: as built */
 	char **arg;			/* files; for explain the file and the words of the flow */

@@ -112,17 +112,17 @@ static uint64_t power_of_two(uint64_t n)
  * What the loader may add beside the trees of single blocks.  Kinds of
  * endpoints differ by the predicates and subjects that they satisfy, so there
  * are hardly more kinds on one host than twice the selectors of the policy,
- * and at most the columns that were asked for.  Each subject's kind needs
+ * unless the user asked for room for a number of them.  Each subject's kind needs
  * two trees over the columns of all peer kinds, and its own copy of what all
  * endpoints share, merged with its own rules: 1,000 kinds are
  * 2 * 1000 * (32 + 4) pages, 9 MiB.
  */
-static uint64_t loader_pages(const struct pol_tables *t, uint32_t endpoint_kinds)
+static uint64_t loader_pages(const struct pol_tables *t, const struct pol_capacity *cap)
 {
 	uint64_t kinds = 2 * (t->preds.n + t->ir->classes.n) + 16, subjects = 8, shared = 0;
 
-	if (kinds > endpoint_kinds)
-		kinds = endpoint_kinds;
+	if (cap->kinds_asked || kinds > cap->endpoint_kinds)
+		kinds = cap->endpoint_kinds;
 	for (size_t i = 0; i < t->blocks.n; i++) {
 		subjects += i && t->blocks.v[i].subject != t->blocks.v[i - 1].subject;
 		shared += t->blocks.v[i].subject ? 0 : t->blocks.v[i].npages;
@@ -137,7 +137,7 @@ static void set_room(struct pol_tabulation *b)
 {
 	struct pol_tables *t = b->t;
 	uint64_t used = pol_table_npages(t->table), verdicts = pol_table_nverdicts(t->table);
-	uint64_t pages = power_of_two(2 * used + 2 * loader_pages(t, b->cap.endpoint_kinds));
+	uint64_t pages = power_of_two(2 * used + 2 * loader_pages(t, &b->cap));
 	uint64_t most = power_of_two(b->cap.max_pages);
 	bool audit = false;
 

@@ -70,9 +70,11 @@ struct pol_tables {
 /* Room that the loader gets beyond what the compiler filled. */
 struct pol_capacity {
 	uint32_t endpoint_kinds;	/* columns for kinds of endpoints */
+	bool kinds_asked;		/* by the user: room for as many, not for what the policy makes likely */
 	uint32_t max_pages;		/* refuse beyond */
 };
 /* 768 kinds and up to 64 address classes are two levels of columns; 64 MiB. */
+#define POL_KINDS_MAX 65535u	/* as many as there can be endpoints */
 #define POL_CAPACITY_DEFAULT ((struct pol_capacity){ .endpoint_kinds = 768, .max_pages = 1u << 19 })
 
 /*

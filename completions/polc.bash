@@ -36,20 +36,19 @@ _polc() {
 	_polc_command
 	case $prev in
 	-o) _polc_files .o .c; return ;;
-	-H | --host) _polc_files .yaml .yml; return ;;
 	--format) _polc_words text json; return ;;
 	--explain) return ;;
 	esac
 	case $cur in
 	--format=*) cur=${cur#*=}; _polc_words text json; return ;;
-	--dump=*) cur=${cur#*=}; _polc_words ast ir classes tables; return ;;
+	--dump=*) cur=${cur#*=}; _polc_words ast ir decisions classes tables c manifest help; return ;;
 	-*)
 		case $command in
 		fmt) _polc_words -w --check --help ;;
-		check) _polc_words --format= --help ;;
-		list) _polc_words --json -H --help ;;
+		check) _polc_words --format= --color= --help ;;
+		list) _polc_words --json --help ;;
 		explain) _polc_words --json --help ;;
-		'' | *.pol) _polc_words -o -S --stats --dump= --format= --explain --version --help ;;
+		'' | *.pol) _polc_words -o -S --stats --endpoint-kinds= --dump= --format= --color= --clang= --templates= --include= --explain --version --help ;;
 		*) _polc_words --help ;;
 		esac
 		return
@@ -83,7 +82,7 @@ _polload() {
 	case $cur in
 	-*)
 		case $command in
-		apply) _polc_words -H --audit --json --bpffs --state-dir --help ;;
+		apply) _polc_words -H --audit --json --verbose --bpffs --state-dir --help ;;
 		'') _polc_words --version --help ;;
 		*) _polc_words --json --bpffs --state-dir --help ;;
 		esac
@@ -91,7 +90,7 @@ _polload() {
 		;;
 	esac
 	case $command in
-	'') _polc_words apply check status rules flows endpoints endpoint inspect rollback remove ;;
+	'') _polc_words apply check status rules flows endpoints endpoint monitor inspect rollback remove ;;
 	apply | check | inspect) _polc_files .o ;;
 	endpoint)
 		case $arguments in

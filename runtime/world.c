@@ -275,7 +275,7 @@ static void add_fixed(struct prt_world *w, struct pol_ip ip, enum pol_entity ent
 {
 	*pol_vec_push(&w->fixed) = (struct prt_fixed){ .addr = prt_addr_of_ip(ip),
 						       .entity = (uint8_t)entity,
-						       .stated = PRT_OWNER_STATED };
+						       .stated = 1 };
 }
 
 static void copy_member(struct prt_world *w, const struct prt_member *m)

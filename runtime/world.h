@@ -16,9 +16,6 @@
 #define PRT_MANAGED_FILE 1u	/* of the host file: goes when the file no longer has it */
 #define PRT_MANAGED_RUN 2u	/* added at run time: stays until it is removed */
 
-/* pol_owner.pad[0]: an address of this host that the file states, and the kernel need not know. */
-#define PRT_OWNER_STATED 1u
-
 struct prt_member_addr {
 	struct pol_addr addr;
 	uint32_t slot;

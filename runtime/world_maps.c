@@ -96,7 +96,7 @@ static void take_owner(const void *key, const void *value, void *ctx)
 
 		memcpy(&f->addr, key, sizeof(f->addr));
 		f->entity = o->entity;
-		f->stated = o->pad[0];
+		f->stated = o->stated;
 		return;
 	}
 	m = joined(j, o->ep);
@@ -211,7 +211,7 @@ int prt_member_write_if(const struct prt_gen *g, const struct prt_member *m, str
 
 int prt_fixed_write(const struct prt_gen *g, const struct prt_fixed *f, struct pol_err *e)
 {
-	struct pol_owner o = { .entity = f->entity, .pad = { f->stated } };
+	struct pol_owner o = { .entity = f->entity, .stated = f->stated };
 
 	return put(g->fd[PRT_GEN_EP_BY_ADDR], POL_MAP_EP_BY_ADDR, &f->addr, &o, e);
 }

@@ -143,6 +143,7 @@ e2e_tests = \
 	tests/e2e/endpoint.sh \
 	tests/e2e/fail.sh \
 	tests/e2e/kill.sh \
+	tests/e2e/look.sh \
 	tests/e2e/rollback.sh \
 	tests/e2e/twice.sh
 

@@ -71,7 +71,13 @@ enum pol_action {
 #define POL_VERDICT_LIMITS 8	/* limits that one verdict can name */
 
 #define POL_VF_LOG (1u << 0)	/* report each new connection */
-#define POL_VF_ADDS (1u << 1)	/* an ordinary allow: its log and limits add up with those of others */
+/*
+ * Of an allow: its limits and its `log` hold together with those of other such
+ * allows, whichever comes first.  So it is in ordinary policies; in tiers, which
+ * are first-match, one rule alone decides and combining would not be associative
+ * if its log were kept for the rules before it.
+ */
+#define POL_VF_ADDS (1u << 1)
 
 #define POL_NO_RULE 0xffffffffu
 
@@ -130,7 +136,8 @@ struct pol_owner {
 	__u32 slot;		/* index into addr_column; 0 for host and nodes */
 	__u32 ifindex;		/* device of a local endpoint; 0: lives elsewhere */
 	__u8 entity;		/* enum pol_entity */
-	__u8 pad[3];
+	__u8 stated;		/* of host and nodes: 1, the host file says so; 0, found on an interface */
+	__u8 pad[2];
 };
 
 /* ep_state, one array a generation: endpoint -> its rows.  Zero: closed. */
@@ -301,9 +308,6 @@ enum pol_hook {
 /* Maps that outlive a generation; pinned under the bpffs folder by these names. */
 #define POL_MAP_ACTIVE "active"		/* ARRAY[1] u64, mmapable: generation in force, 0 = none */
 #define POL_MAP_ROOT "root"		/* PROG_ARRAY[POL_HOOK_MAX * 2] */
-#define POL_MAP_EP_BY_IF "ep_by_if"	/* HASH u32 -> struct pol_if */
-#define POL_MAP_EP_BY_ADDR "ep_by_addr"	/* HASH struct pol_addr -> struct pol_owner */
-#define POL_MAP_EP_INFO "ep_info"	/* HASH u32 -> struct pol_ep_info; made by the loader, in no object */
 #define POL_MAP_CT "ct"			/* ARRAY[2^n] struct pol_ct_bucket, mmapable */
 #define POL_MAP_FRAGS "frags"		/* LRU_HASH struct pol_frag_key -> struct pol_frag */
 #define POL_MAP_EVENTS "events"		/* RINGBUF struct pol_event */
@@ -311,7 +315,13 @@ enum pol_hook {
 #define POL_MAP_DROPS "drops"		/* PERCPU_ARRAY[POL_REASON_MAX] struct pol_count */
 #define POL_MAP_SCRATCH "scratch"	/* PERCPU_ARRAY[1] struct pol_scratch */
 
-/* Maps of one generation. */
+/*
+ * Maps of one generation, so that identity and policy change with the same
+ * store.  Mapped into user space, elements of an ARRAY lie a multiple of 8 bytes apart.
+ */
+#define POL_MAP_EP_BY_IF "ep_by_if"	/* HASH u32 -> struct pol_if */
+#define POL_MAP_EP_BY_ADDR "ep_by_addr"	/* HASH struct pol_addr -> struct pol_owner */
+#define POL_MAP_EP_INFO "ep_info"	/* HASH u32 -> struct pol_ep_info; made by the loader, in no object */
 #define POL_MAP_EP_STATE "ep_state"	/* ARRAY[POL_EP_MAX] struct pol_ep_state, mmapable */
 #define POL_MAP_ADDR_COLUMN "addr_column" /* ARRAY[POL_SLOT_MAX] u32, mmapable */
 #define POL_MAP_RULE_HITS "rule_hits"	/* PERCPU_ARRAY[rules] struct pol_rule_hits */

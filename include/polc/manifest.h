@@ -18,8 +18,8 @@
  *   l4_levels: 1
  *   pages_used: 37                pages that the compiler filled, page 0 included
  *   verdicts_used: 9              verdicts that the compiler filled, the fixed two included
- *   selectors:                    index is the id; operands come before users; id 0 is {op: true}
- *     - {op: true}
+ *   selectors:                    index is the id; operands come before users; id 0 is {op: "true"}
+ *     - {op: "true"}
  *     - {op: in, key: app, values: [frontend]}     == and in
  *     - {op: has, key: zone}
  *     - {op: not, of: [1]}
@@ -45,8 +45,9 @@
  *
  * How the loader makes the table of an endpoint: for a direction, take the blocks whose subject selects it; fold roots and rows
  * of each stage by pol_table_combine; a block's row for a peer endpoint is the combination of `base` and of the rows of all
- * predicates that hold for it; then stages are resolved: admin where it decides, else main, else baseline (base/table.h). Blocks
- * with audit: true are folded into a second table beside the first and resolved into pol_verdict.audit_rule.
+ * predicates that hold for it; then stages are resolved: admin where it decides, else main, else baseline (base/table.h).
+ * That leaves out blocks with audit: true. If there are any, a second table is made of all blocks, and AUDIT(first, second) puts
+ * what the audit policies would have denied into pol_verdict.audit_rule.
  */
 #ifndef POLC_MANIFEST_H
 #define POLC_MANIFEST_H

@@ -13,7 +13,7 @@
  * Environment: CLANG, POLC_TEMPLATES, POLC_INCLUDE, POLC_BENCH (the folder of bench.bpf.h), TMPDIR.
  */
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE	/* realpath, mkdtemp */
+#define _GNU_SOURCE /* realpath, mkdtemp */
 #endif
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
@@ -40,17 +40,17 @@ static const char *const step_names[STEPS] = {
 	"empty", "headers", "parse", "identify", "tables", "judge", "new", "established",
 };
 static const char *const step_programs[STEPS] = {
-	"bench_empty", "bench_headers", "bench_parse", "bench_identify", "bench_tables", "bench_judge",
-	"bench_whole", "bench_whole",
+	"bench_empty",  "bench_headers", "bench_parse", "bench_identify",
+	"bench_tables", "bench_judge",   "bench_whole", "bench_whole",
 };
 
-struct subject {		/* one policy, loaded */
+struct subject { /* one policy, loaded */
 	struct bench_size size;
 	struct build build;
 	struct generation *g;
 	bench_prefixes_ prefixes;
-	struct bench_flow *flows[2];	/* v4, v6 */
-	struct bench_flow *live;	/* .data.bench, mapped */
+	struct bench_flow *flows[2]; /* v4, v6 */
+	struct bench_flow *live; /* .data.bench, mapped */
 	double ns[2][STEPS][MAX_ROUNDS];
 };
 
@@ -82,7 +82,9 @@ static int place(struct subject *s, struct pol_err *e)
 		label[i] = (struct prt_label){ POL_STR("app"), pol_str(app[i]) };
 		addr[i][0] = endpoint_address(i, 4);
 		addr[i][1] = endpoint_address(i, 6);
-		ep[i] = (struct prt_place_ep){ i + 1, i < BENCH_ENDPOINTS, &label[i], 1, addr[i], 2 };
+		ep[i] = (struct prt_place_ep){
+			i + 1, i < BENCH_ENDPOINTS, &label[i], 1, addr[i], 2
+		};
 	}
 	s->build.place = prt_place_new(s->build.object);
 	r = prt_place_add(s->build.place, ep, 2 * BENCH_ENDPOINTS, &u, e);
@@ -101,9 +103,14 @@ static int fill_endpoint(struct subject *s, struct kernel *k, unsigned i)
 	int r = 0;
 
 	for (unsigned a = 0; a < 2 && !r; a++) {
-		uint32_t slot = 1 + 2 * i + a, column = prt_place_get_column(s->build.place, number, a);
+		uint32_t slot = 1 + 2 * i + a,
+			 column = prt_place_get_column(s->build.place, number, a);
 		struct pol_owner owner = {
-			number, slot, i < BENCH_ENDPOINTS ? kernel_uplink(k) : 0, POL_ENTITY_ENDPOINT, { 0 },
+			number,
+			slot,
+			i < BENCH_ENDPOINTS ? kernel_uplink(k) : 0,
+			POL_ENTITY_ENDPOINT,
+			{ 0 },
 		};
 		struct pol_addr key = prt_addr_of_ip(endpoint_address(i, families[a]));
 
@@ -137,7 +144,8 @@ static struct pol_ip source(struct subject *s, struct gen_rng *r, unsigned famil
 		if (family == 4)
 			ip.lo = p.addr.lo | (p.len == 32 ? 0 : (uint32_t)gen_next(r) >> p.len);
 		else if (p.len >= 64)
-			ip = (struct pol_ip){ p.addr.hi, p.len == 128 ? p.addr.lo : gen_next(r), 6 };
+			ip = (struct pol_ip){ p.addr.hi, p.len == 128 ? p.addr.lo : gen_next(r),
+					      6 };
 		else
 			ip.hi = p.addr.hi | gen_next(r) >> p.len;
 		break;
@@ -172,23 +180,27 @@ static unsigned remote_of(struct pol_ip ip)
 static struct bench_flow one_flow(struct subject *s, struct gen_rng *r, unsigned family, unsigned i)
 {
 	static const uint16_t usual[] = {
-		22, 53, 80, 443, 993, 1433, 3000, 3306, 4317, 5000, 5432, 6379, 8000, 8080, 8443, 9000,
-		9090, 9092, 9200, 27017,
+		22,   53,   80,   443,  993,  1433, 3000, 3306, 4317, 5000,
+		5432, 6379, 8000, 8080, 8443, 9000, 9090, 9092, 9200, 27017,
 	};
 	struct pol_ip src;
 	uint16_t port;
 	uint8_t proto;
 	unsigned ep, tries = 0;
 
-	do {		/* such that every step is taken; after many tries the flow may be a denied one */
+	do { /* such that every step is taken; after many tries the flow may be a denied one */
 		ep = gen_below(r, BENCH_ENDPOINTS);
 		src = source(s, r, family);
 		proto = gen_chance(r, 80) ? 6 : 17;
-		port = (uint16_t)(usual[gen_below(r, 20)] + (gen_chance(r, 25) ? gen_below(r, 1000) : 0));
+		port = (uint16_t)(usual[gen_below(r, 20)] +
+				  (gen_chance(r, 25) ? gen_below(r, 1000) : 0));
 	} while (!allowed(s, ep + 1, src, remote_of(src), family, proto, port) && ++tries < 3000);
 	return (struct bench_flow){
-		.src = prt_addr_of_ip(src), .dst = prt_addr_of_ip(endpoint_address(ep, family)),
-		.sport_be = htons((uint16_t)(1024 + i % 60000)), .dport_be = htons(port), .proto = proto,
+		.src = prt_addr_of_ip(src),
+		.dst = prt_addr_of_ip(endpoint_address(ep, family)),
+		.sport_be = htons((uint16_t)(1024 + i % 60000)),
+		.dport_be = htons(port),
+		.proto = proto,
 	};
 }
 
@@ -256,7 +268,7 @@ static void frame(struct frame *f, unsigned family, bool first)
 	size_t l4 = 14 + (family == 4 ? 20 : 40);
 
 	frame_build(f, &flow, first ? FRAME_FIRST : FRAME_NEXT, false, mac, mac);
-	f->b[l4 + 4] = 0;	/* read as UDP: a length that is true */
+	f->b[l4 + 4] = 0; /* read as UDP: a length that is true */
 	f->b[l4 + 5] = 20;
 }
 
@@ -264,10 +276,10 @@ static double run(struct subject *s, struct kernel *k, enum step step, unsigned 
 {
 	struct __sk_buff ctx = { .ifindex = kernel_uplink(k), .ingress_ifindex = kernel_uplink(k) };
 	struct frame f;
-	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = f.b, .ctx_in = &ctx, .ctx_size_in = sizeof(ctx),
-		    .repeat = BENCH_FLOWS);
-	struct bpf_program *p = bpf_object__find_program_by_name(generation_object(s->g),
-								 step_programs[step]);
+	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = f.b, .ctx_in = &ctx,
+		    .ctx_size_in = sizeof(ctx), .repeat = BENCH_FLOWS);
+	struct bpf_program *p =
+		bpf_object__find_program_by_name(generation_object(s->g), step_programs[step]);
 
 	frame(&f, family, step != ESTABLISHED);
 	o.data_size_in = (uint32_t)f.n;
@@ -307,7 +319,8 @@ static int round_of(struct subject *s, struct kernel *k, unsigned f, unsigned ro
 			unsigned live = establish(k);
 
 			if (round == 0 && live < BENCH_FLOWS * 9 / 10)
-				fprintf(stderr, "note: %u rules, v%u: only %u flows of %u are live\n",
+				fprintf(stderr,
+					"note: %u rules, v%u: only %u flows of %u are live\n",
 					s->size.rules, families[f], live, BENCH_FLOWS);
 		}
 		s->ns[f][step][round] = run(s, k, (enum step)step, families[f]);
@@ -327,7 +340,8 @@ static int ascending(const void *a, const void *b)
 }
 
 /* Median [10th, 90th percentile] of step, less `floor` in the same round (STEPS: nothing less). */
-static void cell(const struct subject *s, unsigned f, enum step step, enum step floor, unsigned rounds)
+static void cell(const struct subject *s, unsigned f, enum step step, enum step floor,
+		 unsigned rounds)
 {
 	double v[MAX_ROUNDS];
 
@@ -353,13 +367,14 @@ static void row(const struct subject *s, unsigned f, unsigned rounds)
 	cell(s, f, JUDGE, PARSE, rounds);
 	cell(s, f, NEW, HEADERS, rounds);
 	cell(s, f, ESTABLISHED, HEADERS, rounds);
-	printf(" %u | %u | %u |\n", m->address_classes, m->l4_classes, prt_place_npages(s->build.place));
+	printf(" %u | %u | %u |\n", m->address_classes, m->l4_classes,
+	       prt_place_npages(s->build.place));
 }
 
 static void print_table(unsigned rounds)
 {
-	printf("\nns per packet, median [10th, 90th percentile] of %u rounds of %u packets\n\n", rounds,
-	       BENCH_FLOWS);
+	printf("\nns per packet, median [10th, 90th percentile] of %u rounds of %u packets\n\n",
+	       rounds, BENCH_FLOWS);
 	printf("| rules | family | empty | + header written | + parsed | tables over parsed | "
 	       "identities over parsed | classified over parsed | new flow | established flow | "
 	       "address classes | L4 classes | pages |\n");
@@ -385,9 +400,10 @@ static int write_csv(const char *path, unsigned rounds)
 		for (unsigned f = 0; f < 2; f++)
 			for (unsigned step = 0; step < STEPS; step++)
 				for (unsigned n = 0; n < rounds; n++)
-					fprintf(out, "%u,%u,v%u,%s,%u,%.0f\n", subjects[i].size.rules,
-						subjects[i].size.prefixes, families[f],
-						step_names[step], n, subjects[i].ns[f][step][n]);
+					fprintf(out, "%u,%u,v%u,%s,%u,%.0f\n",
+						subjects[i].size.rules, subjects[i].size.prefixes,
+						families[f], step_names[step], n,
+						subjects[i].ns[f][step][n]);
 	return fclose(out) ? 1 : 0;
 }
 
@@ -401,7 +417,8 @@ static const char *env(const char *name, const char *otherwise)
 }
 
 /* A datapath.h of our own in front of the templates': the real one, and the programs to measure. */
-static int wrap_templates(const char *dir, const char *templates, const char *bench, struct pol_err *e)
+static int wrap_templates(const char *dir, const char *templates, const char *bench,
+			  struct pol_err *e)
 {
 	struct pol_buf text = { 0 };
 	char path[300], real_templates[PATH_MAX], real_bench[PATH_MAX];
@@ -409,8 +426,8 @@ static int wrap_templates(const char *dir, const char *templates, const char *be
 
 	if (!realpath(templates, real_templates) || !realpath(bench, real_bench))
 		return pol_err(e, -errno, "%s or %s: %s", templates, bench, strerror(errno));
-	pol_buf_printf(&text, "#include \"%s/datapath.h\"\n#include \"%s/bench.bpf.h\"\n", real_templates,
-		       real_bench);
+	pol_buf_printf(&text, "#include \"%s/datapath.h\"\n#include \"%s/bench.bpf.h\"\n",
+		       real_templates, real_bench);
 	snprintf(path, sizeof(path), "%s/datapath.h", dir);
 	r = pol_write_file(path, text.p, text.n, e);
 	pol_buf_free(&text);
@@ -441,8 +458,10 @@ static int bench(const struct build_paths *paths, unsigned rounds, uint64_t seed
 }
 
 static const struct option long_options[] = {
-	{ "rounds", required_argument, NULL, 'r' }, { "seed", required_argument, NULL, 's' },
-	{ "csv", required_argument, NULL, 'c' },    { "size", required_argument, NULL, 'n' },
+	{ "rounds", required_argument, NULL, 'r' },
+	{ "seed", required_argument, NULL, 's' },
+	{ "csv", required_argument, NULL, 'c' },
+	{ "size", required_argument, NULL, 'n' },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -462,14 +481,21 @@ static bool parse_options(int argc, char **argv, unsigned *rounds, uint64_t *see
 
 	while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1)
 		switch (c) {
-		case 'r': *rounds = (unsigned)strtoul(optarg, NULL, 0); break;
-		case 's': *seed = strtoull(optarg, NULL, 0); break;
-		case 'c': *csv = optarg; break;
+		case 'r':
+			*rounds = (unsigned)strtoul(optarg, NULL, 0);
+			break;
+		case 's':
+			*seed = strtoull(optarg, NULL, 0);
+			break;
+		case 'c':
+			*csv = optarg;
+			break;
 		case 'n':
 			if (nsubjects < MAX_SIZES)
 				add_size(optarg);
 			break;
-		default: return false;
+		default:
+			return false;
 		}
 	for (unsigned i = 0, some = nsubjects; !some && i < POL_ARRAY_LEN(usual); i++)
 		add_size(usual[i]);
@@ -478,7 +504,8 @@ static bool parse_options(int argc, char **argv, unsigned *rounds, uint64_t *see
 
 int main(int argc, char **argv)
 {
-	struct build_paths paths = { .clang = env("CLANG", "clang"), .include = env("POLC_INCLUDE", "include") };
+	struct build_paths paths = { .clang = env("CLANG", "clang"),
+				     .include = env("POLC_INCLUDE", "include") };
 	unsigned rounds = 21;
 	uint64_t seed = 1;
 	const char *csv = NULL;
@@ -487,7 +514,8 @@ int main(int argc, char **argv)
 	int r;
 
 	if (!parse_options(argc, argv, &rounds, &seed, &csv)) {
-		fputs("usage: bench [--rounds N] [--seed S] [--csv FILE] [--size RULES[/PREFIXES]]...\n", stderr);
+		fputs("usage: bench [--rounds N] [--seed S] [--csv FILE] [--size RULES[/PREFIXES]]...\n",
+		      stderr);
 		return 2;
 	}
 	snprintf(dir, sizeof(dir), "%s/polc-bench.XXXXXX", env("TMPDIR", "/tmp"));
@@ -496,7 +524,8 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	paths.scratch_dir = paths.templates = dir;
-	r = wrap_templates(dir, env("POLC_TEMPLATES", "bpf-templates"), env("POLC_BENCH", "tests/bench"), &e);
+	r = wrap_templates(dir, env("POLC_TEMPLATES", "bpf-templates"),
+			   env("POLC_BENCH", "tests/bench"), &e);
 	if (!r)
 		r = bench(&paths, rounds, seed, &e);
 	snprintf(wrapper, sizeof(wrapper), "%s/datapath.h", dir);

@@ -26,7 +26,7 @@ static struct pol_prefix prefix(struct gen *g)
 	if (r & 1) {
 		p.len = len4[gen_below(&g->rng, sizeof(len4))];
 		p.addr.lo = (uint32_t)(r >> 32) & (uint32_t)(~0ull << (32 - p.len));
-		p.addr.lo |= 0x20000000;	/* not in 0/8, 10/8 or 127/8 */
+		p.addr.lo |= 0x20000000; /* not in 0/8, 10/8 or 127/8 */
 		p.addr.lo &= 0x5fffffff;
 	} else {
 		p.addr.family = 6;
@@ -67,10 +67,11 @@ static void peer(struct gen *g, bool sets)
 static void ports(struct gen *g)
 {
 	static const uint16_t usual[] = {
-		22, 53, 80, 443, 993, 1433, 3000, 3306, 4317, 5000, 5432, 6379, 8000, 8080, 8443, 9000,
-		9090, 9092, 9200, 27017,
+		22,   53,   80,   443,  993,  1433, 3000, 3306, 4317, 5000,
+		5432, 6379, 8000, 8080, 8443, 9000, 9090, 9092, 9200, 27017,
 	};
-	uint32_t what = gen_below(&g->rng, 100), lo = usual[gen_below(&g->rng, POL_ARRAY_LEN(usual))];
+	uint32_t what = gen_below(&g->rng, 100),
+		 lo = usual[gen_below(&g->rng, POL_ARRAY_LEN(usual))];
 	const char *proto = gen_chance(&g->rng, 80) ? "tcp" : "udp";
 
 	if (what < 10)

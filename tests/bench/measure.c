@@ -23,7 +23,9 @@
 
 #define MAX_PROCESSES 4096
 
-struct process { long pid, parent, kib; };
+struct process {
+	long pid, parent, kib;
+};
 
 static double now(void)
 {
@@ -121,9 +123,10 @@ int main(int argc, char **argv)
 	}
 	if (done < 0)
 		return 1;
-	peak = used.ru_maxrss > peak ? used.ru_maxrss : peak;	/* of any one of them, exact */
+	peak = used.ru_maxrss > peak ? used.ru_maxrss : peak; /* of any one of them, exact */
 	printf("%.2f %.2f %.2f %.0f\n", now() - start,
 	       (double)used.ru_utime.tv_sec + (double)used.ru_utime.tv_usec / 1e6,
-	       (double)used.ru_stime.tv_sec + (double)used.ru_stime.tv_usec / 1e6, (double)peak / 1024);
+	       (double)used.ru_stime.tv_sec + (double)used.ru_stime.tv_usec / 1e6,
+	       (double)peak / 1024);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }

@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
+# shellcheck source-path=SCRIPTDIR
 # First apply; what is allowed, denied and rejected over v4 and v6; a second apply under
 # a live transfer.
 . "$(dirname "$0")/lib.sh"
-. "$(dirname "$0")/shop.sh"
+. "$e2e_tree/tests/e2e/shop.sh"
 
 shop_containers
 shop_compile

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
+# shellcheck source-path=SCRIPTDIR
 # Endpoints that come and go at run time, of known and of new kinds.
 . "$(dirname "$0")/lib.sh"
-. "$(dirname "$0")/shop.sh"
+. "$e2e_tree/tests/e2e/shop.sh"
 
 shop_containers
 shop_compile
@@ -10,6 +11,7 @@ container other 3 "app: client"
 container extra 4 "app: server"
 serve extra tcp 8080
 serve extra tcp 8081
+# shellcheck disable=SC2317 # called by `run`
 add() { # NAME LABEL
 	"$POLLOAD" endpoint add "$1" "interface=v-$1" "address=${v4[$1]}" "address=${v6[$1]}" "label=$2"
 }

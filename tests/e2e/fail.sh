@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
+# shellcheck source-path=SCRIPTDIR
 # Applies that fail say why and change nothing.
 . "$(dirname "$0")/lib.sh"
-. "$(dirname "$0")/shop.sh"
+. "$e2e_tree/tests/e2e/shop.sh"
 
 shop_containers
 shop_compile

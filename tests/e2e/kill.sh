@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
+# shellcheck source-path=SCRIPTDIR
 # polload killed at any instant: the old or the new policy, whole; what it left behind
 # the next run cleans up.  KILLS sets how often (24).
 . "$(dirname "$0")/lib.sh"
-. "$(dirname "$0")/shop.sh"
+. "$e2e_tree/tests/e2e/shop.sh"
 
 shop_containers
 shop_compile

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
+# shellcheck source-path=SCRIPTDIR
 # rollback goes to the policy before, with today's endpoints; remove leaves nothing.
 . "$(dirname "$0")/lib.sh"
-. "$(dirname "$0")/shop.sh"
+. "$e2e_tree/tests/e2e/shop.sh"
 
 pristine() { # what must be the same before apply and after remove
 	find bpf state -mindepth 1 ! -name "*.debug"

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 # SPDX-License-Identifier: GPL-2.0-only
 # Two policies and three containers that several tests use.  `one` and `two` differ in
 # the port that a client may ask: 8080 or 8081.

@@ -7,6 +7,9 @@ top=${top_srcdir:-$(cd "$(dirname "$0")/../.." && pwd)}
 build=${top_builddir:-$top/build}
 fuzzer=$build/tests/fuzz/parse-fuzzer
 seconds=${POLC_FUZZ_SECONDS:-60}
+case $build in
+*/_build/sub) seconds=${POLC_FUZZ_SECONDS:-10} ;; # distcheck
+esac
 seed=${POLC_FUZZ_SEED:-$(date +%s)}
 work=$build/tests/fuzz/run
 [ -x "$fuzzer" ] || {

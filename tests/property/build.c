@@ -26,7 +26,9 @@ static int refused(struct build *b, struct pol_buf *messages)
 static int open_object(struct build *b, const struct build_paths *paths, struct pol_err *e)
 {
 	struct pol_object_options o = {
-		.clang = paths->clang, .templates = paths->templates, .include = paths->include,
+		.clang = paths->clang,
+		.templates = paths->templates,
+		.include = paths->include,
 	};
 	struct rest *rest = b->rest;
 	char path[256];
@@ -85,8 +87,12 @@ static int place_one(struct build *b, const struct world_ep *ep, struct pol_err 
 	struct prt_place_update u = { 0 };
 	struct prt_label label[GEN_KEYS];
 	struct prt_place_ep given = {
-		.ep = ep->number, .local = ep->here, .labels = label, .nlabels = ep->nlabels,
-		.addrs = ep->addr, .naddrs = ep->naddrs,
+		.ep = ep->number,
+		.local = ep->here,
+		.labels = label,
+		.nlabels = ep->nlabels,
+		.addrs = ep->addr,
+		.naddrs = ep->naddrs,
 	};
 	int r;
 
@@ -117,8 +123,9 @@ struct prt_place_peer build_peer(const struct build *b, const struct world *w, s
 	if (!ep) {
 		uint32_t kind = world_peer(w, b->ir, ip).kind;
 
-		peer.entity = kind == POL_PEER_HOST ? POL_ENTITY_HOST :
-			      kind == POL_PEER_NODE ? POL_ENTITY_NODE : POL_ENTITY_WORLD;
+		peer.entity = kind == POL_PEER_HOST   ? POL_ENTITY_HOST
+			      : kind == POL_PEER_NODE ? POL_ENTITY_NODE
+						      : POL_ENTITY_WORLD;
 		return peer;
 	}
 	peer.entity = POL_ENTITY_ENDPOINT;

@@ -12,7 +12,7 @@ static const char *const actions[] = {
 	[POL_SKIP] = "skip", [POL_NONE] = "none",
 };
 static const char *const directions[] = { [POL_INGRESS] = "ingress", [POL_EGRESS] = "egress" };
-static const enum pol_direction order[] = { POL_EGRESS, POL_INGRESS };	/* as they are asked */
+static const enum pol_direction order[] = { POL_EGRESS, POL_INGRESS }; /* as they are asked */
 
 static const char *action_name(unsigned a)
 {
@@ -45,8 +45,8 @@ void check_tally(struct tally *t, const struct build *b, const struct pol_eval_f
 static void say_side(struct pol_buf *why, const char *who, unsigned action, uint32_t rule,
 		     uint32_t audit, bool log, size_t nlimits)
 {
-	pol_buf_printf(why, "  %-9s %s by rule %d, audit %d%s, %zu limits\n", who, action_name(action),
-		       (int)rule, (int)audit, log ? ", log" : "", nlimits);
+	pol_buf_printf(why, "  %-9s %s by rule %d, audit %d%s, %zu limits\n", who,
+		       action_name(action), (int)rule, (int)audit, log ? ", log" : "", nlimits);
 }
 
 static bool same_side(const struct pol_eval_side *want, const struct pol_verdict *got)
@@ -79,9 +79,10 @@ static bool lowered_side(const struct build *b, const struct world *w, enum pol_
 	struct pol_span at = written(b, got->rule);
 	struct oracle_answer want;
 
-	oracle_side(b->program, world_labels(world_owner(w, own)), dir, &peer, f->proto, f->value, &want);
-	if (want.action == got->action && want.span.file == at.file && want.span.start == at.start &&
-	    want.audited == (got->audit_rule != POL_NO_RULE))
+	oracle_side(b->program, world_labels(world_owner(w, own)), dir, &peer, f->proto, f->value,
+		    &want);
+	if (want.action == got->action && want.span.file == at.file &&
+	    want.span.start == at.start && want.audited == (got->audit_rule != POL_NO_RULE))
 		return true;
 	pol_buf_printf(why, "the evaluator differs from the text, %s side:\n", directions[dir]);
 	say_side(why, "evaluator", got->action, got->rule, got->audit_rule, got->log, got->nlimits);
@@ -116,12 +117,13 @@ static bool check_side(const struct build *b, const struct world *w, enum pol_di
 	if (!r && same_side(want, &got))
 		return true;
 	pol_buf_printf(why, "tables differ from the evaluator, %s side:\n", directions[dir]);
-	say_side(why, "evaluator", want->action, want->rule, want->audit_rule, want->log, want->nlimits);
+	say_side(why, "evaluator", want->action, want->rule, want->audit_rule, want->log,
+		 want->nlimits);
 	if (r)
 		pol_buf_printf(why, "  tables    error %d\n", r);
 	else
-		say_side(why, "tables", got.action, got.rule, got.audit_rule, got.flags & POL_VF_LOG,
-			 got.nlimits);
+		say_side(why, "tables", got.action, got.rule, got.audit_rule,
+			 got.flags & POL_VF_LOG, got.nlimits);
 	return false;
 }
 
@@ -148,8 +150,10 @@ static const char *reason_name(unsigned reason)
 
 static bool say(struct pol_buf *why, const char *what, const struct seen *s)
 {
-	pol_buf_printf(why, "%s:\n  kernel    result %d, %s, reason %s, %s side, rules %d/%d "
-		       "(egress/ingress), audit %d%s\n", what, s->result, action_name(s->scratch.action),
+	pol_buf_printf(why,
+		       "%s:\n  kernel    result %d, %s, reason %s, %s side, rules %d/%d "
+		       "(egress/ingress), audit %d%s\n",
+		       what, s->result, action_name(s->scratch.action),
 		       reason_name(s->scratch.reason), directions[s->scratch.direction & 1],
 		       (int)s->scratch.rule[POL_EGRESS], (int)s->scratch.rule[POL_INGRESS],
 		       (int)s->scratch.audit_rule, s->scratch.from_state ? ", by a live flow" : "");
@@ -190,7 +194,8 @@ static bool same_outcome(const struct seen *s, const struct pol_eval_flow *want)
 		return false;
 	if (want->action == POL_ALLOW)
 		return s->scratch.reason == POL_REASON_NONE && s->result != TC_ACT_SHOT;
-	if (want->action == POL_REJECT)	/* the answer may leave by a redirect: the packet never passes */
+	if (want->action ==
+	    POL_REJECT) /* the answer may leave by a redirect: the packet never passes */
 		return s->scratch.reason == POL_REASON_REJECT && s->result != TC_ACT_OK &&
 		       s->result != TC_ACT_UNSPEC;
 	return s->scratch.reason == POL_REASON_POLICY && s->result == TC_ACT_SHOT;
@@ -232,7 +237,8 @@ bool check_judged(const struct seen *s, const struct flow *f, const struct pol_e
 
 bool check_passed(const struct seen *s, struct pol_buf *why)
 {
-	if (s->result == TC_ACT_SHOT || s->scratch.reason != POL_REASON_NONE || !s->scratch.from_state)
+	if (s->result == TC_ACT_SHOT || s->scratch.reason != POL_REASON_NONE ||
+	    !s->scratch.from_state)
 		return say(why, "a packet of a live flow did not pass by it", s);
 	return true;
 }
@@ -240,6 +246,7 @@ bool check_passed(const struct seen *s, struct pol_buf *why)
 bool check_again(const struct seen *s, const struct pol_eval_flow *want, struct pol_buf *why)
 {
 	if (!same_outcome(s, want) || !same_rules(s, want))
-		return say_flow(why, "a live flow judged again differs from the evaluator", s, want);
+		return say_flow(why, "a live flow judged again differs from the evaluator", s,
+				want);
 	return true;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE	/* unshare, sched_setaffinity */
+#define _GNU_SOURCE /* unshare, sched_setaffinity */
 #endif
 #include "kernel.h"
 
@@ -17,8 +17,8 @@
 #include <unistd.h>
 
 static const char *const shared_maps[] = {
-	POL_MAP_EP_BY_IF, POL_MAP_EP_BY_ADDR, POL_MAP_CT, POL_MAP_FRAGS, POL_MAP_EVENTS,
-	POL_MAP_EVENTS_LOST, POL_MAP_DROPS, POL_MAP_SCRATCH,
+	POL_MAP_EP_BY_IF, POL_MAP_EP_BY_ADDR,  POL_MAP_CT,    POL_MAP_FRAGS,
+	POL_MAP_EVENTS,   POL_MAP_EVENTS_LOST, POL_MAP_DROPS, POL_MAP_SCRATCH,
 };
 enum { BY_IF, BY_ADDR, CT, FRAGS, EVENTS, EVENTS_LOST, DROPS, SCRATCH, SHARED };
 _Static_assert(POL_ARRAY_LEN(shared_maps) == SHARED, "one name for each");
@@ -30,21 +30,21 @@ static const char *const programs[POL_HOOK_MAX] = {
 };
 
 struct kernel {
-	unsigned device[WORLD_LOCAL];	/* ifindex of each local endpoint's device */
+	unsigned device[WORLD_LOCAL]; /* ifindex of each local endpoint's device */
 	unsigned uplink;
-	int shared[SHARED];		/* -1 until the first object made them */
+	int shared[SHARED]; /* -1 until the first object made them */
 	void *ct;
 	size_t ct_size;
 	int ncpus, cpu;
-	struct pol_scratch *scratch;	/* room for one of each CPU */
-	struct pol_addr known[256];	/* keys of ep_by_addr */
+	struct pol_scratch *scratch; /* room for one of each CPU */
+	struct pol_addr known[256]; /* keys of ep_by_addr */
 	size_t nknown;
 };
 
 struct generation {
 	struct bpf_object *object;
 	int program[POL_HOOK_MAX];
-	uint32_t *pages;		/* mapped, for generation_spoil */
+	uint32_t *pages; /* mapped, for generation_spoil */
 	size_t pages_size;
 };
 
@@ -68,7 +68,8 @@ static int make_devices(struct kernel *k, struct pol_err *e)
 	if (!ip)
 		return pol_err(e, -errno, "cannot run ip: %s", strerror(errno));
 	for (unsigned i = 0; i <= WORLD_LOCAL; i++)
-		fprintf(ip, "link add dev pt%u address 02:00:00:00:01:%02x type veth peer name pu%u\n",
+		fprintf(ip,
+			"link add dev pt%u address 02:00:00:00:01:%02x type veth peer name pu%u\n",
 			i, i, i);
 	if (pclose(ip) != 0)
 		return pol_err(e, -EIO, "ip cannot make veth devices");
@@ -206,8 +207,9 @@ static int set_tables(struct bpf_object *o, const struct build *b, struct pol_er
 	int r = set_table(o, POL_SEC_PAGES, prt_place_pages(b->place),
 			  prt_place_npages(b->place) * POL_PAGE * sizeof(uint32_t), e);
 
-	return r ? r : set_table(o, POL_SEC_VERDICTS, prt_place_verdicts(b->place),
-				 prt_place_nverdicts(b->place) * sizeof(struct pol_verdict), e);
+	return r ? r
+		 : set_table(o, POL_SEC_VERDICTS, prt_place_verdicts(b->place),
+			     prt_place_nverdicts(b->place) * sizeof(struct pol_verdict), e);
 }
 
 static int share_maps(struct kernel *k, struct bpf_object *o, struct pol_err *e)
@@ -260,7 +262,8 @@ static int find_programs(struct generation *g, struct pol_err *e)
 		g->program[h] = bpf_program__fd(p);
 	}
 	g->pages_size = bpf_map__value_size(pages);
-	g->pages = mmap(NULL, g->pages_size, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(pages), 0);
+	g->pages = mmap(NULL, g->pages_size, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(pages),
+			0);
 	if (g->pages == MAP_FAILED) {
 		g->pages = NULL;
 		return pol_err(e, -errno, "pages cannot be mapped: %s", strerror(errno));
@@ -339,7 +342,8 @@ static int fill_ep(struct kernel *k, struct generation *g, const struct build *b
 
 	for (size_t i = 0; i < ep->naddrs && !r; i++, ++*slot) {
 		uint32_t column = prt_place_get_column(b->place, ep->number, i);
-		struct pol_owner owner = { ep->number, *slot, ifindex, POL_ENTITY_ENDPOINT, { 0 } };
+		struct pol_owner owner = { .ep = ep->number, .slot = *slot, .ifindex = ifindex,
+					   .entity = POL_ENTITY_ENDPOINT };
 
 		r = bpf_map_update_elem(columns, slot, &column, BPF_ANY);
 		if (!r)
@@ -349,7 +353,7 @@ static int fill_ep(struct kernel *k, struct generation *g, const struct build *b
 		return r;
 	prt_place_get_root(b->place, ep->number, state.root);
 	r = bpf_map_update_elem(states, &ep->number, &state, BPF_ANY);
-	if (ep->number & 1) {	/* half of them are held to their MAC */
+	if (ep->number & 1) { /* half of them are held to their MAC */
 		hangs.flags = POL_IF_HAS_MAC;
 		container_mac(hangs.mac, ep->number);
 	}
@@ -378,7 +382,7 @@ int generation_fill(struct kernel *k, struct generation *g, const struct build *
 
 /* ---- packets ------------------------------------------------------------------------------ */
 
-struct meeting {		/* where a packet is seen first */
+struct meeting { /* where a packet is seen first */
 	enum pol_hook hook;
 	unsigned ifindex, ingress;
 	uint8_t dst_mac[6], src_mac[6];
@@ -391,7 +395,9 @@ struct meeting {		/* where a packet is seen first */
 static struct meeting meet(const struct kernel *k, const struct world *w, struct pol_ip src,
 			   struct pol_ip dst, bool bridged)
 {
-	struct meeting m = { .hook = POL_HOOK_UPLINK_IN, .ifindex = k->uplink, .ingress = k->uplink };
+	struct meeting m = { .hook = POL_HOOK_UPLINK_IN,
+			     .ifindex = k->uplink,
+			     .ingress = k->uplink };
 	const struct world_ep *to = world_owner(w, dst), *from = world_owner(w, src);
 
 	device_mac(m.dst_mac, 0);
@@ -426,7 +432,8 @@ int generation_run(struct kernel *k, struct generation *g, const struct world *w
 		   struct pol_err *e)
 {
 	bool back = frame_backward(kind);
-	struct meeting m = meet(k, w, back ? f->dst : f->src, back ? f->src : f->dst, f->sport % 8 == 5);
+	struct meeting m =
+		meet(k, w, back ? f->dst : f->src, back ? f->src : f->dst, f->sport % 8 == 5);
 	struct __sk_buff ctx = { .ifindex = m.ifindex, .ingress_ifindex = m.ingress };
 	struct frame frame;
 	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = frame.b, .ctx_in = &ctx,
@@ -452,7 +459,8 @@ void kernel_forget_flows(struct kernel *k)
 		memset(k->ct, 0, k->ct_size);
 }
 
-int generation_hits(struct generation *g, uint32_t rule, struct pol_rule_hits *out, struct pol_err *e)
+int generation_hits(struct generation *g, uint32_t rule, struct pol_rule_hits *out,
+		    struct pol_err *e)
 {
 	int fd = bpf_object__find_map_fd_by_name(g->object, POL_MAP_RULE_HITS);
 	int n = libbpf_num_possible_cpus();

@@ -40,7 +40,9 @@ static const char policy[] =
 	"}\n";
 
 /* The endpoints: job and two of web live here. */
-static const struct { const char *app, *v4, *v6; } endpoints[] = {
+static const struct {
+	const char *app, *v4, *v6;
+} endpoints[] = {
 	{ "web", "10.1.0.1", "fd00:1::1" },
 	{ "web", "10.1.0.2", "fd00:1::2" },
 	{ "job", "10.1.0.3", "fd00:1::3" },
@@ -56,7 +58,8 @@ struct step {
 };
 
 static const struct step steps[] = {
-	{ "192.0.2.1", "10.1.0.1", 6, 80, 8, 5, "the burst; a plain allow beside it lifts nothing" },
+	{ "192.0.2.1", "10.1.0.1", 6, 80, 8, 5,
+	  "the burst; a plain allow beside it lifts nothing" },
 	{ "192.0.2.2", "10.1.0.1", 6, 80, 3, 0, "one bucket for all sources" },
 	{ "2001:db8::1", "fd00:1::1", 6, 80, 3, 0, "of both families" },
 	{ "192.0.2.1", "10.1.0.2", 6, 80, 8, 5, "each endpoint has its own" },
@@ -72,7 +75,8 @@ static const struct step steps[] = {
 	{ "2001:db8:0:9::1", "fd00:1::1", 6, 82, 3, 0, "the same /48" },
 	{ "192.0.2.1", "10.1.0.1", 6, 83, 6, 2, "both limits of the flow must hold a token" },
 	{ "192.0.2.1", "10.1.0.1", 6, 84, 12, 8, "where one was empty the other was not charged" },
-	{ "10.1.0.3", "10.1.0.1", 6, 90, 6, 4, "both directions: the source's bucket is empty first" },
+	{ "10.1.0.3", "10.1.0.1", 6, 90, 6, 4,
+	  "both directions: the source's bucket is empty first" },
 	{ "10.1.0.3", "10.1.0.2", 6, 90, 2, 0, "it belongs to the source, whoever it calls" },
 	{ "10.1.0.3", "10.1.0.1", 6, 91, 9, 9, "no limit, no bucket" },
 	{ "192.0.2.1", "10.1.0.1", 17, 53, 4, 2, "UDP too" },
@@ -108,7 +112,8 @@ static void make_world(struct world *w)
 
 		ep->here = true;
 		ep->number = (uint32_t)i + 1;
-		ep->label[ep->nlabels++] = (struct pol_label){ POL_STR("app"), pol_str(endpoints[i].app) };
+		ep->label[ep->nlabels++] =
+			(struct pol_label){ POL_STR("app"), pol_str(endpoints[i].app) };
 		ep->addr[ep->naddrs++] = ip(endpoints[i].v4);
 		ep->addr[ep->naddrs++] = ip(endpoints[i].v6);
 	}
@@ -129,7 +134,8 @@ static bool passes(struct kernel *k, struct generation *g, const struct world *w
 	if (s.result != TC_ACT_SHOT)
 		return true;
 	if (s.scratch.reason != POL_REASON_LIMIT) {
-		printf("FAILED: port %u: dropped for reason %u, not the limit\n", f->value, s.scratch.reason);
+		printf("FAILED: port %u: dropped for reason %u, not the limit\n", f->value,
+		       s.scratch.reason);
 		failures++;
 	}
 	return false;
@@ -145,7 +151,8 @@ static void later_packets(struct kernel *k, struct generation *g, const struct w
 	for (unsigned i = 0; i < 20; i++)
 		lost += !passes(k, g, w, f, i & 1 ? FRAME_BACK : FRAME_NEXT);
 	if (lost) {
-		printf("FAILED: port %u: %u later packets of a live flow were dropped\n", f->value, lost);
+		printf("FAILED: port %u: %u later packets of a live flow were dropped\n", f->value,
+		       lost);
 		failures++;
 	}
 }
@@ -156,7 +163,8 @@ static void run_step(struct kernel *k, struct generation *g, const struct world 
 	unsigned passed = 0, out_of_turn = 0;
 
 	for (unsigned i = 0; i < s->flows; i++) {
-		struct flow f = { ip(s->src), ip(s->dst), s->proto, (uint16_t)(2000 + ++number * 8), s->port };
+		struct flow f = { ip(s->src), ip(s->dst), s->proto, (uint16_t)(2000 + ++number * 8),
+				  s->port };
 
 		if (!passes(k, g, w, &f, FRAME_FIRST))
 			continue;
@@ -167,8 +175,8 @@ static void run_step(struct kernel *k, struct generation *g, const struct world 
 	}
 	if (passed == s->pass && !out_of_turn)
 		return;
-	printf("FAILED: %s > %s port %u: %u of %u flows passed, not the first %u (%s)\n", s->src, s->dst,
-	       s->port, passed, s->flows, s->pass, s->why);
+	printf("FAILED: %s > %s port %u: %u of %u flows passed, not the first %u (%s)\n", s->src,
+	       s->dst, s->port, passed, s->flows, s->pass, s->why);
 	failures++;
 }
 
@@ -204,7 +212,8 @@ static const char *env(const char *name, const char *otherwise)
 int main(void)
 {
 	struct build_paths paths = {
-		.clang = env("CLANG", "clang"), .templates = env("POLC_TEMPLATES", "bpf-templates"),
+		.clang = env("CLANG", "clang"),
+		.templates = env("POLC_TEMPLATES", "bpf-templates"),
 		.include = env("POLC_INCLUDE", "include"),
 	};
 	char dir[256];

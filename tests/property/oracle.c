@@ -60,14 +60,18 @@ static bool in_prefix(struct pol_prefix p, struct pol_ip ip)
 	unsigned __int128 a = (unsigned __int128)p.addr.hi << 64 | p.addr.lo;
 	unsigned __int128 b = (unsigned __int128)ip.hi << 64 | ip.lo;
 
-	if (p.addr.family == 4 && ip.family == 6 && ip.hi == 0x0064ff9b00000000u && ip.lo >> 32 == 0)
-		ip.family = 4, b = ip.lo;	/* an IPv4 address in 64:ff9b::/96 */
+	if (p.addr.family == 4 && ip.family == 6 && ip.hi == 0x0064ff9b00000000u &&
+	    ip.lo >> 32 == 0)
+		ip.family = 4, b = ip.lo; /* an IPv4 address in 64:ff9b::/96 */
 	if (p.addr.family != ip.family)
 		return false;
 	return p.len == 0 || a >> (bits - p.len) == b >> (bits - p.len);
 }
 
-struct registry { struct pol_prefix v[32]; size_t n; };
+struct registry {
+	struct pol_prefix v[32];
+	size_t n;
+};
 
 static void registry_fill(struct registry *r, const char *const *text, size_t n)
 {
@@ -88,15 +92,17 @@ static bool in_registry(const struct registry *r, struct pol_ip ip)
 static bool special(struct pol_ip ip)
 {
 	static const char *const closed_text[] = {
-		"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16",
-		"172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16",
-		"198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/3", "::/127",
-		"64:ff9b:1::/48", "100::/63", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20",
-		"5f00::/16", "fc00::/7", "fe80::/9", "ff00::/8",
+		"0.0.0.0/8",      "10.0.0.0/8",     "100.64.0.0/10", "127.0.0.0/8",
+		"169.254.0.0/16", "172.16.0.0/12",  "192.0.0.0/24",  "192.0.2.0/24",
+		"192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24",
+		"203.0.113.0/24", "224.0.0.0/3",    "::/127",        "64:ff9b:1::/48",
+		"100::/63",       "2001::/23",      "2001:db8::/32", "2002::/16",
+		"3fff::/20",      "5f00::/16",      "fc00::/7",      "fe80::/9",
+		"ff00::/8",
 	};
 	static const char *const open_text[] = {
-		"192.0.0.9", "192.0.0.10", "2001:1::1", "2001:1::2", "2001:1::3", "2001:3::/32",
-		"2001:4:112::/48", "2001:20::/28", "2001:30::/28",
+		"192.0.0.9",   "192.0.0.10",      "2001:1::1",    "2001:1::2",    "2001:1::3",
+		"2001:3::/32", "2001:4:112::/48", "2001:20::/28", "2001:30::/28",
 	};
 	static struct registry closed, open;
 
@@ -142,7 +148,8 @@ static bool in_cidr(const struct pol_decl *d, struct pol_ip ip)
 static bool named_peer(const struct question *q, const struct pol_decl *d)
 {
 	if (d->kind == POL_DECL_ENDPOINT)
-		return q->peer->kind == POL_PEER_ENDPOINT && holds(d->endpoint.selector, q->peer->labels);
+		return q->peer->kind == POL_PEER_ENDPOINT &&
+		       holds(d->endpoint.selector, q->peer->labels);
 	return d->kind == POL_DECL_CIDR && in_cidr(d, q->peer->addr);
 }
 
@@ -192,7 +199,8 @@ static bool is_port(const struct question *q, const struct pol_port *p)
 				return true;
 		return false;
 	}
-	return p->proto == q->proto && (p->all || p->by_number || (p->lo <= q->value && q->value <= p->hi));
+	return p->proto == q->proto &&
+	       (p->all || p->by_number || (p->lo <= q->value && q->value <= p->hi));
 }
 
 static bool matches(const struct question *q, const struct pol_ast_rule *r)
@@ -282,8 +290,9 @@ static bool answer(struct oracle_answer *out, const struct pol_ast_rule *r)
 {
 	if (!r || r->action == POL_AST_SKIP)
 		return false;
-	out->action = r->action == POL_AST_ALLOW ? POL_ALLOW :
-		      r->action == POL_AST_REJECT ? POL_REJECT : POL_DENY;
+	out->action = r->action == POL_AST_ALLOW    ? POL_ALLOW
+		      : r->action == POL_AST_REJECT ? POL_REJECT
+						    : POL_DENY;
 	out->span = r->span;
 	return true;
 }
@@ -311,7 +320,11 @@ void oracle_side(const struct pol_program *program, struct pol_labels own, enum 
 		 struct oracle_answer *out)
 {
 	struct question q = {
-		.program = program, .own = own, .peer = peer, .proto = proto, .value = value,
+		.program = program,
+		.own = own,
+		.peer = peer,
+		.proto = proto,
+		.value = value,
 		.egress = dir == POL_EGRESS,
 	};
 	struct oracle_answer with_audit;

@@ -21,7 +21,7 @@
  * Environment: CLANG, POLC_TEMPLATES, POLC_INCLUDE (folders in the source tree), TMPDIR.
  */
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE	/* mkdtemp and the rest with -std=c11 */
+#define _GNU_SOURCE /* mkdtemp and the rest with -std=c11 */
 #endif
 #include <errno.h>
 #include <getopt.h>
@@ -35,31 +35,31 @@
 #include "check.h"
 
 #define MAX_JOBS 16
-#define MAX_REPORTS 5		/* differences printed by one process */
-#define MAX_SHRINKS 400		/* compilations spent on one difference */
+#define MAX_REPORTS 5 /* differences printed by one process */
+#define MAX_SHRINKS 400 /* compilations spent on one difference */
 
 struct options {
 	unsigned policies, packets, flows, seconds, jobs;
 	uint64_t seed;
-	long only;		/* -1: all */
+	long only; /* -1: all */
 	bool kernel, self_test;
 };
 
-struct stats {			/* of one process, in memory shared with the parent */
+struct stats { /* of one process, in memory shared with the parent */
 	uint64_t policies, refused, flows, packets, later, again, differences, spoiled, noticed;
 	struct tally tally;
 	bool kernel_ran;
-	char skipped[600];	/* why the kernel's part did not run */
+	char skipped[600]; /* why the kernel's part did not run */
 };
 
 /* One policy being tested. */
 struct run {
 	const struct options *o;
 	const struct build_paths *paths;
-	struct kernel *kernel;	/* NULL: not to be had */
+	struct kernel *kernel; /* NULL: not to be had */
 	struct stats *stats;
 	struct gen_rng rng;
-	uint64_t seed;		/* of this policy alone */
+	uint64_t seed; /* of this policy alone */
 	unsigned index;
 	struct gen_policy policy;
 	struct world world;
@@ -90,7 +90,8 @@ static void report(struct run *r, const struct gen_policy *p, const struct flow 
 	r->stats->differences++;
 	if (r->reports++ >= MAX_REPORTS)
 		return;
-	pol_buf_printf(&out, "\nFAILED: --seed %llu --only %u\n", (unsigned long long)r->o->seed, r->index);
+	pol_buf_printf(&out, "\nFAILED: --seed %llu --only %u\n", (unsigned long long)r->o->seed,
+		       r->index);
 	pol_buf_addz(&out, why);
 	if (f) {
 		pol_buf_addz(&out, "flow: ");
@@ -259,13 +260,15 @@ static bool compare_tables(struct run *r)
 	return good;
 }
 
-struct live {			/* a flow that has been judged */
+struct live { /* a flow that has been judged */
 	struct flow f;
 	bool allowed;
 };
 
 /* What rule_hits must have counted after the new flows. */
-struct hits { uint64_t packets, connections; };
+struct hits {
+	uint64_t packets, connections;
+};
 
 static void expect_hits(struct hits *h, const struct pol_eval_flow *want)
 {
@@ -294,9 +297,13 @@ static bool compare_hits(struct run *r, struct generation *g, const struct hits 
 		if (generation_hits(g, i, &got, &e))
 			pol_buf_printf(&why, "%s\n", e.text);
 		else if (got.packets != want[i].packets || got.connections != want[i].connections)
-			pol_buf_printf(&why, "rule %u counted %llu packets and %llu connections, not %llu and %llu\n",
-				       i, (unsigned long long)got.packets, (unsigned long long)got.connections,
-				       (unsigned long long)want[i].packets, (unsigned long long)want[i].connections);
+			pol_buf_printf(
+				&why,
+				"rule %u counted %llu packets and %llu connections, not %llu and %llu\n",
+				i, (unsigned long long)got.packets,
+				(unsigned long long)got.connections,
+				(unsigned long long)want[i].packets,
+				(unsigned long long)want[i].connections);
 		good = !why.n;
 	}
 	if (!good)
@@ -484,7 +491,7 @@ static bool leaf_of(const struct build *b, const struct world *w, const struct f
 	at = pages[at * POL_PAGE + *entry];
 	for (*other = POL_VERDICT_NONE + 1; *other < n; ++*other)
 		if (*other != at && prt_place_verdicts(b->place)[*other].rule !=
-				    prt_place_verdicts(b->place)[at].rule)
+					    prt_place_verdicts(b->place)[at].rule)
 			return true;
 	return false;
 }
@@ -608,7 +615,8 @@ static void work(const struct options *o, const struct build_paths *paths, unsig
 static int usage(void)
 {
 	fputs("usage: property [--policies N] [--packets N] [--flows N] [--seed S] [--only I]\n"
-	      "                [--seconds T] [--jobs J] [--no-kernel] [--self-test]\n", stderr);
+	      "                [--seconds T] [--jobs J] [--no-kernel] [--self-test]\n",
+	      stderr);
 	return 2;
 }
 
@@ -617,8 +625,7 @@ static const struct option long_options[] = {
 	{ "flows", required_argument, NULL, 'f' },    { "seed", required_argument, NULL, 's' },
 	{ "only", required_argument, NULL, 'o' },     { "seconds", required_argument, NULL, 't' },
 	{ "jobs", required_argument, NULL, 'j' },     { "no-kernel", no_argument, NULL, 'k' },
-	{ "self-test", no_argument, NULL, 'm' },
-	{ NULL, 0, NULL, 0 },
+	{ "self-test", no_argument, NULL, 'm' },      { NULL, 0, NULL, 0 },
 };
 
 static bool parse_options(int argc, char **argv, struct options *o)
@@ -629,16 +636,35 @@ static bool parse_options(int argc, char **argv, struct options *o)
 		unsigned long long value = optarg ? strtoull(optarg, NULL, 0) : 0;
 
 		switch (c) {
-		case 'p': o->policies = (unsigned)value; break;
-		case 'n': o->packets = (unsigned)value; break;
-		case 'f': o->flows = (unsigned)value; break;
-		case 's': o->seed = value; break;
-		case 'o': o->only = (long)value; break;
-		case 't': o->seconds = (unsigned)value; break;
-		case 'j': o->jobs = (unsigned)value; break;
-		case 'k': o->kernel = false; break;
-		case 'm': o->self_test = true; break;
-		default: return false;
+		case 'p':
+			o->policies = (unsigned)value;
+			break;
+		case 'n':
+			o->packets = (unsigned)value;
+			break;
+		case 'f':
+			o->flows = (unsigned)value;
+			break;
+		case 's':
+			o->seed = value;
+			break;
+		case 'o':
+			o->only = (long)value;
+			break;
+		case 't':
+			o->seconds = (unsigned)value;
+			break;
+		case 'j':
+			o->jobs = (unsigned)value;
+			break;
+		case 'k':
+			o->kernel = false;
+			break;
+		case 'm':
+			o->self_test = true;
+			break;
+		default:
+			return false;
 		}
 	}
 	if (o->only >= 0)
@@ -682,9 +708,10 @@ static int conclude(const struct options *o, const struct stats *s, bool died)
 	       (unsigned long long)t->implicit[POL_EXPLICIT],
 	       (unsigned long long)t->implicit[POL_IMPLICIT_CLOSED],
 	       (unsigned long long)t->implicit[POL_IMPLICIT_DEFAULT],
-	       (unsigned long long)t->implicit[POL_IMPLICIT_HOST], (unsigned long long)t->both_sides,
-	       (unsigned long long)t->audited, (unsigned long long)t->limited,
-	       (unsigned long long)s->later, (unsigned long long)s->again);
+	       (unsigned long long)t->implicit[POL_IMPLICIT_HOST],
+	       (unsigned long long)t->both_sides, (unsigned long long)t->audited,
+	       (unsigned long long)t->limited, (unsigned long long)s->later,
+	       (unsigned long long)s->again);
 	if (o->self_test)
 		printf("%llu falsified, %llu noticed\n", (unsigned long long)s->spoiled,
 		       (unsigned long long)s->noticed);
@@ -736,10 +763,22 @@ static const char *env(const char *name, const char *otherwise)
 	return v && *v ? v : otherwise;
 }
 
+static unsigned cpus(void)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return n < 1 ? 1 : n > MAX_JOBS ? MAX_JOBS : (unsigned)n;
+}
+
 int main(int argc, char **argv)
 {
 	struct options o = {
-		.policies = 300, .packets = 2000, .flows = 20000, .jobs = 2, .only = -1, .kernel = true,
+		.policies = 300,
+		.packets = 2000,
+		.flows = 20000,
+		.jobs = cpus(),
+		.only = -1,
+		.kernel = true,
 		.seed = (uint64_t)time(NULL),
 	};
 	struct build_paths paths = {

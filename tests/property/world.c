@@ -226,8 +226,8 @@ bool flow_tracked(const struct flow *f)
 static void choose_l4(struct flow *f, struct gen_rng *r, const struct gen_policy *p)
 {
 	static const struct gen_ports usual[] = {
-		{ 6, 80, 80 }, { 17, 53, 53 }, { 132, 7, 7 }, { 1, 8, 8 }, { 58, 128, 128 }, { 47, 0, 0 },
-		{ 6, 0, 65535 }, { 17, 0, 65535 },
+		{ 6, 80, 80 },    { 17, 53, 53 }, { 132, 7, 7 },   { 1, 8, 8 },
+		{ 58, 128, 128 }, { 47, 0, 0 },   { 6, 0, 65535 }, { 17, 0, 65535 },
 	};
 	struct gen_ports at = usual[gen_below(r, POL_ARRAY_LEN(usual))];
 
@@ -261,7 +261,7 @@ static void choose_l4(struct flow *f, struct gen_rng *r, const struct gen_policy
 	} else if (f->proto != 6 && f->proto != 17 && f->proto != 132) {
 		f->value = 0;
 		if (f->proto == 51 && f->src.family == 6)
-			f->proto = 50;	/* an extension header there, no transport */
+			f->proto = 50; /* an extension header there, no transport */
 	}
 }
 
@@ -296,8 +296,9 @@ void flow_print(struct pol_buf *out, const struct flow *f)
 {
 	char a[POL_IP_TEXT], b[POL_IP_TEXT];
 
-	pol_buf_printf(out, "%s > %s protocol %u port or type %u (source %u)", pol_ip_format(f->src, a),
-		       pol_ip_format(f->dst, b), f->proto, f->value, f->sport);
+	pol_buf_printf(out, "%s > %s protocol %u port or type %u (source %u)",
+		       pol_ip_format(f->src, a), pol_ip_format(f->dst, b), f->proto, f->value,
+		       f->sport);
 }
 
 bool frame_backward(enum frame_kind kind)
@@ -365,7 +366,10 @@ static void set16(uint8_t *p, uint16_t v)
 static void put_tcp(struct frame *f, unsigned sport, unsigned dport, enum frame_kind kind)
 {
 	static const uint8_t flags[] = {
-		[FRAME_FIRST] = 0x02, [FRAME_ANSWER] = 0x12, [FRAME_NEXT] = 0x10, [FRAME_BACK] = 0x10,
+		[FRAME_FIRST] = 0x02,
+		[FRAME_ANSWER] = 0x12,
+		[FRAME_NEXT] = 0x10,
+		[FRAME_BACK] = 0x10,
 	};
 
 	put16(f, sport);
@@ -381,12 +385,15 @@ static void put_tcp(struct frame *f, unsigned sport, unsigned dport, enum frame_
 static void put_sctp(struct frame *f, unsigned sport, unsigned dport, enum frame_kind kind)
 {
 	static const uint8_t chunk[] = {
-		[FRAME_FIRST] = 1, [FRAME_ANSWER] = 2, [FRAME_NEXT] = 10, [FRAME_BACK] = 11,
+		[FRAME_FIRST] = 1,
+		[FRAME_ANSWER] = 2,
+		[FRAME_NEXT] = 10,
+		[FRAME_BACK] = 11,
 	};
 
 	put16(f, sport);
 	put16(f, dport);
-	put32(f, kind == FRAME_FIRST ? 0 : 7);	/* INIT carries tag 0 */
+	put32(f, kind == FRAME_FIRST ? 0 : 7); /* INIT carries tag 0 */
 	put32(f, 0);
 	put8(f, chunk[kind]);
 	put8(f, 0);
@@ -428,7 +435,7 @@ static void put_l4(struct frame *f, const struct flow *w, enum frame_kind kind)
 		put16(f, 0);
 		put16(f, w->sport);
 		put16(f, 1);
-		for (int i = 0; i < 4; i++)	/* room for the timestamps of type 13 */
+		for (int i = 0; i < 4; i++) /* room for the timestamps of type 13 */
 			put32(f, 0);
 		break;
 	default:
@@ -471,8 +478,8 @@ static void put_ipv4(struct frame *f, struct pol_ip src, struct pol_ip dst, unsi
 	put_ip(f, src);
 	put_ip(f, dst);
 	if (options) {
-		put32(f, 0x94040000);	/* router alert */
-		put32(f, 0x01010100);	/* no-operation, end */
+		put32(f, 0x94040000); /* router alert */
+		put32(f, 0x01010100); /* no-operation, end */
 	}
 }
 
@@ -483,7 +490,7 @@ static void put_ipv6(struct frame *f, struct pol_ip src, struct pol_ip dst, unsi
 
 	put32(f, 0x60000000);
 	put16(f, 0);
-	put8(f, extension ? 60 : proto);	/* destination options */
+	put8(f, extension ? 60 : proto); /* destination options */
 	put8(f, 64);
 	put_ip(f, src);
 	put_ip(f, dst);

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "genpolicy.h"
 
-#define N_CLASSES 5	/* endpoint ep0 .. */
-#define N_CIDRS 5	/* cidr net0 .. */
-#define N_PORTS 3	/* port svc0 .. */
-#define MAX_LIMITS 6	/* below POL_VERDICT_LIMITS: all of them may meet in one flow */
+#define N_CLASSES 5 /* endpoint ep0 .. */
+#define N_CIDRS 5 /* cidr net0 .. */
+#define N_PORTS 3 /* port svc0 .. */
+#define MAX_LIMITS 6 /* below POL_VERDICT_LIMITS: all of them may meet in one flow */
 
 struct gen {
 	struct gen_rng rng;
 	struct gen_policy *p;
 	const struct gen_options *o;
-	struct pol_buf *out;	/* what is being written */
+	struct pol_buf *out; /* what is being written */
 	unsigned limits, rule_names;
 };
 
@@ -77,7 +77,8 @@ size_t gen_labels(struct gen_rng *r, struct gen_label out[GEN_KEYS])
 		if (!gen_chance(r, k == 0 ? 90 : 55))
 			continue;
 		out[n++] = (struct gen_label){
-			keys[k], gen_chance(r, 8) ? strange[gen_below(r, 4)] : values[k][gen_below(r, 4)],
+			keys[k],
+			gen_chance(r, 8) ? strange[gen_below(r, 4)] : values[k][gen_below(r, 4)],
 		};
 	}
 	return n;
@@ -144,12 +145,12 @@ static void selector(struct gen *g, unsigned depth)
 
 /* ---- prefixes --------------------------------------------------------------------------- */
 
-#define FD00_1 0xfd00000100000000u	/* fd00:1::, of the pool */
-#define DB8 0x20010db800000000u		/* 2001:db8:: */
-#define NAT64 0x0064ff9b00000000u	/* 64:ff9b:: */
+#define FD00_1 0xfd00000100000000u /* fd00:1::, of the pool */
+#define DB8 0x20010db800000000u /* 2001:db8:: */
+#define NAT64 0x0064ff9b00000000u /* 64:ff9b:: */
 
 static const struct pol_prefix anchors[] = {
-	{ { 0, 0x0a010000, 4 }, 16 },	/* the pool */
+	{ { 0, 0x0a010000, 4 }, 16 }, /* the pool */
 	{ { 0, 0x0a010000, 4 }, 16 },
 	{ { 0, 0xc0000200, 4 }, 24 },
 	{ { 0, 0xc6336400, 4 }, 24 },
@@ -208,20 +209,20 @@ static struct pol_prefix relative(struct gen *g, struct pol_prefix p)
 	u128 n = number(p.addr);
 
 	switch (below(g, 8)) {
-	case 0:			/* equal */
+	case 0: /* equal */
 		break;
-	case 1:			/* the neighbour */
+	case 1: /* the neighbour */
 		if (p.len)
 			n ^= (u128)1 << room;
 		break;
-	case 2:			/* around */
+	case 2: /* around */
 		p.len -= below(g, (p.len < 6 ? p.len : 6) + 1u);
 		break;
-	case 3:			/* a single address */
+	case 3: /* a single address */
 		n |= ((u128)gen_next(&g->rng) << 64 | gen_next(&g->rng)) & host_mask(p);
 		p.len = (uint8_t)bits;
 		break;
-	default:		/* inside */
+	default: /* inside */
 		longer = below(g, (room < 12 ? room : 12) + 1);
 		n |= ((u128)gen_next(&g->rng) << 64 | gen_next(&g->rng)) & host_mask(p);
 		p.len = (uint8_t)(p.len + longer);
@@ -382,7 +383,8 @@ static uint16_t port(struct gen *g)
 
 static void note_ports(struct gen *g, unsigned proto, unsigned lo, unsigned hi)
 {
-	*pol_vec_push(&g->p->ports) = (struct gen_ports){ (uint8_t)proto, (uint16_t)lo, (uint16_t)hi };
+	*pol_vec_push(&g->p->ports) =
+		(struct gen_ports){ (uint8_t)proto, (uint16_t)lo, (uint16_t)hi };
 }
 
 static void transport(struct gen *g, const char *name, unsigned proto)
@@ -473,7 +475,9 @@ static void l4_list(struct gen *g, bool named)
 
 /* ---- rules -------------------------------------------------------------------------------------- */
 
-struct policy_kind { bool admin, baseline, audit; };
+struct policy_kind {
+	bool admin, baseline, audit;
+};
 
 static void limit(struct gen *g)
 {
