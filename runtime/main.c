@@ -169,11 +169,9 @@ static int verb_check(struct command *c)
 	prt_gen_init(&g);
 	r = prt_env_privileges(&e);
 	r = r ? r : prt_gen_load(o, NULL, 1, &g, &e);
+	if (!r)
+		prt_show_checked(&c->env, c->arg[0], &g, &c->out);
 	prt_gen_close(&g);
-	if (!r && c->env.json)
-		pol_buf_addz(&c->out, "{\"accepted\": true}\n");
-	else if (!r)
-		pol_buf_printf(&c->out, "%s: the kernel accepts it\n", prt_safe(c->arg[0]));
 	return done(c, r, &e, r == -ENOEXEC ? EXIT_BAD : EXIT_SYSTEM);
 }
 

@@ -16,6 +16,9 @@ int prt_show_flows(struct prt_env *env, struct pol_buf *out, struct pol_err *e);
 int prt_show_endpoints(struct prt_env *env, struct pol_buf *out, struct pol_err *e);
 int prt_show_inspect(const struct prt_env *env, const char *path, struct pol_buf *out,
 		     struct pol_err *e);
+/* What the verifier made of a loaded object: instructions that it walked, of its million. */
+void prt_show_checked(const struct prt_env *env, const char *path, const struct prt_gen *g,
+		      struct pol_buf *out);
 void prt_show_applied(const struct prt_env *env, const struct prt_applied *a, struct pol_buf *out);
 
 /*

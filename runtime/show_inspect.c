@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
+#include <bpf/bpf.h>
 #include <stdio.h>
 
 #include "show.h"
@@ -94,4 +95,27 @@ int prt_show_inspect(const struct prt_env *env, const char *path, struct pol_buf
 	}
 	prt_rules_free(&rules);
 	return r;
+}
+
+void prt_show_checked(const struct prt_env *env, const char *path, const struct prt_gen *g,
+		      struct pol_buf *out)
+{
+	if (env->json)
+		pol_buf_addz(out, "{\"accepted\": true, \"programs\": [");
+	else
+		pol_buf_printf(out, "%s: the kernel accepts it\n", prt_safe(path));
+	for (size_t i = 0; i < POL_HOOK_MAX; i++) {
+		struct bpf_prog_info info = { 0 };
+		uint32_t len = sizeof(info);
+
+		if (bpf_obj_get_info_by_fd(g->prog[i], &info, &len))
+			continue;
+		pol_buf_printf(out,
+			       env->json ? "%s{\"name\": \"%s\", \"verified\": %u, \"instructions\": %u, \"jited_bytes\": %u}"
+					 : "%s  %-14s %7u instructions verified, %5u loaded, %6u bytes of machine code\n",
+			       env->json && i ? ", " : "", info.name, info.verified_insns,
+			       info.xlated_prog_len / 8, info.jited_prog_len);
+	}
+	if (env->json)
+		pol_buf_addz(out, "]}\n");
 }

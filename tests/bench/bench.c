@@ -106,11 +106,10 @@ static int fill_endpoint(struct subject *s, struct kernel *k, unsigned i)
 		uint32_t slot = 1 + 2 * i + a,
 			 column = prt_place_get_column(s->build.place, number, a);
 		struct pol_owner owner = {
-			number,
-			slot,
-			i < BENCH_ENDPOINTS ? kernel_uplink(k) : 0,
-			POL_ENTITY_ENDPOINT,
-			{ 0 },
+			.ep = number,
+			.slot = slot,
+			.ifindex = i < BENCH_ENDPOINTS ? kernel_uplink(k) : 0,
+			.entity = POL_ENTITY_ENDPOINT,
 		};
 		struct pol_addr key = prt_addr_of_ip(endpoint_address(i, families[a]));
 

@@ -179,8 +179,8 @@ if [ $kernel = no ]; then
 	why_not="as told by --no-kernel"
 elif [ "$(id -u)" != 0 ]; then
 	why_not="this needs root"
-elif ! unshare --net --mount true 2>/dev/null; then
-	why_not="this process may not make namespaces"
+elif ! said=$(unshare --net --mount true 2>&1); then
+	why_not="no namespaces: ${said#unshare: }"
 elif ! command -v ip >/dev/null; then
 	why_not="the command ip (Debian: iproute2) is missing"
 elif ! unshare --mount sh -c "mkdir -p '$work/bpf' && mount -t bpf bpf '$work/bpf'" 2>/dev/null; then
@@ -208,7 +208,8 @@ holder() { # NAME [COMMAND FOR SETUP]
 in_ns() { # NAME COMMAND...
 	local pid=${ns[$1]}
 	shift
-	nsenter --net="/proc/$pid/ns/net" --mount="/proc/$pid/ns/mnt" -- "$@"
+	nsenter --net="/proc/$pid/ns/net" --mount="/proc/$pid/ns/mnt" \
+		--root="/proc/$pid/root" --wd="/proc/$pid/root" -- "$@"
 }
 
 # The same as a process of its own, in the background: $! is the command itself.
@@ -216,7 +217,8 @@ started_in_ns() { # NAME COMMAND...
 	local pid=${ns[$1]}
 	shift
 	exec setpriv --pdeathsig KILL \
-		nsenter --net="/proc/$pid/ns/net" --mount="/proc/$pid/ns/mnt" -- "$@"
+		nsenter --net="/proc/$pid/ns/net" --mount="/proc/$pid/ns/mnt" \
+		--root="/proc/$pid/root" --wd="/proc/$pid/root" -- "$@"
 }
 
 # polload on the demo's host. Waited for by `wait`, which a signal interrupts at once.
@@ -446,16 +448,16 @@ title "$count real connections"
 print_table
 
 title "Rules with hits"
-loaded rules >"$work/rules" 2>&1
-sed 's/^/    /' "$work/rules"
+loaded rules >"$work/rules" 2>"$work/rules.err" || die "polload rules failed" "$work/rules.err"
+awk '$1 != 0 { print "    " $0 }' "$work/rules"
 title "In force"
-loaded status >"$work/status" 2>&1
+loaded status >"$work/status" 2>"$work/status.err" || die "polload status failed" "$work/status.err"
 sed 's/^/    /' "$work/status"
 
 if [ $keep = yes ]; then
 	echo
 	echo "Look around, then press Enter:"
-	echo "    nsenter --net=/proc/${ns[host]}/ns/net --mount=/proc/${ns[host]}/ns/mnt \\"
+	echo "    nsenter --net=/proc/${ns[host]}/ns/net --mount=/proc/${ns[host]}/ns/mnt --root=/proc/${ns[host]}/root \\"
 	echo "        env POLC_BPFFS=$POLC_BPFFS POLC_STATE_DIR=$POLC_STATE_DIR $polload monitor"
 	read -r _
 fi

@@ -342,7 +342,9 @@ static int fill_ep(struct kernel *k, struct generation *g, const struct build *b
 
 	for (size_t i = 0; i < ep->naddrs && !r; i++, ++*slot) {
 		uint32_t column = prt_place_get_column(b->place, ep->number, i);
-		struct pol_owner owner = { .ep = ep->number, .slot = *slot, .ifindex = ifindex,
+		struct pol_owner owner = { .ep = ep->number,
+					   .slot = *slot,
+					   .ifindex = ifindex,
 					   .entity = POL_ENTITY_ENDPOINT };
 
 		r = bpf_map_update_elem(columns, slot, &column, BPF_ANY);

@@ -36,7 +36,7 @@
 
 #define MAX_JOBS 16
 #define MAX_REPORTS 5 /* differences printed by one process */
-#define MAX_SHRINKS 400 /* compilations spent on one difference */
+#define SHRINK_SECONDS 60 /* spent by one process on making policies small */
 
 struct options {
 	unsigned policies, packets, flows, seconds, jobs;
@@ -65,6 +65,7 @@ struct run {
 	struct world world;
 	struct build build;
 	unsigned reports;
+	double shrink_until; /* 0: nothing shrunk yet */
 };
 
 /* ---- reports -------------------------------------------------------------------- */
@@ -191,11 +192,10 @@ static bool differs(struct run *r, const struct gen_policy *p, const struct flow
 
 /* Tries the policy without one part; keeps it out if the difference stays. */
 static bool drop(struct run *r, struct gen_policy *p, bool *dropped, const struct flow *f,
-		 bool in_kernel, unsigned *budget)
+		 bool in_kernel)
 {
-	if (*dropped || !*budget)
+	if (*dropped || now() > r->shrink_until)
 		return false;
-	--*budget;
 	*dropped = true;
 	if (differs(r, p, f, in_kernel))
 		return true;
@@ -205,18 +205,19 @@ static bool drop(struct run *r, struct gen_policy *p, bool *dropped, const struc
 
 static void shrink(struct run *r, struct gen_policy *p, const struct flow *f, bool in_kernel)
 {
-	unsigned budget = in_kernel ? MAX_SHRINKS / 4 : MAX_SHRINKS;
 	bool again = true;
 
-	while (again && budget) {
+	if (r->shrink_until == 0)
+		r->shrink_until = now() + SHRINK_SECONDS;
+	while (again && now() < r->shrink_until) {
 		again = false;
 		for (size_t i = p->stmts.n; i-- > 0;) {
 			struct gen_stmt *s = &p->stmts.v[i];
 
 			if (!s->needed)
-				again |= drop(r, p, &s->dropped, f, in_kernel, &budget);
+				again |= drop(r, p, &s->dropped, f, in_kernel);
 			for (size_t j = 0; j < s->rules.n && !s->dropped; j++)
-				again |= drop(r, p, &s->rules.v[j].dropped, f, in_kernel, &budget);
+				again |= drop(r, p, &s->rules.v[j].dropped, f, in_kernel);
 		}
 	}
 }
