@@ -539,9 +539,23 @@ int pol_table_import(struct pol_table *t, const struct pol_table *from, struct p
 
 /* ---- addresses ------------------------------------------------------------------ */
 
-static bool v6_at_least(struct pol_ip ip, struct pol_v6_bound b)
+static uint32_t class_of_v6(const struct pol_class_tables *c, struct pol_ip ip)
 {
-	return ip.hi > b.hi || (ip.hi == b.hi && ip.lo >= b.lo);
+	const struct pol_v6_slot *slot;
+	const struct pol_v6_low *low;
+	uint32_t i = 1, at;
+
+	for (unsigned d = 0; d < c->v6_depth; d++)
+		i = 2 * i + (ip.hi >= c->v6_key[i]);
+	slot = &c->v6_slot[i - (1u << c->v6_depth)];
+	at = ip.hi == slot->hi ? slot->equal : slot->above;
+	if (!(at & POL_V6_LOW))
+		return at;
+	low = &c->v6_low[at & ~POL_V6_LOW];
+	for (uint32_t n = low->n; n > 1; n -= n / 2)
+		if (low[n / 2].lo <= ip.lo)
+			low += n / 2;
+	return low->class;
 }
 
 uint32_t pol_class_of(const struct pol_class_tables *c, struct pol_ip ip)
@@ -553,7 +567,5 @@ uint32_t pol_class_of(const struct pol_class_tables *c, struct pol_ip ip)
 			i = 2 * i + ((uint32_t)ip.lo >= c->v4_key[i]);
 		return c->v4_class[i - (1u << c->v4_depth)];
 	}
-	for (unsigned d = 0; d < c->v6_depth; d++)
-		i = 2 * i + v6_at_least(ip, c->v6_key[i]);
-	return c->v6_class[i - (1u << c->v6_depth)];
+	return class_of_v6(c, ip);
 }

@@ -103,8 +103,10 @@ int pol_table_import(struct pol_table *t, const struct pol_table *from, struct p
  */
 struct pol_class_tables {
 	unsigned v4_depth, v6_depth;
-	const uint32_t *v4_key, *v4_class, *v6_class;
-	const struct pol_v6_bound *v6_key;
+	const uint32_t *v4_key, *v4_class;
+	const uint64_t *v6_key;
+	const struct pol_v6_slot *v6_slot;
+	const struct pol_v6_low *v6_low;
 };
 uint32_t pol_class_of(const struct pol_class_tables *c, struct pol_ip ip);
 

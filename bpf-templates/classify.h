@@ -9,6 +9,7 @@
 
 _Static_assert((POL_PAGES_LEN & (POL_PAGES_LEN - 1)) == 0, "POL_PAGES_LEN: a power of two");
 _Static_assert((POL_VERDICTS_LEN & (POL_VERDICTS_LEN - 1)) == 0, "POL_VERDICTS_LEN: likewise");
+_Static_assert((POL_V6_LOW_LEN & (POL_V6_LOW_LEN - 1)) == 0, "POL_V6_LOW_LEN: likewise");
 _Static_assert((POL_L4_CLASS_LEN & (POL_L4_CLASS_LEN - 1)) == 0, "POL_L4_CLASS_LEN: likewise");
 
 /*
@@ -29,23 +30,48 @@ static __always_inline __u32 pol_class_v4(__u32 addr)
 	return pol_v4_class[i & ((1ull << POL_V4_DEPTH) - 1)];
 }
 
-/* The same over 128 bits: the borrow of the low halves goes into the high ones. */
+/* The last of a group that is not above lo: halve it until one is left. */
+static __always_inline __u32 pol_class_v6_low(__u32 first, __u64 lo)
+{
+	__u64 at = first, n = pol_v6_low[first & (POL_V6_LOW_LEN - 1)].n;
+
+#pragma clang loop unroll(full)
+	for (int d = 0; d < POL_V6_LOW_DEPTH; d++) {
+		__u64 half = n >> 1;
+		__u64 m = pol_lt(lo, pol_v6_low[(at + half) & (POL_V6_LOW_LEN - 1)].lo) - 1;
+
+		pol_opaque(m);
+		at += half & m;
+		n -= half;
+		pol_opaque(at);
+		pol_opaque(n);
+	}
+	return pol_v6_low[at & (POL_V6_LOW_LEN - 1)].class;
+}
+
+/*
+ * By the high halves, which tell nearly all addresses apart; by the low ones
+ * where a prefix is longer than /64, or stands for an IPv4 one in 64:ff9b::/96.
+ */
 static __always_inline __u32 pol_class_v6(__u64 hi, __u64 lo)
 {
-	__u64 i = 1;
+	const struct pol_v6_slot *s;
+	__u64 i = 1, differs;
+	__u32 at;
 
 #pragma clang loop unroll(full)
 	for (int d = 0; d < POL_V6_DEPTH; d++) {
-		const struct pol_v6_bound *b = &pol_v6_key[i & ((1ull << POL_V6_DEPTH) - 1)];
-		__u64 khi = b->hi, borrow = pol_lt(lo, b->lo), x = hi;
-
-		pol_opaque(x);
-		pol_opaque(borrow);
-		borrow = ((~x & khi) | ((~x | khi) & (x - khi - borrow))) >> 63;
-		i = (i << 1) + (borrow ^ 1);
+		i = (i << 1) + (pol_lt(hi, pol_v6_key[i & ((1ull << POL_V6_DEPTH) - 1)]) ^ 1);
 		pol_opaque(i); /* else clang keeps parts of all steps on the stack, which is full */
 	}
-	return pol_v6_class[i & ((1ull << POL_V6_DEPTH) - 1)];
+	s = &pol_v6_slot[i & ((1ull << POL_V6_DEPTH) - 1)];
+	differs = s->hi ^ hi;
+	differs = (differs | -differs) >> 63;
+	pol_opaque(differs);
+	at = s->equal ^ ((s->equal ^ s->above) & -(__u32)differs);
+	if (pol_unlikely(at & POL_V6_LOW))
+		return pol_class_v6_low(at & ~POL_V6_LOW, lo);
+	return at;
 }
 
 /* Address class; hi and lo as they stand in struct pol_addr. */

@@ -44,26 +44,84 @@ static void search_v4(struct pol_tables *t, const pol_bounds32 *b, size_t skip,
 	}
 }
 
-static void search_v6(struct pol_tables *t, const pol_bounds128 *b, size_t skip,
-		      struct pol_classes *c)
-{
-	size_t n = b->n - skip, len;
+/* Slots and low halves of IPv6, as they are filled. */
+struct v6_fill {
+	POL_VEC(struct pol_v6_slot) slot;
+	POL_VEC(struct pol_v6_low) low;
+	uint32_t most; /* of the largest group */
+};
 
-	t->v6_bounds = (uint32_t)n;
+/* One high half: bounds b[0..n), none of which is at low half 0 unless it is the first. */
+static void v6_slot(struct v6_fill *f, const struct pol_bound128 *b, size_t n,
+		    struct pol_classes *c, uint32_t below)
+{
+	struct pol_v6_slot *s = pol_vec_push(&f->slot);
+	bool from_zero = (uint64_t)b[0].first == 0;
+	size_t group = f->low.n;
+
+	s->hi = (uint64_t)(b[0].first >> 64);
+	s->above = pol_classes_get(c, b[n - 1].set);
+	s->equal = s->above;
+	if (n == 1 && from_zero)
+		return;
+	s->equal = POL_V6_LOW | (uint32_t)group;
+	if (!from_zero)
+		*pol_vec_push(&f->low) = (struct pol_v6_low){ .class = below };
+	for (size_t i = 0; i < n; i++)
+		*pol_vec_push(&f->low) = (struct pol_v6_low){ (uint64_t)b[i].first,
+							      pol_classes_get(c, b[i].set), 0 };
+	f->low.v[group].n = (uint32_t)(f->low.n - group);
+	if (f->low.v[group].n > f->most)
+		f->most = f->low.v[group].n;
+}
+
+static void v6_fill(struct v6_fill *f, const pol_bounds128 *b, struct pol_classes *c)
+{
+	struct pol_v6_slot *zero = pol_vec_push(&f->slot);
+	size_t i = 0;
+
+	zero->above = zero->equal = pol_classes_get(c, b->n && !b->v[0].first ? b->v[0].set : 0);
+	while (i < b->n) {
+		size_t from = i;
+
+		while (i < b->n && b->v[i].first >> 64 == b->v[from].first >> 64)
+			i++;
+		/* Rank 0 stands for the address 0 already. */
+		if (b->v[from].first >> 64 == 0 && i - from == 1 && !b->v[from].first)
+			continue;
+		v6_slot(f, &b->v[from], i - from, c, f->slot.v[f->slot.n - 1].above);
+	}
+}
+
+static void search_v6(struct pol_tables *t, const pol_bounds128 *b, struct pol_classes *c)
+{
+	struct v6_fill f = { 0 };
+	size_t n, len;
+
+	v6_fill(&f, b, c);
+	n = f.slot.n - 1;
+	t->v6_bounds = (uint32_t)b->n;
+	t->v6_highs = (uint32_t)n;
+	t->v6_lows = (uint32_t)f.low.n;
 	t->v6_depth = depth_for(n);
 	len = (size_t)1 << t->v6_depth;
 	t->v6_key = pol_arena_alloc(t->arena, len * sizeof(*t->v6_key));
-	t->v6_class = pol_arena_alloc(t->arena, len * sizeof(*t->v6_class));
-	t->v6_class[0] = pol_classes_get(c, skip ? b->v[0].set : 0);
-	for (size_t i = 1; i < len; i++)
-		t->v6_class[i] =
-			i <= n ? pol_classes_get(c, b->v[skip + i - 1].set) : t->v6_class[i - 1];
+	t->v6_slot = pol_arena_alloc(t->arena, len * sizeof(*t->v6_slot));
+	for (size_t i = 0; i < len; i++)
+		t->v6_slot[i] = f.slot.v[i < n ? i : n];
 	for (size_t i = 1; i < len; i++) {
 		size_t r = rank_of(i, t->v6_depth);
-		pol_u128 key = r < n ? b->v[skip + r].first : (pol_u128)-1;
 
-		t->v6_key[i] = (struct pol_v6_bound){ (uint64_t)(key >> 64), (uint64_t)key };
+		t->v6_key[i] = r < n ? f.slot.v[r + 1].hi : UINT64_MAX;
 	}
+	for (t->v6_low_len = 1; t->v6_low_len < f.low.n; t->v6_low_len *= 2)
+		;
+	t->v6_low = pol_arena_alloc(t->arena, t->v6_low_len * sizeof(*t->v6_low));
+	memcpy(t->v6_low, f.low.v, f.low.n * sizeof(*f.low.v));
+	while (1u << t->v6_low_depth < f.most)
+		t->v6_low_depth++;
+	pol_vec_free(&f.slot);
+	pol_vec_free(&f.low);
 }
 
 /* ---- addresses ---------------------------------------------------------------------- */
@@ -128,14 +186,14 @@ static void mark_used(struct pol_tabulation *b)
 static int number_classes(struct pol_tabulation *b, const pol_bounds32 *v4, const pol_bounds128 *v6,
 			  struct pol_classes *c)
 {
-	size_t skip4 = v4->n && v4->v[0].first == 0, skip6 = v6->n && v6->v[0].first == 0;
+	size_t skip4 = v4->n && v4->v[0].first == 0;
 	struct pol_tables *t = b->t;
 	size_t most = v4->n > v6->n ? v4->n : v6->n;
 
 	if (depth_for(most) > POL_MAX_DEPTH_SEARCH)
 		return too_many_bounds(b, most);
 	search_v4(t, v4, skip4, c);
-	search_v6(t, v6, skip6, c);
+	search_v6(t, v6, c);
 	t->nclasses = (uint32_t)c->set_of.n;
 	t->nclasses_padded = (t->nclasses + POL_PAGE - 1) / POL_PAGE * POL_PAGE;
 	b->aset_runs = pol_arena_alloc(t->arena, b->ir->asets.n * sizeof(*b->aset_runs));

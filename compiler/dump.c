@@ -141,6 +141,7 @@ struct walk {
 	const struct pol_tables *t;
 	struct pol_buf *out;
 	uint32_t rank;
+	uint32_t last; /* class printed last: a group repeats what is below it */
 };
 
 static void walk_v4(struct walk *w, uint32_t i)
@@ -159,21 +160,29 @@ static void walk_v4(struct walk *w, uint32_t i)
 	walk_v4(w, 2 * i + 1);
 }
 
-static void walk_v6(struct walk *w, uint32_t i)
+static void v6_from(struct walk *w, uint64_t hi, uint64_t lo, uint32_t class)
 {
 	char text[POL_IP_TEXT];
-	struct pol_ip ip = { .family = 6 };
 
-	if (i >= 1u << w->t->v6_depth)
+	if (class == w->last)
 		return;
-	walk_v6(w, 2 * i);
-	if (w->rank++ < w->t->v6_bounds) {
-		ip.hi = w->t->v6_key[i].hi;
-		ip.lo = w->t->v6_key[i].lo;
-		pol_buf_printf(w->out, "v6 from %s: class %u\n", pol_ip_format(ip, text),
-			       w->t->v6_class[w->rank]);
+	w->last = class;
+	pol_buf_printf(w->out, "v6 from %s: class %u\n",
+		       pol_ip_format((struct pol_ip){ hi, lo, 6 }, text), class);
+}
+
+/* A slot's bounds; what is above a high half of many low ones begins at the next high half. */
+static void dump_v6_slot(struct walk *w, const struct pol_v6_slot *s)
+{
+	const struct pol_v6_low *low;
+
+	if (!(s->equal & POL_V6_LOW)) {
+		v6_from(w, s->hi, 0, s->equal);
+		return;
 	}
-	walk_v6(w, 2 * i + 1);
+	low = &w->t->v6_low[s->equal & ~POL_V6_LOW];
+	for (uint32_t i = 0; i < low->n; i++)
+		v6_from(w, s->hi, low[i].lo, low[i].class);
 }
 
 static uint16_t l4_class_at(const struct pol_tables *t, enum pol_l4_slot slot, uint32_t value)
@@ -196,13 +205,12 @@ static void dump_l4(const struct pol_tables *t, enum pol_l4_slot slot, const cha
 
 static void dump_classes(const struct pol_tables *t, struct pol_buf *out)
 {
-	struct walk w = { t, out, 0 };
+	struct walk w = { t, out, 0, UINT32_MAX };
 
 	pol_buf_printf(out, "v4 from 0.0.0.0: class %u\n", t->v4_class[0]);
 	walk_v4(&w, 1);
-	w.rank = 0;
-	pol_buf_printf(out, "v6 from ::: class %u\n", t->v6_class[0]);
-	walk_v6(&w, 1);
+	for (uint32_t i = 0; i <= t->v6_highs; i++)
+		dump_v6_slot(&w, &t->v6_slot[i]);
 	dump_l4(t, POL_L4_TCP, "tcp", 65535, out);
 	dump_l4(t, POL_L4_UDP, "udp", 65535, out);
 	dump_l4(t, POL_L4_SCTP, "sctp", 65535, out);

@@ -141,8 +141,13 @@ static void emit_constants(struct pol_buf *b, const struct pol_tables *t)
 	}
 	snprintf(text, sizeof(text), "search steps over %u bounds of IPv4 addresses", t->v4_bounds);
 	define(b, "POL_V4_DEPTH", t->v4_depth, text);
-	snprintf(text, sizeof(text), "search steps over %u bounds of IPv6 addresses", t->v6_bounds);
+	snprintf(text, sizeof(text),
+		 "search steps over %u high halves of %u bounds of IPv6 addresses", t->v6_highs,
+		 t->v6_bounds);
 	define(b, "POL_V6_DEPTH", t->v6_depth, text);
+	define(b, "POL_V6_LOW_DEPTH", t->v6_low_depth,
+	       "halvings of the largest group of low halves");
+	define(b, "POL_V6_LOW_LEN", t->v6_low_len, "low halves");
 	define(b, "POL_COLUMN_LEVELS", t->column_levels, "levels of pages for the column");
 	snprintf(text, sizeof(text), "levels of pages for the L4 class, of which there are %u",
 		 t->nl4);
@@ -165,9 +170,50 @@ static void emit_constants(struct pol_buf *b, const struct pol_tables *t)
 
 /* ---- address and L4 classes -------------------------------------------------------------- */
 
+static void emit_v6(struct pol_buf *b, const struct pol_tables *t)
+{
+	size_t n = (size_t)1 << t->v6_depth;
+
+	pol_buf_addz(b, "\n/* The same for high halves of IPv6 addresses. */\n"
+			"const __u64 pol_v6_key[1 << POL_V6_DEPTH] = {\n\t");
+	for (size_t i = 0; i < n; i++) {
+		add_number(b, t->v6_key[i], 16);
+		separate(b, i, n, 4);
+	}
+	pol_buf_addz(b, "};\n\n/* High half, class above it, class or group of what equals it. */\n"
+			"const struct pol_v6_slot pol_v6_slot[1 << POL_V6_DEPTH] = {\n\t");
+	for (size_t i = 0; i < n; i++) {
+		const struct pol_v6_slot *s = &t->v6_slot[i];
+
+		pol_buf_addz(b, "{ ");
+		add_number(b, s->hi, 16);
+		pol_buf_addz(b, ", ");
+		add_number(b, s->above, 10);
+		pol_buf_addz(b, s->equal & POL_V6_LOW ? ", POL_V6_LOW | " : ", ");
+		add_number(b, s->equal & ~POL_V6_LOW, 10);
+		pol_buf_addz(b, " }");
+		separate(b, i, n, 2);
+	}
+	pol_buf_addz(
+		b,
+		"};\n\n/* Low half, class from there on; at the first of a group, its length. */\n"
+		"const struct pol_v6_low pol_v6_low[POL_V6_LOW_LEN] = {\n\t");
+	for (size_t i = 0; i < t->v6_low_len; i++) {
+		pol_buf_addz(b, "{ ");
+		add_number(b, t->v6_low[i].lo, 16);
+		pol_buf_addz(b, ", ");
+		add_number(b, t->v6_low[i].class, 10);
+		pol_buf_addz(b, ", ");
+		add_number(b, t->v6_low[i].n, 10);
+		pol_buf_addz(b, " }");
+		separate(b, i, t->v6_low_len, 2);
+	}
+	pol_buf_addz(b, "};\n");
+}
+
 static void emit_addresses(struct pol_buf *b, const struct pol_tables *t)
 {
-	size_t n4 = (size_t)1 << t->v4_depth, n6 = (size_t)1 << t->v6_depth;
+	size_t n4 = (size_t)1 << t->v4_depth;
 
 	pol_buf_addz(b, "\n/* Where a class of addresses begins; 2i and 2i + 1 follow i. */\n"
 			"const __u32 pol_v4_key[1 << POL_V4_DEPTH] = {\n");
@@ -176,18 +222,8 @@ static void emit_addresses(struct pol_buf *b, const struct pol_tables *t)
 		     "};\n\n/* Class by the number of bounds that are not above the address. */\n"
 		     "const __u32 pol_v4_class[1 << POL_V4_DEPTH] = {\n");
 	add_u32s(b, t->v4_class, n4, 10, 16);
-	pol_buf_addz(b, "};\n\nconst struct pol_v6_bound pol_v6_key[1 << POL_V6_DEPTH] = {\n\t");
-	for (size_t i = 0; i < n6; i++) {
-		pol_buf_addz(b, "{ ");
-		add_number(b, t->v6_key[i].hi, 16);
-		pol_buf_addz(b, ", ");
-		add_number(b, t->v6_key[i].lo, 16);
-		pol_buf_addz(b, " }");
-		separate(b, i, n6, 2);
-	}
-	pol_buf_addz(b, "};\n\nconst __u32 pol_v6_class[1 << POL_V6_DEPTH] = {\n");
-	add_u32s(b, t->v6_class, n6, 10, 16);
 	pol_buf_addz(b, "};\n");
+	emit_v6(b, t);
 }
 
 static void emit_l4(struct pol_buf *b, const struct pol_tables *t)

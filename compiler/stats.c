@@ -22,7 +22,9 @@ static void sizes(struct pol_buf *b, const struct pol_tables *t)
 
 	pol_buf_addz(b, "tables                       used     size\n");
 	size_line(b, "IPv4 bounds", t->v4_bounds, n4 * 8);
-	size_line(b, "IPv6 bounds", t->v6_bounds, n6 * 20);
+	size_line(b, "IPv6 high halves", t->v6_highs,
+		  n6 * (sizeof(*t->v6_key) + sizeof(*t->v6_slot)));
+	size_line(b, "IPv6 low halves", t->v6_lows, t->v6_low_len * sizeof(*t->v6_low));
 	size_line(b, "port pages", t->l4_class_len / 256, l4);
 	size_line(b, "decision pages", pol_table_npages(t->table),
 		  pol_table_npages(t->table) * 128ull);

@@ -47,8 +47,12 @@ struct pol_tables {
 	/* addresses */
 	unsigned v4_depth, v6_depth;
 	uint32_t *v4_key, *v4_class;
-	struct pol_v6_bound *v6_key;
-	uint32_t *v6_class;
+	uint64_t *v6_key;
+	struct pol_v6_slot *v6_slot;
+	struct pol_v6_low *v6_low;
+	uint32_t v6_low_len;		/* power of two */
+	unsigned v6_low_depth;
+	uint32_t v6_highs, v6_lows;	/* how many are filled */
 	uint32_t v4_bounds, v6_bounds;	/* in use */
 	uint32_t nclasses, nclasses_padded;
 	POL_VEC(uint32_t) sets;		/* asets of the IR that predicates of endpoints use; [0] = 0 */

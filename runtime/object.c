@@ -112,41 +112,81 @@ static int check_below16(struct reader *r, const char *name, const uint16_t *v, 
 	return 0;
 }
 
-/* Bounds and classes of one IP version; `width` is the size of a bound. */
-static int read_search(struct reader *r, const char *key_name, const char *class_name, size_t width,
-		       const void **key, const uint32_t **class, unsigned *depth)
+/* The keys of a search: how many steps, and where they are. */
+static int read_keys(struct reader *r, const char *name, size_t width, const void **key,
+		     unsigned *depth)
 {
 	struct pol_str bytes;
 	size_t n;
-	int ret = symbol(r, key_name, 0, &bytes);
+	int ret = symbol(r, name, 0, &bytes);
 
 	if (ret)
 		return ret;
 	n = bytes.n / width;
 	if (bytes.n % width || !power_of_two(n) || n > 1u << DEPTH_MAX)
-		return broken(r, "`%s` has %zu bytes", key_name, bytes.n);
+		return broken(r, "`%s` has %zu bytes", name, bytes.n);
 	*key = copy(r, bytes);
 	*depth = (unsigned)__builtin_ctzll(n);
-	ret = symbol(r, class_name, n * sizeof(uint32_t), &bytes);
+	return 0;
+}
+
+static int read_v4(struct reader *r, struct pol_class_tables *c)
+{
+	struct pol_str bytes;
+	const void *key;
+	int ret = read_keys(r, "pol_v4_key", sizeof(*c->v4_key), &key, &c->v4_depth);
+
+	ret = ret ? ret : symbol(r, "pol_v4_class", sizeof(*c->v4_class) << c->v4_depth, &bytes);
 	if (ret)
 		return ret;
-	*class = copy(r, bytes);
-	return check_below32(r, class_name, *class, n, r->o->manifest.address_classes);
+	c->v4_key = key;
+	c->v4_class = copy(r, bytes);
+	return check_below32(r, "pol_v4_class", c->v4_class, (size_t)1 << c->v4_depth,
+			     r->o->manifest.address_classes);
+}
+
+/* A class, or a group that lies within the low halves and begins at 0. */
+static int check_v6_equal(struct reader *r, const struct pol_class_tables *c, size_t nlow,
+			  uint32_t equal)
+{
+	uint32_t at = equal & ~POL_V6_LOW;
+
+	if (!(equal & POL_V6_LOW))
+		return check_below32(r, "pol_v6_slot", &equal, 1, r->o->manifest.address_classes);
+	if (at >= nlow || !c->v6_low[at].n || c->v6_low[at].n > nlow - at || c->v6_low[at].lo)
+		return broken(r, "`pol_v6_slot` names group %u", at);
+	return 0;
+}
+
+static int read_v6(struct reader *r, struct pol_class_tables *c)
+{
+	const uint32_t end = r->o->manifest.address_classes;
+	struct pol_str bytes;
+	const void *key, *low;
+	unsigned low_depth;
+	int ret = read_keys(r, "pol_v6_key", sizeof(*c->v6_key), &key, &c->v6_depth);
+
+	ret = ret ? ret : symbol(r, "pol_v6_slot", sizeof(*c->v6_slot) << c->v6_depth, &bytes);
+	ret = ret ? ret : read_keys(r, "pol_v6_low", sizeof(*c->v6_low), &low, &low_depth);
+	if (ret)
+		return ret;
+	c->v6_key = key;
+	c->v6_slot = copy(r, bytes);
+	c->v6_low = low;
+	for (size_t i = 0; !ret && i < (size_t)1 << low_depth; i++)
+		ret = check_below32(r, "pol_v6_low", &c->v6_low[i].class, 1, end);
+	for (size_t i = 0; !ret && i < (size_t)1 << c->v6_depth; i++) {
+		ret = check_below32(r, "pol_v6_slot", &c->v6_slot[i].above, 1, end);
+		ret = ret ? ret : check_v6_equal(r, c, (size_t)1 << low_depth, c->v6_slot[i].equal);
+	}
+	return ret;
 }
 
 static int read_classes(struct reader *r)
 {
-	struct pol_class_tables *c = &r->o->classes;
-	const void *v4 = NULL, *v6 = NULL;
-	int ret = read_search(r, "pol_v4_key", "pol_v4_class", sizeof(uint32_t), &v4, &c->v4_class,
-			      &c->v4_depth);
+	int ret = read_v4(r, &r->o->classes);
 
-	if (!ret)
-		ret = read_search(r, "pol_v6_key", "pol_v6_class", sizeof(struct pol_v6_bound), &v6,
-				  &c->v6_class, &c->v6_depth);
-	c->v4_key = v4;
-	c->v6_key = v6;
-	return ret;
+	return ret ? ret : read_v6(r, &r->o->classes);
 }
 
 static int read_l4(struct reader *r)

@@ -110,11 +110,13 @@ void prt_show_checked(const struct prt_env *env, const char *path, const struct 
 
 		if (bpf_obj_get_info_by_fd(g->prog[i], &info, &len))
 			continue;
-		pol_buf_printf(out,
-			       env->json ? "%s{\"name\": \"%s\", \"verified\": %u, \"instructions\": %u, \"jited_bytes\": %u}"
-					 : "%s  %-14s %7u instructions verified, %5u loaded, %6u bytes of machine code\n",
-			       env->json && i ? ", " : "", info.name, info.verified_insns,
-			       info.xlated_prog_len / 8, info.jited_prog_len);
+		pol_buf_printf(
+			out,
+			env->json
+				? "%s{\"name\": \"%s\", \"verified\": %u, \"instructions\": %u, \"jited_bytes\": %u}"
+				: "%s  %-14s %7u instructions verified, %5u loaded, %6u bytes of machine code\n",
+			env->json && i ? ", " : "", info.name, info.verified_insns,
+			info.xlated_prog_len / 8, info.jited_prog_len);
 	}
 	if (env->json)
 		pol_buf_addz(out, "]}\n");

@@ -26,9 +26,15 @@
  *   const __u32 pol_v4_class[1 << POL_V4_DEPTH]
  *         Address class by rank, the rank being the number of bounds <= address;
  *         padded with the last class.
- *   const struct pol_v6_bound pol_v6_key[1 << POL_V6_DEPTH]
- *   const __u32 pol_v6_class[1 << POL_V6_DEPTH]
- *         The same over 128-bit addresses.
+ *   const __u64 pol_v6_key[1 << POL_V6_DEPTH]
+ *         The same over the high halves of IPv6 bounds, each once, padded with
+ *         all ones.  Few prefixes are longer than /64, and what an IPv4 prefix
+ *         means inside 64:ff9b::/96 has one high half in all.
+ *   const struct pol_v6_slot pol_v6_slot[1 << POL_V6_DEPTH]
+ *         By rank: the high half, padded with the last one.
+ *   const struct pol_v6_low pol_v6_low[POL_V6_LOW_LEN], a power of two
+ *         Groups of ascending low halves; the first of each is 0.
+ *   #define POL_V6_LOW_DEPTH d      0..24; halvings of the largest group
  *   const __u16 pol_l4_page[POL_L4_SLOTS][256]
  *         High byte of port (or 0 for an ICMP type) -> page of pol_l4_class.
  *   const __u16 pol_l4_class[n * 256], POL_L4_CLASS_LEN = n * 256, a power of two
@@ -50,6 +56,18 @@ enum pol_l4_slot {
 	POL_L4_TCP, POL_L4_UDP, POL_L4_SCTP, POL_L4_ICMP, POL_L4_ICMPV6, POL_L4_SLOTS,
 };
 
-struct pol_v6_bound { __u64 hi, lo; };	/* host byte order */
+#define POL_V6_LOW 0x80000000u	/* not a class: a group begins there in pol_v6_low */
+
+struct pol_v6_slot {
+	__u64 hi;		/* the bound's high half, host byte order; 0 at rank 0 */
+	__u32 above;		/* class of what lies above it, up to the next slot */
+	__u32 equal;		/* class of all with this high half, or POL_V6_LOW | first of its group */
+};
+
+struct pol_v6_low {
+	__u64 lo;		/* host byte order */
+	__u32 class;		/* from here to the next of the group */
+	__u32 n;		/* of a group's first: how many it has; else 0 */
+};
 
 #endif

@@ -15,6 +15,8 @@
 
 #define POL_V4_DEPTH 2
 #define POL_V6_DEPTH 2
+#define POL_V6_LOW_DEPTH 0
+#define POL_V6_LOW_LEN 1
 #define POL_COLUMN_LEVELS 2
 #define POL_L4_LEVELS 1
 #define POL_CLASSES_PADDED 32
@@ -31,13 +33,14 @@
 const __u32 pol_v4_key[4] = { 0, 0xc6336500, 0xc6336400, 0xffffffff };
 const __u32 pol_v4_class[4] = { 0, 1, 0, 0 };
 
-const struct pol_v6_bound pol_v6_key[4] = {
-	{ 0, 0 },
-	{ 0x20010db800060000ull, 0 },
-	{ 0x20010db800050000ull, 0 },
-	{ ~0ull, ~0ull },
+const __u64 pol_v6_key[4] = { 0, 0x20010db800060000ull, 0x20010db800050000ull, ~0ull };
+const struct pol_v6_slot pol_v6_slot[4] = {
+	{ 0, 0, 0 },
+	{ 0x20010db800050000ull, 1, 1 },
+	{ 0x20010db800060000ull, 0, 0 },
+	{ 0x20010db800060000ull, 0, 0 },
 };
-const __u32 pol_v6_class[4] = { 0, 1, 0, 0 };
+const struct pol_v6_low pol_v6_low[POL_V6_LOW_LEN] = { { 0, 0, 0 } };
 
 /* page 0: everything else; 1: tcp 0-255; 2: tcp 0x1f00; 3: udp 0-255; 4: icmp; 5: icmpv6; 6: sctp */
 const __u16 pol_l4_page[POL_L4_SLOTS][256] = {

@@ -100,8 +100,9 @@ static inline char *make_elf(const struct part *part, size_t n, size_t *size)
  */
 struct made_tables {
 	uint32_t v4_key[4], v4_class[4];
-	struct pol_v6_bound v6_key[1];
-	uint32_t v6_class[1];
+	uint64_t v6_key[1];
+	struct pol_v6_slot v6_slot[1];
+	struct pol_v6_low v6_low[1];
 	uint16_t l4_page[POL_L4_SLOTS][256], l4_class[256], proto_class[256];
 };
 #define MADE_CLASSES 5
@@ -114,7 +115,7 @@ static inline void make_tables(struct made_tables *t, uint32_t l4_classes)
 	t->v4_key[3] = 10u << 24 | 2 << 16;
 	for (uint32_t i = 0; i < 4; i++)
 		t->v4_class[i] = i;
-	t->v6_class[0] = 4;
+	t->v6_slot[0].above = t->v6_slot[0].equal = 4;
 	for (uint32_t i = 0; i < 256; i++)
 		t->l4_class[i] = t->proto_class[i] = (uint16_t)(i % l4_classes);
 }
@@ -151,7 +152,8 @@ static inline char *make_object(const struct made *m, size_t *size)
 		{ ".rodata", "pol_v4_key", t.v4_key, sizeof(t.v4_key) },
 		{ ".rodata.a", "pol_v4_class", t.v4_class, sizeof(t.v4_class) },
 		{ ".rodata.b", "pol_v6_key", t.v6_key, sizeof(t.v6_key) },
-		{ ".rodata.c", "pol_v6_class", t.v6_class, sizeof(t.v6_class) },
+		{ ".rodata.c", "pol_v6_slot", t.v6_slot, sizeof(t.v6_slot) },
+		{ ".rodata.h", "pol_v6_low", t.v6_low, sizeof(t.v6_low) },
 		{ ".rodata.d", "pol_l4_page", t.l4_page, sizeof(t.l4_page) },
 		{ ".rodata.e", "pol_l4_class", t.l4_class, sizeof(t.l4_class) },
 		{ ".rodata.f", "pol_proto_class", t.proto_class, sizeof(t.proto_class) },

@@ -354,16 +354,43 @@ static void hostile_numbers(void **unused)
 
 static void class_search(void **unused)
 {
-	/* bounds 10, 20, 30 and 2^96 */
+	/* bounds 10, 20, 30; 2^96 and, within 2^97, the low halves 3, 7 and 9 */
 	static const uint32_t key[4] = { 0, 20, 10, 30 }, class[4] = { 0, 1, 2, 3 };
-	static const struct pol_v6_bound key6[2] = { { 0, 0 }, { 1ull << 32, 0 } };
-	static const uint32_t class6[2] = { 4, 5 };
+	static const uint64_t key6[4] = { 0, 2ull << 32, 1ull << 32, UINT64_MAX };
+	static const struct pol_v6_slot slot[4] = { { 0, 4, 4 },
+						    { 1ull << 32, 5, 5 },
+						    { 2ull << 32, 9, POL_V6_LOW | 1 },
+						    { 2ull << 32, 9, POL_V6_LOW | 1 } };
+	static const struct pol_v6_low low[8] = {
+		{ 0 }, { 0, 5, 4 }, { 3, 7, 0 }, { 7, 8, 0 }, { 9, 9, 0 }
+	};
 	struct pol_class_tables c = { .v4_depth = 2,
-				      .v6_depth = 1,
+				      .v6_depth = 2,
 				      .v4_key = key,
 				      .v4_class = class,
-				      .v6_class = class6,
-				      .v6_key = key6 };
+				      .v6_key = key6,
+				      .v6_slot = slot,
+				      .v6_low = low };
+	static const struct {
+		uint64_t hi, lo;
+		uint32_t class;
+	} v6[] = {
+		{ 0, 0, 4 },
+		{ (1ull << 32) - 1, ~0ull, 4 },
+		{ 1ull << 32, 0, 5 },
+		{ 1ull << 32, ~0ull, 5 },
+		{ (2ull << 32) - 1, 1, 5 },
+		{ 2ull << 32, 0, 5 },
+		{ 2ull << 32, 2, 5 },
+		{ 2ull << 32, 3, 7 },
+		{ 2ull << 32, 6, 7 },
+		{ 2ull << 32, 7, 8 },
+		{ 2ull << 32, 8, 8 },
+		{ 2ull << 32, 9, 9 },
+		{ 2ull << 32, ~0ull, 9 },
+		{ (2ull << 32) + 1, 0, 9 },
+		{ ~0ull, ~0ull, 9 },
+	};
 
 	(void)unused;
 	for (uint32_t a = 0; a < 40; a++)
@@ -372,11 +399,9 @@ static void class_search(void **unused)
 				 : a < 20 ? 1
 				 : a < 30 ? 2
 					  : 3);
-	assert_int_equal(pol_class_of(&c, (struct pol_ip){ .lo = ~0ull,
-							   .hi = (1ull << 32) - 1,
-							   .family = 6 }),
-			 4);
-	assert_int_equal(pol_class_of(&c, (struct pol_ip){ .hi = 1ull << 32, .family = 6 }), 5);
+	for (size_t i = 0; i < sizeof(v6) / sizeof(v6[0]); i++)
+		assert_int_equal(pol_class_of(&c, (struct pol_ip){ v6[i].hi, v6[i].lo, 6 }),
+				 v6[i].class);
 }
 
 int main(void)

@@ -316,8 +316,8 @@ static void free_ir(struct pol_ir *ir)
 
 static struct pol_class_tables classes_of(const struct pol_tables *t)
 {
-	return (struct pol_class_tables){ t->v4_depth, t->v6_depth, t->v4_key,
-					  t->v4_class, t->v6_class, t->v6_key };
+	return (struct pol_class_tables){ t->v4_depth, t->v6_depth, t->v4_key, t->v4_class,
+					  t->v6_key,   t->v6_slot,  t->v6_low };
 }
 
 static bool in_runs(struct pol_runs r, uint32_t v)
@@ -576,7 +576,10 @@ static void numbering_ignores_definition_order(void **unused)
 	assert_int_equal(t->nclasses, u->nclasses);
 	assert_int_equal(t->v4_depth, u->v4_depth);
 	assert_memory_equal(t->v4_class, u->v4_class, sizeof(*t->v4_class) << t->v4_depth);
-	assert_memory_equal(t->v6_class, u->v6_class, sizeof(*t->v6_class) << t->v6_depth);
+	assert_int_equal(t->v6_depth, u->v6_depth);
+	assert_int_equal(t->v6_low_len, u->v6_low_len);
+	assert_memory_equal(t->v6_slot, u->v6_slot, sizeof(*t->v6_slot) << t->v6_depth);
+	assert_memory_equal(t->v6_low, u->v6_low, sizeof(*t->v6_low) * t->v6_low_len);
 	assert_int_equal(pol_table_npages(t->table), pol_table_npages(u->table));
 	assert_memory_equal(pol_table_pages(t->table), pol_table_pages(u->table),
 			    pol_table_npages(t->table) * 128);
