@@ -145,7 +145,8 @@ static __always_inline int pol_dhcp_out(const struct pol_pkt *p)
 	__be16 server = p->v6 ? bpf_htons(547) : bpf_htons(67);
 	__be16 client = p->v6 ? bpf_htons(546) : bpf_htons(68);
 
-	if (p->sport_be == server)
+	/* an answer; a server of another kind that sits at that port answers other ports */
+	if (p->sport_be == server && p->dport_be == client)
 		return POL_REASON_LINK_CONTROL;
 	if (p->frag || p->sport_be != client || p->dport_be != server)
 		return POL_LINK_NONE;

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gelf.h>
 #include <libelf.h>
+#include <limits.h>
 #include <polc/manifest.h>
 #include <signal.h>
 #include <stdio.h>
@@ -78,6 +79,7 @@ struct run {
 	char *argv[40];
 	size_t n;
 	int in, out, messages;
+	const char *dir; /* where clang runs */
 };
 
 static void arg(struct run *r, struct pol_arena *a, const char *fmt, ...) POL_PRINTF(3, 4);
@@ -111,11 +113,17 @@ static void arch_headers(struct run *r, struct pol_arena *a)
 
 /*
  * No path of this machine may get into the object: the C text comes without a
- * name, and folders are renamed in all that -g leaves behind.
+ * name, and headers are found by links in the folder that clang runs in.  (Renaming
+ * them by -fdebug-prefix-map is not enough: for the source lines in BTF clang opens files
+ * by their new names, so what is found there would depend on where polc is started.)
  */
 static void arguments(struct run *r, struct pol_arena *a, const struct pol_object_options *o)
 {
-	arg(r, a, "%s", o->clang);
+	char *clang POL_CLEANUP(pol_cleanup_free) =
+		strchr(o->clang, '/') ? realpath(o->clang, NULL) : NULL;
+
+	/* If it is not there, execvp says so. */
+	arg(r, a, "%s", clang ? clang : o->clang);
 	arg(r, a, "-target");
 	arg(r, a, "bpf");
 	arg(r, a, "-mcpu=v3");
@@ -123,12 +131,8 @@ static void arguments(struct run *r, struct pol_arena *a, const struct pol_objec
 	arg(r, a, "-O2");
 	arg(r, a, "-g");
 	arg(r, a, "-fdebug-compilation-dir=.");
-	arg(r, a, "-fdebug-prefix-map=%s=templates", o->templates);
-	arg(r, a, "-fdebug-prefix-map=%s=include", o->include);
-	arg(r, a, "-fmacro-prefix-map=%s=templates", o->templates);
-	arg(r, a, "-fmacro-prefix-map=%s=include", o->include);
-	arg(r, a, "-I%s", o->templates);
-	arg(r, a, "-I%s", o->include);
+	arg(r, a, "-Itemplates");
+	arg(r, a, "-Iinclude");
 	arch_headers(r, a);
 	arg(r, a, "-x");
 	arg(r, a, "c");
@@ -152,7 +156,8 @@ static void child(const struct run *r, int failure, pid_t parent)
 	for (size_t i = 0; i < POL_ARRAY_LEN(drop); i++)
 		unsetenv(drop[i]);
 	setenv("LC_ALL", "C", 1);
-	if (dup2(r->in, 0) == 0 && dup2(r->out, 1) == 1 && dup2(r->messages, 2) == 2)
+	if (chdir(r->dir) == 0 && dup2(r->in, 0) == 0 && dup2(r->out, 1) == 1 &&
+	    dup2(r->messages, 2) == 2)
 		execvp(r->argv[0], r->argv);
 	code = errno;
 	if (write(failure, &code, sizeof(code)) < 0)
@@ -235,6 +240,53 @@ static int run_clang(const struct run *r, struct pol_err *e)
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : refused(r, status, e);
 }
 
+/* ---- where clang runs: a folder of its own, with links to the headers ------------------ */
+
+static const char *const links[] = { "templates", "include" };
+
+static void workplace_remove(const char *dir)
+{
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < POL_ARRAY_LEN(links); i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, links[i]);
+		unlink(path);
+	}
+	rmdir(dir);
+}
+
+static int workplace_link(const char *dir, const char *name, const char *target, struct pol_err *e)
+{
+	char *real POL_CLEANUP(pol_cleanup_free) = realpath(target, NULL);
+	char path[PATH_MAX];
+
+	if (!real) {
+		pol_err_help(e, "reinstall polc, or say where they are with --%s=DIR", name);
+		return pol_err(e, -errno, "%s: cannot find the headers: %s", target,
+			       strerror(errno));
+	}
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	if (symlink(real, path) < 0)
+		return pol_err(e, -errno, "%s: cannot make a link: %s", path, strerror(errno));
+	return 0;
+}
+
+static int workplace_make(char dir[PATH_MAX], const struct pol_object_options *o, struct pol_err *e)
+{
+	const char *tmp = getenv("TMPDIR");
+	int r;
+
+	snprintf(dir, PATH_MAX, "%s/polc-XXXXXX", tmp && tmp[0] == '/' ? tmp : "/tmp");
+	if (!mkdtemp(dir))
+		return pol_err(e, -errno, "%s: cannot make a folder for clang: %s", dir,
+			       strerror(errno));
+	r = workplace_link(dir, links[0], o->templates, e);
+	r = r ? r : workplace_link(dir, links[1], o->include, e);
+	if (r)
+		workplace_remove(dir);
+	return r;
+}
+
 /* The ELF file of the C text, in memory; the file descriptor, or an error. */
 static int compile(const struct pol_tables *t, const struct pol_object_options *o,
 		   struct pol_err *e)
@@ -244,7 +296,8 @@ static int compile(const struct pol_tables *t, const struct pol_object_options *
 	int out POL_CLEANUP(pol_cleanup_fd) = memory_file("polc.o", e);
 	int messages POL_CLEANUP(pol_cleanup_fd) = memory_file("polc.messages", e);
 	struct pol_arena *a;
-	struct run r = { .in = in, .out = out, .messages = messages };
+	char dir[PATH_MAX];
+	struct run r = { .in = in, .out = out, .messages = messages, .dir = dir };
 	int ret;
 
 	if (in < 0 || out < 0 || messages < 0)
@@ -252,12 +305,14 @@ static int compile(const struct pol_tables *t, const struct pol_object_options *
 	pol_emit_c_bare(t, &text);
 	ret = fill(in, pol_buf_str(&text), e);
 	pol_buf_free(&text);
+	ret = ret ? ret : workplace_make(dir, o, e);
 	if (ret)
 		return ret;
 	a = pol_arena_new();
 	arguments(&r, a, o);
 	ret = run_clang(&r, e);
 	pol_arena_free(a);
+	workplace_remove(dir);
 	return ret ? ret : POL_TAKE_FD(out);
 }
 
