@@ -52,21 +52,30 @@ __noinline int pol_ct_victim(__u32 first, __u32 second, __u32 now)
 	return slot;
 }
 
+/* A slot of the bucket that is neither used nor busy, + 1; or 0. */
+__noinline int pol_ct_free(__u32 no)
+{
+	struct pol_ct_bucket *b = bpf_map_lookup_elem(&ct, &no);
+	__u64 mask = b ? pol_ct_match(b, 0) : 0;
+
+	return mask ? no * POL_CT_WAYS + pol_lowest(mask) + 1 : 0;
+}
+
 /* A slot for the key + 1: free, or given up by another; 0 if there is none. */
 static __always_inline __u32 pol_ct_room(const struct pol_ct_key *k, __u32 now)
 {
-	for (int second = 0; second < 2; second++) {
-		__u32 no = pol_ct_bucket_no(k->hash, second);
-		struct pol_ct_bucket *b = bpf_map_lookup_elem(&ct, &no);
-		__u64 mask;
+	__u32 first = pol_ct_bucket_no(k->hash, 0), second = pol_ct_bucket_no(k->hash, 1);
 
-		if (!b)
-			return 0;
-		mask = pol_ct_match(b, 0); /* neither used nor busy */
-		if (mask)
-			return no * POL_CT_WAYS + pol_lowest(mask) + 1;
+	return pol_ct_free(first) ?: pol_ct_free(second) ?: pol_ct_victim(first, second, now);
+}
+
+static __always_inline void pol_ct_asked(struct pol_ct_entry *e, const struct pol_pkt *p)
+{
+#pragma clang loop unroll(full)
+	for (int dir = 0; dir < POL_DIRECTIONS; dir++) {
+		e->ep[dir] = p->judged_ep[dir];
+		e->incarnation[dir] = p->incarnation[dir];
 	}
-	return pol_ct_victim(pol_ct_bucket_no(k->hash, 0), pol_ct_bucket_no(k->hash, 1), now);
 }
 
 static __always_inline void pol_ct_write(struct pol_ct_entry *e, const struct pol_pkt *p)
@@ -82,34 +91,24 @@ static __always_inline void pol_ct_write(struct pol_ct_entry *e, const struct po
 	e->proto = p->proto;
 	e->state = p->proto == IPPROTO_TCP ? POL_CT_SYN_SENT : POL_CT_UNREPLIED;
 	e->flags = (p->key.flipped ? POL_CT_FLIPPED : 0) | (p->local ? POL_CT_LOCAL : 0) |
-		   (p->from_host ? POL_CT_HOST : 0);
+		   (p->from_host ? POL_CT_HOST : 0) | (p->far ? POL_CT_FAR : 0);
 	e->icmp_type = asks ? p->type : 0;
 	e->gen = (__u32)pol_generation;
 	e->rule[POL_INGRESS] = p->rule[POL_INGRESS];
 	e->rule[POL_EGRESS] = p->rule[POL_EGRESS];
 	e->seen = p->now;
-	e->ep = p->judged_ep[POL_EGRESS] ?: p->judged_ep[POL_INGRESS];
+	pol_ct_asked(e, p);
 }
 
 /*
  * Two CPUs can insert one flow at once.  Both look again after publishing; of two
  * equal entries the one in the lower slot stays, so at most one gives way.
  */
-static __always_inline int pol_ct_twin(const struct pol_ct_key *k, __u32 mine)
+static __always_inline int pol_ct_twin(struct pol_pkt *p, __u32 mine)
 {
-	for (int second = 0; second < 2; second++) {
-		__u32 no = pol_ct_bucket_no(k->hash, second);
-		struct pol_ct_bucket *b = bpf_map_lookup_elem(&ct, &no);
-		__u64 tag;
-		__u32 way;
+	__u32 first = pol_ct_in(p, 0), second = pol_ct_in(p, 1);
 
-		if (!b)
-			return 0;
-		way = pol_ct_way(b, k, &tag);
-		if (way < POL_CT_WAYS && no * POL_CT_WAYS + way + 1 < mine)
-			return 1;
-	}
-	return 0;
+	return (first && first < mine) || (second && second < mine);
 }
 
 /* The judged packet begins a flow: 0, or POL_REASON_CT_FULL. */
@@ -117,6 +116,7 @@ __noinline int pol_ct_insert(struct pol_pkt *p)
 {
 	if (!p)
 		return POL_REASON_INTERNAL;
+#pragma clang loop unroll(disable)
 	for (int tries = 0; tries < 3; tries++) {
 		__u32 way, slot = pol_ct_room(&p->key, p->now);
 		struct pol_ct_bucket *b;
@@ -135,8 +135,8 @@ __noinline int pol_ct_insert(struct pol_pkt *p)
 		pol_ct_write(&b->entry[way], p);
 		/* an exchange orders the entry before the tag on every machine */
 		__sync_lock_test_and_set(&b->tag[way], POL_TAG_USED | pol_ct_sig(p->key.hash) | next);
-		if (pol_ct_twin(&p->key, slot))
-			pol_ct_remove(slot, &p->key);
+		if (pol_ct_twin(p, slot))
+			pol_ct_remove(p, slot);
 		return 0;
 	}
 	return POL_REASON_CT_FULL;

@@ -41,6 +41,7 @@ static __always_inline int pol_quote_v6(struct __sk_buff *skb, struct pol_quote 
 	__builtin_memcpy(&q->dst, &ip.daddr, sizeof(q->dst));
 	q->proto = ip.nexthdr;
 	q->off += sizeof(ip);
+#pragma clang loop unroll(disable)
 	for (int i = 0; i < 3 && pol_is_ext(q->proto); i++) {
 		__u8 h[8];
 
@@ -76,7 +77,7 @@ static __always_inline int pol_quote_key(struct __sk_buff *skb, struct pol_pkt *
 			return -1;
 		__builtin_memcpy(asks ? &sport : &dport, h + 4, 2);
 	}
-	pol_ct_key_set(&p->key, &q->src, &q->dst, sport, dport, q->proto);
+	pol_ct_key_of(p, &q->src, &q->dst, (__u32)sport << 16 | dport, q->proto);
 	return 0;
 }
 
@@ -91,7 +92,6 @@ __noinline int pol_icmp_error(struct __sk_buff *skb, struct pol_pkt *p)
 {
 	struct pol_quote q = {};
 	struct pol_ct_entry *e;
-	__u64 *at, tag;
 
 	if (!p)
 		return POL_REASON_INTERNAL;
@@ -99,9 +99,10 @@ __noinline int pol_icmp_error(struct __sk_buff *skb, struct pol_pkt *p)
 	if (!pol_error_type(p) || (p->v6 ? pol_quote_v6(skb, &q) : pol_quote_v4(skb, &q)) ||
 	    !pol_same_addr(&q.src, &p->dst) || pol_quote_key(skb, p, &q))
 		return POL_REASON_ICMP_RELATED;
-	e = pol_ct_find(p, &at, &tag);
-	if (!e || pol_ct_expired(e, p->now) || e->gen != (__u32)pol_generation ||
-	    !(e->ep == p->ep || e->flags & POL_CT_LOCAL))
+	e = pol_ct_entry(p);
+	if (!e || pol_ct_expired(e, p->now) || !pol_ct_valid(e) ||
+	    (e->ep[POL_EGRESS] != p->ep && e->ep[POL_INGRESS] != p->ep &&
+	     !(e->flags & POL_CT_LOCAL)))
 		return POL_REASON_ICMP_RELATED;
 	p->rule[POL_INGRESS] = e->rule[POL_INGRESS];
 	p->rule[POL_EGRESS] = e->rule[POL_EGRESS];

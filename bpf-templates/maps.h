@@ -39,6 +39,13 @@ struct {
 } ep_by_if SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, POL_IF_NEAR);
+	__type(key, __u32);
+	__type(value, struct pol_if);
+} if_near SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, POL_SLOT_MAX);
 	__uint(map_flags, BPF_F_NO_PREALLOC);

@@ -13,7 +13,8 @@
  *	let NAME WORDS			$NAME stands for the words
  *	reset				forget all state
  *	gen 1|2				the generation in force
- *	state EP egress=ROW ingress=ROW [audit]		of this generation, see fixture.h
+ *	state EP egress=ROW ingress=ROW [incarnation=N] [audit]
+ *					of this generation, see fixture.h
  *	age SECONDS			the connection table gets older
  *	out|in|up PLACE [OPTIONS]: PACKET => EXPECTED
  *	repeat N out ...		N times, @ standing for 1, 2, 3...
@@ -324,6 +325,8 @@ static int do_state(struct run *r, char *text)
 			st.root[POL_EGRESS] = strtoul(word + 7, NULL, 0);
 		else if (!strncmp(word, "ingress=", 8))
 			st.root[POL_INGRESS] = strtoul(word + 8, NULL, 0);
+		else if (!strncmp(word, "incarnation=", 12))
+			st.incarnation = strtoul(word + 12, NULL, 0);
 		else if (!strcmp(word, "audit"))
 			st.flags = POL_EP_AUDIT;
 	}
