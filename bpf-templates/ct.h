@@ -154,9 +154,12 @@ static __always_inline __u64 pol_ct_sig(__u64 hash)
 	return (hash * 0x9e3779b97f4a7c15ull) & POL_TAG_SIG;
 }
 
+/* Of two buckets, never the same. */
 static __always_inline __u32 pol_ct_bucket_no(__u64 hash, int second)
 {
-	return (second ? hash >> 32 : hash) & (POL_CT_BUCKETS - 1);
+	__u32 first = hash & (POL_CT_BUCKETS - 1), other = (hash >> 32) & (POL_CT_BUCKETS - 1);
+
+	return second ? other ^ (other == first) : first;
 }
 
 static __always_inline int pol_ct_same(const struct pol_ct_entry *e, const struct pol_ct_key *k)
@@ -265,27 +268,35 @@ static __always_inline struct pol_ct_entry *pol_ct_entry(struct pol_pkt *p)
 }
 
 /*
- * Judged by this generation, and both endpoints that were asked are still there: whoever
- * got a number or an address since then inherits nothing.  Endpoint 0 is none, and has
- * incarnation 0.
+ * Both endpoints that were asked are still there: whoever got a number or an address
+ * since then inherits nothing.  Endpoint 0 is none, and has incarnation 0.
  */
-static __always_inline int pol_ct_valid(const struct pol_ct_entry *e)
+static __always_inline int pol_ct_ends_live(const struct pol_ct_entry *e)
 {
 	__u32 from = e->ep[POL_EGRESS], to = e->ep[POL_INGRESS];
 	const struct pol_ep_state *f, *t;
 
-	if (e->gen != (__u32)pol_generation)
-		return 0;
 	f = bpf_map_lookup_elem(&ep_state, &from);
 	t = bpf_map_lookup_elem(&ep_state, &to);
 	return f && t && (__u16)f->incarnation == e->incarnation[POL_EGRESS] &&
 	       (__u16)t->incarnation == e->incarnation[POL_INGRESS];
 }
 
+/* Judged by this generation, too. */
+static __always_inline int pol_ct_valid(const struct pol_ct_entry *e)
+{
+	return e->gen == (__u32)pol_generation && pol_ct_ends_live(e);
+}
+
 static __always_inline int pol_ct_expired(const struct pol_ct_entry *e, __u32 now)
 {
 	/* signed: another CPU's coarse clock may be a tick ahead of ours */
 	return (__s32)(now - e->seen) > (__s32)pol_ct_timeout(e->state);
+}
+
+static __always_inline int pol_ct_dead(const struct pol_ct_entry *e, __u32 now)
+{
+	return pol_ct_expired(e, now) || !pol_ct_ends_live(e);
 }
 
 /* Frees the slot if p's flow is still there; a new owner is left alone. */

@@ -199,7 +199,7 @@ __noinline int pol_flow_slow(struct __sk_buff *skb, struct pol_pkt *p)
 		return POL_REASON_INTERNAL;
 	if (!pol_ct_same(&b->entry[way], &p->key)) /* it went between finding and here */
 		return pol_flow_begin(skb, p);
-	if (pol_ct_expired(&b->entry[way], p->now)) {
+	if (pol_ct_dead(&b->entry[way], p->now)) {
 		pol_ct_remove(p, p->slot);
 		return pol_flow_begin(skb, p);
 	}
