@@ -145,6 +145,14 @@ struct {
 	__type(value, __u64);
 } rates SEC(".maps");
 
+/* ICMP errors to each endpoint, see icmp.h; private to the data path.  Word: second, count. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, POL_EP_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} icmp_rates SEC(".maps");
+
 /* Set by the loader before the object is loaded. */
 const volatile __u64 pol_generation = 0;
 const volatile __u64 pol_hash_seed[2] = { 0, 0 };

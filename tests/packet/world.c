@@ -266,6 +266,10 @@ void world_reset(struct world *w)
 
 	for (__u32 i = 0; i < n; i++)
 		bpf_map_update_elem(world_map(w, "ct"), &i, &empty, 0);
+	for (__u32 i = 0; i < 16; i++) /* more than the endpoints' numbers */
+		for (int g = 0; g < WORLD_GENS; g++)
+			bpf_map_update_elem(bpf_object__find_map_fd_by_name(w->obj[g], "icmp_rates"),
+					    &i, zero, 0);
 	clear_hash(world_map(w, "frags"), sizeof(struct pol_frag_key));
 	fill_states(w);
 	for (w->gen = WORLD_GENS - 1; ; w->gen--) {
