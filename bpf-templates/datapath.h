@@ -192,13 +192,15 @@ static __always_inline int pol_hook_ep_in(struct __sk_buff *skb)
 		return TC_ACT_OK;
 	}
 	p.group |= !own && pol_eth_group(skb, &p);
-	if (pol_link_in(&p) == POL_LINK_PASS && (own || p.group || p.proto != IPPROTO_UDP))
+	p.from_host = skb->ingress_ifindex == 0;
+	/* a link-local address is the endpoint's, though nobody tells us */
+	if (p.proto != IPPROTO_TCP && pol_link_in(&p) == POL_LINK_PASS &&
+	    (own || p.group || (p.v6 && pol_is_link_local(&p.dst))))
 		return pol_end_link(skb, &p, 0);
 	if (pol_bad_address(&p))
 		reason = POL_REASON_BAD_ADDRESS;
 	else if (!own && !p.group)
 		reason = POL_REASON_DST_NOT_OWNER;
-	p.from_host = skb->ingress_ifindex == 0;
 	if (!reason)
 		reason = pol_flow(skb, &p);
 	return pol_end(skb, &p, reason, 0);
@@ -223,7 +225,7 @@ static __always_inline int pol_hook_uplink_in(struct __sk_buff *skb)
 		return pol_uplink_spoofed(&p) ? pol_shot(skb, &p, POL_REASON_SPOOFED) : TC_ACT_OK;
 	p.ep = to->ep;
 	reason = p.reason;
-	if (!reason && pol_link_in(&p) == POL_LINK_PASS) {
+	if (!reason && p.proto != IPPROTO_TCP && pol_link_in(&p) == POL_LINK_PASS) {
 		if (!pol_uplink_spoofed(&p))
 			return pol_end_link(skb, &p, POL_MARK_JUDGED);
 		reason = POL_REASON_SPOOFED;
