@@ -40,18 +40,21 @@
 #define POL_CT_T_REPLYING 180u	/* Linux 120 (was 180) */
 #endif
 
+/* Not static: clang would merge it into a section that has no BTF. */
+const __u32 pol_ct_timeouts[8] = {
+	[POL_CT_SYN_SENT] = POL_CT_T_SYN_SENT,
+	[POL_CT_SYN_RECV] = POL_CT_T_SYN_RECV,
+	[POL_CT_ESTABLISHED] = POL_CT_T_ESTABLISHED,
+	[POL_CT_CLOSING] = POL_CT_T_CLOSING,
+	[POL_CT_CLOSED] = POL_CT_T_CLOSED,
+	[POL_CT_UNREPLIED] = POL_CT_T_UNREPLIED,
+	[POL_CT_REPLYING] = POL_CT_T_REPLYING,
+};
+_Static_assert(POL_CT_STATE_MAX == POL_ARRAY_LEN(pol_ct_timeouts), "a timeout for each state");
+
 static __always_inline __u32 pol_ct_timeout(__u8 state)
 {
-	switch (state) {
-	case POL_CT_SYN_SENT: return POL_CT_T_SYN_SENT;
-	case POL_CT_SYN_RECV: return POL_CT_T_SYN_RECV;
-	case POL_CT_ESTABLISHED: return POL_CT_T_ESTABLISHED;
-	case POL_CT_CLOSING: return POL_CT_T_CLOSING;
-	case POL_CT_CLOSED: return POL_CT_T_CLOSED;
-	case POL_CT_UNREPLIED: return POL_CT_T_UNREPLIED;
-	case POL_CT_REPLYING: return POL_CT_T_REPLYING;
-	default: return 0;
-	}
+	return pol_ct_timeouts[state & (POL_ARRAY_LEN(pol_ct_timeouts) - 1)];
 }
 
 /*
@@ -70,6 +73,7 @@ static __always_inline __u64 pol_mix(__u64 x)
 
 __noinline int pol_hash_spread(void)
 {
+#pragma clang loop unroll(disable)
 	for (int i = 0; i < POL_HASH_WORDS; i++) {
 		__u64 x = pol_mix(pol_hash_seed[0] + (i + 1) * 0x9e3779b97f4a7c15ull);
 
@@ -136,14 +140,26 @@ static __always_inline void pol_ct_key_set(struct pol_ct_key *k, const struct po
 	k->hash = pol_ct_hash(k);
 }
 
+__noinline int pol_ct_key_of(struct pol_pkt *p, struct pol_addr *src, struct pol_addr *dst,
+			     __u32 ports, __u32 proto)
+{
+	if (!p || !src || !dst)
+		return 0;
+	pol_ct_key_set(&p->key, src, dst, ports >> 16, ports & 0xffff, proto);
+	return 0;
+}
+
 static __always_inline __u64 pol_ct_sig(__u64 hash)
 {
 	return (hash * 0x9e3779b97f4a7c15ull) & POL_TAG_SIG;
 }
 
+/* Of two buckets, never the same. */
 static __always_inline __u32 pol_ct_bucket_no(__u64 hash, int second)
 {
-	return (second ? hash >> 32 : hash) & (POL_CT_BUCKETS - 1);
+	__u32 first = hash & (POL_CT_BUCKETS - 1), other = (hash >> 32) & (POL_CT_BUCKETS - 1);
+
+	return second ? other ^ (other == first) : first;
 }
 
 static __always_inline int pol_ct_same(const struct pol_ct_entry *e, const struct pol_ct_key *k)
@@ -188,6 +204,7 @@ static __always_inline __u32 pol_ct_way(struct pol_ct_bucket *b, const struct po
 	__u64 mask = pol_ct_match(b, POL_TAG_USED | pol_ct_sig(k->hash));
 
 	/* a second candidate with the same 40 bits: a duplicate on its way out */
+#pragma clang loop unroll(disable)
 	for (int tries = 0; tries < 2 && mask; tries++) {
 		__u32 way = pol_lowest(mask);
 
@@ -201,25 +218,33 @@ static __always_inline __u32 pol_ct_way(struct pol_ct_bucket *b, const struct po
 	return POL_CT_WAYS;
 }
 
-/* Finds the flow of p->key; sets p->slot; NULL if there is none. */
-static __always_inline struct pol_ct_entry *pol_ct_find(struct pol_pkt *p, __u64 **at, __u64 *tag)
+/* The slot + 1 of p->key in its first or second bucket; 0: not there. */
+__noinline int pol_ct_in(struct pol_pkt *p, __u32 second)
 {
-	p->slot = 0;
-	for (int second = 0; second < 2; second++) {
-		__u32 no = pol_ct_bucket_no(p->key.hash, second), way;
-		struct pol_ct_bucket *b = bpf_map_lookup_elem(&ct, &no);
+	struct pol_ct_bucket *b;
+	__u32 no, way;
+	__u64 tag;
 
-		if (!b)
-			return NULL;
-		way = pol_ct_way(b, &p->key, tag);
-		if (way < POL_CT_WAYS) {
-			way &= POL_CT_WAYS - 1;
-			p->slot = no * POL_CT_WAYS + way + 1;
-			*at = &b->tag[way];
-			return &b->entry[way];
-		}
-	}
-	return NULL;
+	if (!p)
+		return 0;
+	no = pol_ct_bucket_no(p->key.hash, second);
+	b = bpf_map_lookup_elem(&ct, &no);
+	if (!b)
+		return 0;
+	way = pol_ct_way(b, &p->key, &tag);
+	return way < POL_CT_WAYS ? no * POL_CT_WAYS + way + 1 : 0;
+}
+
+/*
+ * Finds the flow of p->key in either bucket and returns p->slot; 0 if there is none.
+ * Whoever uses the entry compares its key again: the slot may change hands meanwhile.
+ */
+static __always_inline __u32 pol_ct_seek(struct pol_pkt *p)
+{
+	p->slot = pol_ct_in(p, 0);
+	if (!p->slot)
+		p->slot = pol_ct_in(p, 1);
+	return p->slot;
 }
 
 static __always_inline struct pol_ct_bucket *pol_ct_slot(__u32 slot, __u32 *way)
@@ -230,28 +255,67 @@ static __always_inline struct pol_ct_bucket *pol_ct_slot(__u32 slot, __u32 *way)
 	return bpf_map_lookup_elem(&ct, &no);
 }
 
+/* The entry of p->key, looked up once more; NULL if there is none. */
+static __always_inline struct pol_ct_entry *pol_ct_entry(struct pol_pkt *p)
+{
+	struct pol_ct_bucket *b;
+	__u32 way;
+
+	if (!pol_ct_seek(p))
+		return NULL;
+	b = pol_ct_slot(p->slot, &way);
+	return b && pol_ct_same(&b->entry[way], &p->key) ? &b->entry[way] : NULL;
+}
+
+/*
+ * Both endpoints that were asked are still there: whoever got a number or an address
+ * since then inherits nothing.  Endpoint 0 is none, and has incarnation 0.
+ */
+static __always_inline int pol_ct_ends_live(const struct pol_ct_entry *e)
+{
+	__u32 from = e->ep[POL_EGRESS], to = e->ep[POL_INGRESS];
+	const struct pol_ep_state *f, *t;
+
+	f = bpf_map_lookup_elem(&ep_state, &from);
+	t = bpf_map_lookup_elem(&ep_state, &to);
+	return f && t && (__u16)f->incarnation == e->incarnation[POL_EGRESS] &&
+	       (__u16)t->incarnation == e->incarnation[POL_INGRESS];
+}
+
+/* Judged by this generation, too. */
+static __always_inline int pol_ct_valid(const struct pol_ct_entry *e)
+{
+	return e->gen == (__u32)pol_generation && pol_ct_ends_live(e);
+}
+
 static __always_inline int pol_ct_expired(const struct pol_ct_entry *e, __u32 now)
 {
 	/* signed: another CPU's coarse clock may be a tick ahead of ours */
 	return (__s32)(now - e->seen) > (__s32)pol_ct_timeout(e->state);
 }
 
-/* Free the slot if it still holds what `slot` named; a new owner is left alone. */
-static __always_inline void pol_ct_remove(__u32 slot, const struct pol_ct_key *k)
+static __always_inline int pol_ct_dead(const struct pol_ct_entry *e, __u32 now)
+{
+	return pol_ct_expired(e, now) || !pol_ct_ends_live(e);
+}
+
+/* Frees the slot if p's flow is still there; a new owner is left alone. */
+__noinline int pol_ct_remove(struct pol_pkt *p, __u32 slot)
 {
 	struct pol_ct_bucket *b;
 	__u32 way;
 	__u64 tag;
 
-	b = pol_ct_slot(slot, &way);
+	b = p ? pol_ct_slot(slot, &way) : NULL;
 	if (!b)
-		return;
+		return 0;
 	tag = *(volatile __u64 *)&b->tag[way];
-	if ((tag & ~POL_TAG_VERSION) != (POL_TAG_USED | pol_ct_sig(k->hash)))
-		return;
-	if (!pol_ct_same(&b->entry[way], k))
-		return;
+	if ((tag & ~POL_TAG_VERSION) != (POL_TAG_USED | pol_ct_sig(p->key.hash)))
+		return 0;
+	if (!pol_ct_same(&b->entry[way], &p->key))
+		return 0;
 	__sync_val_compare_and_swap(&b->tag[way], tag, (tag + 1) & POL_TAG_VERSION);
+	return 0;
 }
 
 #endif

@@ -3,38 +3,173 @@
 #ifndef POL_BPF_CT_INSERT_H
 #define POL_BPF_CT_INSERT_H
 
+static __always_inline int pol_ct_half_open(const struct pol_ct_entry *e)
+{
+	return e->state == POL_CT_SYN_SENT || e->state == POL_CT_SYN_RECV ||
+	       e->state == POL_CT_UNREPLIED;
+}
+
+/* From outside: neither an endpoint of ours nor this host began it. */
+static __always_inline int pol_ct_inbound(const struct pol_ct_entry *e)
+{
+	return !e->ep[POL_EGRESS] && !(e->flags & POL_CT_HOST);
+}
+
 /*
- * How gladly a used slot is given up, 0 for never: expired, then half open or
- * closed, the longest silent first.  An established flow is nobody's victim.
+ * Was the entry begun by whoever begins p's flow?  An endpoint is a source by its number and
+ * incarnation, and cannot pose as another; outside it is a /24 or a /48, which is
+ * what one customer is given.
  */
-__noinline __u64 pol_ct_worth(__u32 slot, __u32 now)
+static __always_inline int pol_ct_same_source(const struct pol_ct_entry *e, const struct pol_pkt *p)
+{
+	const struct pol_addr *a = &e->addr[e->flags & POL_CT_FLIPPED ? 1 : 0];
+	__u64 hi = a->d_be[0] ^ p->src.d_be[0], lo = a->d_be[1] ^ p->src.d_be[1];
+
+	if (p->from_host || e->flags & POL_CT_HOST)
+		return p->from_host && e->flags & POL_CT_HOST;
+	if (e->ep[POL_EGRESS] != p->judged_ep[POL_EGRESS] ||
+	    e->incarnation[POL_EGRESS] != p->incarnation[POL_EGRESS])
+		return 0;
+	if (p->judged_ep[POL_EGRESS])
+		return 1;
+	return p->v6 ? !(hi & bpf_cpu_to_be64(~0xffffull)) :
+		       !hi && !(lo & bpf_cpu_to_be64(~0xffull));
+}
+
+/*
+ * Quotas without counters.  A counter for each source would have to be right for entries
+ * that die in silence, for CPUs that race, and after a crash; one that leaks locks its source
+ * out for good.  But the key of the hash is secret and spreads each source's flows evenly,
+ * so the two buckets of a new flow (16 ways) are a fair sample of the table, and what
+ * a source holds is counted in them, at the moment it wants more:
+ *
+ *   half-open		at most POL_QUOTA_HALF of a source, POL_QUOTA_INBOUND of all sources
+ *			outside, or a flood from many prefixes would do what one cannot
+ *   all		the last POL_QUOTA_SPARE free ways are only for who holds at most
+ *			POL_QUOTA_SMALL; what comes from outside counts for the prefix and,
+ *			apart from what it begins itself, for the endpoint that it goes to
+ *
+ * So one source can have three quarters of an otherwise empty table, and a quarter stays
+ * for the others whatever it does.  Dead entries do not count.  Within the sample the
+ * number varies: a source with up to 1/10 of the table half open, or any share of a table that is
+ * half empty, does not notice.  Two CPUs at once may exceed it by one.
+ */
+#ifndef POL_QUOTA_HALF
+#define POL_QUOTA_HALF 6u
+#endif
+#ifndef POL_QUOTA_INBOUND
+#define POL_QUOTA_INBOUND 10u
+#endif
+#ifndef POL_QUOTA_SPARE
+#define POL_QUOTA_SPARE 4u
+#endif
+#ifndef POL_QUOTA_SMALL
+#define POL_QUOTA_SMALL 2u
+#endif
+
+/* What one way adds to the sums, six bits each. */
+#define POL_Q_LIVE 0		/* in use, or busy */
+#define POL_Q_OWN 6		/* of p's source */
+#define POL_Q_HALF 12		/* of those, half open */
+#define POL_Q_TO 18		/* from outside, to p's endpoint */
+#define POL_Q_INBOUND 24	/* from outside, half open */
+#define POL_Q_GET(sum, what) ((sum) >> (what) & 63)
+
+__noinline __u32 pol_ct_weigh(struct pol_pkt *p, __u32 slot)
+{
+	struct pol_ct_bucket *b;
+	struct pol_ct_entry *e;
+	__u32 way, sum = 1 << POL_Q_LIVE;
+	__u64 tag;
+	int half;
+
+	b = p ? pol_ct_slot(slot, &way) : NULL;
+	if (!b)
+		return sum;
+	tag = *(volatile __u64 *)&b->tag[way];
+	if (!(tag & (POL_TAG_USED | POL_TAG_BUSY)))
+		return 0;
+	e = &b->entry[way];
+	if (tag & POL_TAG_BUSY)
+		return sum;
+	if (pol_ct_dead(e, p->now))
+		return 0;
+	half = pol_ct_half_open(e);
+	if (pol_ct_same_source(e, p))
+		sum += 1 << POL_Q_OWN | half << POL_Q_HALF;
+	if (!p->judged_ep[POL_EGRESS] && pol_ct_inbound(e)) {
+		sum += half << POL_Q_INBOUND;
+		if (e->ep[POL_INGRESS] == p->judged_ep[POL_INGRESS])
+			sum += 1 << POL_Q_TO;
+	}
+	return sum;
+}
+
+/* Ways of the bucket that are free. */
+__noinline __u32 pol_ct_empty(__u32 no)
+{
+	struct pol_ct_bucket *b = bpf_map_lookup_elem(&ct, &no);
+	__u32 mask = b ? pol_ct_match(b, 0) : 0;
+
+	mask = (mask & 0x55) + (mask >> 1 & 0x55);
+	mask = (mask & 0x33) + (mask >> 2 & 0x33);
+	return (mask & 0xf) + (mask >> 4);
+}
+
+/* 0, or POL_REASON_CT_QUOTA. */
+__noinline int pol_ct_quota(struct pol_pkt *p)
+{
+	__u32 first, second, sum = 0, free;
+
+	if (!p)
+		return POL_REASON_INTERNAL;
+	first = pol_ct_bucket_no(p->key.hash, 0), second = pol_ct_bucket_no(p->key.hash, 1);
+	free = pol_ct_empty(first) + pol_ct_empty(second);
+	/* this host is not held to a quota; and too few to matter, the usual case */
+	if (p->from_host || free > 2 * POL_CT_WAYS - POL_QUOTA_HALF)
+		return 0;
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < 2 * POL_CT_WAYS; i++) {
+		__u32 no = i < POL_CT_WAYS ? first : second;
+
+		sum += pol_ct_weigh(p, no * POL_CT_WAYS + i % POL_CT_WAYS + 1);
+	}
+	if (POL_Q_GET(sum, POL_Q_HALF) >= POL_QUOTA_HALF ||
+	    POL_Q_GET(sum, POL_Q_INBOUND) >= POL_QUOTA_INBOUND)
+		return POL_REASON_CT_QUOTA;
+	if (2 * POL_CT_WAYS - POL_Q_GET(sum, POL_Q_LIVE) > POL_QUOTA_SPARE)
+		return 0;
+	return POL_Q_GET(sum, POL_Q_OWN) > POL_QUOTA_SMALL ||
+	       POL_Q_GET(sum, POL_Q_TO) > POL_QUOTA_SMALL ? POL_REASON_CT_QUOTA : 0;
+}
+
+/*
+ * How gladly a used slot is given up, 0 for never: dead, then of the same source half
+ * open or closed, the longest silent first.  An established flow is nobody's victim, and
+ * what is half open only its own source's.
+ */
+__noinline __u64 pol_ct_worth(struct pol_pkt *p, __u32 slot)
 {
 	struct pol_ct_bucket *b;
 	struct pol_ct_entry *e;
 	__u32 way, silent;
 
-	b = pol_ct_slot(slot, &way);
+	b = p ? pol_ct_slot(slot, &way) : NULL;
 	if (!b || *(volatile __u64 *)&b->tag[way] & POL_TAG_BUSY)
 		return 0;
 	e = &b->entry[way];
-	silent = now - e->seen;
+	silent = p->now - e->seen;
 	if ((__s32)silent < 0)
 		silent = 0;
-	if (pol_ct_expired(e, now))
+	if (pol_ct_dead(e, p->now))
 		return 2ull << 32 | silent;
-	switch (e->state) {
-	case POL_CT_SYN_SENT:
-	case POL_CT_SYN_RECV:
-	case POL_CT_CLOSED:
-	case POL_CT_UNREPLIED:
+	if ((pol_ct_half_open(e) || e->state == POL_CT_CLOSED) && pol_ct_same_source(e, p))
 		return 1ull << 32 | silent;
-	default:
-		return 0;
-	}
+	return 0;
 }
 
 /* Both buckets are full: the slot of the best victim + 1, or 0. */
-__noinline int pol_ct_victim(__u32 first, __u32 second, __u32 now)
+__noinline int pol_ct_victim(struct pol_pkt *p, __u32 first, __u32 second)
 {
 	__u64 best = 0;
 	__u32 slot = 0;
@@ -42,7 +177,7 @@ __noinline int pol_ct_victim(__u32 first, __u32 second, __u32 now)
 	for (__u32 i = 0; i < 2 * POL_CT_WAYS; i++) {
 		__u32 no = i < POL_CT_WAYS ? first : second;
 		__u32 at = no * POL_CT_WAYS + i % POL_CT_WAYS + 1;
-		__u64 w = pol_ct_worth(at, now);
+		__u64 w = pol_ct_worth(p, at);
 
 		if (w > best) {
 			best = w;
@@ -52,21 +187,30 @@ __noinline int pol_ct_victim(__u32 first, __u32 second, __u32 now)
 	return slot;
 }
 
-/* A slot for the key + 1: free, or given up by another; 0 if there is none. */
-static __always_inline __u32 pol_ct_room(const struct pol_ct_key *k, __u32 now)
+/* A slot of the bucket that is neither used nor busy, + 1; or 0. */
+__noinline int pol_ct_free(__u32 no)
 {
-	for (int second = 0; second < 2; second++) {
-		__u32 no = pol_ct_bucket_no(k->hash, second);
-		struct pol_ct_bucket *b = bpf_map_lookup_elem(&ct, &no);
-		__u64 mask;
+	struct pol_ct_bucket *b = bpf_map_lookup_elem(&ct, &no);
+	__u64 mask = b ? pol_ct_match(b, 0) : 0;
 
-		if (!b)
-			return 0;
-		mask = pol_ct_match(b, 0); /* neither used nor busy */
-		if (mask)
-			return no * POL_CT_WAYS + pol_lowest(mask) + 1;
+	return mask ? no * POL_CT_WAYS + pol_lowest(mask) + 1 : 0;
+}
+
+/* A slot for the key + 1: free, or given up by another; 0 if there is none. */
+static __always_inline __u32 pol_ct_room(struct pol_pkt *p)
+{
+	__u32 first = pol_ct_bucket_no(p->key.hash, 0), second = pol_ct_bucket_no(p->key.hash, 1);
+
+	return pol_ct_free(first) ?: pol_ct_free(second) ?: pol_ct_victim(p, first, second);
+}
+
+static __always_inline void pol_ct_asked(struct pol_ct_entry *e, const struct pol_pkt *p)
+{
+#pragma clang loop unroll(full)
+	for (int dir = 0; dir < POL_DIRECTIONS; dir++) {
+		e->ep[dir] = p->judged_ep[dir];
+		e->incarnation[dir] = p->incarnation[dir];
 	}
-	return pol_ct_victim(pol_ct_bucket_no(k->hash, 0), pol_ct_bucket_no(k->hash, 1), now);
 }
 
 static __always_inline void pol_ct_write(struct pol_ct_entry *e, const struct pol_pkt *p)
@@ -82,43 +226,36 @@ static __always_inline void pol_ct_write(struct pol_ct_entry *e, const struct po
 	e->proto = p->proto;
 	e->state = p->proto == IPPROTO_TCP ? POL_CT_SYN_SENT : POL_CT_UNREPLIED;
 	e->flags = (p->key.flipped ? POL_CT_FLIPPED : 0) | (p->local ? POL_CT_LOCAL : 0) |
-		   (p->from_host ? POL_CT_HOST : 0);
+		   (p->from_host ? POL_CT_HOST : 0) | (p->far ? POL_CT_FAR : 0);
 	e->icmp_type = asks ? p->type : 0;
 	e->gen = (__u32)pol_generation;
 	e->rule[POL_INGRESS] = p->rule[POL_INGRESS];
 	e->rule[POL_EGRESS] = p->rule[POL_EGRESS];
 	e->seen = p->now;
-	e->ep = p->judged_ep[POL_EGRESS] ?: p->judged_ep[POL_INGRESS];
+	pol_ct_asked(e, p);
 }
 
 /*
  * Two CPUs can insert one flow at once.  Both look again after publishing; of two
  * equal entries the one in the lower slot stays, so at most one gives way.
  */
-static __always_inline int pol_ct_twin(const struct pol_ct_key *k, __u32 mine)
+static __always_inline int pol_ct_twin(struct pol_pkt *p, __u32 mine)
 {
-	for (int second = 0; second < 2; second++) {
-		__u32 no = pol_ct_bucket_no(k->hash, second);
-		struct pol_ct_bucket *b = bpf_map_lookup_elem(&ct, &no);
-		__u64 tag;
-		__u32 way;
+	__u32 first = pol_ct_in(p, 0), second = pol_ct_in(p, 1);
 
-		if (!b)
-			return 0;
-		way = pol_ct_way(b, k, &tag);
-		if (way < POL_CT_WAYS && no * POL_CT_WAYS + way + 1 < mine)
-			return 1;
-	}
-	return 0;
+	return (first && first < mine) || (second && second < mine);
 }
 
-/* The judged packet begins a flow: 0, or POL_REASON_CT_FULL. */
+/* The judged packet begins a flow: 0, or POL_REASON_CT_QUOTA or _FULL. */
 __noinline int pol_ct_insert(struct pol_pkt *p)
 {
 	if (!p)
 		return POL_REASON_INTERNAL;
+	if (pol_ct_quota(p))
+		return POL_REASON_CT_QUOTA;
+#pragma clang loop unroll(disable)
 	for (int tries = 0; tries < 3; tries++) {
-		__u32 way, slot = pol_ct_room(&p->key, p->now);
+		__u32 way, slot = pol_ct_room(p);
 		struct pol_ct_bucket *b;
 		__u64 tag, next;
 
@@ -135,8 +272,8 @@ __noinline int pol_ct_insert(struct pol_pkt *p)
 		pol_ct_write(&b->entry[way], p);
 		/* an exchange orders the entry before the tag on every machine */
 		__sync_lock_test_and_set(&b->tag[way], POL_TAG_USED | pol_ct_sig(p->key.hash) | next);
-		if (pol_ct_twin(&p->key, slot))
-			pol_ct_remove(slot, &p->key);
+		if (pol_ct_twin(p, slot))
+			pol_ct_remove(p, slot);
 		return 0;
 	}
 	return POL_REASON_CT_FULL;

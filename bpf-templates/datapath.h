@@ -74,8 +74,6 @@ static __always_inline int pol_end(struct __sk_buff *skb, struct pol_pkt *p, int
 #endif
 		return TC_ACT_SHOT;
 	}
-	pol_hits(skb, p);
-	pol_scratch(p);
 	pol_mark(skb, mark);
 	return TC_ACT_OK;
 }
@@ -83,7 +81,7 @@ static __always_inline int pol_end(struct __sk_buff *skb, struct pol_pkt *p, int
 static __always_inline int pol_end_link(struct __sk_buff *skb, struct pol_pkt *p, __u32 mark)
 {
 	p->action = POL_ALLOW;
-	pol_scratch(p);
+	pol_passed(skb, p);
 	pol_mark(skb, mark);
 	return TC_ACT_OK;
 }
@@ -91,13 +89,21 @@ static __always_inline int pol_end_link(struct __sk_buff *skb, struct pol_pkt *p
 /* The endpoint at this device: its number into p->ep. */
 static __always_inline const struct pol_if *pol_device(struct __sk_buff *skb, struct pol_pkt *p)
 {
-	__u32 ifindex = skb->ifindex;
-	const struct pol_if *i = bpf_map_lookup_elem(&ep_by_if, &ifindex);
+	__u32 ifindex = skb->ifindex, near = ifindex & (POL_IF_NEAR - 1);
+	const struct pol_if *i = bpf_map_lookup_elem(&if_near, &near);
 
+	if (pol_unlikely(!i || i->ifindex != ifindex))
+		i = bpf_map_lookup_elem(&ep_by_if, &ifindex);
 	if (!i || i->kind != POL_IF_ENDPOINT)
 		return NULL;
 	p->ep = i->ep;
 	return i;
+}
+
+/* Does the endpoint of this device own the address? */
+static __always_inline int pol_own(const struct pol_if *i, const struct pol_addr *a, int v6)
+{
+	return pol_same_addr(&i->addr[v6 & 1], a) || pol_owned_by(a, i->ep);
 }
 
 static __always_inline int pol_mac_ok(struct __sk_buff *skb, struct pol_pkt *p,
@@ -111,19 +117,6 @@ static __always_inline int pol_mac_ok(struct __sk_buff *skb, struct pol_pkt *p,
 	return eth && pol_same_mac(eth->h_source, i->mac);
 }
 
-/* Network and transport header of an IP packet. */
-static __always_inline int pol_parse_l3(struct __sk_buff *skb, struct pol_pkt *p, __be16 type)
-{
-	int reason;
-
-	if (type != POL_ETH_V4 && type != POL_ETH_V6)
-		return POL_REASON_ETHERTYPE;
-	reason = type == POL_ETH_V4 ? pol_parse_v4(skb, p) : pol_parse_v6(skb, p);
-	if (!reason)
-		p->group = pol_is_group(&p->dst, p->v6);
-	return reason;
-}
-
 static __always_inline int pol_eth_group(struct __sk_buff *skb, struct pol_pkt *p)
 {
 	__u8 *first = pol_header(skb, 0, 1, p->buf);
@@ -131,12 +124,16 @@ static __always_inline int pol_eth_group(struct __sk_buff *skb, struct pol_pkt *
 	return first && *first & 1;
 }
 
+static __always_inline int pol_is_ip(const struct pol_pkt *p)
+{
+	return p->type_be == POL_ETH_V4 || p->type_be == POL_ETH_V6;
+}
+
 /* What a container sends. */
 static __always_inline int pol_hook_ep_out(struct __sk_buff *skb)
 {
 	const struct pol_if *i;
 	struct pol_pkt p;
-	__be16 type = 0;
 	int reason;
 
 	if (pol_unlikely((skb->mark & POL_MARK_MASK) == POL_MARK_ANSWER)) {
@@ -147,119 +144,96 @@ static __always_inline int pol_hook_ep_out(struct __sk_buff *skb)
 	i = pol_device(skb, &p);
 	if (!i)
 		return pol_shot(skb, &p, POL_REASON_NO_ENDPOINT);
-	reason = pol_parse_eth(skb, &p, 0, &type);
-	if (reason)
-		return pol_shot(skb, &p, reason);
-	if (!pol_mac_ok(skb, &p, i))
-		return pol_shot(skb, &p, POL_REASON_SPOOFED_MAC);
-	if (type == POL_ETH_ARP) {
-		reason = pol_arp_out(skb, &p);
+	reason = pol_parse(skb, &p);
+	if (!reason && !pol_mac_ok(skb, &p, i))
+		reason = POL_REASON_SPOOFED_MAC;
+	if (pol_unlikely(!reason && !pol_is_ip(&p))) {
+		reason = p.type_be == POL_ETH_ARP ? pol_arp_out(skb, &p) : POL_REASON_ETHERTYPE;
 		return reason ? pol_shot(skb, &p, reason) : pol_end_link(skb, &p, 0);
 	}
-	reason = pol_parse_l3(skb, &p, type);
 	if (!reason)
 		reason = p.reason;
-	if (!reason)
-		reason = pol_parse_l4(skb, &p);
-	if (reason)
-		return pol_shot(skb, &p, reason);
-	if (p.proto != IPPROTO_TCP)
+	if (!reason && p.proto != IPPROTO_TCP)
 		reason = pol_link_out(skb, &p);
 	if (reason == POL_LINK_PASS)
 		return pol_end_link(skb, &p, p.group ? 0 : POL_MARK_JUDGED);
 	if (!reason && pol_bad_address(&p))
 		reason = POL_REASON_BAD_ADDRESS;
-	if (!reason && !pol_owned_by(&p.src, p.ep))
+	if (!reason && !pol_own(i, &p.src, p.v6))
 		reason = POL_REASON_SPOOFED;
-	if (reason)
-		return pol_shot(skb, &p, reason);
-	p.now = pol_seconds();
-	reason = pol_flow(skb, &p);
+	if (!reason)
+		reason = pol_flow(skb, &p);
 	return pol_end(skb, &p, reason, p.local ? POL_MARK_JUDGED : 0);
 }
 
 /* What is delivered to a container. */
 static __always_inline int pol_hook_ep_in(struct __sk_buff *skb)
 {
+	const struct pol_if *i;
 	struct pol_pkt p;
-	__be16 type = 0;
 	int reason, own;
 
 	pol_begin(&p, POL_HOOK_EP_IN);
-	if (!pol_device(skb, &p))
+	i = pol_device(skb, &p);
+	if (!i)
 		return pol_shot(skb, &p, POL_REASON_NO_ENDPOINT);
-	reason = pol_parse_eth(skb, &p, 0, &type);
-	if (reason)
-		return pol_shot(skb, &p, reason);
-	if (type == POL_ETH_ARP) {
-		reason = pol_arp_in(skb, &p);
+	reason = pol_parse(skb, &p);
+	if (pol_unlikely(!reason && !pol_is_ip(&p))) {
+		reason = p.type_be == POL_ETH_ARP ? pol_arp_in(skb, &p) : POL_REASON_ETHERTYPE;
 		return reason ? pol_shot(skb, &p, reason) : pol_end_link(skb, &p, 0);
 	}
-	reason = pol_parse_l3(skb, &p, type);
 	if (!reason)
 		reason = p.reason;
 	if (reason)
 		return pol_shot(skb, &p, reason);
-	own = pol_owned_by(&p.dst, p.ep);
+	own = pol_own(i, &p.dst, p.v6);
 	if (own && (skb->mark & POL_MARK_MASK) == POL_MARK_JUDGED && skb->ingress_ifindex) {
 		pol_mark(skb, 0);
 		return TC_ACT_OK;
 	}
-	reason = pol_parse_l4(skb, &p);
-	if (reason)
-		return pol_shot(skb, &p, reason);
 	p.group |= !own && pol_eth_group(skb, &p);
-	if (pol_link_in(&p) == POL_LINK_PASS && (own || p.group || p.proto != IPPROTO_UDP))
+	p.from_host = skb->ingress_ifindex == 0;
+	/* a link-local address is the endpoint's, though nobody tells us */
+	if (p.proto != IPPROTO_TCP && pol_link_in(&p) == POL_LINK_PASS &&
+	    (own || p.group || (p.v6 && pol_is_link_local(&p.dst))))
 		return pol_end_link(skb, &p, 0);
 	if (pol_bad_address(&p))
 		reason = POL_REASON_BAD_ADDRESS;
 	else if (!own && !p.group)
 		reason = POL_REASON_DST_NOT_OWNER;
-	if (reason)
-		return pol_shot(skb, &p, reason);
-	p.from_host = skb->ingress_ifindex == 0;
-	p.now = pol_seconds();
-	reason = pol_flow(skb, &p);
+	if (!reason)
+		reason = pol_flow(skb, &p);
 	return pol_end(skb, &p, reason, 0);
 }
 
 /* What comes in by an uplink: ours only if it is for an endpoint that lives here. */
 static __always_inline int pol_hook_uplink_in(struct __sk_buff *skb)
 {
-	struct pol_owner *from, *to;
+	struct pol_owner *to;
 	struct pol_pkt p;
-	__be16 type = 0;
 	int reason;
 
 	pol_begin(&p, POL_HOOK_UPLINK_IN);
-	reason = pol_parse_eth(skb, &p, POL_MAX_TAGS, &type);
+	reason = pol_parse(skb, &p);
 	if (reason)
 		return pol_shot(skb, &p, reason);
 	pol_mark(skb, 0);
-	if (type != POL_ETH_V4 && type != POL_ETH_V6)
+	if (!pol_is_ip(&p))
 		return TC_ACT_OK;
-	reason = pol_parse_l3(skb, &p, type);
-	if (reason)
-		return pol_shot(skb, &p, reason);
-	from = bpf_map_lookup_elem(&ep_by_addr, &p.src);
-	if (from && (from->entity == POL_ENTITY_HOST ||
-		     (from->entity == POL_ENTITY_ENDPOINT && from->ifindex)))
-		return pol_shot(skb, &p, POL_REASON_SPOOFED);
 	to = pol_local_owner(&p.dst);
 	if (!to)
-		return TC_ACT_OK;
+		return pol_uplink_spoofed(&p) ? pol_shot(skb, &p, POL_REASON_SPOOFED) : TC_ACT_OK;
 	p.ep = to->ep;
 	reason = p.reason;
-	if (!reason)
-		reason = pol_parse_l4(skb, &p);
-	if (!reason && pol_link_in(&p) == POL_LINK_PASS)
-		return pol_end_link(skb, &p, POL_MARK_JUDGED);
+	if (!reason && p.proto != IPPROTO_TCP && pol_link_in(&p) == POL_LINK_PASS) {
+		if (!pol_uplink_spoofed(&p))
+			return pol_end_link(skb, &p, POL_MARK_JUDGED);
+		reason = POL_REASON_SPOOFED;
+	}
 	if (!reason && pol_bad_address(&p))
 		reason = POL_REASON_BAD_ADDRESS;
-	if (reason)
-		return pol_shot(skb, &p, reason);
-	p.now = pol_seconds();
-	reason = pol_flow(skb, &p);
+	if (!reason)
+		reason = pol_flow(skb, &p);
 	return pol_end(skb, &p, reason, POL_MARK_JUDGED);
 }
 

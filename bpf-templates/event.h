@@ -116,6 +116,16 @@ static __always_inline void pol_hits(struct __sk_buff *skb, const struct pol_pkt
 	pol_hit(skb, p, p->rule[POL_INGRESS]);
 }
 
+/* The way out for what passes and was judged. */
+__noinline int pol_passed(struct __sk_buff *skb, struct pol_pkt *p)
+{
+	if (!p)
+		return 0;
+	pol_hits(skb, p);
+	pol_scratch(p);
+	return 0;
+}
+
 /* The one way out for what does not pass. */
 __noinline int pol_drop(struct __sk_buff *skb, struct pol_pkt *p)
 {
@@ -131,8 +141,7 @@ __noinline int pol_drop(struct __sk_buff *skb, struct pol_pkt *p)
 		c->packets += skb->gso_segs ?: 1;
 		c->bytes += skb->len;
 	}
-	pol_hits(skb, p);
-	pol_scratch(p);
+	pol_passed(skb, p);
 	pol_event(skb, p, POL_EVENT_DROP, p->rule[p->direction & 1]);
 	return TC_ACT_SHOT;
 }

@@ -3,15 +3,18 @@
 #ifndef POL_BPF_FLOW_H
 #define POL_BPF_FLOW_H
 
-/* Is this flow's entry the word of the endpoint at hand, and of this generation? */
-static __always_inline int pol_ct_current(const struct pol_ct_entry *e, const struct pol_pkt *p)
-{
-	return e->gen == (__u32)pol_generation && (e->ep == p->ep || e->flags & POL_CT_LOCAL);
-}
-
 static __always_inline int pol_ct_reply(const struct pol_ct_entry *e, const struct pol_pkt *p)
 {
 	return p->key.flipped != (e->flags & POL_CT_FLIPPED);
+}
+
+/* Valid, and the endpoint at hand was asked. */
+static __always_inline int pol_ct_current(const struct pol_ct_entry *e, const struct pol_pkt *p)
+{
+	/* what leaves an endpoint was asked of its sender, all else of its receiver */
+	__u32 side = pol_ct_reply(e, p) ^ (p->hook == POL_HOOK_EP_OUT);
+
+	return e->ep[side & 1] == p->ep && pol_ct_valid(e);
 }
 
 static __always_inline void pol_from_state(struct pol_pkt *p, const struct pol_ct_entry *e)
@@ -28,11 +31,13 @@ static __always_inline void pol_from_state(struct pol_pkt *p, const struct pol_c
 enum pol_track { POL_TRACK_NOT, POL_TRACK_NEW, POL_TRACK_REPLACE };
 
 /* Judged as a new connection; counted, charged, reported, entered. */
-static __always_inline int pol_flow_open(struct __sk_buff *skb, struct pol_pkt *p,
-					 enum pol_track track)
+__noinline int pol_flow_open(struct __sk_buff *skb, struct pol_pkt *p,
+			     enum pol_track track)
 {
 	int reason = pol_judge(skb, p);
 
+	if (!p)
+		return POL_REASON_INTERNAL;
 	if (reason)
 		return reason;
 #if POL_LIMITS_LEN
@@ -43,7 +48,7 @@ static __always_inline int pol_flow_open(struct __sk_buff *skb, struct pol_pkt *
 	}
 #endif
 	if (track == POL_TRACK_REPLACE)
-		pol_ct_remove(p->slot, &p->key);
+		pol_ct_remove(p, p->slot);
 	if (track != POL_TRACK_NOT) {
 		reason = pol_ct_insert(p);
 		if (reason)
@@ -87,14 +92,14 @@ static __always_inline int pol_flow_again(struct __sk_buff *skb, struct pol_pkt 
 	p->from_host = host;
 	p->type = type;
 	if (reason) {
-		pol_ct_remove(p->slot, &p->key);
+		pol_ct_remove(p, p->slot);
 		return reason;
 	}
-	flags = e->flags & ~POL_CT_LOCAL;
-	e->flags = flags | (p->local ? POL_CT_LOCAL : 0);
+	flags = e->flags & ~(POL_CT_LOCAL | POL_CT_FAR);
+	e->flags = flags | (p->local ? POL_CT_LOCAL : 0) | (p->far ? POL_CT_FAR : 0);
 	e->rule[POL_INGRESS] = p->rule[POL_INGRESS];
 	e->rule[POL_EGRESS] = p->rule[POL_EGRESS];
-	e->ep = p->judged_ep[POL_EGRESS] ?: p->judged_ep[POL_INGRESS];
+	pol_ct_asked(e, p);
 	e->gen = (__u32)pol_generation;
 	return 0;
 }
@@ -158,7 +163,7 @@ static __always_inline int pol_flow_known(struct __sk_buff *skb, struct pol_pkt 
 		reason = pol_flow_again(skb, p, e, reply);
 		if (reason)
 			return reason;
-		c.flags = (c.flags & ~POL_CT_LOCAL) | (p->local ? POL_CT_LOCAL : 0);
+		c.flags &= ~(POL_CT_LOCAL | POL_CT_FAR); /* pol_flow_again() has set them */
 	} else if (step != POL_STEP_CROSS) {
 		pol_from_state(p, e);
 	}
@@ -169,79 +174,127 @@ static __always_inline int pol_flow_known(struct __sk_buff *skb, struct pol_pkt 
 	return reason;
 }
 
-/* Everything but the next packet of an established flow. */
+/* The sender of what came in by an uplink can be neither this host nor live on it. */
+static __always_inline int pol_uplink_spoofed(const struct pol_pkt *p)
+{
+	return p->hook == POL_HOOK_UPLINK_IN &&
+	       pol_is_here(bpf_map_lookup_elem(&ep_by_addr, &p->src));
+}
+
+/* A packet that may open, belong to or change a flow. */
 __noinline int pol_flow_slow(struct __sk_buff *skb, struct pol_pkt *p)
 {
 	struct pol_ct_bucket *b;
-	__u32 way, now;
+	__u32 way;
 
 	if (!p)
 		return POL_REASON_INTERNAL;
 	if (p->msg == POL_MSG_ALONE || p->group)
 		return pol_flow_open(skb, p, POL_TRACK_NOT);
-	if (!p->slot)
+	pol_ct_key_of(p, &p->src, &p->dst, (__u32)p->sport_be << 16 | p->dport_be, p->proto);
+	if (!pol_ct_seek(p))
 		return pol_flow_begin(skb, p);
-	now = p->now;
 	b = pol_ct_slot(p->slot, &way);
 	if (!b)
 		return POL_REASON_INTERNAL;
 	if (!pol_ct_same(&b->entry[way], &p->key)) /* it went between finding and here */
 		return pol_flow_begin(skb, p);
-	if (pol_ct_expired(&b->entry[way], now)) {
-		pol_ct_remove(p->slot, &p->key);
+	if (pol_ct_dead(&b->entry[way], p->now)) {
+		pol_ct_remove(p, p->slot);
 		return pol_flow_begin(skb, p);
 	}
-	return pol_flow_known(skb, p, &b->entry[way], now);
+	return pol_flow_known(skb, p, &b->entry[way], p->now);
 }
 
-/* Nothing to decide: established, of this generation, and no flag that matters. */
-static __always_inline int pol_flow_settled(const struct pol_ct_entry *e, const struct pol_pkt *p,
-					    __u32 now)
-{
-	__u8 change = POL_TCP_SYN | POL_TCP_FIN | POL_TCP_RST;
-
-	if (!pol_ct_current(e, p) || pol_ct_expired(e, now))
-		return 0;
-	if (p->proto == IPPROTO_TCP)
-		return e->state == POL_CT_ESTABLISHED && !(p->tcp_flags & change);
-	return p->proto == IPPROTO_UDP &&
-	       (e->state == POL_CT_REPLYING || !pol_ct_reply(e, p));
-}
-
-/* Neither fragment nor error nor to a group: what a connection is made of. */
-static __always_inline int pol_flow_tracked(struct __sk_buff *skb, struct pol_pkt *p)
-{
-	__u32 now = p->now;
-	struct pol_ct_entry *e;
-	__u64 *at, tag;
-
-	pol_ct_key_set(&p->key, &p->src, &p->dst, p->sport_be, p->dport_be, p->proto);
-	e = pol_ct_find(p, &at, &tag);
-	if (!e || pol_unlikely(!pol_flow_settled(e, p, now)))
-		return pol_flow_slow(skb, p);
-	pol_from_state(p, e);
-	/* what was read was this flow's only if the slot has not changed hands */
-	if (pol_unlikely(*(volatile __u64 *)at != tag))
-		return POL_REASON_INTERNAL;
-	if (e->seen != now)
-		e->seen = now;
-	return 0;
-}
-
-/* A reason; 0: it passes. */
-static __always_inline int pol_flow(struct __sk_buff *skb, struct pol_pkt *p)
+/* Everything but the next packet of an established flow. */
+__noinline int pol_flow_rest(struct __sk_buff *skb, struct pol_pkt *p)
 {
 	int reason;
 
-	if (pol_unlikely(p->frag == POL_FRAG_LATER))
+	if (!p)
+		return POL_REASON_INTERNAL;
+	if (pol_uplink_spoofed(p))
+		return POL_REASON_SPOOFED;
+	if (p->frag == POL_FRAG_LATER)
 		return pol_frag_later(p);
-	if (pol_unlikely(p->msg == POL_MSG_ERROR))
-		reason = pol_icmp_error(skb, p);
-	else if (pol_unlikely(p->msg == POL_MSG_ALONE || p->group))
-		reason = pol_flow_slow(skb, p);
-	else
-		reason = pol_flow_tracked(skb, p);
-	return pol_likely(!p->frag) ? reason : pol_frag_first(p, reason);
+	reason = p->msg == POL_MSG_ERROR ? pol_icmp_error(skb, p) : pol_flow_slow(skb, p);
+	return p->frag ? pol_frag_first(p, reason) : reason;
+}
+
+/* Nothing to decide: established, of this generation, and no flag that matters. */
+static __always_inline int pol_flow_settled(const struct pol_ct_entry *e, const struct pol_pkt *p)
+{
+	__u8 change = POL_TCP_SYN | POL_TCP_FIN | POL_TCP_RST;
+
+	if (!pol_ct_current(e, p))
+		return 0;
+	/* an uplink's packet has proved its source if the flow was judged so */
+	if (p->hook == POL_HOOK_UPLINK_IN && !(e->flags & POL_CT_FAR))
+		return 0;
+	if (p->proto == IPPROTO_TCP)
+		return e->state == POL_CT_ESTABLISHED && !(p->tcp_flags & change) &&
+		       (__s32)(p->now - e->seen) <= (__s32)POL_CT_T_ESTABLISHED;
+	if (p->proto != IPPROTO_UDP)
+		return 0;
+	if (e->state == POL_CT_REPLYING)
+		return (__s32)(p->now - e->seen) <= (__s32)POL_CT_T_REPLYING;
+	return !pol_ct_reply(e, p) && !pol_ct_expired(e, p->now);
+}
+
+/*
+ * The next packet of an established flow in its first bucket: 1 if that is what it was.
+ * Everything that is rarer is left to pol_flow_rest().
+ */
+static __always_inline int pol_flow_next(struct pol_pkt *p)
+{
+	struct pol_ct_bucket *b;
+	struct pol_ct_entry *e;
+	__u64 mask, tag;
+	__u32 no, way;
+
+	pol_ct_key_set(&p->key, &p->src, &p->dst, p->sport_be, p->dport_be, p->proto);
+	no = pol_ct_bucket_no(p->key.hash, 0);
+	b = bpf_map_lookup_elem(&ct, &no);
+	if (!b)
+		return 0;
+	mask = pol_ct_match(b, POL_TAG_USED | pol_ct_sig(p->key.hash));
+	if (!mask)
+		return 0;
+	way = pol_lowest(mask);
+	pol_opaque(way);
+	way &= POL_CT_WAYS - 1;
+	tag = *(volatile __u64 *)&b->tag[way];
+	e = &b->entry[way];
+	if (!pol_ct_same(e, &p->key) || !pol_flow_settled(e, p))
+		return 0;
+	pol_from_state(p, e);
+	/* what was read was this flow's only if the slot has not changed hands */
+	if (pol_unlikely(*(volatile __u64 *)&b->tag[way] != tag)) {
+		p->from_state = 0;
+		return 0;
+	}
+	p->slot = no * POL_CT_WAYS + way + 1;
+	if (e->seen != p->now)
+		e->seen = p->now;
+	return 1;
+}
+
+/* A reason; 0: it passes, and was counted. */
+__noinline int pol_flow(struct __sk_buff *skb, struct pol_pkt *p)
+{
+	int reason;
+
+	if (!p)
+		return POL_REASON_INTERNAL;
+	p->now = pol_seconds();
+	if (pol_unlikely(p->frag || p->msg || p->group) || pol_unlikely(!pol_flow_next(p))) {
+		reason = pol_flow_rest(skb, p);
+		if (reason)
+			return reason;
+	}
+	pol_hits(skb, p);
+	pol_scratch(p);
+	return 0;
 }
 
 #endif

@@ -41,6 +41,7 @@ static __always_inline int pol_quote_v6(struct __sk_buff *skb, struct pol_quote 
 	__builtin_memcpy(&q->dst, &ip.daddr, sizeof(q->dst));
 	q->proto = ip.nexthdr;
 	q->off += sizeof(ip);
+#pragma clang loop unroll(disable)
 	for (int i = 0; i < 3 && pol_is_ext(q->proto); i++) {
 		__u8 h[8];
 
@@ -76,7 +77,7 @@ static __always_inline int pol_quote_key(struct __sk_buff *skb, struct pol_pkt *
 			return -1;
 		__builtin_memcpy(asks ? &sport : &dport, h + 4, 2);
 	}
-	pol_ct_key_set(&p->key, &q->src, &q->dst, sport, dport, q->proto);
+	pol_ct_key_of(p, &q->src, &q->dst, (__u32)sport << 16 | dport, q->proto);
 	return 0;
 }
 
@@ -87,22 +88,66 @@ static __always_inline int pol_error_type(const struct pol_pkt *p)
 	return p->type == 3 || p->type == 11 || p->type == 12;
 }
 
+/*
+ * A "too big" that would make a sender cut its packets smaller than any link may be
+ * (RFC 8200, 5: 1280; IPv4: 576, what every host takes, RFC 791) can only be meant to
+ * slow it down.  An IPv4 router older than RFC 1191 says 0: the sender then guesses, so it
+ * is refused too.
+ */
+static __always_inline int pol_mtu_ok(struct __sk_buff *skb, const struct pol_pkt *p)
+{
+	__u8 h[8];
+	__u32 mtu;
+
+	if (p->v6 ? p->type != 2 : p->type != 3)
+		return 1;
+	if (bpf_skb_load_bytes(skb, p->l4_off, h, sizeof(h)))
+		return 0;
+	mtu = (__u32)h[6] << 8 | h[7];
+	if (p->v6)
+		return ((__u32)h[4] << 24 | (__u32)h[5] << 16 | mtu) >= 1280;
+	return h[1] != 4 || mtu >= 576;
+}
+
+#ifndef POL_ICMP_RATE
+#define POL_ICMP_RATE 100u	/* errors a second that one endpoint sends or gets */
+#endif
+
+/* Two CPUs that race may let one or two more pass; an add would cost every packet its lock. */
+static __always_inline int pol_icmp_rate_ok(__u32 ep, __u32 now)
+{
+	__u64 *w = bpf_map_lookup_elem(&icmp_rates, &ep), was;
+
+	if (!w)
+		return 0;
+	was = *(volatile __u64 *)w;
+	if (was >> 32 != now)
+		was = (__u64)now << 32;
+	if ((__u32)was >= POL_ICMP_RATE)
+		return 0;
+	*(volatile __u64 *)w = was + 1;
+	return 1;
+}
+
 __noinline int pol_icmp_error(struct __sk_buff *skb, struct pol_pkt *p)
 {
 	struct pol_quote q = {};
 	struct pol_ct_entry *e;
-	__u64 *at, tag;
 
 	if (!p)
 		return POL_REASON_INTERNAL;
 	q.off = p->l4_off + 8;
 	if (!pol_error_type(p) || (p->v6 ? pol_quote_v6(skb, &q) : pol_quote_v4(skb, &q)) ||
-	    !pol_same_addr(&q.src, &p->dst) || pol_quote_key(skb, p, &q))
+	    !pol_same_addr(&q.src, &p->dst) || pol_quote_key(skb, p, &q) ||
+	    !pol_mtu_ok(skb, p))
 		return POL_REASON_ICMP_RELATED;
-	e = pol_ct_find(p, &at, &tag);
-	if (!e || pol_ct_expired(e, p->now) || e->gen != (__u32)pol_generation ||
-	    !(e->ep == p->ep || e->flags & POL_CT_LOCAL))
+	e = pol_ct_entry(p);
+	if (!e || pol_ct_expired(e, p->now) || !pol_ct_valid(e) ||
+	    (e->ep[POL_EGRESS] != p->ep && e->ep[POL_INGRESS] != p->ep &&
+	     !(e->flags & POL_CT_LOCAL)))
 		return POL_REASON_ICMP_RELATED;
+	if (!pol_icmp_rate_ok(p->ep, p->now))
+		return POL_REASON_ICMP_RATE;
 	p->rule[POL_INGRESS] = e->rule[POL_INGRESS];
 	p->rule[POL_EGRESS] = e->rule[POL_EGRESS];
 	p->local = pol_local_owner(&p->dst) != NULL;

@@ -49,7 +49,15 @@ static __always_inline int pol_judge_side(struct __sk_buff *skb, struct pol_pkt 
 	p->judged_ep[dir] = ep;
 	if (!st || !st->root[dir] || pol_column(peer, owner, from_host, &column))
 		return POL_REASON_NO_CLASS;
+	p->incarnation[dir] = st->incarnation;
 	return pol_judge_verdict(skb, p, dir, pol_walk(st->root[dir], column, l4), st->flags);
+}
+
+/* The address is this host's or that of an endpoint on it. */
+static __always_inline int pol_is_here(const struct pol_owner *o)
+{
+	return o && (o->entity == POL_ENTITY_HOST ||
+		     (o->entity == POL_ENTITY_ENDPOINT && o->ifindex));
 }
 
 /*
@@ -82,10 +90,12 @@ __noinline int pol_judge(struct __sk_buff *skb, struct pol_pkt *p)
 	if (!from && !to)
 		return POL_REASON_NO_ENDPOINT;
 	p->local = from && to;
+	p->far = !p->local && !p->from_host && !pol_is_here(from ? od : os);
 	p->flags = 0;
 	p->audit_rule = p->rule[POL_EGRESS] = p->rule[POL_INGRESS] = POL_NO_RULE;
 	p->verdict[POL_EGRESS] = p->verdict[POL_INGRESS] = 0;
 	p->judged_ep[POL_EGRESS] = p->judged_ep[POL_INGRESS] = 0;
+	p->incarnation[POL_EGRESS] = p->incarnation[POL_INGRESS] = 0;
 	l4 = pol_judge_l4(p);
 	if (from) {
 		reason = pol_judge_side(skb, p, POL_EGRESS, from, &dst, od, 0, l4);

@@ -179,19 +179,58 @@ __noinline int pol_link_out(struct __sk_buff *skb, struct pol_pkt *p)
 	return POL_LINK_NONE;
 }
 
-/* What is delivered to an endpoint. */
-static __always_inline int pol_link_in(const struct pol_pkt *p)
+/*
+ * Neighbour discovery and router advertisements prove by their hop limit that no router
+ * forwarded them (RFC 4861, 6.1 and 7.1), group membership by a link-local source (RFC 3810,
+ * 5.1.14): without that they are a stranger's, and need a rule like anything else.
+ */
+static __always_inline int pol_icmp6_near(const struct pol_pkt *p)
 {
-	if (p->frag)
+	switch (p->type) {
+	case 134:
+		return p->ttl == 255 && pol_is_link_local(&p->src);
+	case 135:
+	case 136:
+		return p->ttl == 255;
+	case 130:
+	case 131:
+	case 132:
+	case 143:
+		return p->ttl == 1 && (pol_is_link_local(&p->src) || pol_is_zero(&p->src, 1));
+	default:
+		return 0;
+	}
+}
+
+/*
+ * A DHCP answer: broadcast, of this host, or from a link-local address, which nothing
+ * forwards.  Other unicast may come from anywhere: from a server elsewhere it needs a
+ * rule, or its client turns to broadcast when it has waited (RFC 2131, 4.4.5: T2).
+ */
+static __always_inline int pol_dhcp_near(const struct pol_pkt *p)
+{
+	const struct pol_owner *o;
+
+	if (p->group || p->from_host)
+		return 1;
+	if (p->v6)
+		return pol_is_link_local(&p->src);
+	o = bpf_map_lookup_elem(&ep_by_addr, &p->src);
+	return o && o->entity == POL_ENTITY_HOST;
+}
+
+/* What is delivered to an endpoint. */
+__noinline int pol_link_in(struct pol_pkt *p)
+{
+	if (!p || p->frag)
 		return POL_LINK_NONE;
 	if (p->proto == IPPROTO_ICMPV6)
-		return (p->type >= 130 && p->type <= 132) || p->type == 134 || p->type == 135 ||
-		       p->type == 136 || p->type == 143 ? POL_LINK_PASS : POL_LINK_NONE;
+		return p->v6 && pol_icmp6_near(p) ? POL_LINK_PASS : POL_LINK_NONE;
 	if (p->proto == IPPROTO_IGMP && !p->v6 && p->group)
 		return POL_LINK_PASS;
 	if (p->proto == IPPROTO_UDP && p->sport_be == (p->v6 ? bpf_htons(547) : bpf_htons(67)) &&
 	    p->dport_be == (p->v6 ? bpf_htons(546) : bpf_htons(68)))
-		return POL_LINK_PASS;
+		return pol_dhcp_near(p) ? POL_LINK_PASS : POL_LINK_NONE;
 	return POL_LINK_NONE;
 }
 

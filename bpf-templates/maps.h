@@ -82,6 +82,13 @@ struct {
 } ep_by_if SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, POL_IF_NEAR);
+	__type(key, __u32);
+	__type(value, struct pol_if);
+} if_near SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, POL_SLOT_MAX);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -137,6 +144,14 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } rates SEC(".maps");
+
+/* ICMP errors to each endpoint, see icmp.h; private to the data path.  Word: second, count. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, POL_EP_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} icmp_rates SEC(".maps");
 
 /* Set by the loader before the object is loaded. */
 const volatile __u64 pol_generation = 0;

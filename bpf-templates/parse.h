@@ -22,7 +22,7 @@ static __always_inline void *pol_header(struct __sk_buff *skb, __u32 off, __u32 
 
 	if (off > POL_MAX_OFF)
 		return NULL;
-	if (data + off + len <= end)
+	if (pol_likely(data + off + len <= end))
 		return data + off;
 	return bpf_skb_load_bytes(skb, off, buf, len) ? NULL : buf;
 }
@@ -35,8 +35,7 @@ static __always_inline int pol_is_tag(__be16 proto)
 /*
  * Ethertype behind at most `tags` tags (those in metadata count); sets l3_off.
  */
-static __always_inline int pol_parse_eth(struct __sk_buff *skb, struct pol_pkt *p, int tags,
-					 __be16 *proto)
+static __always_inline int pol_parse_eth(struct __sk_buff *skb, struct pol_pkt *p, int tags)
 {
 	struct ethhdr *eth = pol_header(skb, 0, sizeof(*eth), p->buf);
 	__u32 off = sizeof(*eth);
@@ -62,7 +61,7 @@ static __always_inline int pol_parse_eth(struct __sk_buff *skb, struct pol_pkt *
 			return POL_REASON_VLAN;
 	}
 	p->l3_off = off;
-	*proto = type;
+	p->type_be = type;
 	return 0;
 }
 

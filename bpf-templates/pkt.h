@@ -57,16 +57,17 @@ struct pol_pkt {
 	__u8 local;		/* both ends live here */
 	__u8 is_new;		/* to be counted as a connection */
 	__u8 ext_seen;		/* extension headers that stood already */
-	__u8 pad[3];
+	__u8 far;		/* one end is neither this host nor lives on it */
+	__be16 type_be;		/* ethertype, behind tags */
 	__u32 slot;		/* place in the connection table + 1; 0: none */
 
 	__u32 rule[POL_DIRECTIONS];
 	__u32 verdict[POL_DIRECTIONS];	/* index + 1; 0: side not judged */
 	__u32 judged_ep[POL_DIRECTIONS];
+	__u16 incarnation[POL_DIRECTIONS]; /* of those, low bits */
 	__u32 audit_rule;
 	__u32 flags;		/* POL_VF_* of the verdicts */
 	__u32 now;		/* CLOCK_MONOTONIC, seconds; 0: not looked at yet */
-	__u32 pad2;
 	union {
 		struct pol_ct_key key;
 		__u8 buf[40];	/* before that: a header that is not linear */

@@ -144,13 +144,41 @@ static __always_inline int pol_parse_l4(struct __sk_buff *skb, struct pol_pkt *p
 {
 	__u32 room = p->l3_len - (p->l4_off - p->l3_off);
 
-	if (p->frag == POL_FRAG_LATER)
+	if (pol_unlikely(p->frag == POL_FRAG_LATER))
 		return 0;
 	if (p->proto == IPPROTO_TCP)
 		return pol_parse_tcp(skb, p, room);
 	if (p->proto == IPPROTO_UDP)
 		return pol_parse_udp(skb, p, room);
 	return pol_parse_rare(skb, p);
+}
+
+/*
+ * All headers: of ARP and other ethertypes only the link's.  Returns what makes the
+ * addresses unreadable; what else is wrong is left in p->reason, because at an
+ * uplink it matters only for our endpoints' packets.
+ */
+__noinline int pol_parse(struct __sk_buff *skb, struct pol_pkt *p)
+{
+	int reason;
+
+	if (!p)
+		return POL_REASON_INTERNAL;
+	reason = pol_parse_eth(skb, p, p->hook == POL_HOOK_UPLINK_IN ? POL_MAX_TAGS : 0);
+	if (reason)
+		return reason;
+	if (p->type_be == POL_ETH_V4)
+		reason = pol_parse_v4(skb, p);
+	else if (p->type_be == POL_ETH_V6)
+		reason = pol_parse_v6(skb, p);
+	else
+		return 0;
+	if (reason)
+		return reason;
+	p->group = pol_is_group(&p->dst, p->v6);
+	if (!p->reason)
+		p->reason = pol_parse_l4(skb, p);
+	return 0;
 }
 
 #endif

@@ -15,6 +15,7 @@
 /* Its maps that the loader reads or writes; the name is the pin's too. */
 #define PRT_GEN_MAPS(X) \
 	X(EP_BY_IF, POL_MAP_EP_BY_IF, POL_MAP_EP_BY_IF) \
+	X(IF_NEAR, POL_MAP_IF_NEAR, POL_MAP_IF_NEAR) \
 	X(EP_BY_ADDR, POL_MAP_EP_BY_ADDR, POL_MAP_EP_BY_ADDR) \
 	X(EP_STATE, POL_MAP_EP_STATE, POL_MAP_EP_STATE) \
 	X(ADDR_COLUMN, POL_MAP_ADDR_COLUMN, POL_MAP_ADDR_COLUMN) \

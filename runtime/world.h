@@ -74,6 +74,8 @@ struct prt_member *prt_world_find(const struct prt_world *w, const char *name);
 int prt_member_write_info(const struct prt_gen *g, const struct prt_member *m, struct pol_err *e);
 int prt_member_write_addrs(const struct prt_gen *g, const struct prt_member *m, struct pol_err *e);
 int prt_member_write_if(const struct prt_gen *g, const struct prt_member *m, struct pol_err *e);
+/* Nobody is at its device any more: what comes from there or goes there is dropped. */
+int prt_member_clear_if(const struct prt_gen *g, const struct prt_member *m, struct pol_err *e);
 int prt_fixed_write(const struct prt_gen *g, const struct prt_fixed *f, struct pol_err *e);
 
 #endif

@@ -199,14 +199,52 @@ int prt_member_write_addrs(const struct prt_gen *g, const struct prt_member *m, 
 	return r;
 }
 
+static bool is_v4(const struct pol_addr *a)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+	return !memcmp(a->b, mapped, sizeof(mapped));
+}
+
 int prt_member_write_if(const struct prt_gen *g, const struct prt_member *m, struct pol_err *e)
 {
-	struct pol_if f = { .ep = m->ep, .kind = POL_IF_ENDPOINT, .flags = m->if_flags };
+	struct pol_if f = { .ep = m->ep, .kind = POL_IF_ENDPOINT, .flags = m->if_flags,
+			    .ifindex = m->info.ifindex }, other;
+	uint32_t near = f.ifindex % POL_IF_NEAR;
+	int r;
+
+	if (!f.ifindex)
+		return 0;
+	memcpy(f.mac, m->mac, sizeof(f.mac));
+	for (size_t i = m->addrs.n; i-- > 0;)
+		f.addr[!is_v4(&m->addrs.v[i].addr)] = m->addrs.v[i].addr;
+	r = put(g->fd[PRT_GEN_EP_BY_IF], POL_MAP_EP_BY_IF, &f.ifindex, &f, e);
+	if (r)
+		return r;
+	/* Whoever has the place keeps it: it is never seen half one and half the other. */
+	if (bpf_map_lookup_elem(g->fd[PRT_GEN_IF_NEAR], &near, &other) ||
+	    (other.ifindex && other.ifindex != f.ifindex))
+		return 0;
+	return put(g->fd[PRT_GEN_IF_NEAR], POL_MAP_IF_NEAR, &near, &f, e);
+}
+
+int prt_member_clear_if(const struct prt_gen *g, const struct prt_member *m, struct pol_err *e)
+{
+	static const struct pol_if none;
+	uint32_t near = m->info.ifindex % POL_IF_NEAR;
+	struct pol_if f;
+	int r = 0;
 
 	if (!m->info.ifindex)
 		return 0;
-	memcpy(f.mac, m->mac, sizeof(f.mac));
-	return put(g->fd[PRT_GEN_EP_BY_IF], POL_MAP_EP_BY_IF, &m->info.ifindex, &f, e);
+	if (!bpf_map_lookup_elem(g->fd[PRT_GEN_IF_NEAR], &near, &f) &&
+	    f.ifindex == m->info.ifindex)
+		r = put(g->fd[PRT_GEN_IF_NEAR], POL_MAP_IF_NEAR, &near, &none, e);
+	if (!r && bpf_map_delete_elem(g->fd[PRT_GEN_EP_BY_IF], &m->info.ifindex) &&
+	    errno != ENOENT)
+		r = pol_err(e, -errno, "map '%s': cannot delete: %s", POL_MAP_EP_BY_IF,
+			    strerror(errno));
+	return r;
 }
 
 int prt_fixed_write(const struct prt_gen *g, const struct prt_fixed *f, struct pol_err *e)

@@ -194,6 +194,7 @@ EXTRA_DIST += \
 	tests/packet/frag.pkt \
 	tests/packet/headers.pkt \
 	tests/packet/icmp.pkt \
+	tests/packet/identity.pkt \
 	tests/packet/link.pkt \
 	tests/packet/policy.pkt \
 	tests/packet/spoof.pkt \

@@ -14,7 +14,7 @@
 #include <linux/types.h>
 #include <polc/reasons.h>
 
-#define POL_ABI_VERSION 1
+#define POL_ABI_VERSION 2
 
 /* ---- identity ----------------------------------------------------------- */
 
@@ -128,7 +128,20 @@ struct pol_if {
 	__u8 kind;		/* enum pol_if_kind */
 	__u8 flags;		/* POL_IF_* */
 	__u8 mac[6];		/* the MAC inside the container */
+	__u32 ifindex;		/* whose this is: see if_near */
+	/*
+	 * An IPv4 and an IPv6 address of the endpoint, so that most packets need no lookup in
+	 * ep_by_addr to prove their source; zero, or not the packet's: ep_by_addr decides.
+	 */
+	struct pol_addr addr[2];
 };
+
+/*
+ * if_near: the values of ep_by_if once more, at [ifindex % POL_IF_NEAR], for the lookup that
+ * every packet makes.  Only a copy: a place that another interface has, or none, sends
+ * the packet to ep_by_if.  Written after ep_by_if, cleared before it.
+ */
+#define POL_IF_NEAR 4096u
 
 /* ep_by_addr: address -> whose it is.  Not in the map: WORLD. */
 struct pol_owner {
@@ -179,6 +192,7 @@ struct pol_ep_info {
 #define POL_CT_LOCAL (1u << 4)		/* both ends live on this host */
 #define POL_CT_SIMUL (1u << 5)		/* TCP: both sides sent a SYN, both were allowed */
 #define POL_CT_HOST (1u << 6)		/* the originator is this host, whatever its address */
+#define POL_CT_FAR (1u << 7)		/* one end is neither this host nor lives on it */
 
 enum pol_ct_state {
 	POL_CT_FREE = 0,
@@ -202,7 +216,12 @@ struct pol_ct_entry {		/* 64 bytes: one cache line */
 	__u32 gen;		/* generation that judged it last (low 32 bits) */
 	__u32 rule[POL_DIRECTIONS]; /* by which rules; POL_NO_RULE where that end is not local */
 	__u32 seen;		/* seconds, CLOCK_MONOTONIC, of the last packet */
-	__u32 ep;		/* the local endpoint (the source's, where both are) */
+	/*
+	 * The endpoints that were asked: [POL_EGRESS] the originator, [POL_INGRESS] the one who
+	 * answers; 0: not local.  An entry counts only while both still are who they were.
+	 */
+	__u16 ep[POL_DIRECTIONS];
+	__u16 incarnation[POL_DIRECTIONS]; /* low bits */
 };
 
 struct pol_ct_bucket {
@@ -320,6 +339,7 @@ enum pol_hook {
  * store.  Mapped into user space, elements of an ARRAY lie a multiple of 8 bytes apart.
  */
 #define POL_MAP_EP_BY_IF "ep_by_if"	/* HASH u32 -> struct pol_if */
+#define POL_MAP_IF_NEAR "if_near"	/* ARRAY[POL_IF_NEAR] struct pol_if */
 #define POL_MAP_EP_BY_ADDR "ep_by_addr"	/* HASH struct pol_addr -> struct pol_owner */
 #define POL_MAP_EP_INFO "ep_info"	/* HASH u32 -> struct pol_ep_info; made by the loader, in no object */
 #define POL_MAP_EP_STATE "ep_state"	/* ARRAY[POL_EP_MAX] struct pol_ep_state, mmapable */
@@ -338,7 +358,7 @@ POL_ASSERT_SIZE(struct pol_addr, 16);
 POL_ASSERT_SIZE(struct pol_verdict, 64);
 POL_ASSERT_SIZE(struct pol_limit, 24);
 POL_ASSERT_SIZE(struct pol_limit_key, 24);
-POL_ASSERT_SIZE(struct pol_if, 12);
+POL_ASSERT_SIZE(struct pol_if, 48);
 POL_ASSERT_SIZE(struct pol_owner, 16);
 POL_ASSERT_SIZE(struct pol_ep_state, 16);
 POL_ASSERT_SIZE(struct pol_ep_info, 2064);

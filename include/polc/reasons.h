@@ -40,7 +40,9 @@
 	X(ICMP_RELATED,    "icmp_related",    "an ICMP error about no live flow") \
 	X(LINK_CONTROL,    "link_control",    "router advertisement, redirect or DHCP answer from an endpoint") \
 	X(REDIRECT_LOST,   "redirect_lost",   "marked for the proxy but not taken by it") \
-	X(INTERNAL,        "internal",        "a helper failed; the packet could not be judged")
+	X(INTERNAL,        "internal",        "a helper failed; the packet could not be judged") \
+	X(CT_QUOTA,        "ct_quota",        "its source holds its share of the connection table") \
+	X(ICMP_RATE,       "icmp_rate",       "more ICMP errors for one endpoint than a second may bring")
 
 #define POL_REASON_ENUM(e, n, t) POL_REASON_##e,
 enum pol_reason { POL_REASONS(POL_REASON_ENUM) POL_REASON_MAX };

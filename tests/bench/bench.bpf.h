@@ -50,18 +50,13 @@ static __always_inline int bench_header(struct __sk_buff *skb)
 
 static __always_inline int bench_parsed(struct __sk_buff *skb, struct pol_pkt *p)
 {
-	__be16 type = 0;
 	int reason;
 
 	if (bench_header(skb))
 		return -1;
 	pol_begin(p, POL_HOOK_UPLINK_IN);
-	reason = pol_parse_eth(skb, p, POL_MAX_TAGS, &type);
-	if (!reason)
-		reason = pol_parse_l3(skb, p, type);
-	if (!reason)
-		reason = p->reason;
-	return reason ? reason : pol_parse_l4(skb, p);
+	reason = pol_parse(skb, p);
+	return reason ? reason : p->reason;
 }
 
 SEC("tc") int bench_empty(struct __sk_buff *skb)

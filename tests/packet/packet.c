@@ -269,6 +269,8 @@ static size_t emit_icmp(struct build *b, int i, unsigned char *out, struct ip *i
 	out[0] = num(l, "type", v6 ? 128 : 8);
 	out[1] = num(l, "code", 0);
 	put16(out + 4, num(l, "id", 0));
+	if (get(l, "mtu"))
+		put16(out + 6, num(l, "mtu", 0));
 	if (get(l, "target")) {
 		inet_pton(AF_INET6, get(l, "target"), out + 8);
 		head = 24;

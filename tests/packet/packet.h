@@ -9,7 +9,7 @@
  *	ipv6 src= dst= [hlim= len= ver= next=]
  *	hbh dopt rh ah frag6 [off=OFFSET[+] id= next= size=]   ext=NUMBER
  *	tcp sport= dport= [flags=SAFRPU seq= ack= doff= opts=HEX]   udp sport= dport= [len=]
- *	sctp sport= dport=   icmp [type= code= id=]   icmp6 [type= code= id= target=]
+ *	sctp sport= dport=   icmp [type= code= id= mtu=]   icmp6 [type= code= id= mtu= target=]
  *	arp [op= sha= spa= tha= tpa= htype= plen=]
  *	proto=NUMBER   payload=BYTES   hex=BYTES
  *

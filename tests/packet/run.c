@@ -13,11 +13,13 @@
  *	let NAME WORDS			$NAME stands for the words
  *	reset				forget all state
  *	gen 1|2				the generation in force
- *	state EP egress=ROW ingress=ROW [audit]		of this generation, see fixture.h
+ *	state EP egress=ROW ingress=ROW [incarnation=N] [audit]
+ *					of this generation, see fixture.h
  *	age SECONDS			the connection table gets older
  *	out|in|up PLACE [OPTIONS]: PACKET => EXPECTED
  *	repeat N out ...		N times, @ standing for 1, 2, 3...
  *	answer: PACKET			what the last one was turned into
+ *	some REASON			one or more were dropped so since the last reset
  *
  * A line that starts with a blank continues the one before.  PACKET is in the words of
  * packet.h.  OPTIONS: iif=PLACE (it was forwarded from there), mark=N, gso=SEGMENTS,
@@ -49,6 +51,7 @@ struct run {
 	struct { char *name, *text; } let[64];
 	int nlets;
 	struct packet last_out;
+	unsigned long long dropped[POL_REASON_MAX];
 	unsigned passed, failed, undeliverable;
 	const char *file;
 	int line;
@@ -211,6 +214,8 @@ static int fire(struct run *r, struct shot *s, const char *expected)
 	}
 	if (err)
 		return fail(r, "the kernel refused the frame", strerror(-err));
+	for (int i = 0; i < POL_REASON_MAX; i++)
+		r->dropped[i] += s->dropped[i];
 	if (check(r, s, expected, why)) {
 		snprintf(detail, sizeof(detail), "%s (length %zu)", why, s->in.len);
 		r->failed++;
@@ -324,6 +329,8 @@ static int do_state(struct run *r, char *text)
 			st.root[POL_EGRESS] = strtoul(word + 7, NULL, 0);
 		else if (!strncmp(word, "ingress=", 8))
 			st.root[POL_INGRESS] = strtoul(word + 8, NULL, 0);
+		else if (!strncmp(word, "incarnation=", 12))
+			st.incarnation = strtoul(word + 12, NULL, 0);
 		else if (!strcmp(word, "audit"))
 			st.flags = POL_EP_AUDIT;
 	}
@@ -353,7 +360,13 @@ static int do_line(struct run *r, const char *raw)
 	if (!strncmp(at, "let ", 4))
 		return do_let(r, at + 4);
 	if (!strcmp(at, "reset"))
-		return world_reset(&r->world), 0;
+		return memset(r->dropped, 0, sizeof(r->dropped)), world_reset(&r->world), 0;
+	if (!strncmp(at, "some ", 5)) {
+		for (int i = 0; i < POL_REASON_MAX; i++)
+			if (!strcmp(reason_names[i], at + 5) && r->dropped[i])
+				return r->passed++, 0;
+		return r->failed++, fail(r, "none was dropped", at + 5);
+	}
 	if (!strncmp(at, "gen ", 4))
 		return r->world.gen = strtoul(at + 4, NULL, 0) == 2, 0;
 	if (!strncmp(at, "state ", 6))

@@ -46,7 +46,7 @@ static const struct {
 };
 
 static const char *const shared[] = {
-	"ep_by_if", "ep_by_addr", "ct", "frags", "events", "events_lost", "drops", "scratch",
+	"ep_by_if", "if_near", "ep_by_addr", "ct", "frags", "events", "events_lost", "drops", "scratch",
 };
 
 #define LEN(a) (sizeof(a) / sizeof((a)[0]))
@@ -196,14 +196,23 @@ static int on_event(void *ctx, void *data, size_t size)
 static void fill_endpoints(struct world *w)
 {
 	for (size_t i = 0; i < LEN(places); i++) {
-		struct pol_if v = { .ep = places[i].ep, .kind = POL_IF_ENDPOINT };
+		struct pol_if v = { .ep = places[i].ep, .kind = POL_IF_ENDPOINT,
+				    .ifindex = places[i].ifindex };
+		__u32 near = v.ifindex % POL_IF_NEAR;
 
 		if (!places[i].ep)
 			continue;
+		for (size_t j = 0; j < LEN(owners); j++)
+			if (owners[j].owner.ep == v.ep)
+				inet_pton(AF_INET6, owners[j].addr, &v.addr[owners[j].addr[0] != ':']);
 		if (places[i].has_mac)
 			v.flags = POL_IF_HAS_MAC;
 		memcpy(v.mac, places[i].mac, 6);
 		bpf_map_update_elem(world_map(w, "ep_by_if"), &places[i].ifindex, &v, 0);
+		/* c is found by the hashes alone, its place taken by another */
+		if (v.ep == 3)
+			v = (struct pol_if){ .ep = 1, .kind = POL_IF_ENDPOINT, .ifindex = 1 };
+		bpf_map_update_elem(world_map(w, "if_near"), &near, &v, 0);
 	}
 	for (size_t i = 0; i < LEN(owners); i++) {
 		struct pol_owner o = owners[i].owner;
@@ -257,6 +266,10 @@ void world_reset(struct world *w)
 
 	for (__u32 i = 0; i < n; i++)
 		bpf_map_update_elem(world_map(w, "ct"), &i, &empty, 0);
+	for (__u32 i = 0; i < 16; i++) /* more than the endpoints' numbers */
+		for (int g = 0; g < WORLD_GENS; g++)
+			bpf_map_update_elem(bpf_object__find_map_fd_by_name(w->obj[g], "icmp_rates"),
+					    &i, zero, 0);
 	clear_hash(world_map(w, "frags"), sizeof(struct pol_frag_key));
 	fill_states(w);
 	for (w->gen = WORLD_GENS - 1; ; w->gen--) {
