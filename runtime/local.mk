@@ -23,6 +23,8 @@ runtime_libruntime_a_SOURCES = \
 	runtime/hostfile.h \
 	runtime/image.c \
 	runtime/image.h \
+	runtime/input.c \
+	runtime/input.h \
 	runtime/kinds.c \
 	runtime/kinds.h \
 	runtime/live.c \

@@ -11,6 +11,7 @@
 #include "apply.h"
 #include "endpoints.h"
 #include "gen.h"
+#include "input.h"
 #include "quiet.h"
 #include "show.h"
 
@@ -126,12 +127,26 @@ static int done(struct command *c, int r, const struct pol_err *e, enum exit_cod
 
 /* ---- verbs ----------------------------------------------------------------------------------- */
 
-static int open_object(const char *path, struct prt_object **o, struct pol_err *e)
+/* Whose a file is, before anything looks into it. */
+static int read_object(const char *path, struct prt_object **o, struct pol_err *e)
 {
-	int r = prt_object_open(path, o, e);
+	struct prt_input in = { 0 };
+	int r = prt_input_read(path, PRT_INPUT_REGULAR, PRT_OBJECT_MAX, &in, e);
 
-	if (!r && geteuid() == 0)
-		r = prt_object_owner_check(*o, e);
+	r = r ? r : prt_input_owner_check(&in, e);
+	r = r ? r : prt_object_parse(path, POL_TAKE_PTR(in.data), in.size, o, e);
+	prt_input_free(&in);
+	return r;
+}
+
+static int read_host(const char *path, struct prt_hostfile **h, struct pol_err *e)
+{
+	struct prt_input in = { 0 };
+	int r = prt_input_read(path, PRT_INPUT_ANY, PRT_HOSTFILE_MAX, &in, e);
+
+	r = r ? r : prt_input_owner_check(&in, e);
+	r = r ? r : prt_hostfile_parse(path, (struct pol_str){ in.data, in.size }, h, e);
+	prt_input_free(&in);
 	return r;
 }
 
@@ -142,10 +157,10 @@ static int verb_apply(struct command *c)
 	struct prt_apply a = { .audit = c->audit };
 	struct prt_applied applied;
 	struct pol_err e = { 0 };
-	int r = open_object(c->arg[0], &o, &e);
+	int r = read_object(c->arg[0], &o, &e);
 
 	if (!r && c->host)
-		r = prt_hostfile_read(c->host, &h, &e);
+		r = read_host(c->host, &h, &e);
 	if (r)
 		return done(c, r, &e, r == -ENOMEM ? EXIT_SYSTEM : EXIT_BAD);
 	r = prt_env_privileges(&e);

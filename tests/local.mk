@@ -10,6 +10,7 @@ unit_tests = \
 	tests/unit/test_base \
 	tests/unit/test_eval \
 	tests/unit/test_hostfile \
+	tests/unit/test_input \
 	tests/unit/test_lang \
 	tests/unit/test_lower \
 	tests/unit/test_object \
@@ -22,6 +23,7 @@ check_PROGRAMS += $(unit_tests)
 tests_unit_test_base_SOURCES = tests/unit/test_base.c
 tests_unit_test_eval_SOURCES = tests/unit/test_eval.c tests/unit/policy_text.h
 tests_unit_test_hostfile_SOURCES = tests/unit/test_hostfile.c
+tests_unit_test_input_SOURCES = tests/unit/test_input.c
 tests_unit_test_lang_SOURCES = tests/unit/test_lang.c
 tests_unit_test_lower_SOURCES = tests/unit/test_lower.c tests/unit/policy_text.h
 tests_unit_test_object_SOURCES = tests/unit/test_object.c tests/unit/object_maker.h
@@ -144,6 +146,7 @@ e2e_tests = \
 	tests/e2e/fail.sh \
 	tests/e2e/kill.sh \
 	tests/e2e/rollback.sh \
+	tests/e2e/trust.sh \
 	tests/e2e/twice.sh
 
 TESTS += $(unit_tests) $(script_tests) tests/property/limits $(e2e_tests)
