@@ -38,6 +38,7 @@ _polc() {
 	-o) _polc_files .o .c; return ;;
 	-H | --host) _polc_files .yaml .yml; return ;;
 	--format) _polc_words text json; return ;;
+	--key) _polc_files; return ;;
 	--explain) return ;;
 	esac
 	case $cur in
@@ -49,6 +50,7 @@ _polc() {
 		check) _polc_words --format= --help ;;
 		list) _polc_words --json -H --help ;;
 		explain) _polc_words --json --help ;;
+		sign) _polc_words --key --help ;;
 		'' | *.pol) _polc_words -o -S --stats --dump= --format= --explain --version --help ;;
 		*) _polc_words --help ;;
 		esac
@@ -59,7 +61,7 @@ _polc() {
 	'')
 		_polc_files .pol
 		mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < \
-			<(compgen -W "check fmt list explain" -- "$cur")
+			<(compgen -W "check fmt list explain keygen sign" -- "$cur")
 		;;
 	explain)
 		if [ "$arguments" = 1 ]; then
@@ -68,6 +70,8 @@ _polc() {
 			_polc_words from to on tcp udp icmp icmp6 any world host
 		fi
 		;;
+	sign) _polc_files .o ;;
+	keygen) _polc_files ;;
 	*) _polc_files .pol ;;
 	esac
 }
@@ -78,12 +82,13 @@ _polload() {
 	_polc_command
 	case $prev in
 	-H | --host) _polc_files .yaml .yml; return ;;
-	--bpffs | --state-dir) _polc_files; return ;;
+	--bpffs | --state-dir | --trust-dir) _polc_files; return ;;
 	esac
 	case $cur in
 	-*)
 		case $command in
-		apply) _polc_words -H --audit --json --bpffs --state-dir --help ;;
+		apply) _polc_words -H --audit --trust-dir --json --bpffs --state-dir --help ;;
+		inspect) _polc_words --trust-dir --json --help ;;
 		'') _polc_words --version --help ;;
 		*) _polc_words --json --bpffs --state-dir --help ;;
 		esac

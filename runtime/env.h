@@ -9,10 +9,12 @@
 
 #define PRT_BPFFS_DEFAULT "/sys/fs/bpf/polc"
 #define PRT_STATE_DEFAULT "/var/lib/polc"
+#define PRT_TRUST_DEFAULT "/etc/polc/trust.d"
 
 struct prt_env {
 	const char *bpffs;	/* folder of the pins; --bpffs, POLC_BPFFS */
 	const char *state;	/* folder of the objects; --state-dir, POLC_STATE_DIR */
+	const char *trust;	/* folder of public keys; --trust-dir, NULL: the default, which may be absent */
 	bool verbose;		/* pass on what libbpf says */
 	bool json;
 	struct pol_buf notes;	/* warnings for a person, a line each; main prints them */

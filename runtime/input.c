@@ -150,64 +150,73 @@ static int check_stat(const char *file, const char *folder, const struct stat *s
 }
 
 /* One step on the way to a file: a symbolic link, and the folder that it is or leads to. */
-static int check_step(const struct prt_input *in, const char *step, bool last, struct pol_err *e)
+static int check_step(const char *file, const char *step, bool folder, struct pol_err *e)
 {
 	struct stat st;
 
-	if (lstat(step, &st)) /* the file may have got a new name since; its bytes are ours */
-		return last ? 0 : pol_err(e, -errno, "%s: %s: %s", in->path, step, strerror(errno));
+	if (lstat(step, &st))
+		return -errno;
 	if (S_ISLNK(st.st_mode) && !trusted(st.st_uid)) {
 		pol_err_help(e, "name the file itself");
 		return pol_err(e, -EPERM, "%s: the symbolic link %s belongs to user %u, not to root",
-			       in->path, step, (unsigned)st.st_uid);
+			       file, step, (unsigned)st.st_uid);
 	}
-	if (last)
-		return 0; /* the file: as it was open, not as it is now */
+	if (!folder)
+		return 0; /* a file counts as it was open, not as it is now */
 	if (S_ISLNK(st.st_mode) && stat(step, &st))
-		return pol_err(e, -errno, "%s: %s: %s", in->path, step, strerror(errno));
-	return check_stat(in->path, step, &st, e);
+		return -errno;
+	return check_stat(file, step, &st, e);
 }
 
-static int check_way(const struct prt_input *in, const char *absolute, struct pol_err *e)
+/* Every step of an absolute path; what is not there (any more) is nobody's. */
+static int check_way(const char *file, const char *absolute, bool to_folder, struct pol_err *e)
 {
 	char step[PATH_MAX];
-	int ret = 0;
 
-	for (size_t i = 0; absolute[i] && !ret; i++) {
+	for (size_t i = 0; absolute[i]; i++) {
 		bool last = !absolute[i + 1];
 		size_t n = last || !i ? i + 1 : i;
+		int ret;
 
-		if ((absolute[i] != '/' && !last) || n >= sizeof(step))
+		if (absolute[i] != '/' && !last)
 			continue;
+		if (n >= sizeof(step))
+			return pol_err(e, -ENAMETOOLONG, "%s: name too long", file);
 		memcpy(step, absolute, n);
 		step[n] = '\0';
-		ret = check_step(in, step, last, e);
+		ret = check_step(file, step, to_folder || !last || absolute[i] == '/', e);
+		if (ret == -ENOENT)
+			return 0;
+		if (ret)
+			return pol_err(e, ret, "%s: %s: %s", file, step, strerror(-ret));
 	}
-	return ret;
+	return 0;
+}
+
+static int check_given(const char *path, bool folder, struct pol_err *e)
+{
+	char given[PATH_MAX + PATH_MAX], cwd[PATH_MAX] = "";
+
+	if (path[0] != '/' && !getcwd(cwd, sizeof(cwd)))
+		return pol_err(e, -errno, "%s: the working folder has gone", path);
+	snprintf(given, sizeof(given), "%s%s%s", cwd, *cwd ? "/" : "", path);
+	return check_way(path, given, folder, e);
 }
 
 int prt_input_owner_check(const struct prt_input *in, struct pol_err *e)
 {
-	char given[PATH_MAX + PATH_MAX], cwd[PATH_MAX] = "";
 	int ret = check_file(in, e);
 
 	if (ret || !in->real)
 		return ret;
-	if (in->path[0] != '/' && !getcwd(cwd, sizeof(cwd)))
-		return pol_err(e, -errno, "%s: the working folder has gone", in->path);
-	snprintf(given, sizeof(given), "%s%s%s", cwd, *cwd ? "/" : "", in->path);
-	ret = check_way(in, given, e);
-	return ret ? ret : check_way(in, in->real, e);
+	ret = check_given(in->path, false, e);
+	return ret ? ret : check_way(in->path, in->real, false, e);
 }
 
-int prt_input_folder_check(const char *path, int fd, struct pol_err *e)
+int prt_folder_owner_check(const char *path, struct pol_err *e)
 {
-	struct stat st;
+	char *real POL_CLEANUP(pol_cleanup_free) = realpath(path, NULL);
+	int ret = check_given(path, true, e);
 
-	if (fstat(fd, &st))
-		return pol_err(e, -errno, "%s: %s", path, strerror(errno));
-	if (trusted(st.st_uid) && !others_write(st.st_mode))
-		return 0;
-	pol_err_help(e, "chown root %s; chmod go-w %s", path, path);
-	return pol_err(e, -EPERM, "%s: others than root can write to this folder", path);
+	return ret || !real ? ret : check_way(path, real, true, e);
 }

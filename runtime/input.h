@@ -43,7 +43,10 @@ void prt_input_free(struct prt_input *in);	/* zeroed is fine; leaves it zeroed *
  */
 int prt_input_owner_check(const struct prt_input *in, struct pol_err *e);
 
-/* The same of an open folder (PATH is for the message); others may look into it. */
-int prt_input_folder_check(const char *path, int fd, struct pol_err *e);
+/*
+ * The same of a folder and those above it, whether or not it is there: -EPERM if
+ * others could have put something there, or have taken it away.
+ */
+int prt_folder_owner_check(const char *path, struct pol_err *e);
 
 #endif

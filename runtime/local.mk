@@ -60,6 +60,8 @@ runtime_libruntime_a_SOURCES = \
 	runtime/store.h \
 	runtime/stub.c \
 	runtime/stub.h \
+	runtime/trust.c \
+	runtime/trust.h \
 	runtime/world.c \
 	runtime/world.h \
 	runtime/world_maps.c \

@@ -14,6 +14,7 @@
 #include "input.h"
 #include "quiet.h"
 #include "show.h"
+#include "trust.h"
 
 #ifndef POLC_VERSION
 #define POLC_VERSION "0.0"
@@ -41,6 +42,7 @@ static const char help[] =
 	"      --audit          report what would be dropped, and let it pass\n"
 	"      --json           machine-readable output\n"
 	"      --bpffs DIR      folder of the pins (" PRT_BPFFS_DEFAULT "; POLC_BPFFS)\n"
+	"      --trust-dir DIR  keys of those who may sign objects (" PRT_TRUST_DEFAULT ")\n"
 	"      --state-dir DIR  folder of the objects in force (" PRT_STATE_DEFAULT "; POLC_STATE_DIR)\n"
 	"  -v, --verbose        what libbpf and the kernel say, on standard error\n"
 	"      --version, --help\n"
@@ -127,13 +129,15 @@ static int done(struct command *c, int r, const struct pol_err *e, enum exit_cod
 
 /* ---- verbs ----------------------------------------------------------------------------------- */
 
-/* Whose a file is, before anything looks into it. */
-static int read_object(const char *path, struct prt_object **o, struct pol_err *e)
+/* Whose a file is and who signed it, before anything looks into it. */
+static int read_object(const struct prt_env *env, const char *path, struct prt_object **o,
+		       struct pol_err *e)
 {
 	struct prt_input in = { 0 };
 	int r = prt_input_read(path, PRT_INPUT_REGULAR, PRT_OBJECT_MAX, &in, e);
 
 	r = r ? r : prt_input_owner_check(&in, e);
+	r = r ? r : prt_trust_check(env, &in, e);
 	r = r ? r : prt_object_parse(path, POL_TAKE_PTR(in.data), in.size, o, e);
 	prt_input_free(&in);
 	return r;
@@ -157,7 +161,7 @@ static int verb_apply(struct command *c)
 	struct prt_apply a = { .audit = c->audit };
 	struct prt_applied applied;
 	struct pol_err e = { 0 };
-	int r = read_object(c->arg[0], &o, &e);
+	int r = read_object(&c->env, c->arg[0], &o, &e);
 
 	if (!r && c->host)
 		r = read_host(c->host, &h, &e);
@@ -355,8 +359,9 @@ static bool is(const char *word, const char *name)
 
 static int take_value(struct command *c, int argc, char **argv, int *i)
 {
-	static const char *const names[] = { "-H", "--host", "--bpffs", "--state-dir" };
-	const char **into[] = { &c->host, &c->host, &c->env.bpffs, &c->env.state };
+	static const char *const names[] = { "-H", "--host", "--bpffs", "--state-dir",
+					     "--trust-dir" };
+	const char **into[] = { &c->host, &c->host, &c->env.bpffs, &c->env.state, &c->env.trust };
 
 	for (size_t k = 0; k < POL_ARRAY_LEN(names); k++) {
 		if (!is(argv[*i], names[k]))
@@ -434,6 +439,8 @@ static int run(struct command *c)
 			return bad_usage("%s: too many arguments", v->name);
 		if ((c->host || c->audit) && strcmp(v->name, "apply"))
 			return bad_usage("%s: takes neither --host nor --audit", v->name);
+		if (c->env.trust && strcmp(v->name, "apply") && strcmp(v->name, "inspect"))
+			return bad_usage("%s: does not take --trust-dir", v->name);
 		return v->run(c);
 	}
 	return bad_usage("%s: there is no such command", prt_safe(c->verb));

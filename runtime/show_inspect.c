@@ -1,15 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include <stdio.h>
 
+#include "input.h"
 #include "show.h"
+#include "trust.h"
 
-static void counts_text(const struct prt_object *o, struct pol_buf *out)
+struct shown_signature {
+	const char *word;	/* of the JSON */
+	char key[256], text[600];
+};
+
+static void counts_text(const struct prt_object *o, const struct shown_signature *s,
+			struct pol_buf *out)
 {
 	const struct prt_manifest *m = &o->manifest;
 
 	pol_buf_printf(out, "policy      %s\n", prt_safe(m->policy.p));
 	pol_buf_printf(out, "compiler    polc %s, abi %u\n", prt_safe(m->polc.p), m->abi);
 	pol_buf_printf(out, "sources     sha256 %s\n", prt_safe(m->sources.p));
+	pol_buf_printf(out, "signature   %s\n", s->text);
 	pol_buf_printf(out, "default     %s%s\n", m->default_allow ? "allow" : "deny",
 		       m->host_open ? ", host open" : "");
 	pol_buf_printf(out, "classes     %u of addresses, %u of protocols and ports\n",
@@ -42,7 +51,8 @@ static void member(struct pol_buf *out, const char *key, struct pol_str s)
 	pol_buf_json(out, s);
 }
 
-static void json(const struct prt_object *o, const struct prt_rules *rules, struct pol_buf *out)
+static void json(const struct prt_object *o, const struct shown_signature *s,
+		 const struct prt_rules *rules, struct pol_buf *out)
 {
 	const struct prt_manifest *m = &o->manifest;
 
@@ -50,6 +60,9 @@ static void json(const struct prt_object *o, const struct prt_rules *rules, stru
 	pol_buf_json(out, m->policy);
 	member(out, "polc", m->polc);
 	member(out, "sources", m->sources);
+	member(out, "signature", pol_str(s->word));
+	if (s->key[0])
+		member(out, "signed_by", pol_str(s->key));
 	pol_buf_printf(out, ", \"abi\": %u, \"default\": \"%s\", \"host_open\": %s", m->abi,
 		       m->default_allow ? "allow" : "deny", m->host_open ? "true" : "false");
 	pol_buf_printf(out, ", \"address_classes\": %u, \"l4_classes\": %u, \"pages\": [%u, %u]",
@@ -78,18 +91,58 @@ static void json(const struct prt_object *o, const struct prt_rules *rules, stru
 	pol_buf_addz(out, "]}\n");
 }
 
+/* Whoever may read the object may ask, so trouble with the keys is part of the answer. */
+static void look(const struct prt_env *env, const struct prt_input *in, struct shown_signature *s)
+{
+	struct prt_signature found;
+	struct pol_err why = { 0 };
+
+	if (prt_trust_look(env, in, &found, &why)) {
+		s->word = "unknown";
+		snprintf(s->text, sizeof(s->text), "unknown: %s", prt_safe(why.text));
+		return;
+	}
+	switch (found.is) {
+	case PRT_SIGNED_NOT:
+		s->word = "none";
+		snprintf(s->text, sizeof(s->text), "none%s",
+			 found.nkeys ? ", but this host asks for one" : "");
+		return;
+	case PRT_SIGNED_UNKNOWN:
+		s->word = "unchecked";
+		snprintf(s->text, sizeof(s->text), "there, but no key here to check it with");
+		return;
+	case PRT_SIGNED_WRONG:
+		s->word = "wrong";
+		snprintf(s->text, sizeof(s->text), "WRONG: by no key of this host, or of another object");
+		return;
+	case PRT_SIGNED_BY:
+		s->word = "valid";
+		snprintf(s->key, sizeof(s->key), "%s", found.key);
+		snprintf(s->text, sizeof(s->text), "valid, by %s", prt_safe(found.key));
+		return;
+	}
+}
+
 int prt_show_inspect(const struct prt_env *env, const char *path, struct pol_buf *out,
 		     struct pol_err *e)
 {
 	struct prt_object *o POL_CLEANUP(prt_object_cleanup) = NULL;
+	struct shown_signature signature = { 0 };
 	struct prt_rules rules = { 0 };
-	int r = prt_object_open(path, &o, e);
+	struct prt_input in = { 0 };
+	int r = prt_input_read(path, PRT_INPUT_REGULAR, PRT_OBJECT_MAX, &in, e);
 
+	if (!r) {
+		look(env, &in, &signature);
+		r = prt_object_parse(path, POL_TAKE_PTR(in.data), in.size, &o, e);
+	}
+	prt_input_free(&in);
 	r = r ? r : prt_rules_parse(o, &rules, e);
 	if (!r && env->json) {
-		json(o, &rules, out);
+		json(o, &signature, &rules, out);
 	} else if (!r) {
-		counts_text(o, out);
+		counts_text(o, &signature, out);
 		rules_text(&rules, out);
 	}
 	prt_rules_free(&rules);
