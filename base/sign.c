@@ -13,7 +13,8 @@ static const uint8_t public_head[12] = {
 	0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
 };
 static const uint8_t secret_head[16] = {
-	0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
+	0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06,
+	0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
 };
 
 #define KEY 32u
@@ -21,7 +22,8 @@ static const uint8_t secret_head[16] = {
 #define TEXT_MAX 512u
 
 _Static_assert(POL_SIGN_BYTES == crypto_sign_BYTES, "a signature is what libsodium says");
-_Static_assert(sizeof(((struct pol_secret_key *)0)->bytes) == crypto_sign_SECRETKEYBYTES, "keys too");
+_Static_assert(sizeof(((struct pol_secret_key *)0)->bytes) == crypto_sign_SECRETKEYBYTES,
+	       "keys too");
 
 /* Random numbers are needed for keygen alone; the rest of libsodium too wants to choose its code. */
 static int start(struct pol_err *e)
@@ -73,9 +75,8 @@ static int parse(const char *path, struct pol_str text, bool secret, uint8_t out
 	bool is_public, is_secret;
 	size_t n = 0;
 
-	if (!key_line(text, &line) ||
-	    sodium_base642bin(der, sizeof(der), line.p, line.n, NULL, &n, NULL,
-			      sodium_base64_VARIANT_ORIGINAL))
+	if (!key_line(text, &line) || sodium_base642bin(der, sizeof(der), line.p, line.n, NULL, &n,
+							NULL, sodium_base64_VARIANT_ORIGINAL))
 		n = 0;
 	is_public = starts(der, n, public_head, sizeof(public_head));
 	is_secret = starts(der, n, secret_head, sizeof(secret_head));
@@ -85,11 +86,15 @@ static int parse(const char *path, struct pol_str text, bool secret, uint8_t out
 	if (secret ? is_secret : is_public)
 		return 0;
 	if (is_secret)
-		pol_err_help(e, "it is the secret key: take it away from here, the public one stands in the .pub beside it");
+		pol_err_help(
+			e,
+			"it is the secret key: take it away from here, the public one stands in the .pub beside it");
 	else if (is_public)
 		pol_err_help(e, "it is the public key; the secret one is the file without .pub");
 	else
-		pol_err_help(e, "`polc keygen` makes keys, and so does `openssl genpkey -algorithm ed25519`");
+		pol_err_help(
+			e,
+			"`polc keygen` makes keys, and so does `openssl genpkey -algorithm ed25519`");
 	return pol_err(e, -EINVAL, "%s: not a %s Ed25519 key", path, secret ? "secret" : "public");
 }
 
@@ -151,7 +156,7 @@ int pol_secret_key_read(const char *path, struct pol_secret_key *out, struct pol
 
 void pol_secret_key_wipe(struct pol_secret_key *key)
 {
-	sodium_memzero(key, sizeof(*key));	/* also where munlock does not */
+	sodium_memzero(key, sizeof(*key)); /* also where munlock does not */
 	sodium_munlock(key, sizeof(*key));
 }
 
@@ -220,10 +225,10 @@ int pol_keygen(const char *path, struct pol_err *e)
 		abort();
 	randombytes_buf(seed, sizeof(seed));
 	crypto_sign_seed_keypair(public_key, key.bytes, seed);
-	write_pem(open_text, "polc: public key; /etc/polc/trust.d/ANYTHING.pub trusts it", "PUBLIC KEY",
-		  public_head, sizeof(public_head), public_key);
-	write_pem(secret, "polc: SECRET key; `polc sign --key` signs objects with it", "PRIVATE KEY",
-		  secret_head, sizeof(secret_head), seed);
+	write_pem(open_text, "polc: public key; /etc/polc/trust.d/ANYTHING.pub trusts it",
+		  "PUBLIC KEY", public_head, sizeof(public_head), public_key);
+	write_pem(secret, "polc: SECRET key; `polc sign --key` signs objects with it",
+		  "PRIVATE KEY", secret_head, sizeof(secret_head), seed);
 	r = write_new(public_path, 0644, open_text, e);
 	if (!r) {
 		r = write_new(path, 0600, secret, e);

@@ -141,7 +141,9 @@ static int check_stat(const char *file, const char *folder, const struct stat *s
 {
 	if (trusted(st->st_uid) && (!others_write(st->st_mode) || st->st_mode & S_ISVTX))
 		return 0;
-	pol_err_help(e, "keep it where only root can write, say in /etc/polc: who can rename files in a folder chooses which one is read");
+	pol_err_help(
+		e,
+		"keep it where only root can write, say in /etc/polc: who can rename files in a folder chooses which one is read");
 	if (!trusted(st->st_uid))
 		return pol_err(e, -EPERM, "%s: folder %s belongs to user %u, not to root", file,
 			       folder, (unsigned)st->st_uid);
@@ -158,8 +160,9 @@ static int check_step(const char *file, const char *step, bool folder, struct po
 		return -errno;
 	if (S_ISLNK(st.st_mode) && !trusted(st.st_uid)) {
 		pol_err_help(e, "name the file itself");
-		return pol_err(e, -EPERM, "%s: the symbolic link %s belongs to user %u, not to root",
-			       file, step, (unsigned)st.st_uid);
+		return pol_err(e, -EPERM,
+			       "%s: the symbolic link %s belongs to user %u, not to root", file,
+			       step, (unsigned)st.st_uid);
 	}
 	if (!folder)
 		return 0; /* a file counts as it was open, not as it is now */

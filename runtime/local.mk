@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 noinst_LIBRARIES += runtime/libruntime.a
 runtime_libruntime_a_SOURCES = \
+	runtime/admit.c \
+	runtime/admit.h \
 	runtime/apply.c \
 	runtime/apply.h \
 	runtime/attach.c \
@@ -9,6 +11,8 @@ runtime_libruntime_a_SOURCES = \
 	runtime/bpfelf.h \
 	runtime/bpffs.c \
 	runtime/bpffs.h \
+	runtime/contain.c \
+	runtime/contain.h \
 	runtime/endpoint.c \
 	runtime/endpoint.h \
 	runtime/endpoints.c \

@@ -8,13 +8,12 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "admit.h"
 #include "apply.h"
 #include "endpoints.h"
 #include "gen.h"
-#include "input.h"
 #include "quiet.h"
 #include "show.h"
-#include "trust.h"
 
 #ifndef POLC_VERSION
 #define POLC_VERSION "0.0"
@@ -129,31 +128,6 @@ static int done(struct command *c, int r, const struct pol_err *e, enum exit_cod
 
 /* ---- verbs ----------------------------------------------------------------------------------- */
 
-/* Whose a file is and who signed it, before anything looks into it. */
-static int read_object(const struct prt_env *env, const char *path, struct prt_object **o,
-		       struct pol_err *e)
-{
-	struct prt_input in = { 0 };
-	int r = prt_input_read(path, PRT_INPUT_REGULAR, PRT_OBJECT_MAX, &in, e);
-
-	r = r ? r : prt_input_owner_check(&in, e);
-	r = r ? r : prt_trust_check(env, &in, e);
-	r = r ? r : prt_object_parse(path, POL_TAKE_PTR(in.data), in.size, o, e);
-	prt_input_free(&in);
-	return r;
-}
-
-static int read_host(const char *path, struct prt_hostfile **h, struct pol_err *e)
-{
-	struct prt_input in = { 0 };
-	int r = prt_input_read(path, PRT_INPUT_ANY, PRT_HOSTFILE_MAX, &in, e);
-
-	r = r ? r : prt_input_owner_check(&in, e);
-	r = r ? r : prt_hostfile_parse(path, (struct pol_str){ in.data, in.size }, h, e);
-	prt_input_free(&in);
-	return r;
-}
-
 static int verb_apply(struct command *c)
 {
 	struct prt_object *o POL_CLEANUP(prt_object_cleanup) = NULL;
@@ -161,10 +135,10 @@ static int verb_apply(struct command *c)
 	struct prt_apply a = { .audit = c->audit };
 	struct prt_applied applied;
 	struct pol_err e = { 0 };
-	int r = read_object(&c->env, c->arg[0], &o, &e);
+	int r = prt_admit_object(&c->env, c->arg[0], &o, &e);
 
 	if (!r && c->host)
-		r = read_host(c->host, &h, &e);
+		r = prt_admit_host(c->host, &h, &e);
 	if (r)
 		return done(c, r, &e, r == -ENOMEM ? EXIT_SYSTEM : EXIT_BAD);
 	r = prt_env_privileges(&e);
@@ -181,7 +155,7 @@ static int verb_check(struct command *c)
 	struct prt_object *o POL_CLEANUP(prt_object_cleanup) = NULL;
 	struct pol_err e = { 0 };
 	struct prt_gen g;
-	int r = prt_object_open(c->arg[0], &o, &e);
+	int r = prt_look_object(c->arg[0], NULL, &o, &e);
 
 	if (r)
 		return done(c, r, &e, r == -ENOMEM ? EXIT_SYSTEM : EXIT_BAD);

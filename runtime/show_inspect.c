@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include <stdio.h>
 
-#include "input.h"
+#include "admit.h"
 #include "show.h"
-#include "trust.h"
 
 struct shown_signature {
-	const char *word;	/* of the JSON */
+	const char *word; /* of the JSON */
 	char key[256], text[600];
 };
 
@@ -91,22 +90,20 @@ static void json(const struct prt_object *o, const struct shown_signature *s,
 	pol_buf_addz(out, "]}\n");
 }
 
-/* Whoever may read the object may ask, so trouble with the keys is part of the answer. */
-static void look(const struct prt_env *env, const struct prt_input *in, struct shown_signature *s)
+static void describe(const struct prt_looked *looked, struct shown_signature *s)
 {
-	struct prt_signature found;
-	struct pol_err why = { 0 };
+	const struct prt_signature *found = &looked->signature;
 
-	if (prt_trust_look(env, in, &found, &why)) {
+	if (looked->trouble.text[0]) {
 		s->word = "unknown";
-		snprintf(s->text, sizeof(s->text), "unknown: %s", prt_safe(why.text));
+		snprintf(s->text, sizeof(s->text), "unknown: %s", prt_safe(looked->trouble.text));
 		return;
 	}
-	switch (found.is) {
+	switch (found->is) {
 	case PRT_SIGNED_NOT:
 		s->word = "none";
 		snprintf(s->text, sizeof(s->text), "none%s",
-			 found.nkeys ? ", but this host asks for one" : "");
+			 found->nkeys ? ", but this host asks for one" : "");
 		return;
 	case PRT_SIGNED_UNKNOWN:
 		s->word = "unchecked";
@@ -114,12 +111,13 @@ static void look(const struct prt_env *env, const struct prt_input *in, struct s
 		return;
 	case PRT_SIGNED_WRONG:
 		s->word = "wrong";
-		snprintf(s->text, sizeof(s->text), "WRONG: by no key of this host, or of another object");
+		snprintf(s->text, sizeof(s->text),
+			 "WRONG: by no key of this host, or of another object");
 		return;
 	case PRT_SIGNED_BY:
 		s->word = "valid";
-		snprintf(s->key, sizeof(s->key), "%s", found.key);
-		snprintf(s->text, sizeof(s->text), "valid, by %s", prt_safe(found.key));
+		snprintf(s->key, sizeof(s->key), "%s", found->key);
+		snprintf(s->text, sizeof(s->text), "valid, by %s", prt_safe(found->key));
 		return;
 	}
 }
@@ -129,16 +127,13 @@ int prt_show_inspect(const struct prt_env *env, const char *path, struct pol_buf
 {
 	struct prt_object *o POL_CLEANUP(prt_object_cleanup) = NULL;
 	struct shown_signature signature = { 0 };
+	struct prt_looked looked = { .env = env };
 	struct prt_rules rules = { 0 };
-	struct prt_input in = { 0 };
-	int r = prt_input_read(path, PRT_INPUT_REGULAR, PRT_OBJECT_MAX, &in, e);
+	int r = prt_look_object(path, &looked, &o, e);
 
-	if (!r) {
-		look(env, &in, &signature);
-		r = prt_object_parse(path, POL_TAKE_PTR(in.data), in.size, &o, e);
-	}
-	prt_input_free(&in);
 	r = r ? r : prt_rules_parse(o, &rules, e);
+	if (!r)
+		describe(&looked, &signature);
 	if (!r && env->json) {
 		json(o, &signature, &rules, out);
 	} else if (!r) {

@@ -139,8 +139,9 @@ int prt_trust_look(const struct prt_env *env, const struct prt_input *in, struct
 	r = r ? r : read_signature(in->path, signature, &n, &there, e);
 	if (!r) {
 		*out = (struct prt_signature){ .nkeys = keys.all.n };
-		out->is = !there ? PRT_SIGNED_NOT :
-			  !keys.all.n ? PRT_SIGNED_UNKNOWN : PRT_SIGNED_WRONG;
+		out->is = !there        ? PRT_SIGNED_NOT
+			  : !keys.all.n ? PRT_SIGNED_UNKNOWN
+					: PRT_SIGNED_WRONG;
 		if (there && n == POL_SIGN_BYTES)
 			find_key(&keys, in, signature, out);
 	}
@@ -157,11 +158,15 @@ int prt_trust_check(const struct prt_env *env, const struct prt_input *in, struc
 	if (r || !s.nkeys || s.is == PRT_SIGNED_BY)
 		return r;
 	if (s.is == PRT_SIGNED_NOT) {
-		pol_err_help(e, "polc sign --key FILE %s; this host takes only what a key in %s signed",
-			     in->path, folder);
+		pol_err_help(
+			e, "polc sign --key FILE %s; this host takes only what a key in %s signed",
+			in->path, folder);
 		return pol_err(e, -EKEYREJECTED, "%s: not signed: there is no %s" POL_SIGN_SUFFIX,
 			       in->path, in->path);
 	}
-	pol_err_help(e, "the object or its " POL_SIGN_SUFFIX " was changed, or another key signed it; do not sign again before you know which");
+	pol_err_help(
+		e,
+		"the object or its " POL_SIGN_SUFFIX
+		" was changed, or another key signed it; do not sign again before you know which");
 	return pol_err(e, -EKEYREJECTED, "%s: no key in %s signed this object", in->path, folder);
 }

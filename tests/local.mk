@@ -8,6 +8,7 @@ LDADD = runtime/libruntime.a compiler/libcompiler.a lang/liblang.a base/libpolba
 
 unit_tests = \
 	tests/unit/test_base \
+	tests/unit/test_contain \
 	tests/unit/test_eval \
 	tests/unit/test_hostfile \
 	tests/unit/test_input \
@@ -22,6 +23,7 @@ unit_tests = \
 check_PROGRAMS += $(unit_tests)
 
 tests_unit_test_base_SOURCES = tests/unit/test_base.c
+tests_unit_test_contain_SOURCES = tests/unit/test_contain.c
 tests_unit_test_eval_SOURCES = tests/unit/test_eval.c tests/unit/policy_text.h
 tests_unit_test_hostfile_SOURCES = tests/unit/test_hostfile.c
 tests_unit_test_input_SOURCES = tests/unit/test_input.c
@@ -170,6 +172,7 @@ script_tests = \
 
 e2e_tests = \
 	tests/e2e/apply.sh \
+	tests/e2e/contain.sh \
 	tests/e2e/endpoint.sh \
 	tests/e2e/fail.sh \
 	tests/e2e/kill.sh \
