@@ -87,7 +87,7 @@ _polload() {
 	case $cur in
 	-*)
 		case $command in
-		apply) _polc_words -H --audit --trust-dir --json --bpffs --state-dir --help ;;
+		apply) _polc_words -H --audit --trust-dir --allow-unprivileged-bpf --json --bpffs --state-dir --help ;;
 		inspect) _polc_words --trust-dir --json --help ;;
 		'') _polc_words --version --help ;;
 		*) _polc_words --json --bpffs --state-dir --help ;;

@@ -23,6 +23,13 @@ struct prt_env {
 /* -EPERM, naming what is missing, unless this process may load BPF and change interfaces. */
 int prt_env_privileges(struct pol_err *e);
 
+/*
+ * -EPERM while the kernel takes BPF from anybody: with that, a process in a container can
+ * read the kernel's memory through side channels and try its verifier for bugs,
+ * and what is enforced here rests on both.
+ */
+int prt_env_unprivileged_bpf(struct pol_err *e);
+
 /* The network namespace we are in; never 0. */
 struct prt_netns {
 	uint64_t dev, ino;

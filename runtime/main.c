@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "admit.h"
@@ -39,6 +40,7 @@ static const char help[] =
 	"\n"
 	"  -H, --host FILE      the host file: endpoints, uplinks, nodes\n"
 	"      --audit          report what would be dropped, and let it pass\n"
+	"      --allow-unprivileged-bpf  apply though the kernel takes BPF programs from anybody\n"
 	"      --json           machine-readable output\n"
 	"      --bpffs DIR      folder of the pins (" PRT_BPFFS_DEFAULT "; POLC_BPFFS)\n"
 	"      --trust-dir DIR  keys of those who may sign objects (" PRT_TRUST_DEFAULT ")\n"
@@ -53,7 +55,7 @@ struct command {
 	const char *verb, *host;
 	char *arg[256];		/* behind the verb */
 	size_t nargs;
-	bool audit, help, version;
+	bool audit, anybody_bpf, help, version;
 	char state[4096];	/* a default made from --bpffs */
 	struct pol_buf out;
 };
@@ -142,6 +144,7 @@ static int verb_apply(struct command *c)
 	if (r)
 		return done(c, r, &e, r == -ENOMEM ? EXIT_SYSTEM : EXIT_BAD);
 	r = prt_env_privileges(&e);
+	r = r || c->anybody_bpf ? r : prt_env_unprivileged_bpf(&e);
 	a.object = o;
 	a.host = h;
 	r = r ? r : prt_apply(&c->env, &a, &applied, &e);
@@ -358,6 +361,8 @@ static int take_word(struct command *c, int argc, char **argv, int *i)
 		c->env.json = true;
 	} else if (!strcmp(word, "--audit")) {
 		c->audit = true;
+	} else if (!strcmp(word, "--allow-unprivileged-bpf")) {
+		c->anybody_bpf = true;
 	} else if (!strcmp(word, "-v") || !strcmp(word, "--verbose")) {
 		c->env.verbose = true;
 	} else if (word[0] == '-' && word[1]) {
@@ -411,8 +416,8 @@ static int run(struct command *c)
 			return bad_usage("%s: something is missing behind it", v->name);
 		if (c->nargs > v->most)
 			return bad_usage("%s: too many arguments", v->name);
-		if ((c->host || c->audit) && strcmp(v->name, "apply"))
-			return bad_usage("%s: takes neither --host nor --audit", v->name);
+		if ((c->host || c->audit || c->anybody_bpf) && strcmp(v->name, "apply"))
+			return bad_usage("%s: does not take the options of apply", v->name);
 		if (c->env.trust && strcmp(v->name, "apply") && strcmp(v->name, "inspect"))
 			return bad_usage("%s: does not take --trust-dir", v->name);
 		return v->run(c);
@@ -426,6 +431,8 @@ int main(int argc, char **argv)
 	int r = 0;
 
 	signal(SIGPIPE, SIG_IGN);
+	/* bpffs makes a pin with what the umask leaves of 0600, and whoever calls us chose the umask. */
+	umask(077);
 	for (int i = 1; i < argc && !r; i++)
 		r = take_word(&c, argc, argv, &i);
 	if (r)
