@@ -154,11 +154,18 @@ static int shut_kernel(int pipe_end)
 
 /* ---- the child -------------------------------------------------------------------- */
 
+/* Only ever down: to raise a limit that somebody set takes a capability that we may not have. */
 static int limit(int what, uint64_t value)
 {
 	/* A second more before the kernel is rude, so that the parent can tell which limit it was. */
-	const struct rlimit l = { value, value + (what == RLIMIT_CPU) };
+	struct rlimit l = { value, value + (what == RLIMIT_CPU) }, now;
 
+	if (getrlimit(what, &now))
+		return -errno;
+	if (l.rlim_max > now.rlim_max)
+		l.rlim_max = now.rlim_max;
+	if (l.rlim_cur > l.rlim_max)
+		l.rlim_cur = l.rlim_max;
 	return setrlimit(what, &l) ? -errno : 0;
 }
 

