@@ -4,5 +4,7 @@ base_libpolbase_a_SOURCES = \
 	base/base.c \
 	base/base.h \
 	base/ip.c \
+	base/sign.c \
+	base/sign.h \
 	base/table.c \
 	base/table.h

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/sign.h"
 #include "compiler/dump.h"
 #include "compiler/emit.h"
 #include "compiler/explain.h"
@@ -407,6 +408,49 @@ static int fmt(const struct pol_options *o)
 	return worst;
 }
 
+/* ---- polc keygen, polc sign --------------------------------------------------- */
+
+static int keygen(const struct pol_options *o)
+{
+	struct pol_err e = { 0 };
+	int r = pol_keygen(o->arg[0], &e);
+
+	if (r)
+		return fail(&e, r == -EEXIST ? EXIT_BAD : EXIT_SYSTEM);
+	printf("%s: the secret key\n%s.pub: the public one\n", o->arg[0], o->arg[0]);
+	return EXIT_DONE;
+}
+
+static int sign_file(const struct pol_secret_key *key, const char *path, struct pol_err *e)
+{
+	char *to POL_CLEANUP(pol_cleanup_free) = NULL;
+	char *data POL_CLEANUP(pol_cleanup_free) = NULL;
+	uint8_t signature[POL_SIGN_BYTES];
+	size_t n;
+	int r = pol_read_file(path, SIZE_MAX, &data, &n, e);
+
+	if (r)
+		return r;
+	if (asprintf(&to, "%s" POL_SIGN_SUFFIX, path) < 0)
+		abort();
+	pol_sign(key, data, n, signature);
+	return pol_write_file(to, signature, sizeof(signature), e);
+}
+
+static int sign(const struct pol_options *o)
+{
+	struct pol_secret_key key;
+	struct pol_err e = { 0 };
+	int r = pol_secret_key_read(o->key, &key, &e);
+
+	if (r)
+		return fail(&e, EXIT_BAD);
+	for (int i = 0; i < o->n_args && !r; i++)
+		r = sign_file(&key, o->arg[i], &e);
+	pol_secret_key_wipe(&key);
+	return r ? fail(&e, r == -ENOENT || r == -EISDIR ? EXIT_BAD : EXIT_SYSTEM) : EXIT_DONE;
+}
+
 /* ---- main --------------------------------------------------------------------- */
 
 static int run(const struct pol_options *o)
@@ -436,6 +480,10 @@ static int run(const struct pol_options *o)
 		return list(o);
 	case POL_VERB_EXPLAIN:
 		return explain(o);
+	case POL_VERB_KEYGEN:
+		return keygen(o);
+	case POL_VERB_SIGN:
+		return sign(o);
 	case POL_VERB_MAX:
 		break;
 	}

@@ -20,6 +20,8 @@ static const char *const help[] = {
 		"       polc fmt [-w] [--check] FILE... print them in the canonical layout\n"
 		"       polc list FILE                  who may reach whom\n"
 		"       polc explain FILE FLOW          the verdict on one flow and the rule that decides\n"
+		"       polc keygen FILE                a pair of keys: FILE and FILE.pub\n"
+		"       polc sign --key FILE OBJ...     sign objects: OBJ.sig\n"
 		"       polc --explain CODE             the long text of a diagnostic\n"
 		"\n"
 		"  -o OUT           write to OUT; - is standard output\n"
@@ -60,6 +62,18 @@ static const char *const help[] = {
 		"with PEER a name of the policy, an address, host, world, [app=frontend,tier=web],\n"
 		"or labels at an address: [app=frontend]@10.66.0.7\n"
 		"Exit code 0: allowed, 1: denied or rejected.\n",
+	[POL_VERB_KEYGEN] =
+		"usage: polc keygen FILE\n"
+		"\n"
+		"Makes a pair of Ed25519 keys: the secret one in FILE, readable by you alone, the\n"
+		"public one in FILE.pub. Nothing is written over. A host that has the public one as\n"
+		"/etc/polc/trust.d/NAME.pub takes no object that is not signed by such a key.\n",
+	[POL_VERB_SIGN] =
+		"usage: polc sign --key FILE OBJ...\n"
+		"\n"
+		"Signs whole objects with the secret key in FILE. The signature of OBJ goes to\n"
+		"OBJ.sig, and belongs beside it on the host. `openssl pkeyutl` makes and checks the\n"
+		"same ones, see polc(1).\n",
 };
 
 enum long_option {
@@ -73,6 +87,7 @@ enum long_option {
 	O_INCLUDE,
 	O_CLANG,
 	O_EXPLAIN,
+	O_KEY,
 	O_CHECK,
 	O_VERSION,
 };
@@ -88,6 +103,7 @@ static const struct option long_options[] = {
 	{ "include", required_argument, NULL, O_INCLUDE },
 	{ "clang", required_argument, NULL, O_CLANG },
 	{ "explain", required_argument, NULL, O_EXPLAIN },
+	{ "key", required_argument, NULL, O_KEY },
 	{ "check", no_argument, NULL, O_CHECK },
 	{ "write", no_argument, NULL, 'w' },
 	{ "output", required_argument, NULL, 'o' },
@@ -174,6 +190,8 @@ static int set_option(struct pol_options *o, int c, struct pol_err *e)
 		return set_path(&o->dump, e);
 	case O_EXPLAIN:
 		return set_path(&o->code, e);
+	case O_KEY:
+		return set_path(&o->key, e);
 	case O_CLANG:
 		return set_path(&o->clang, e);
 	case O_TEMPLATES:
@@ -236,6 +254,8 @@ static int check_verb(const struct pol_options *o, struct pol_err *e)
 		wrong = o->out ? "-o" : o->to_c ? "-S" : o->stats ? "--stats" : "--dump";
 	if (o->verb != POL_VERB_FMT && (o->write || o->check))
 		wrong = o->write ? "-w" : "--check";
+	if (o->verb != POL_VERB_SIGN && o->key)
+		wrong = "--key";
 	if (!answer && o->json_answer)
 		wrong = "--json";
 	if (wrong)
@@ -243,20 +263,24 @@ static int check_verb(const struct pol_options *o, struct pol_err *e)
 			       compile ? "" : " ", verb_names[o->verb]);
 	if (o->write && o->check)
 		return pol_err(e, -EINVAL, "-w and --check exclude each other");
+	if (o->verb == POL_VERB_SIGN && !o->key)
+		return pol_err(e, -EINVAL, "with which key? --key=FILE");
 	return 0;
 }
 
 static int check_count(const struct pol_options *o, struct pol_err *e)
 {
-	bool many = o->verb == POL_VERB_CHECK || o->verb == POL_VERB_FMT;
+	bool many = o->verb == POL_VERB_CHECK || o->verb == POL_VERB_FMT || o->verb == POL_VERB_SIGN;
 
 	if (o->n_args == 0)
-		return pol_err(e, -EINVAL, "no policy file given");
+		return pol_err(e, -EINVAL, "no %s file given",
+			       o->verb == POL_VERB_SIGN	    ? "object"
+			       : o->verb == POL_VERB_KEYGEN ? "key"
+							    : "policy");
 	if (o->verb == POL_VERB_EXPLAIN && o->n_args == 1)
 		return pol_err(e, -EINVAL, "no flow given: from PEER to PEER on PROTO PORT");
 	if (!many && o->verb != POL_VERB_EXPLAIN && o->n_args > 1)
-		return pol_err(e, -EINVAL, "one policy file at a time; `%s` is too many",
-			       o->arg[1]);
+		return pol_err(e, -EINVAL, "one file at a time; `%s` is too many", o->arg[1]);
 	return 0;
 }
 

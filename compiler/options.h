@@ -10,7 +10,9 @@
 	X(CHECK, "check")                                                                    \
 	X(FMT, "fmt")                                                                        \
 	X(LIST, "list")                                                                      \
-	X(EXPLAIN, "explain")
+	X(EXPLAIN, "explain")                                                                \
+	X(KEYGEN, "keygen")                                                                  \
+	X(SIGN, "sign")
 
 #define POL_VERB_ITEM(id, name) POL_VERB_##id,
 enum pol_verb { POL_VERBS(POL_VERB_ITEM) POL_VERB_MAX };
@@ -25,11 +27,12 @@ struct pol_options {
 	bool json_diags, json_answer;	/* --format=json, --json */
 	bool write, check;		/* of fmt */
 	enum pol_colour colour;
+	const char *key;		/* --key of sign */
 	const char *out;		/* -o, NULL: beside the policy */
 	uint32_t endpoint_kinds;	/* --endpoint-kinds, 0: not given */
 	const char *dump, *code;	/* --dump, --explain */
 	const char *clang, *templates, *include; /* NULL: as built */
-	char **arg;			/* files; for explain the file and the words of the flow */
+	char **arg;			/* files; of keygen the one to write; for explain the file and the words of the flow */
 	int n_args;
 };
 

@@ -37,6 +37,7 @@ _polc() {
 	case $prev in
 	-o) _polc_files .o .c; return ;;
 	--format) _polc_words text json; return ;;
+	--key) _polc_files; return ;;
 	--explain) return ;;
 	esac
 	case $cur in
@@ -48,6 +49,7 @@ _polc() {
 		check) _polc_words --format= --color= --help ;;
 		list) _polc_words --json --help ;;
 		explain) _polc_words --json --help ;;
+		sign) _polc_words --key --help ;;
 		'' | *.pol) _polc_words -o -S --stats --endpoint-kinds= --dump= --format= --color= --clang= --templates= --include= --explain --version --help ;;
 		*) _polc_words --help ;;
 		esac
@@ -58,7 +60,7 @@ _polc() {
 	'')
 		_polc_files .pol
 		mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < \
-			<(compgen -W "check fmt list explain" -- "$cur")
+			<(compgen -W "check fmt list explain keygen sign" -- "$cur")
 		;;
 	explain)
 		if [ "$arguments" = 1 ]; then
@@ -67,6 +69,8 @@ _polc() {
 			_polc_words from to on tcp udp icmp icmp6 any world host
 		fi
 		;;
+	sign) _polc_files .o ;;
+	keygen) _polc_files ;;
 	*) _polc_files .pol ;;
 	esac
 }
@@ -77,12 +81,13 @@ _polload() {
 	_polc_command
 	case $prev in
 	-H | --host) _polc_files .yaml .yml; return ;;
-	--bpffs | --state-dir) _polc_files; return ;;
+	--bpffs | --state-dir | --trust-dir) _polc_files; return ;;
 	esac
 	case $cur in
 	-*)
 		case $command in
-		apply) _polc_words -H --audit --json --verbose --bpffs --state-dir --help ;;
+		apply) _polc_words -H --audit --trust-dir --allow-unprivileged-bpf --json --verbose --bpffs --state-dir --help ;;
+		inspect) _polc_words --trust-dir --json --help ;;
 		'') _polc_words --version --help ;;
 		*) _polc_words --json --bpffs --state-dir --help ;;
 		esac

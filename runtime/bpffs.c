@@ -12,6 +12,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "input.h"
+
 int prt_bpffs_path(char out[PRT_PATH], const struct prt_env *env, uint64_t gen, const char *name,
 		   struct pol_err *e)
 {
@@ -74,7 +76,9 @@ int prt_bpffs_open(const struct prt_env *env, bool create, int *dir, struct pol_
 	int r;
 
 	if (create) {
-		r = check_parent(env, e);
+		/* Who can rename above it could show us another folder tomorrow. */
+		r = prt_folder_owner_check(env->bpffs, e);
+		r = r ? r : check_parent(env, e);
 		if (r)
 			return r;
 		if (mkdir(env->bpffs, 0700) && errno != EEXIST)

@@ -48,6 +48,22 @@ int prt_env_privileges(struct pol_err *e)
 	return pol_err(e, -EPERM, "missing capability: %s", missing);
 }
 
+int prt_env_unprivileged_bpf(struct pol_err *e)
+{
+	static const char path[] = "/proc/sys/kernel/unprivileged_bpf_disabled";
+	char *text POL_CLEANUP(pol_cleanup_free) = NULL;
+	size_t n;
+	int r = pol_read_file(path, 64, &text, &n, e);
+
+	if (!r && (text[0] == '1' || text[0] == '2'))
+		return 0;
+	pol_err_help(e, "sysctl -w kernel.unprivileged_bpf_disabled=2; or apply with --allow-unprivileged-bpf, if nobody untrusted runs here");
+	if (r)
+		return r;
+	return pol_err(e, -EPERM, "this kernel lets everybody load BPF programs: kernel.unprivileged_bpf_disabled is %.1s",
+		       n ? text : "?");
+}
+
 int prt_env_netns(struct prt_netns *out, struct pol_err *e)
 {
 	struct stat st;

@@ -9,10 +9,12 @@
 
 #define PRT_BPFFS_DEFAULT "/sys/fs/bpf/polc"
 #define PRT_STATE_DEFAULT "/var/lib/polc"
+#define PRT_TRUST_DEFAULT "/etc/polc/trust.d"
 
 struct prt_env {
 	const char *bpffs;	/* folder of the pins; --bpffs, POLC_BPFFS */
 	const char *state;	/* folder of the objects; --state-dir, POLC_STATE_DIR */
+	const char *trust;	/* folder of public keys; --trust-dir, NULL: the default, which may be absent */
 	bool verbose;		/* pass on what libbpf says */
 	bool json;
 	struct pol_buf notes;	/* warnings for a person, a line each; main prints them */
@@ -20,6 +22,13 @@ struct prt_env {
 
 /* -EPERM, naming what is missing, unless this process may load BPF and change interfaces. */
 int prt_env_privileges(struct pol_err *e);
+
+/*
+ * -EPERM while the kernel takes BPF from anybody: with that, a process in a container can
+ * read the kernel's memory through side channels and try its verifier for bugs,
+ * and what is enforced here rests on both.
+ */
+int prt_env_unprivileged_bpf(struct pol_err *e);
 
 /* The network namespace we are in; never 0. */
 struct prt_netns {

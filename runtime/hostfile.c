@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "endpoint.h"
+#include "input.h"
 #include "yaml.h"
 
 /* ---- what must not be there twice ---------------------------------------- */
@@ -399,11 +400,13 @@ int prt_hostfile_parse(const char *path, struct pol_str text, struct prt_hostfil
 
 int prt_hostfile_read(const char *path, struct prt_hostfile **out, struct pol_err *e)
 {
-	char *text POL_CLEANUP(pol_cleanup_free) = NULL;
-	size_t n = 0;
-	int ret = pol_read_file(path, PRT_HOSTFILE_MAX, &text, &n, e);
+	struct prt_input in = { 0 };
+	int ret = prt_input_read(path, PRT_INPUT_ANY, PRT_HOSTFILE_MAX, &in, e);
 
-	return ret ? ret : prt_hostfile_parse(path, (struct pol_str){ text, n }, out, e);
+	if (!ret)
+		ret = prt_hostfile_parse(path, (struct pol_str){ in.data, in.size }, out, e);
+	prt_input_free(&in);
+	return ret;
 }
 
 void prt_hostfile_free(struct prt_hostfile *h)

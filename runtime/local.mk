@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 noinst_LIBRARIES += runtime/libruntime.a
 runtime_libruntime_a_SOURCES = \
+	runtime/admit.c \
+	runtime/admit.h \
 	runtime/apply.c \
 	runtime/apply.h \
 	runtime/attach.c \
@@ -9,6 +11,8 @@ runtime_libruntime_a_SOURCES = \
 	runtime/bpfelf.h \
 	runtime/bpffs.c \
 	runtime/bpffs.h \
+	runtime/contain.c \
+	runtime/contain.h \
 	runtime/endpoint.c \
 	runtime/endpoint.h \
 	runtime/endpoints.c \
@@ -23,6 +27,8 @@ runtime_libruntime_a_SOURCES = \
 	runtime/hostfile.h \
 	runtime/image.c \
 	runtime/image.h \
+	runtime/input.c \
+	runtime/input.h \
 	runtime/kinds.c \
 	runtime/kinds.h \
 	runtime/live.c \
@@ -58,6 +64,8 @@ runtime_libruntime_a_SOURCES = \
 	runtime/store.h \
 	runtime/stub.c \
 	runtime/stub.h \
+	runtime/trust.c \
+	runtime/trust.h \
 	runtime/world.c \
 	runtime/world.h \
 	runtime/world_maps.c \

@@ -6,8 +6,10 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "admit.h"
 #include "apply.h"
 #include "endpoints.h"
 #include "gen.h"
@@ -38,8 +40,10 @@ static const char help[] =
 	"\n"
 	"  -H, --host FILE      the host file: endpoints, uplinks, nodes\n"
 	"      --audit          report what would be dropped, and let it pass\n"
+	"      --allow-unprivileged-bpf  apply though the kernel takes BPF programs from anybody\n"
 	"      --json           machine-readable output\n"
 	"      --bpffs DIR      folder of the pins (" PRT_BPFFS_DEFAULT "; POLC_BPFFS)\n"
+	"      --trust-dir DIR  keys of those who may sign objects (" PRT_TRUST_DEFAULT ")\n"
 	"      --state-dir DIR  folder of the objects in force (" PRT_STATE_DEFAULT "; POLC_STATE_DIR)\n"
 	"  -v, --verbose        what libbpf and the kernel say, on standard error\n"
 	"      --version, --help\n"
@@ -51,7 +55,7 @@ struct command {
 	const char *verb, *host;
 	char *arg[256];		/* behind the verb */
 	size_t nargs;
-	bool audit, help, version;
+	bool audit, anybody_bpf, help, version;
 	char state[4096];	/* a default made from --bpffs */
 	struct pol_buf out;
 };
@@ -126,15 +130,6 @@ static int done(struct command *c, int r, const struct pol_err *e, enum exit_cod
 
 /* ---- verbs ----------------------------------------------------------------------------------- */
 
-static int open_object(const char *path, struct prt_object **o, struct pol_err *e)
-{
-	int r = prt_object_open(path, o, e);
-
-	if (!r && geteuid() == 0)
-		r = prt_object_owner_check(*o, e);
-	return r;
-}
-
 static int verb_apply(struct command *c)
 {
 	struct prt_object *o POL_CLEANUP(prt_object_cleanup) = NULL;
@@ -142,13 +137,14 @@ static int verb_apply(struct command *c)
 	struct prt_apply a = { .audit = c->audit };
 	struct prt_applied applied;
 	struct pol_err e = { 0 };
-	int r = open_object(c->arg[0], &o, &e);
+	int r = prt_admit_object(&c->env, c->arg[0], &o, &e);
 
 	if (!r && c->host)
-		r = prt_hostfile_read(c->host, &h, &e);
+		r = prt_admit_host(c->host, &h, &e);
 	if (r)
 		return done(c, r, &e, r == -ENOMEM ? EXIT_SYSTEM : EXIT_BAD);
 	r = prt_env_privileges(&e);
+	r = r || c->anybody_bpf ? r : prt_env_unprivileged_bpf(&e);
 	a.object = o;
 	a.host = h;
 	r = r ? r : prt_apply(&c->env, &a, &applied, &e);
@@ -162,7 +158,7 @@ static int verb_check(struct command *c)
 	struct prt_object *o POL_CLEANUP(prt_object_cleanup) = NULL;
 	struct pol_err e = { 0 };
 	struct prt_gen g;
-	int r = prt_object_open(c->arg[0], &o, &e);
+	int r = prt_look_object(c->arg[0], NULL, &o, &e);
 
 	if (r)
 		return done(c, r, &e, r == -ENOMEM ? EXIT_SYSTEM : EXIT_BAD);
@@ -338,8 +334,9 @@ static bool is(const char *word, const char *name)
 
 static int take_value(struct command *c, int argc, char **argv, int *i)
 {
-	static const char *const names[] = { "-H", "--host", "--bpffs", "--state-dir" };
-	const char **into[] = { &c->host, &c->host, &c->env.bpffs, &c->env.state };
+	static const char *const names[] = { "-H", "--host", "--bpffs", "--state-dir",
+					     "--trust-dir" };
+	const char **into[] = { &c->host, &c->host, &c->env.bpffs, &c->env.state, &c->env.trust };
 
 	for (size_t k = 0; k < POL_ARRAY_LEN(names); k++) {
 		if (!is(argv[*i], names[k]))
@@ -362,6 +359,8 @@ static int take_word(struct command *c, int argc, char **argv, int *i)
 		c->env.json = true;
 	} else if (!strcmp(word, "--audit")) {
 		c->audit = true;
+	} else if (!strcmp(word, "--allow-unprivileged-bpf")) {
+		c->anybody_bpf = true;
 	} else if (!strcmp(word, "-v") || !strcmp(word, "--verbose")) {
 		c->env.verbose = true;
 	} else if (word[0] == '-' && word[1]) {
@@ -415,8 +414,10 @@ static int run(struct command *c)
 			return bad_usage("%s: something is missing behind it", v->name);
 		if (c->nargs > v->most)
 			return bad_usage("%s: too many arguments", v->name);
-		if ((c->host || c->audit) && strcmp(v->name, "apply"))
-			return bad_usage("%s: takes neither --host nor --audit", v->name);
+		if ((c->host || c->audit || c->anybody_bpf) && strcmp(v->name, "apply"))
+			return bad_usage("%s: does not take the options of apply", v->name);
+		if (c->env.trust && strcmp(v->name, "apply") && strcmp(v->name, "inspect"))
+			return bad_usage("%s: does not take --trust-dir", v->name);
 		return v->run(c);
 	}
 	return bad_usage("%s: there is no such command", prt_safe(c->verb));
@@ -428,6 +429,8 @@ int main(int argc, char **argv)
 	int r = 0;
 
 	signal(SIGPIPE, SIG_IGN);
+	/* bpffs makes a pin with what the umask leaves of 0600, and whoever calls us chose the umask. */
+	umask(077);
 	for (int i = 1; i < argc && !r; i++)
 		r = take_word(&c, argc, argv, &i);
 	if (r)

@@ -2,14 +2,12 @@
 #include "object.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <polc/manifest.h>
 #include <stdio.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "bpfelf.h"
+#include "input.h"
 
 #define DEPTH_MAX 24u /* of the searches, polc/tables.h */
 
@@ -400,55 +398,15 @@ int prt_object_parse(const char *path, char *data, size_t size, struct prt_objec
 	return ret;
 }
 
-/* One read of one open file: what is checked is what is loaded. */
-static int slurp(const char *path, int fd, size_t size, char **out, struct pol_err *e)
-{
-	char *data POL_CLEANUP(pol_cleanup_free) = malloc(size + 1);
-	size_t n = 0;
-
-	if (!data)
-		return pol_err(e, -ENOMEM, "%s: out of memory", path);
-	while (n <= size) {
-		ssize_t got = read(fd, data + n, size + 1 - n);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return pol_err(e, -errno, "%s: cannot read: %s", path, strerror(errno));
-		if (!got)
-			break;
-		n += (size_t)got;
-	}
-	if (n != size)
-		return pol_err(e, -EAGAIN, "%s: changed while it was read", path);
-	*out = POL_TAKE_PTR(data);
-	return 0;
-}
-
 int prt_object_open(const char *path, struct prt_object **out, struct pol_err *e)
 {
-	/* Not blocking, in case it is a pipe that nobody writes to. */
-	int fd POL_CLEANUP(pol_cleanup_fd) =
-		open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	char *data = NULL;
-	struct stat st;
-	int ret;
+	struct prt_input in = { 0 };
+	int ret = prt_input_read(path, PRT_INPUT_REGULAR, PRT_OBJECT_MAX, &in, e);
 
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return pol_err(e, -errno, "%s: cannot open: %s", path, strerror(errno));
-	if (!S_ISREG(st.st_mode))
-		return pol_err(e, -EINVAL, "%s: not a regular file", path);
-	if (st.st_size > PRT_OBJECT_MAX)
-		return pol_err(e, -EFBIG, "%s: larger than %u MiB", path, PRT_OBJECT_MAX >> 20);
-	ret = slurp(path, fd, (size_t)st.st_size, &data, e);
 	if (!ret)
-		ret = prt_object_parse(path, data, (size_t)st.st_size, out, e);
-	if (ret)
-		return ret;
-	(*out)->uid = st.st_uid;
-	(*out)->gid = st.st_gid;
-	(*out)->mode = st.st_mode;
-	return 0;
+		ret = prt_object_parse(path, POL_TAKE_PTR(in.data), in.size, out, e);
+	prt_input_free(&in);
+	return ret;
 }
 
 void prt_object_free(struct prt_object *o)
@@ -462,25 +420,6 @@ void prt_object_free(struct prt_object *o)
 void prt_object_cleanup(struct prt_object **o)
 {
 	prt_object_free(*o);
-}
-
-int prt_object_owner_check(const struct prt_object *o, struct pol_err *e)
-{
-	int ret;
-
-	if (o->uid != 0) {
-		ret = pol_err(e, -EPERM, "%s: belongs to user %u, not to root", o->path.p,
-			      (unsigned)o->uid);
-		pol_err_help(e, "chown root %s, once you trust what is in it", o->path.p);
-		return ret;
-	}
-	if (o->mode & (S_IWGRP | S_IWOTH)) {
-		ret = pol_err(e, -EPERM, "%s: others than root can write to it (mode %04o)",
-			      o->path.p, (unsigned)(o->mode & 07777));
-		pol_err_help(e, "chmod go-w %s, once you trust what is in it", o->path.p);
-		return ret;
-	}
-	return 0;
 }
 
 /* ---- classes and columns ------------------------------------------------- */

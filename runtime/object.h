@@ -12,7 +12,6 @@
 
 #include <polc/abi.h>
 #include <polc/tables.h>
-#include <sys/types.h>
 
 #include "../base/base.h"
 #include "../base/table.h"
@@ -108,9 +107,6 @@ struct prt_object {
 	struct pol_str path;	/* as given; "file" in messages */
 	char *data;		/* the whole file, the very bytes to give to libbpf (open_mem) */
 	size_t size;
-	uid_t uid;		/* of the open file; prt_object_owner_check */
-	gid_t gid;
-	mode_t mode;
 	struct prt_manifest manifest;
 	struct pol_str rules_text;	/* POL_SECTION_RULES, unparsed */
 	uint32_t nrules;	/* every verdict's rule is below */
@@ -137,13 +133,6 @@ int prt_object_parse(const char *path, char *data, size_t size, struct prt_objec
 		     struct pol_err *e);
 void prt_object_free(struct prt_object *o);	/* NULL is fine */
 void prt_object_cleanup(struct prt_object **o);
-
-/*
- * -EPERM unless the file that was read belongs to root and nobody else can
- * write to it.  For apply when it runs as root: whoever can write the object
- * decides what this host lets through.
- */
-int prt_object_owner_check(const struct prt_object *o, struct pol_err *e);
 
 /* Parses the rules section; *out may outlive o. Free with prt_rules_free. */
 int prt_rules_parse(const struct prt_object *o, struct prt_rules *out, struct pol_err *e);

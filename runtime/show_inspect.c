@@ -2,15 +2,23 @@
 #include <bpf/bpf.h>
 #include <stdio.h>
 
+#include "admit.h"
 #include "show.h"
 
-static void counts_text(const struct prt_object *o, struct pol_buf *out)
+struct shown_signature {
+	const char *word; /* of the JSON */
+	char key[256], text[600];
+};
+
+static void counts_text(const struct prt_object *o, const struct shown_signature *s,
+			struct pol_buf *out)
 {
 	const struct prt_manifest *m = &o->manifest;
 
 	pol_buf_printf(out, "policy      %s\n", prt_safe(m->policy.p));
 	pol_buf_printf(out, "compiler    polc %s, abi %u\n", prt_safe(m->polc.p), m->abi);
 	pol_buf_printf(out, "sources     sha256 %s\n", prt_safe(m->sources.p));
+	pol_buf_printf(out, "signature   %s\n", s->text);
 	pol_buf_printf(out, "default     %s%s\n", m->default_allow ? "allow" : "deny",
 		       m->host_open ? ", host open" : "");
 	pol_buf_printf(out, "classes     %u of addresses, %u of protocols and ports\n",
@@ -43,7 +51,8 @@ static void member(struct pol_buf *out, const char *key, struct pol_str s)
 	pol_buf_json(out, s);
 }
 
-static void json(const struct prt_object *o, const struct prt_rules *rules, struct pol_buf *out)
+static void json(const struct prt_object *o, const struct shown_signature *s,
+		 const struct prt_rules *rules, struct pol_buf *out)
 {
 	const struct prt_manifest *m = &o->manifest;
 
@@ -51,6 +60,9 @@ static void json(const struct prt_object *o, const struct prt_rules *rules, stru
 	pol_buf_json(out, m->policy);
 	member(out, "polc", m->polc);
 	member(out, "sources", m->sources);
+	member(out, "signature", pol_str(s->word));
+	if (s->key[0])
+		member(out, "signed_by", pol_str(s->key));
 	pol_buf_printf(out, ", \"abi\": %u, \"default\": \"%s\", \"host_open\": %s", m->abi,
 		       m->default_allow ? "allow" : "deny", m->host_open ? "true" : "false");
 	pol_buf_printf(out, ", \"address_classes\": %u, \"l4_classes\": %u, \"pages\": [%u, %u]",
@@ -79,18 +91,54 @@ static void json(const struct prt_object *o, const struct prt_rules *rules, stru
 	pol_buf_addz(out, "]}\n");
 }
 
+static void describe(const struct prt_looked *looked, struct shown_signature *s)
+{
+	const struct prt_signature *found = &looked->signature;
+
+	if (looked->trouble.text[0]) {
+		s->word = "unknown";
+		snprintf(s->text, sizeof(s->text), "unknown: %s", prt_safe(looked->trouble.text));
+		return;
+	}
+	switch (found->is) {
+	case PRT_SIGNED_NOT:
+		s->word = "none";
+		snprintf(s->text, sizeof(s->text), "none%s",
+			 found->nkeys ? ", but this host asks for one" : "");
+		return;
+	case PRT_SIGNED_UNKNOWN:
+		s->word = "unchecked";
+		snprintf(s->text, sizeof(s->text), "there, but no key here to check it with");
+		return;
+	case PRT_SIGNED_WRONG:
+		s->word = "wrong";
+		snprintf(s->text, sizeof(s->text),
+			 "WRONG: by no key of this host, or of another object");
+		return;
+	case PRT_SIGNED_BY:
+		s->word = "valid";
+		snprintf(s->key, sizeof(s->key), "%s", found->key);
+		snprintf(s->text, sizeof(s->text), "valid, by %s", prt_safe(found->key));
+		return;
+	}
+}
+
 int prt_show_inspect(const struct prt_env *env, const char *path, struct pol_buf *out,
 		     struct pol_err *e)
 {
 	struct prt_object *o POL_CLEANUP(prt_object_cleanup) = NULL;
+	struct shown_signature signature = { 0 };
+	struct prt_looked looked = { .env = env };
 	struct prt_rules rules = { 0 };
-	int r = prt_object_open(path, &o, e);
+	int r = prt_look_object(path, &looked, &o, e);
 
 	r = r ? r : prt_rules_parse(o, &rules, e);
+	if (!r)
+		describe(&looked, &signature);
 	if (!r && env->json) {
-		json(o, &rules, out);
+		json(o, &signature, &rules, out);
 	} else if (!r) {
-		counts_text(o, out);
+		counts_text(o, &signature, out);
 		rules_text(&rules, out);
 	}
 	prt_rules_free(&rules);

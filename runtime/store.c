@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "input.h"
+
 #define NAME_MAX_LEN 4096
 
 static int object_path(char out[NAME_MAX_LEN], const struct prt_env *env, uint64_t gen,
@@ -22,10 +24,31 @@ static int object_path(char out[NAME_MAX_LEN], const struct prt_env *env, uint64
 }
 
 /* Makes the folder and the one above it; who can write here decides what a rollback loads. */
+/*
+ * What stands here was judged when it was applied and is loaded again without a second
+ * look, so nobody else may write here, or put another folder in this one's place.
+ */
+static int check_folder(const struct prt_env *env, struct pol_err *e)
+{
+	int fd POL_CLEANUP(pol_cleanup_fd) = -1;
+	struct stat st;
+	int r = prt_folder_owner_check(env->state, e);
+
+	if (r)
+		return r;
+	fd = open(env->state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st))
+		return errno == ENOENT ? -ENOENT : pol_err(e, -errno, "%s: %s", env->state,
+							   strerror(errno));
+	if (st.st_uid == geteuid() && !(st.st_mode & 077))
+		return 0;
+	pol_err_help(e, "it must belong to the user who runs polload, with mode 0700");
+	return pol_err(e, -EPERM, "%s: others may enter this folder", env->state);
+}
+
 static int make_folder(const struct prt_env *env, struct pol_err *e)
 {
 	char above[NAME_MAX_LEN];
-	struct stat st;
 	char *slash;
 
 	if (snprintf(above, sizeof(above), "%s", env->state) >= (int)sizeof(above))
@@ -38,14 +61,7 @@ static int make_folder(const struct prt_env *env, struct pol_err *e)
 	if (mkdir(env->state, 0700) && errno != EEXIST)
 		return pol_err(e, -errno, "%s: cannot make the folder: %s", env->state,
 			       strerror(errno));
-	if (stat(env->state, &st))
-		return pol_err(e, -errno, "%s: %s", env->state, strerror(errno));
-	if (!S_ISDIR(st.st_mode))
-		return pol_err(e, -ENOTDIR, "%s: not a folder", env->state);
-	if (st.st_uid == geteuid() && !(st.st_mode & 022))
-		return 0;
-	pol_err_help(e, "it must belong to the user who runs polload, and nobody else may write there");
-	return pol_err(e, -EPERM, "%s: others may write to this folder", env->state);
+	return check_folder(env, e);
 }
 
 int prt_store_put(const struct prt_env *env, uint64_t gen, const struct prt_object *o,
@@ -68,6 +84,9 @@ int prt_store_get(const struct prt_env *env, uint64_t gen, struct prt_object **o
 	int r = object_path(path, env, gen, e);
 
 	if (r)
+		return r;
+	r = check_folder(env, e);
+	if (r && r != -ENOENT)
 		return r;
 	if (access(path, F_OK) && errno == ENOENT) {
 		pol_err_help(e, "give the --state-dir that was given to apply, or apply again");

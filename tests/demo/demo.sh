@@ -437,8 +437,10 @@ title "The host"
 sed "s/^/    ${dim}/; s/\$/${off}/" host.yaml
 serve
 export POLC_BPFFS=$work/bpf/polc POLC_STATE_DIR=$work/state
+permit=()
+[ "$(cat /proc/sys/kernel/unprivileged_bpf_disabled)" != 0 ] || permit=(--allow-unprivileged-bpf)
 started=$(date +%s%N)
-loaded apply "$object" -H "$work/host.yaml" >"$work/apply.out" 2>&1 ||
+loaded apply "$object" -H "$work/host.yaml" "${permit[@]}" >"$work/apply.out" 2>&1 ||
 	die "polload apply failed" "$work/apply.out"
 took=$((($(date +%s%N) - started) / 1000000))
 printf '\n    %s$ polload apply %s -H host.yaml%s   %d ms\n' "$bold" "$(basename "$object")" "$off" "$took"

@@ -51,6 +51,11 @@ mkdir bpf state netns
 mount -t bpf bpf bpf
 mkdir -p /run/netns
 mount --bind netns /run/netns
+# This host's choice is not what is tested.
+if [ "$(cat /proc/sys/kernel/unprivileged_bpf_disabled)" = 0 ]; then
+	echo 2 >unprivileged
+	mount --bind unprivileged /proc/sys/kernel/unprivileged_bpf_disabled
+fi
 export POLC_BPFFS=$work/bpf/polc POLC_STATE_DIR=$work/state/polc
 
 # ---- results ------------------------------------------------------------------------

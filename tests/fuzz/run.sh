@@ -1,48 +1,93 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Fuzzes the parser from a corpus of every policy in the tree.
-#   POLC_FUZZ_SECONDS=N (60)   POLC_FUZZ_SEED=N (by the clock, printed)
+# Fuzzes what reads what others wrote, each from a corpus in the tree.
+#   tests/fuzz/run.sh [parse|object|hostfile]...   all, if none is named
+#   POLC_FUZZ_SECONDS=N (60 for parse, 10 for the others)   POLC_FUZZ_SEED=N (by the clock, printed)
+# shellcheck disable=SC2317 # called by name
 set -u
 top=${top_srcdir:-$(cd "$(dirname "$0")/../.." && pwd)}
 build=${top_builddir:-$top/build}
-fuzzer=$build/tests/fuzz/parse-fuzzer
-seconds=${POLC_FUZZ_SECONDS:-60}
-case $build in
-*/_build/sub) seconds=${POLC_FUZZ_SECONDS:-10} ;; # distcheck
-esac
 seed=${POLC_FUZZ_SEED:-$(date +%s)}
-work=$build/tests/fuzz/run
-[ -x "$fuzzer" ] || {
-	echo "no fuzzer at $fuzzer"
-	exit 99
-}
-rm -rf "$work"
-mkdir -p "$work/corpus" "$work/grown" && cd "$work" || exit 99
-
-n=0
-while read -r file; do
-	n=$((n + 1))
-	cp "$file" "corpus/$n-$(basename "$file")"
-done < <(find "$top/lang/examples" "$top/tests" -name '*.pol' -size -64k ! -path '*/sanitize.dir*' | sort)
-[ -d "$top/tests/fuzz/seeds" ] && cp "$top"/tests/fuzz/seeds/* corpus/
-printf 'import "b.pol";\ndefault deny;\n\036cidr x = file "l.txt" or none;\n\036\036192.0.2.0/24\n' >corpus/many
-
-# Every word of the language, and some values on its edges.
-{
-	sed -n 's/^%token.* "\([a-z0-9]*\)"$/"\1"/p' "$top/lang/parse.y"
-	printf '"%s"\n' '0-65535' '200/s' '10.0.0.0/8' '::/0' '64:ff9b::/96' '\\x1e' 'default deny;' \
-		'policy x { allow from any; }' 'endpoint x = true;'
-} >words
-
-echo "seed $seed, $seconds s, $n policies"
+[ $# -gt 0 ] || set -- parse object hostfile
 export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
-if "$fuzzer" -max_total_time="$seconds" -seed="$seed" -max_len=16384 -timeout=10 -rss_limit_mb=2048 \
-	-dict=words -print_final_stats=1 -artifact_prefix="$work/" grown corpus >out 2>&1; then
-	grep -E 'number_of_executed_units|^[0-9]+ (runs|inputs)|DONE' out | sed 's/^/# /'
-	echo "ok 1 - the parser, $seconds seconds"
-else
-	tail -n 60 out | sed 's/^/# /'
-	echo "# seed $seed; the input is in $work"
-	echo "not ok 1 - the parser, $seconds seconds"
-fi
-echo "1..1"
+tests=0
+failed=0
+
+# ---- what to begin with: files in corpus/, and `words` ---------------------------------
+
+# Every policy of the tree; every word of the language, and some values on its edges.
+parse_corpus() {
+	local n=0 file
+	while read -r file; do
+		n=$((n + 1))
+		cp "$file" "corpus/$n-$(basename "$file")"
+	done < <(find "$top/lang/examples" "$top/tests" -name '*.pol' -size -64k ! -path '*/sanitize.dir*' | sort)
+	printf 'import "b.pol";\ndefault deny;\n\036cidr x = file "l.txt" or none;\n\036\036192.0.2.0/24\n' >corpus/many
+	sed -n 's/^%token.* "\([a-z0-9]*\)"$/"\1"/p' "$top/lang/parse.y" >words
+	printf '"%s"\n' '0-65535' '200/s' '10.0.0.0/8' '::/0' '64:ff9b::/96' '\x1e' 'default deny;' \
+		'policy x { allow from any; }' 'endpoint x = true;' >>words
+}
+
+yaml_words() {
+	printf '"%s"\n' '\x0a' ': ' '- ' '{}' '[]' '&a ' '*a' '!!' '---' '...' '|' '>' "''" '4294967295' \
+		'true' 'null' '<<' '%YAML' '\xef\xbb\xbf'
+}
+
+object_corpus() {
+	local abi file
+	abi=$(sed -n 's/^#define POL_ABI_VERSION[[:space:]]*\([0-9]*\).*/\1/p' "$top/include/polc/abi.h")
+	for file in "$top"/tests/fuzz/object-corpus/*; do # of this version, or nothing behind it is reached
+		sed "s/^abi: .*/abi: $abi/" "$file" >"corpus/${file##*/}"
+	done
+	printf 'selectors:\n\036\036\0\0\0\0\377\377' >corpus/over
+	yaml_words >words
+	printf '"%s"\n' '\x1e' 'op: in' 'op: not' 'op: and' 'selector: ' 'set: ' 'root: ' 'base: ' 'rows: ' \
+		'audit: true' 'stage: admin' >>words
+}
+
+hostfile_corpus() {
+	cp "$top"/tests/fuzz/hostfile-corpus/* "$top"/tests/golden/hostfile/*.yaml corpus/
+	yaml_words >words
+	printf '"%s"\n' 'uplinks' 'endpoints' 'remote' 'nodes' 'labels' 'addresses' '"::ffff:1.2.3.4"' >>words
+}
+
+# ---- one fuzzer ---------------------------------------------------------------------------
+
+fuzz() { # NAME SECONDS
+	local name=$1 seconds=${POLC_FUZZ_SECONDS:-$2} work=$build/tests/fuzz/run/$1
+	case $build in
+	*/_build/sub) seconds=${POLC_FUZZ_SECONDS:-5} ;; # distcheck
+	esac
+	tests=$((tests + 1))
+	[ -x "$build/tests/fuzz/$name-fuzzer" ] || {
+		echo "no fuzzer at $build/tests/fuzz/$name-fuzzer"
+		exit 99
+	}
+	rm -rf "$work"
+	mkdir -p "$work/corpus" "$work/grown" && cd "$work" || exit 99
+	"${name}_corpus"
+	echo "# $name: seed $seed, $seconds s, $(find corpus -type f | wc -l) inputs to begin with"
+	if "$build/tests/fuzz/$name-fuzzer" -max_total_time="$seconds" -seed="$seed" -max_len=16384 -timeout=10 \
+		-rss_limit_mb=2048 -dict=words -print_final_stats=1 -artifact_prefix="$work/" grown corpus >out 2>&1; then
+		grep -E 'number_of_executed_units|^[0-9]+ (runs|inputs)|DONE' out | sed 's/^/# /'
+		echo "ok $tests - $name, $seconds seconds"
+	else
+		tail -n 60 out | sed 's/^/# /'
+		echo "# seed $seed; the input is in $work"
+		echo "not ok $tests - $name, $seconds seconds"
+		failed=1
+	fi
+}
+
+for name; do
+	case $name in
+	parse) fuzz parse 60 ;;
+	object | hostfile) fuzz "$name" 10 ;;
+	*)
+		echo "$name: there is no such fuzzer"
+		exit 99
+		;;
+	esac
+done
+echo "1..$tests"
+exit $failed
