@@ -37,8 +37,12 @@ static __always_inline __u32 pol_class_v6_low(__u32 first, __u64 lo)
 
 #pragma clang loop unroll(full)
 	for (int d = 0; d < POL_V6_LOW_DEPTH; d++) {
-		__u64 half = n >> 1;
-		__u64 m = pol_lt(lo, pol_v6_low[(at + half) & (POL_V6_LOW_LEN - 1)].lo) - 1;
+		__u64 half = n >> 1, m;
+
+		/* the depth is the largest group's, 64:ff9b::/96; most have two or three */
+		if (!half)
+			break;
+		m = pol_lt(lo, pol_v6_low[(at + half) & (POL_V6_LOW_LEN - 1)].lo) - 1;
 
 		pol_opaque(m);
 		at += half & m;
