@@ -117,7 +117,8 @@ static void search_v6(struct pol_tables *t, const pol_bounds128 *b, struct pol_c
 	for (t->v6_low_len = 1; t->v6_low_len < f.low.n; t->v6_low_len *= 2)
 		;
 	t->v6_low = pol_arena_alloc(t->arena, t->v6_low_len * sizeof(*t->v6_low));
-	memcpy(t->v6_low, f.low.v, f.low.n * sizeof(*f.low.v));
+	if (f.low.n)
+		memcpy(t->v6_low, f.low.v, f.low.n * sizeof(*f.low.v));
 	while (1u << t->v6_low_depth < f.most)
 		t->v6_low_depth++;
 	pol_vec_free(&f.slot);
