@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 noinst_LIBRARIES += compiler/libcompiler.a
 compiler_libcompiler_a_SOURCES = \
+	compiler/assertions.c \
+	compiler/assertions.h \
 	compiler/blocks.c \
 	compiler/blocks.h \
+	compiler/chain.c \
+	compiler/chain.h \
 	compiler/classes.c \
 	compiler/describe.c \
 	compiler/describe.h \
@@ -37,6 +41,9 @@ compiler_libcompiler_a_SOURCES = \
 	compiler/ranges.h \
 	compiler/solve.c \
 	compiler/solve.h \
+	compiler/space.c \
+	compiler/space.h \
+	compiler/space_point.c \
 	compiler/special.c \
 	compiler/stats.c \
 	compiler/stats.h \

@@ -4,6 +4,7 @@
  *
  *	load      lang/resolve.h       text to checked syntax trees
  *	lower     compiler/lower.h     to the IR
+ *	assert    compiler/assertions.h  what must hold
  *	tabulate  compiler/tabulate.h  to tables
  *	emit      compiler/emit.h      to C and the object
  */
@@ -12,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "compiler/assertions.h"
 #include "compiler/dump.h"
 #include "compiler/emit.h"
 #include "compiler/explain.h"
@@ -96,6 +98,23 @@ static bool tabulate(struct job *j)
 	if (lower(j))
 		j->tables = pol_tabulate(j->ir, NULL, &j->diags);
 	return j->tables != NULL;
+}
+
+/* What must hold before anything comes into force. */
+static bool tabulate_proved(struct job *j)
+{
+	if (lower(j))
+		pol_check_assertions(j->ir, j->arena, &j->diags);
+	if (j->ir && (!j->diags.n_errors || pol_only_assertions_fail(&j->diags)))
+		j->tables = pol_tabulate(j->ir, NULL, &j->diags);
+	return j->tables != NULL && !j->diags.n_errors;
+}
+
+static int exit_code(const struct job *j)
+{
+	if (!j->diags.n_errors)
+		return EXIT_DONE;
+	return pol_only_assertions_fail(&j->diags) ? EXIT_NO : EXIT_BAD;
 }
 
 static void report(struct job *j, FILE *to)
@@ -237,7 +256,7 @@ static int compile(const struct pol_options *o)
 	job_open(o, o->arg[0], &j);
 	if (o->dump) {
 		r = dump(&j);
-	} else if (tabulate(&j)) {
+	} else if (tabulate_proved(&j)) {
 		report(&j, stderr);
 		r = write_output(&j, &e);
 		if (r)
@@ -248,6 +267,7 @@ static int compile(const struct pol_options *o)
 		print(is_stdout(o->out) ? stderr : stdout, &stats);
 	} else {
 		report(&j, stderr);
+		r = exit_code(&j);
 	}
 	job_close(&j);
 	return r;
@@ -264,9 +284,9 @@ static int check(const struct pol_options *o)
 	struct job j;
 
 	for (int i = 0; i < o->n_args; i++) {
-		tabulate(job_open(o, o->arg[i], &j));
-		if (j.diags.n_errors)
-			r = EXIT_BAD;
+		tabulate_proved(job_open(o, o->arg[i], &j));
+		if (exit_code(&j) > r)
+			r = exit_code(&j);
 		if (!o->json_diags)
 			report(&j, stdout);
 		pol_diags_sort(&j.diags);

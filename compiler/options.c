@@ -35,8 +35,9 @@ static const char *const help[] = {
 	[POL_VERB_CHECK] =
 		"usage: polc check [--format=text|json] [--color=WHEN] FILE...\n"
 		"\n"
-		"Says everything that compiling would say, short of running clang: mistakes, and\n"
-		"what this version cannot enforce. Exit code 0: no errors, 2: errors.\n",
+		"Says everything that compiling would say, short of running clang: mistakes,\n"
+		"assertions that fail, what this version cannot enforce. Exit code 0: no errors,\n"
+		"1: only assertions fail, 2: errors.\n",
 	[POL_VERB_FMT] =
 		"usage: polc fmt [-w] [--check] FILE...\n"
 		"\n"

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The analyses: on random policies every answer agrees with the reference
+ * evaluator over flows at the bounds of what the policies mention.
+ *
+ * POLC_ANALYSIS_POLICIES sets how many, POLC_ANALYSIS_SEED where to begin.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include "policy_text.h"
+
+#include "compiler/assertions.h"
+#include "compiler/ranges.h"
+#include "tests/tools/genpolicy.h"
+
+#define FLOWS 1500	/* tried for each policy */
+
+/* ---- flows at the bounds ------------------------------------------------------- */
+
+struct trial {
+	struct gen_rng rng;
+	struct gen_policy gen;
+	struct pol_label label[POL_ENDS][GEN_KEYS];
+};
+
+static struct pol_eval_peer random_peer(struct trial *t, unsigned end, int family)
+{
+	static const uint32_t kinds[] = { POL_PEER_ENDPOINT, POL_PEER_ENDPOINT, POL_PEER_ENDPOINT,
+					  POL_PEER_WORLD, POL_PEER_HOST, POL_PEER_NODE };
+	struct pol_eval_peer p = { .kind = kinds[gen_below(&t->rng, POL_ARRAY_LEN(kinds))] };
+	struct gen_label l[GEN_KEYS];
+	size_t n = gen_labels(&t->rng, l);
+
+	for (size_t i = 0; i < n; i++)
+		t->label[end][i] = (struct pol_label){ pol_str(l[i].key), pol_str(l[i].value) };
+	if (p.kind == POL_PEER_ENDPOINT)
+		p.labels = (struct pol_labels){ t->label[end], n };
+	p.has_addr = true;
+	p.addr = gen_address(&t->rng, &t->gen, family);
+	if (gen_chance(&t->rng, 30))	/* in the pool */
+		p.addr = family == 4 ? (struct pol_ip){ 0, 0x0a010000 + gen_below(&t->rng, 65536), 4 }
+				     : (struct pol_ip){ 0xfd00000100000000, gen_below(&t->rng, 99), 6 };
+	return p;
+}
+
+static uint32_t random_key(struct trial *t)
+{
+	static const uint8_t protos[] = { 1, 6, 6, 17, 47, 58, 132, 253 };
+	struct gen_ports at = { protos[gen_below(&t->rng, 8)], 80, 80 };
+	uint32_t value;
+
+	if (t->gen.ports.n && gen_chance(&t->rng, 80))
+		at = t->gen.ports.v[gen_below(&t->rng, (uint32_t)t->gen.ports.n)];
+	value = gen_chance(&t->rng, 50) ? at.lo - gen_below(&t->rng, 2) : at.hi + gen_below(&t->rng, 2);
+	if (pol_proto_has_types(at.proto))
+		value &= 255;
+	else if (!pol_proto_has_ports(at.proto))
+		value = 0;
+	return POL_L4_KEY(at.proto, value);
+}
+
+static struct pol_point random_flow(struct trial *t)
+{
+	int family = gen_chance(&t->rng, 60) ? 4 : 6;
+	struct pol_point p = { .end = { random_peer(t, POL_SRC, family), random_peer(t, POL_DST, family) } };
+
+	p.l4_key = random_key(t);
+	return p;
+}
+
+static bool judged(const struct pol_point *p)
+{
+	return p->end[POL_SRC].kind == POL_PEER_ENDPOINT || p->end[POL_DST].kind == POL_PEER_ENDPOINT;
+}
+
+static uint64_t setting(const char *name, uint64_t otherwise)
+{
+	const char *set = getenv(name);
+
+	return set ? strtoull(set, NULL, 0) : otherwise;
+}
+
+/* ---- assertions ------------------------------------------------------------------ */
+
+static const char *const peers[] = {
+	"ep0", "ep1", "ep2", "net0", "net1", "world", "any", "host", "public", "[app=\"db\"]",
+	"{ ep3, nodes }", "world except net2", "ep4 except ep0", "10.1.0.0/16",
+};
+static const char *const ports[] = {
+	"", " on tcp 80", " on tcp 443", " on udp 53", " on icmp", " on tcp", " on proto 47", " on tcp 0-1024",
+};
+
+static void write_assertions(struct trial *t, struct pol_buf *out)
+{
+	for (unsigned i = 0; i < 6; i++)
+		pol_buf_printf(out, "assert %s from %s to %s%s;\n", i % 2 ? "allow" : "deny",
+			       peers[gen_below(&t->rng, POL_ARRAY_LEN(peers))],
+			       peers[gen_below(&t->rng, POL_ARRAY_LEN(peers))],
+			       ports[gen_below(&t->rng, POL_ARRAY_LEN(ports))]);
+}
+
+static bool expected(const struct pol_ir *ir, const struct pol_assertion *a,
+		     const struct pol_eval_peer *p)
+{
+	if (!a->allow || p->kind & (POL_PEER_WORLD | POL_PEER_POOL))
+		return true;
+	if (p->kind == POL_PEER_ENDPOINT && !pol_aset_empty(ir->asets.v[ir->pool]))
+		return pol_eval_kind(ir, p->addr) == POL_PEER_POOL;
+	return !pol_aset_contains(ir->asets.v[ir->cidrs.v[ir->cidrs.n - 1].aset], p->addr);
+}
+
+static bool fits(const struct pol_ir *ir, const struct pol_assertion *a, const struct pol_point *p)
+{
+	for (unsigned end = 0; end < POL_ENDS; end++)
+		if (!pol_eval_pred(ir, a->pred[end], &p->end[end]) || !expected(ir, a, &p->end[end]))
+			return false;
+	return judged(p) && pol_l4set_contains(ir->l4sets.v[a->l4], p->l4_key);
+}
+
+static bool breaks(const struct pol_ir *ir, const struct pol_assertion *a, const struct pol_point *p)
+{
+	struct pol_eval_flow f;
+
+	if (!fits(ir, a, p))
+		return false;
+	pol_point_judge(ir, p, &f);
+	return (f.action == POL_ALLOW) != a->allow;
+}
+
+static void print_flow(const char *what, const struct pol_ir *ir, const struct pol_point *p)
+{
+	struct pol_buf text = { 0 };
+
+	pol_point_print(&text, ir, p);
+	fprintf(stderr, "# %s: %s\n%s\n", what, text.p, ir->sources->all.v[0]->text.p);
+	pol_buf_free(&text);
+}
+
+static void assertions_of(struct trial *t, const struct pol_ir *ir, unsigned count[3])
+{
+	for (size_t i = 0; i < ir->assertions.n; i++) {
+		const struct pol_assertion *a = &ir->assertions.v[i];
+		struct pol_point found;
+		enum pol_answer answer = pol_assertion_breaks(ir, a, ir->arena, &found);
+
+		count[answer]++;
+		if (answer == POL_YES && !breaks(ir, a, &found)) {
+			struct pol_str what = pol_source_text(ir->sources, a->span);
+
+			fprintf(stderr, "# %.*s: fits %d\n", POL_STR_ARG(what), fits(ir, a, &found));
+			print_flow("no counterexample", ir, &found);
+			fail();
+		}
+		for (unsigned n = 0; answer == POL_NO && n < FLOWS; n++) {
+			struct pol_point p = random_flow(t);
+
+			p = pol_point_for(ir, &p);
+			if (breaks(ir, a, &p)) {
+				print_flow("breaks what was proved", ir, &p);
+				fail();
+			}
+		}
+	}
+}
+
+static void assertions_agree_with_the_evaluator(void **state)
+{
+	uint64_t seed = setting("POLC_ANALYSIS_SEED", 1), n = setting("POLC_ANALYSIS_POLICIES", 500);
+	struct gen_options o = { .max_policies = 6 };
+	unsigned count[3] = { 0 };
+
+	(void)state;
+	for (uint64_t i = seed; i < seed + n; i++) {
+		struct trial t = { .rng = { i } };
+		struct pol_buf text = { 0 };
+		struct policy p;
+
+		gen_policy(&t.gen, i, &o);
+		gen_policy_text(&t.gen, &text);
+		write_assertions(&t, &text);
+		p = policy_read(text.p);
+		if (p.ir)
+			assertions_of(&t, p.ir, count);
+		policy_free(&p);
+		pol_buf_free(&text);
+		gen_policy_free(&t.gen);
+	}
+	print_message("# %u hold, %u fail, %u undecided\n", count[POL_NO], count[POL_YES],
+		      count[POL_UNDECIDED]);
+	assert_true(count[POL_NO] > n && count[POL_YES] > n);
+	assert_true(count[POL_UNDECIDED] <= n / 100);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(assertions_agree_with_the_evaluator),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
