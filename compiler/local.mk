@@ -19,6 +19,7 @@ compiler_libcompiler_a_SOURCES = \
 	compiler/eval.h \
 	compiler/explain.c \
 	compiler/explain.h \
+	compiler/explain_print.c \
 	compiler/intern.c \
 	compiler/intern.h \
 	compiler/intern_sel.c \
@@ -49,6 +50,8 @@ compiler_libcompiler_a_SOURCES = \
 	compiler/stats.h \
 	compiler/tabulate.c \
 	compiler/tabulate.h \
+	compiler/why.c \
+	compiler/why.h \
 	compiler/witness.c \
 	compiler/witness.h
 

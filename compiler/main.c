@@ -349,7 +349,7 @@ static int explain(const struct pol_options *o)
 	if (lower(&j))
 		flow = pol_flow_parse(j.program, flow_text(&j), &j.diags);
 	if (flow && pol_explain(j.ir, j.program, flow, j.arena, &j.diags, &x)) {
-		pol_explain_print(j.ir, &x, o->json_answer, &out);
+		pol_explain_print(j.ir, &x, o->json_answer, j.arena, &out);
 		r = x.flow.action == POL_ALLOW ? EXIT_DONE : EXIT_NO;
 	}
 	print(stdout, &out);

@@ -53,7 +53,8 @@ static const char *const help[] = {
 	[POL_VERB_EXPLAIN] =
 		"usage: polc explain [--json] FILE FLOW\n"
 		"\n"
-		"The verdict on FLOW and the rule that decides on each side. FLOW is\n"
+		"The verdict on FLOW, the rule that decides on each side, on what the others\n"
+		"missed, and for a no the fewest changes that would allow it. FLOW is\n"
 		"  from PEER to PEER on PROTO PORT\n"
 		"with PEER a name of the policy, an address, host, world, [app=frontend,tier=web],\n"
 		"or labels at an address: [app=frontend]@10.66.0.7\n"
