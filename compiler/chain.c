@@ -44,6 +44,7 @@ struct pol_chain pol_chain_narrow(const struct pol_space *s, const struct pol_ch
 
 	if (!c->judged)
 		return *c;
+	memcpy(out.skip, c->skip, sizeof(out.skip));
 	out.rule = ids_new(c->n);
 	for (size_t i = 0; i < c->n && *steps; i++) {
 		const struct pol_rule *r = &s->ir[c->ir]->rules.v[c->rule[i]];
@@ -59,6 +60,7 @@ struct pol_chain pol_chain_narrow(const struct pol_space *s, const struct pol_ch
 			continue;
 		if (a == POL_YES && r->action == POL_SKIP) {
 			skipped[r->stage] = true;
+			out.skip[r->stage] = r->id + 1;
 			continue;
 		}
 		if (r->action == POL_SKIP)
@@ -67,6 +69,7 @@ struct pol_chain pol_chain_narrow(const struct pol_space *s, const struct pol_ch
 			out.actions |= POL_BIT(r->action);
 		out.rule[out.n++] = r->id;
 		if (a == POL_YES && (always || !maybe[r->stage])) {
+			out.ended = true;
 			out.decided = out.n == 1;
 			break;
 		}

@@ -14,7 +14,9 @@ struct pol_chain {
 	uint32_t *rule;		/* ids; malloc'ed */
 	size_t n;
 	bool judged;		/* false: no endpoint at that end, so nothing is asked: allowed */
+	bool ended;		/* the last rule matches the whole box: nothing comes behind it */
 	bool decided;		/* the first rule matches the whole box: it decides */
+	uint32_t skip[POL_STAGES]; /* id + 1 of a skip that takes the whole box past the stage, or 0 */
 	uint32_t actions;	/* 1 << enum pol_action, of all that may decide */
 };
 

@@ -24,6 +24,9 @@ compiler_libcompiler_a_SOURCES = \
 	compiler/intern.h \
 	compiler/intern_sel.c \
 	compiler/ir.h \
+	compiler/lint.c \
+	compiler/lint.h \
+	compiler/lint_rules.c \
 	compiler/list.c \
 	compiler/list.h \
 	compiler/lower.c \
@@ -40,6 +43,8 @@ compiler_libcompiler_a_SOURCES = \
 	compiler/partition.h \
 	compiler/ranges.c \
 	compiler/ranges.h \
+	compiler/sarif.c \
+	compiler/sarif.h \
 	compiler/solve.c \
 	compiler/solve.h \
 	compiler/space.c \

@@ -17,9 +17,11 @@
 #include "compiler/dump.h"
 #include "compiler/emit.h"
 #include "compiler/explain.h"
+#include "compiler/lint.h"
 #include "compiler/list.h"
 #include "compiler/lower.h"
 #include "compiler/options.h"
+#include "compiler/sarif.h"
 #include "compiler/stats.h"
 #include "lang/format.h"
 
@@ -358,6 +360,32 @@ static int explain(const struct pol_options *o)
 	return r;
 }
 
+/* ---- polc lint ---------------------------------------------------------------- */
+
+static int lint(const struct pol_options *o)
+{
+	struct pol_render how = { .json = o->json_diags || o->json_answer,
+				  .colour = colour_on(o, stdout),
+				  .max = POL_DIAG_KEEP };
+	struct pol_buf out = { 0 };
+	struct job j;
+	int r = EXIT_BAD;
+
+	job_open(o, o->arg[0], &j);
+	if (lower(&j)) {
+		pol_lint(j.ir, j.program, j.arena, &j.diags);
+		r = j.diags.n_warnings ? EXIT_NO : EXIT_DONE;
+	}
+	pol_diags_sort(&j.diags);
+	if (o->sarif)
+		pol_sarif(&out, &j.diags, j.program->sources);
+	else if (j.diags.all.n || how.json)
+		pol_diags_render(&out, &j.diags, j.program->sources, &how);
+	print(stdout, &out);
+	job_close(&j);
+	return r;
+}
+
 /* ---- polc --explain ----------------------------------------------------------- */
 
 static int explain_code(const char *code)
@@ -450,6 +478,8 @@ static int run(const struct pol_options *o)
 		return list(o);
 	case POL_VERB_EXPLAIN:
 		return explain(o);
+	case POL_VERB_LINT:
+		return lint(o);
 	case POL_VERB_MAX:
 		break;
 	}

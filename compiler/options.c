@@ -9,7 +9,7 @@
 static const char *const verb_names[] = { POL_VERBS(VERB_NAME) };
 
 /* Of CLI.md, not there yet. */
-static const char *const later[] = { "lint", "diff", "verify", "graph", "import" };
+static const char *const later[] = { "diff", "verify", "graph", "import" };
 
 static const char *const help[] = {
 	[POL_VERB_COMPILE] =
@@ -18,6 +18,7 @@ static const char *const help[] = {
 		"       polc fmt [-w] [--check] FILE... print them in the canonical layout\n"
 		"       polc list FILE                  who may reach whom\n"
 		"       polc explain FILE FLOW          the verdict on one flow and the rule that decides\n"
+		"       polc lint FILE                  rules without effect and other things hardly meant\n"
 		"       polc --explain CODE             the long text of a diagnostic\n"
 		"\n"
 		"  -o OUT           write to OUT; - is standard output\n"
@@ -50,6 +51,12 @@ static const char *const help[] = {
 		"Who may reach whom, a line a pair: frontend => api : tcp 8080\n"
 		"Each endpoint definition stands for its members that fit no other definition\n"
 		"and whose address no prefix names.\n",
+	[POL_VERB_LINT] =
+		"usage: polc lint [--json] [--format=text|json|sarif] FILE\n"
+		"\n"
+		"Rules that never decide or change nothing, with the rules to blame; selectors and\n"
+		"peers that nobody can be; prefixes inside others; as notes, allows that another\n"
+		"policy cuts, and tests that a missing label satisfies. Exit code 1: warnings.\n",
 	[POL_VERB_EXPLAIN] =
 		"usage: polc explain [--json] FILE FLOW\n"
 		"\n"
@@ -103,9 +110,11 @@ const char *pol_options_help(enum pol_verb verb)
 static int set_format(struct pol_options *o, const char *value, struct pol_err *e)
 {
 	o->json_diags = strcmp(value, "json") == 0;
-	if (o->json_diags || strcmp(value, "text") == 0)
+	o->sarif = strcmp(value, "sarif") == 0;
+	if (o->json_diags || o->sarif || strcmp(value, "text") == 0)
 		return 0;
-	return pol_err(e, -EINVAL, "--format=%s: unknown; it is text or json", value);
+	return pol_err(e, -EINVAL, "--format=%s: unknown; it is text, json or, of lint, sarif",
+		       value);
 }
 
 static int set_colour(struct pol_options *o, const char *value, struct pol_err *e)
@@ -210,7 +219,8 @@ static int take_verb(struct pol_options *o, struct pol_err *e)
 static int check_verb(const struct pol_options *o, struct pol_err *e)
 {
 	bool compile = o->verb == POL_VERB_COMPILE;
-	bool answer = o->verb == POL_VERB_LIST || o->verb == POL_VERB_EXPLAIN;
+	bool answer =
+		o->verb == POL_VERB_LIST || o->verb == POL_VERB_EXPLAIN || o->verb == POL_VERB_LINT;
 	const char *wrong = NULL;
 
 	if (!compile && (o->out || o->to_c || o->stats || o->dump))
@@ -219,6 +229,8 @@ static int check_verb(const struct pol_options *o, struct pol_err *e)
 		wrong = o->write ? "-w" : "--check";
 	if (!answer && o->json_answer)
 		wrong = "--json";
+	if (o->sarif && o->verb != POL_VERB_LINT)
+		wrong = "--format=sarif";
 	if (wrong)
 		return pol_err(e, -EINVAL, "%s is no option of `polc%s%s`", wrong,
 			       compile ? "" : " ", verb_names[o->verb]);

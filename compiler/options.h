@@ -10,7 +10,8 @@
 	X(CHECK, "check")                                                                    \
 	X(FMT, "fmt")                                                                        \
 	X(LIST, "list")                                                                      \
-	X(EXPLAIN, "explain")
+	X(EXPLAIN, "explain")                                                                \
+	X(LINT, "lint")
 
 #define POL_VERB_ITEM(id, name) POL_VERB_##id,
 enum pol_verb { POL_VERBS(POL_VERB_ITEM) POL_VERB_MAX };
@@ -23,6 +24,7 @@ struct pol_options {
 	bool help, version;
 	bool to_c, stats;		/* -S, --stats */
 	bool json_diags, json_answer;	/* --format=json, --json */
+	bool sarif;			/* --format=sarif, of lint */
 	bool write, check;		/* of fmt */
 	enum pol_colour colour;
 	const char *out;		/* -o, NULL: beside the policy */

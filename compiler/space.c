@@ -411,8 +411,8 @@ static struct pol_cut cut_kinds(const struct pol_ir *ir, uint32_t mask, const st
 	return pol_cut_aset(&ir->asets.v[ir->pool], b, end);
 }
 
-static struct pol_cut cut_term(const struct pol_space *s, size_t ir, const struct pol_term *t,
-			       const struct pol_box *b, unsigned end)
+struct pol_cut pol_cut_term(const struct pol_space *s, size_t ir, const struct pol_term *t,
+			    const struct pol_box *b, unsigned end)
 {
 	if (test_kinds(s->ir[ir], t->mask, b, end) == POL_UNDECIDED)
 		return cut_kinds(s->ir[ir], t->mask, b, end);
@@ -429,7 +429,7 @@ struct pol_cut pol_cut_pred(const struct pol_space *s, size_t ir, uint32_t pred,
 
 	while (i + 1 < p->n && test_term(s, ir, &p->term[i], b, end) != POL_UNDECIDED)
 		i++;
-	return cut_term(s, ir, &p->term[i], b, end);
+	return pol_cut_term(s, ir, &p->term[i], b, end);
 }
 
 struct pol_cut pol_cut_rule(const struct pol_space *s, size_t ir, const struct pol_rule *r,

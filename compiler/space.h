@@ -98,6 +98,8 @@ struct pol_cut {
 };
 
 /* For what is UNDECIDED: a cut that leaves both parts non-empty and brings an answer nearer. */
+struct pol_cut pol_cut_term(const struct pol_space *s, size_t ir, const struct pol_term *t,
+			    const struct pol_box *b, unsigned end);
 struct pol_cut pol_cut_pred(const struct pol_space *s, size_t ir, uint32_t pred,
 			    const struct pol_box *b, unsigned end);
 struct pol_cut pol_cut_l4(const struct pol_space *s, size_t ir, uint32_t l4,

@@ -37,11 +37,11 @@ _polc() {
 	case $prev in
 	-o) _polc_files .o .c; return ;;
 	-H | --host) _polc_files .yaml .yml; return ;;
-	--format) _polc_words text json; return ;;
+	--format) _polc_words text json sarif; return ;;
 	--explain) return ;;
 	esac
 	case $cur in
-	--format=*) cur=${cur#*=}; _polc_words text json; return ;;
+	--format=*) cur=${cur#*=}; _polc_words text json sarif; return ;;
 	--dump=*) cur=${cur#*=}; _polc_words ast ir classes tables; return ;;
 	-*)
 		case $command in
@@ -49,6 +49,7 @@ _polc() {
 		check) _polc_words --format= --help ;;
 		list) _polc_words --json -H --help ;;
 		explain) _polc_words --json --help ;;
+		lint) _polc_words --json --format= --help ;;
 		'' | *.pol) _polc_words -o -S --stats --dump= --format= --explain --version --help ;;
 		*) _polc_words --help ;;
 		esac
@@ -59,7 +60,7 @@ _polc() {
 	'')
 		_polc_files .pol
 		mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < \
-			<(compgen -W "check fmt list explain" -- "$cur")
+			<(compgen -W "check fmt list explain lint" -- "$cur")
 		;;
 	explain)
 		if [ "$arguments" = 1 ]; then

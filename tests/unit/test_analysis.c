@@ -13,6 +13,7 @@
 #include "policy_text.h"
 
 #include "compiler/assertions.h"
+#include "compiler/lint.h"
 #include "compiler/ranges.h"
 #include "tests/tools/genpolicy.h"
 
@@ -194,9 +195,133 @@ static void assertions_agree_with_the_evaluator(void **state)
 	assert_true(count[POL_UNDECIDED] <= n / 100);
 }
 
+/* ---- lint -------------------------------------------------------------------------- */
+
+static bool goes(const struct pol_rule_life *life)
+{
+	return life->life == POL_LIFE_DEAD || life->life == POL_LIFE_REDUNDANT ||
+	       life->life == POL_LIFE_VOID;
+}
+
+/* The policy without what lint would remove, and without one rule more. */
+static struct pol_ir without(const struct pol_ir *ir, const struct pol_rule_life *life, uint32_t more)
+{
+	struct pol_ir out = *ir;
+
+	memset(&out.by_order, 0, sizeof(out.by_order));
+	for (size_t i = 0; i < ir->by_order.n; i++)
+		if (!goes(&life[ir->by_order.v[i]]) && ir->by_order.v[i] != more)
+			*pol_vec_push(&out.by_order) = ir->by_order.v[i];
+	return out;
+}
+
+static void same_verdict(const struct pol_ir *ir, const struct pol_ir *less,
+			 const struct pol_rule_life *life, const struct pol_point *p)
+{
+	struct pol_eval_flow a, b;
+
+	pol_point_judge(ir, p, &a);
+	pol_point_judge(less, p, &b);
+	for (unsigned d = 0; d < POL_DIRECTIONS; d++) {
+		if (!a.judged[d])
+			continue;
+		if (a.side[d].action != b.side[d].action || life[a.side[d].rule].life == POL_LIFE_DEAD ||
+		    life[a.side[d].rule].life == POL_LIFE_VOID) {
+			fprintf(stderr, "# rule %u\n", a.side[d].rule);
+			print_flow("lint would change it", ir, p);
+			fail();
+		}
+	}
+}
+
+/* The flow that shows that a rule lives: it has the rule's action, and only by the rule. */
+static void shows_life(const struct pol_ir *ir, const struct pol_ir *less,
+		       const struct pol_rule_life *life, const struct pol_rule *r)
+{
+	struct pol_ir gone = without(ir, life, r->id);
+	const struct pol_point *p = &life[r->id].flow;
+	struct pol_eval_flow a, b;
+
+	pol_point_judge(less, p, &a);
+	pol_point_judge(&gone, p, &b);
+	if (r->action != POL_SKIP &&
+	    (a.side[r->direction].action != r->action ||
+	     (!r->log && r->limit < 0 && !r->name.n && a.side[r->direction].rule == b.side[r->direction].rule))) {
+		fprintf(stderr, "# rule %u: %.*s; decided by %u, without it by %u\n", r->id,
+			POL_STR_ARG(r->text), a.side[r->direction].rule, b.side[r->direction].rule);
+		print_flow("does not show that it lives", ir, p);
+		fail();
+	}
+	pol_vec_free(&gone.by_order);
+}
+
+static void shows_conflict(const struct pol_ir *ir, const struct pol_rule_life *life, const struct pol_rule *r)
+{
+	struct pol_eval_flow f;
+
+	if (life[r->id].conflict == POL_NO_RULE)
+		return;
+	pol_point_judge(ir, &life[r->id].conflict_flow, &f);
+	assert_int_equal(f.side[r->direction].rule, life[r->id].conflict);
+}
+
+static void lint_of(struct trial *t, const struct pol_ir *ir, unsigned count[6])
+{
+	struct pol_space space;
+	struct pol_rule_life *life;
+	struct pol_ir less;
+
+	pol_space_init(&space, ir->arena, &ir, 1);
+	life = pol_lint_rules(&space, ir->arena, 0);
+	less = without(ir, life, POL_NO_RULE);
+	for (unsigned n = 0; n < FLOWS; n++) {
+		struct pol_point p = random_flow(t);
+
+		p = pol_point_for(ir, &p);
+		same_verdict(ir, &less, life, &p);
+	}
+	for (size_t i = 0; i < ir->rules.n; i++) {
+		count[life[i].life]++;
+		if (life[i].life == POL_LIFE_LIVE) {
+			shows_life(ir, &less, life, &ir->rules.v[i]);
+			shows_conflict(ir, life, &ir->rules.v[i]);
+		}
+	}
+	pol_vec_free(&less.by_order);
+}
+
+static void lint_agrees_with_the_evaluator(void **state)
+{
+	uint64_t seed = setting("POLC_ANALYSIS_SEED", 1), n = setting("POLC_ANALYSIS_POLICIES", 500);
+	struct gen_options o = { 0 };
+	unsigned count[6] = { 0 };
+
+	(void)state;
+	for (uint64_t i = seed; i < seed + n; i++) {
+		struct trial t = { .rng = { i } };
+		struct pol_buf text = { 0 };
+		struct policy p;
+
+		gen_policy(&t.gen, i, &o);
+		gen_policy_text(&t.gen, &text);
+		p = policy_read(text.p);
+		if (p.ir)
+			lint_of(&t, p.ir, count);
+		policy_free(&p);
+		pol_buf_free(&text);
+		gen_policy_free(&t.gen);
+	}
+	print_message("# %u live, %u dead, %u redundant, %u for nobody, %u undecided\n", count[POL_LIFE_LIVE],
+		      count[POL_LIFE_DEAD], count[POL_LIFE_REDUNDANT], count[POL_LIFE_VOID],
+		      count[POL_LIFE_UNDECIDED]);
+	assert_true(count[POL_LIFE_LIVE] > n && count[POL_LIFE_DEAD] > n / 2 && count[POL_LIFE_REDUNDANT] > n / 2);
+	assert_true(count[POL_LIFE_UNDECIDED] <= n / 100);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(lint_agrees_with_the_evaluator),
 		cmocka_unit_test(assertions_agree_with_the_evaluator),
 	};
 
