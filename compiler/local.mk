@@ -10,6 +10,9 @@ compiler_libcompiler_a_SOURCES = \
 	compiler/classes.c \
 	compiler/describe.c \
 	compiler/describe.h \
+	compiler/diff.c \
+	compiler/diff.h \
+	compiler/diff_print.c \
 	compiler/dump.c \
 	compiler/dump.h \
 	compiler/emit.h \

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "compiler/assertions.h"
+#include "compiler/diff.h"
 #include "compiler/dump.h"
 #include "compiler/emit.h"
 #include "compiler/explain.h"
@@ -386,6 +387,53 @@ static int lint(const struct pol_options *o)
 	return r;
 }
 
+/* ---- polc diff ---------------------------------------------------------------- */
+
+static bool fails(const struct pol_options *o, const struct pol_diff *d)
+{
+	bool widened = pol_diff_count(d, POL_CHANGE_WIDENED),
+	     narrowed = pol_diff_count(d, POL_CHANGE_NARROWED);
+
+	switch (o->fail_on) {
+	case POL_FAIL_ON_ANY:
+		return d->changes.n || d->undecided;
+	case POL_FAIL_ON_WIDEN:
+		return widened || d->undecided;
+	case POL_FAIL_ON_NARROW:
+		return narrowed || d->undecided;
+	case POL_FAIL_ON_NEVER:
+		break;
+	}
+	return false;
+}
+
+static int diff(const struct pol_options *o)
+{
+	struct pol_buf out = { 0 };
+	struct pol_diff d;
+	struct job j[2];
+	int r = EXIT_BAD;
+	bool right[2];
+
+	for (int i = 0; i < 2; i++) {
+		right[i] = lower(job_open(o, o->arg[i], &j[i]));
+		if (!right[i])
+			report(&j[i], stderr);
+	}
+	if (right[0] && right[1]) {
+		const struct pol_ir *ir[] = { j[0].ir, j[1].ir };
+
+		pol_diff_find(&d, ir, j[0].arena, 0);
+		pol_diff_print(&d, o->json_answer, &out);
+		r = fails(o, &d) ? EXIT_NO : EXIT_DONE;
+		pol_diff_free(&d);
+	}
+	print(stdout, &out);
+	for (int i = 0; i < 2; i++)
+		job_close(&j[i]);
+	return r;
+}
+
 /* ---- polc --explain ----------------------------------------------------------- */
 
 static int explain_code(const char *code)
@@ -480,6 +528,8 @@ static int run(const struct pol_options *o)
 		return explain(o);
 	case POL_VERB_LINT:
 		return lint(o);
+	case POL_VERB_DIFF:
+		return diff(o);
 	case POL_VERB_MAX:
 		break;
 	}

@@ -9,7 +9,7 @@
 static const char *const verb_names[] = { POL_VERBS(VERB_NAME) };
 
 /* Of CLI.md, not there yet. */
-static const char *const later[] = { "diff", "verify", "graph", "import" };
+static const char *const later[] = { "verify", "graph", "import" };
 
 static const char *const help[] = {
 	[POL_VERB_COMPILE] =
@@ -19,6 +19,7 @@ static const char *const help[] = {
 		"       polc list FILE                  who may reach whom\n"
 		"       polc explain FILE FLOW          the verdict on one flow and the rule that decides\n"
 		"       polc lint FILE                  rules without effect and other things hardly meant\n"
+		"       polc diff OLD NEW               the flows that change, by rules\n"
 		"       polc --explain CODE             the long text of a diagnostic\n"
 		"\n"
 		"  -o OUT           write to OUT; - is standard output\n"
@@ -57,6 +58,12 @@ static const char *const help[] = {
 		"Rules that never decide or change nothing, with the rules to blame; selectors and\n"
 		"peers that nobody can be; prefixes inside others; as notes, allows that another\n"
 		"policy cuts, and tests that a missing label satisfies. Exit code 1: warnings.\n",
+	[POL_VERB_DIFF] =
+		"usage: polc diff [--json] [--fail-on=any|widen|narrow|never] OLD NEW\n"
+		"\n"
+		"The flows on which two policies differ, grouped by the rules that decide them, with\n"
+		"one flow each: widened, narrowed, or denied with another answer.\n"
+		"Exit code 1: something changes; with --fail-on only if that does.\n",
 	[POL_VERB_EXPLAIN] =
 		"usage: polc explain [--json] FILE FLOW\n"
 		"\n"
@@ -80,6 +87,7 @@ enum long_option {
 	O_EXPLAIN,
 	O_CHECK,
 	O_VERSION,
+	O_FAIL_ON,
 };
 
 static const struct option long_options[] = {
@@ -95,6 +103,7 @@ static const struct option long_options[] = {
 	{ "check", no_argument, NULL, O_CHECK },
 	{ "write", no_argument, NULL, 'w' },
 	{ "output", required_argument, NULL, 'o' },
+	{ "fail-on", required_argument, NULL, O_FAIL_ON },
 	{ "version", no_argument, NULL, O_VERSION },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
@@ -128,6 +137,22 @@ static int set_colour(struct pol_options *o, const char *value, struct pol_err *
 		}
 	}
 	return pol_err(e, -EINVAL, "--color=%s: unknown; it is auto, always or never", value);
+}
+
+static int set_fail_on(struct pol_options *o, const char *value, struct pol_err *e)
+{
+#define FAIL_ON_NAME(id, name) [POL_FAIL_ON_##id] = name,
+	static const char *const names[] = { POL_FAIL_ONS(FAIL_ON_NAME) };
+
+	o->fail_on_given = true;
+	for (size_t i = 0; i < POL_ARRAY_LEN(names); i++) {
+		if (strcmp(value, names[i]) == 0) {
+			o->fail_on = (enum pol_fail_on)i;
+			return 0;
+		}
+	}
+	return pol_err(e, -EINVAL, "--fail-on=%s: unknown; it is any, widen, narrow or never",
+		       value);
 }
 
 static int set_path(const char **to, struct pol_err *e)
@@ -176,6 +201,8 @@ static int set_option(struct pol_options *o, int c, struct pol_err *e)
 		return set_path(&o->include, e);
 	case O_FORMAT:
 		return set_format(o, optarg, e);
+	case O_FAIL_ON:
+		return set_fail_on(o, optarg, e);
 	case O_COLOUR:
 		return set_colour(o, optarg, e);
 	}
@@ -229,6 +256,8 @@ static int check_verb(const struct pol_options *o, struct pol_err *e)
 		wrong = o->write ? "-w" : "--check";
 	if (!answer && o->json_answer)
 		wrong = "--json";
+	if (o->fail_on_given && o->verb != POL_VERB_DIFF)
+		wrong = "--fail-on";
 	if (o->sarif && o->verb != POL_VERB_LINT)
 		wrong = "--format=sarif";
 	if (wrong)
@@ -247,7 +276,9 @@ static int check_count(const struct pol_options *o, struct pol_err *e)
 		return pol_err(e, -EINVAL, "no policy file given");
 	if (o->verb == POL_VERB_EXPLAIN && o->n_args == 1)
 		return pol_err(e, -EINVAL, "no flow given: from PEER to PEER on PROTO PORT");
-	if (!many && o->verb != POL_VERB_EXPLAIN && o->n_args > 1)
+	if (o->verb == POL_VERB_DIFF && o->n_args != 2)
+		return pol_err(e, -EINVAL, "two policy files are compared: OLD NEW");
+	if (!many && o->verb != POL_VERB_EXPLAIN && o->verb != POL_VERB_DIFF && o->n_args > 1)
 		return pol_err(e, -EINVAL, "one policy file at a time; `%s` is too many",
 			       o->arg[1]);
 	return 0;

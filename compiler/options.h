@@ -11,11 +11,23 @@
 	X(FMT, "fmt")                                                                        \
 	X(LIST, "list")                                                                      \
 	X(EXPLAIN, "explain")                                                                \
-	X(LINT, "lint")
+	X(LINT, "lint")                                                                      \
+	X(DIFF, "diff")
 
 #define POL_VERB_ITEM(id, name) POL_VERB_##id,
 enum pol_verb { POL_VERBS(POL_VERB_ITEM) POL_VERB_MAX };
 #undef POL_VERB_ITEM
+
+/* Of diff: which changes make the exit code 1. */
+#define POL_FAIL_ONS(X)                                                                      \
+	X(ANY, "any")                                                                        \
+	X(WIDEN, "widen")                                                                    \
+	X(NARROW, "narrow")                                                                  \
+	X(NEVER, "never")
+
+#define POL_FAIL_ON_ITEM(id, name) POL_FAIL_ON_##id,
+enum pol_fail_on { POL_FAIL_ONS(POL_FAIL_ON_ITEM) };
+#undef POL_FAIL_ON_ITEM
 
 enum pol_colour { POL_COLOUR_AUTO, POL_COLOUR_ALWAYS, POL_COLOUR_NEVER };
 
@@ -27,6 +39,8 @@ struct pol_options {
 	bool sarif;			/* --format=sarif, of lint */
 	bool write, check;		/* of fmt */
 	enum pol_colour colour;
+	enum pol_fail_on fail_on;
+	bool fail_on_given;
 	const char *out;		/* -o, NULL: beside the policy */
 	const char *dump, *code;	/* --dump, --explain */
 	const char *clang, *templates, *include; /* NULL: as built */

@@ -126,6 +126,9 @@ struct pol_point pol_box_point(const struct pol_space *s, const struct pol_box *
 struct pol_point pol_point_for(const struct pol_ir *ir, const struct pol_point *p);
 /* As `polc explain` takes it: "from [app=web] to 192.0.2.1 on tcp 80". */
 void pol_point_print(struct pol_buf *out, const struct pol_ir *ir, const struct pol_point *p);
+/* The same for a flow of two policies. */
+void pol_point_print_both(struct pol_buf *out, const struct pol_ir *ir, const struct pol_ir *other,
+			  const struct pol_point *p);
 void pol_point_judge(const struct pol_ir *ir, const struct pol_point *p, struct pol_eval_flow *out);
 
 #endif

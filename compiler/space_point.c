@@ -177,7 +177,8 @@ static bool named(const struct pol_ir *ir, struct pol_ip ip)
 	return all && !all->name.n && pol_aset_contains(ir->asets.v[all->aset], ip);
 }
 
-static void add_peer(struct pol_buf *out, const struct pol_ir *ir, const struct pol_eval_peer *p)
+static void add_peer(struct pol_buf *out, const struct pol_ir *ir, const struct pol_ir *other,
+		     const struct pol_eval_peer *p)
 {
 	char text[POL_IP_TEXT];
 
@@ -197,19 +198,25 @@ static void add_peer(struct pol_buf *out, const struct pol_ir *ir, const struct 
 	}
 	if (p->kind == POL_PEER_ENDPOINT)
 		pol_buf_addc(out, ']');
-	if (p->has_addr && named(ir, p->addr))
+	if (p->has_addr && (named(ir, p->addr) || named(other, p->addr)))
 		pol_buf_printf(out, "@%s", pol_ip_format(p->addr, text));
 }
 
 void pol_point_print(struct pol_buf *out, const struct pol_ir *ir, const struct pol_point *p)
 {
+	pol_point_print_both(out, ir, ir, p);
+}
+
+void pol_point_print_both(struct pol_buf *out, const struct pol_ir *ir, const struct pol_ir *other,
+			  const struct pol_point *p)
+{
 	struct pol_range32 key = { p->l4_key, p->l4_key };
 	uint8_t proto = (uint8_t)(p->l4_key >> 16);
 
 	pol_buf_addz(out, "from ");
-	add_peer(out, ir, &p->end[POL_SRC]);
+	add_peer(out, ir, other, &p->end[POL_SRC]);
 	pol_buf_addz(out, " to ");
-	add_peer(out, ir, &p->end[POL_DST]);
+	add_peer(out, ir, other, &p->end[POL_DST]);
 	pol_buf_addz(out, " on ");
 	if (pol_proto_has_ports(proto) || pol_proto_has_types(proto))
 		pol_describe_l4(out, (struct pol_l4set){ &key, 1 });

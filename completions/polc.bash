@@ -42,6 +42,7 @@ _polc() {
 	esac
 	case $cur in
 	--format=*) cur=${cur#*=}; _polc_words text json sarif; return ;;
+	--fail-on=*) cur=${cur#*=}; _polc_words any widen narrow never; return ;;
 	--dump=*) cur=${cur#*=}; _polc_words ast ir classes tables; return ;;
 	-*)
 		case $command in
@@ -49,6 +50,7 @@ _polc() {
 		check) _polc_words --format= --help ;;
 		list) _polc_words --json -H --help ;;
 		explain) _polc_words --json --help ;;
+		diff) _polc_words --json --fail-on= --help ;;
 		lint) _polc_words --json --format= --help ;;
 		'' | *.pol) _polc_words -o -S --stats --dump= --format= --explain --version --help ;;
 		*) _polc_words --help ;;
@@ -60,7 +62,7 @@ _polc() {
 	'')
 		_polc_files .pol
 		mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < \
-			<(compgen -W "check fmt list explain lint" -- "$cur")
+			<(compgen -W "check fmt list explain lint diff" -- "$cur")
 		;;
 	explain)
 		if [ "$arguments" = 1 ]; then

@@ -13,6 +13,7 @@
 #include "policy_text.h"
 
 #include "compiler/assertions.h"
+#include "compiler/diff.h"
 #include "compiler/lint.h"
 #include "compiler/ranges.h"
 #include "tests/tools/genpolicy.h"
@@ -318,9 +319,107 @@ static void lint_agrees_with_the_evaluator(void **state)
 	assert_true(count[POL_LIFE_UNDECIDED] <= n / 100);
 }
 
+/* ---- diff -------------------------------------------------------------------------- */
+
+static bool listed(const struct pol_diff *d, const struct pol_eval_flow f[2])
+{
+	enum pol_change_kind kind = f[1].action == POL_ALLOW   ? POL_CHANGE_WIDENED
+				    : f[0].action == POL_ALLOW ? POL_CHANGE_NARROWED
+							       : POL_CHANGE_ANSWER;
+	enum pol_direction dir = f[f[0].action == POL_ALLOW].decided_by;
+
+	for (size_t i = 0; i < d->changes.n; i++) {
+		const struct pol_change *x = &d->changes.v[i];
+
+		if (x->kind != kind)
+			continue;
+		if (kind == POL_CHANGE_ANSWER && x->rule[0] == f[0].side[f[0].decided_by].rule &&
+		    x->rule[1] == f[1].side[f[1].decided_by].rule)
+			return true;
+		if (kind != POL_CHANGE_ANSWER && x->rule[0] == f[0].side[dir].rule &&
+		    x->rule[1] == f[1].side[dir].rule)
+			return true;
+	}
+	return false;
+}
+
+static void diff_of(struct trial *t, const struct pol_ir *const ir[2], unsigned count[2])
+{
+	struct pol_eval_flow f[2];
+	struct pol_diff d;
+
+	pol_diff_find(&d, ir, ir[0]->arena, 0);
+	count[0] += (unsigned)d.changes.n;
+	count[1] += d.undecided;
+	for (size_t i = 0; i < d.changes.n; i++) {
+		pol_point_judge(ir[0], &d.changes.v[i].flow, &f[0]);
+		pol_point_judge(ir[1], &d.changes.v[i].flow, &f[1]);
+		if (f[0].action == f[1].action || !listed(&d, f) || f[0].action != d.changes.v[i].action[0]) {
+			print_flow("no change", ir[0], &d.changes.v[i].flow);
+			fail();
+		}
+	}
+	for (unsigned n = 0; !d.undecided && n < FLOWS; n++) {
+		struct pol_point p = random_flow(t);
+
+		if (!judged(&p))
+			continue;
+		pol_point_judge(ir[0], &p, &f[0]);
+		pol_point_judge(ir[1], &p, &f[1]);
+		if (f[0].action != f[1].action && !listed(&d, f)) {
+			print_flow("a change that diff does not know", ir[0], &p);
+			fail();
+		}
+	}
+	pol_diff_free(&d);
+}
+
+/* Drops some rules, and half the time swaps the default. */
+static void mutate(struct trial *t, struct pol_buf *out)
+{
+	for (size_t i = 0; i < t->gen.stmts.n; i++)
+		for (size_t k = 0; k < t->gen.stmts.v[i].rules.n; k++)
+			t->gen.stmts.v[i].rules.v[k].dropped = gen_chance(&t->rng, 12);
+	gen_policy_text(&t->gen, out);
+}
+
+static void diff_agrees_with_the_evaluator(void **state)
+{
+	uint64_t seed = setting("POLC_ANALYSIS_SEED", 1), n = setting("POLC_ANALYSIS_POLICIES", 500);
+	struct gen_options o = { .max_policies = 5 };
+	unsigned count[2] = { 0 };
+
+	(void)state;
+	for (uint64_t i = seed; i < seed + n; i++) {
+		struct trial t = { .rng = { i } };
+		struct pol_buf text[2] = { 0 };
+		struct policy p[2];
+
+		gen_policy(&t.gen, i, &o);
+		gen_policy_text(&t.gen, &text[0]);
+		mutate(&t, &text[1]);
+		for (unsigned k = 0; k < 2; k++)
+			p[k] = policy_read(text[k].p);
+		if (p[0].ir && p[1].ir) {
+			const struct pol_ir *ir[] = { p[0].ir, p[1].ir };
+
+			diff_of(&t, ir, count);
+		}
+		for (unsigned k = 0; k < 2; k++) {
+			policy_free(&p[k]);
+			pol_buf_free(&text[k]);
+		}
+		gen_policy_free(&t.gen);
+	}
+	print_message("# %u changes, %u undecided\n", count[0], count[1]);
+	assert_true(count[0] > n);
+	assert_true(count[1] <= n / 100);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(diff_agrees_with_the_evaluator),
 		cmocka_unit_test(lint_agrees_with_the_evaluator),
 		cmocka_unit_test(assertions_agree_with_the_evaluator),
 	};
