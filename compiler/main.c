@@ -317,7 +317,11 @@ static int list(const struct pol_options *o)
 
 	job_open(o, o->arg[0], &j);
 	if (lower(&j)) {
-		pol_list(j.ir, j.arena, o->json_answer, &out);
+		pol_list(j.ir, j.arena,
+			 o->verb == POL_VERB_GRAPH ? POL_LIST_DOT
+			 : o->json_answer          ? POL_LIST_JSON
+						   : POL_LIST_TEXT,
+			 &out);
 		r = EXIT_DONE;
 	}
 	print(stdout, &out);
@@ -523,6 +527,7 @@ static int run(const struct pol_options *o)
 	case POL_VERB_FMT:
 		return fmt(o);
 	case POL_VERB_LIST:
+	case POL_VERB_GRAPH:
 		return list(o);
 	case POL_VERB_EXPLAIN:
 		return explain(o);

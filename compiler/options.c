@@ -9,7 +9,7 @@
 static const char *const verb_names[] = { POL_VERBS(VERB_NAME) };
 
 /* Of CLI.md, not there yet. */
-static const char *const later[] = { "verify", "graph", "import" };
+static const char *const later[] = { "verify", "import" };
 
 static const char *const help[] = {
 	[POL_VERB_COMPILE] =
@@ -20,6 +20,7 @@ static const char *const help[] = {
 		"       polc explain FILE FLOW          the verdict on one flow and the rule that decides\n"
 		"       polc lint FILE                  rules without effect and other things hardly meant\n"
 		"       polc diff OLD NEW               the flows that change, by rules\n"
+		"       polc graph FILE                 who may reach whom, drawn (dot)\n"
 		"       polc --explain CODE             the long text of a diagnostic\n"
 		"\n"
 		"  -o OUT           write to OUT; - is standard output\n"
@@ -64,6 +65,9 @@ static const char *const help[] = {
 		"The flows on which two policies differ, grouped by the rules that decide them, with\n"
 		"one flow each: widened, narrowed, or denied with another answer.\n"
 		"Exit code 1: something changes; with --fail-on only if that does.\n",
+	[POL_VERB_GRAPH] = "usage: polc graph FILE | dot -Tsvg >policy.svg\n"
+			   "\n"
+			   "What `polc list` says, drawn: a graph in the language of Graphviz.\n",
 	[POL_VERB_EXPLAIN] =
 		"usage: polc explain [--json] FILE FLOW\n"
 		"\n"
@@ -246,8 +250,8 @@ static int take_verb(struct pol_options *o, struct pol_err *e)
 static int check_verb(const struct pol_options *o, struct pol_err *e)
 {
 	bool compile = o->verb == POL_VERB_COMPILE;
-	bool answer =
-		o->verb == POL_VERB_LIST || o->verb == POL_VERB_EXPLAIN || o->verb == POL_VERB_LINT;
+	bool answer = o->verb == POL_VERB_LIST || o->verb == POL_VERB_EXPLAIN ||
+		      o->verb == POL_VERB_LINT || o->verb == POL_VERB_DIFF;
 	const char *wrong = NULL;
 
 	if (!compile && (o->out || o->to_c || o->stats || o->dump))

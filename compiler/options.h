@@ -12,7 +12,8 @@
 	X(LIST, "list")                                                                      \
 	X(EXPLAIN, "explain")                                                                \
 	X(LINT, "lint")                                                                      \
-	X(DIFF, "diff")
+	X(DIFF, "diff")                                                                      \
+	X(GRAPH, "graph")
 
 #define POL_VERB_ITEM(id, name) POL_VERB_##id,
 enum pol_verb { POL_VERBS(POL_VERB_ITEM) POL_VERB_MAX };

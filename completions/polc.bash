@@ -62,7 +62,7 @@ _polc() {
 	'')
 		_polc_files .pol
 		mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < \
-			<(compgen -W "check fmt list explain lint diff" -- "$cur")
+			<(compgen -W "check fmt list explain lint diff graph" -- "$cur")
 		;;
 	explain)
 		if [ "$arguments" = 1 ]; then
