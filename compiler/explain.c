@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "compiler/explain.h"
 
-#include "compiler/describe.h"
 #include "compiler/ranges.h"
 #include "compiler/witness.h"
 
@@ -172,7 +171,11 @@ bool pol_explain(const struct pol_ir *ir, const struct pol_program *program,
 {
 	struct explaining e = { ir, program, a, diags };
 
-	*out = (struct pol_explanation){ .text = pol_source_text(program->sources, flow->span) };
+	*out = (struct pol_explanation){
+		.text = pol_source_text(program->sources, flow->span),
+		.program = program,
+		.asked = flow,
+	};
 	if (flow->method.text.p) {
 		struct pol_diag *g = pol_diag(diags, POL_P0501, flow->method.span,
 					      "an http method cannot be judged by this version");
@@ -185,103 +188,4 @@ bool pol_explain(const struct pol_ir *ir, const struct pol_program *program,
 		return false;
 	pol_eval_flow(ir, &out->src, true, &out->dst, true, out->l4_key, &out->flow);
 	return true;
-}
-
-/* ---- the answer --------------------------------------------------------------- */
-
-static const struct pol_rule *rule_of(const struct pol_ir *ir, const struct pol_explanation *x,
-				      enum pol_direction dir)
-{
-	uint32_t id = x->flow.judged[dir] ? x->flow.side[dir].rule : POL_NO_RULE;
-
-	return id == POL_NO_RULE ? NULL : &ir->rules.v[id];
-}
-
-static void json_place(const struct pol_ir *ir, struct pol_span at, struct pol_buf *out)
-{
-	struct pol_buf cite = { 0 };
-
-	pol_source_cite(&cite, ir->sources, at, false);
-	pol_buf_json(out, pol_buf_str(&cite));
-	pol_buf_free(&cite);
-}
-
-static void json_side(const struct pol_ir *ir, const struct pol_explanation *x,
-		      enum pol_direction dir, struct pol_buf *out)
-{
-	const struct pol_rule *r = rule_of(ir, x, dir);
-
-	if (!r) {
-		pol_buf_addz(out, "null");
-		return;
-	}
-	pol_buf_printf(out, "{\"action\":\"%s\",\"rule\":%u,\"at\":",
-		       pol_describe_action(x->flow.side[dir].action), r->id);
-	json_place(ir, r->span, out);
-	pol_buf_addz(out, ",\"policy\":");
-	pol_buf_json(out, r->policy);
-	pol_buf_addz(out, ",\"text\":");
-	pol_buf_json(out, r->text);
-	if (x->flow.side[dir].audit_rule != POL_NO_RULE) {
-		pol_buf_addz(out, ",\"audit_at\":");
-		json_place(ir, ir->rules.v[x->flow.side[dir].audit_rule].span, out);
-	}
-	pol_buf_addc(out, '}');
-}
-
-static void print_json(const struct pol_ir *ir, const struct pol_explanation *x,
-		       struct pol_buf *out)
-{
-	const struct pol_rule *r = rule_of(ir, x, x->flow.decided_by);
-
-	pol_buf_printf(out,
-		       "{\"verdict\":\"%s\",\"rule_at\":", pol_describe_action(x->flow.action));
-	if (r)
-		json_place(ir, r->span, out);
-	else
-		pol_buf_addz(out, "null");
-	pol_buf_addz(out, ",\"flow\":");
-	pol_buf_json(out, x->text);
-	pol_buf_addz(out, ",\"egress\":");
-	json_side(ir, x, POL_EGRESS, out);
-	pol_buf_addz(out, ",\"ingress\":");
-	json_side(ir, x, POL_INGRESS, out);
-	pol_buf_addz(out, "}\n");
-}
-
-static void text_side(const struct pol_ir *ir, const struct pol_explanation *x,
-		      enum pol_direction dir, struct pol_buf *out)
-{
-	const struct pol_rule *r = rule_of(ir, x, dir);
-	const char *name = dir == POL_EGRESS ? "egress" : "ingress";
-	uint32_t audit = x->flow.side[dir].audit_rule;
-
-	if (!r) {
-		pol_buf_printf(out, "  %-8s no endpoint here, not judged\n", name);
-		return;
-	}
-	pol_buf_printf(out, "  %-8s %-7s ", name, pol_describe_action(x->flow.side[dir].action));
-	pol_source_cite(out, ir->sources, r->span, false);
-	pol_buf_addz(out, "  ");
-	pol_buf_clean(out, r->text);
-	pol_buf_addc(out, '\n');
-	if (audit != POL_NO_RULE) {
-		pol_buf_printf(out, "  %-8s %-7s ", "", "audit");
-		pol_source_cite(out, ir->sources, ir->rules.v[audit].span, false);
-		pol_buf_addz(out, "  would deny it\n");
-	}
-}
-
-void pol_explain_print(const struct pol_ir *ir, const struct pol_explanation *x, bool json,
-		       struct pol_buf *out)
-{
-	if (json) {
-		print_json(ir, x, out);
-		return;
-	}
-	pol_buf_printf(out, "%s: ", pol_describe_action(x->flow.action));
-	pol_buf_clean(out, x->text);
-	pol_buf_addc(out, '\n');
-	text_side(ir, x, POL_EGRESS, out);
-	text_side(ir, x, POL_INGRESS, out);
 }

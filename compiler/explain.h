@@ -10,6 +10,8 @@ struct pol_explanation {
 	struct pol_eval_peer src, dst;
 	uint32_t l4_key;
 	struct pol_eval_flow flow;
+	const struct pol_program *program;
+	const struct pol_flow *asked;
 };
 
 /*
@@ -22,10 +24,12 @@ bool pol_explain(const struct pol_ir *ir, const struct pol_program *program,
 		 struct pol_explanation *out);
 
 /*
- * Text: the verdict, then a line a side with the deciding rule. JSON: one object on one line;
+ * Text: the verdict, then a line a side with the deciding rule, the rules that missed and on
+ * what, and for a no the edits that would allow the flow. JSON: one object on one line;
  * "verdict" (allow, deny or reject) and "rule_at" (file:line) of the side that decides come first.
+ * Scratch memory is the arena's.
  */
 void pol_explain_print(const struct pol_ir *ir, const struct pol_explanation *x, bool json,
-		       struct pol_buf *out);
+		       struct pol_arena *a, struct pol_buf *out);
 
 #endif

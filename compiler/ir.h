@@ -131,6 +131,18 @@ struct pol_named_set {		/* cidr NAME; in order of the text */
 	struct pol_span span;
 };
 
+/*
+ * assert allow | deny: of every flow that fits, or none.  Nothing in it counts as
+ * "named by the policy", and tables know nothing of it.
+ */
+struct pol_assertion {
+	bool allow;
+	uint32_t pred[2];	/* source, destination */
+	bool exact[2];		/* the address is given (`@`): it need not be in `pool` */
+	uint32_t l4;
+	struct pol_span span;	/* the statement */
+};
+
 struct pol_ir {
 	struct pol_arena *arena;
 	const struct pol_sources *sources;
@@ -146,6 +158,7 @@ struct pol_ir {
 	POL_VEC(struct pol_limit) limits;
 	POL_VEC(struct pol_class) classes;
 	POL_VEC(struct pol_named_set) cidrs;
+	POL_VEC(struct pol_assertion) assertions;
 };
 
 /*

@@ -16,7 +16,7 @@ struct member {
 struct listing {
 	const struct pol_ir *ir;
 	struct pol_arena *arena;
-	bool json, any;
+	bool json, dot, any;
 	struct pol_buf *out;
 	POL_VEC(struct member) members;
 };
@@ -186,12 +186,55 @@ static void add_family(struct listing *l, const char *key, const struct member *
 		pol_buf_printf(l->out, ",\"%s\":\"%s\"", key, m->family);
 }
 
+/* A name that a family may follow, as Graphviz quotes: only quotes and backslashes are special. */
+static void dot_name(struct listing *l, const struct member *m)
+{
+	pol_buf_addc(l->out, '"');
+	for (size_t i = 0; i < m->name.n; i++) {
+		if (m->name.p[i] == '"' || m->name.p[i] == '\\')
+			pol_buf_addc(l->out, '\\');
+		pol_buf_addc(l->out, m->name.p[i]);
+	}
+	if (m->family[0])
+		pol_buf_printf(l->out, " (%s)", m->family);
+	pol_buf_addc(l->out, '"');
+}
+
+/* Classes are rounded, what is outside stands as a box. */
+static void dot_node(struct listing *l, const struct member *m)
+{
+	bool endpoint = m->peer.kind == POL_PEER_ENDPOINT;
+
+	pol_buf_addz(l->out, "\t");
+	dot_name(l, m);
+	pol_buf_printf(l->out, " [shape=box, style=\"%s\", fillcolor=\"%s\"];\n",
+		       endpoint ? "rounded,filled" : "filled", endpoint ? "#e8f0fe" : "#f1f3f4");
+}
+
+static void dot_pair(struct listing *l, const struct member *src, const struct member *dst,
+		     const char *ports)
+{
+	/* Said with each edge: Graphviz takes the same node for the same name. */
+	dot_node(l, src);
+	dot_node(l, dst);
+	pol_buf_addz(l->out, "\t");
+	dot_name(l, src);
+	pol_buf_addz(l->out, " -> ");
+	dot_name(l, dst);
+	pol_buf_printf(l->out, " [label=\"%s\"];\n", ports);
+}
+
 static void add_pair(struct listing *l, const struct member *src, const struct member *dst,
 		     struct pol_l4set on)
 {
 	struct pol_buf ports = { 0 };
 
 	pol_describe_l4(&ports, on);
+	if (l->dot) {
+		dot_pair(l, src, dst, ports.p);
+		pol_buf_free(&ports);
+		return;
+	}
 	if (l->json)
 		pol_buf_addz(l->out, l->any ? ",\n {\"from\":" : "[\n {\"from\":");
 	l->any = true;
@@ -238,18 +281,27 @@ static void list_pair(struct listing *l, size_t src, size_t dst)
 			 other);
 }
 
-void pol_list(const struct pol_ir *ir, struct pol_arena *a, bool json, struct pol_buf *out)
+void pol_list(const struct pol_ir *ir, struct pol_arena *a, enum pol_list_format format,
+	      struct pol_buf *out)
 {
-	struct listing l = { .ir = ir, .arena = a, .json = json, .out = out };
+	struct listing l = { .ir = ir, .arena = a, .out = out };
 
+	l.json = format == POL_LIST_JSON;
+	l.dot = format == POL_LIST_DOT;
 	gather(&l);
+	if (l.dot)
+		pol_buf_addz(out,
+			     "digraph policy {\n\trankdir=LR;\n\tnode [fontname=\"sans-serif\"];\n"
+			     "\tedge [fontname=\"sans-serif\", fontsize=10];\n");
 	for (size_t i = 0; i < l.members.n; i++)
 		for (size_t k = 0; k < l.members.n; k++)
 			if (l.members.v[i].peer.kind == POL_PEER_ENDPOINT ||
 			    l.members.v[k].peer.kind == POL_PEER_ENDPOINT)
 				list_pair(&l, i, k);
-	if (json)
+	if (l.json)
 		pol_buf_addz(out, l.any ? "\n]\n" : "[]\n");
+	if (l.dot)
+		pol_buf_addz(out, "}\n");
 	for (size_t i = 0; i < l.members.n; i++) {
 		free_rules(&l.members.v[i].rules[POL_INGRESS]);
 		free_rules(&l.members.v[i].rules[POL_EGRESS]);

@@ -8,9 +8,11 @@
  * Who may reach whom: each pair of endpoint definitions, `world`, `host` and
  * named sets of which one side at least is an endpoint, with the protocols and
  * ports that both sides allow, as the evaluator judges typical members
- * (witness.h). A line a pair, or a JSON array. Definitions that nobody can satisfy
- * have no line. Scratch memory is taken from a.
+ * (witness.h). A line a pair, a JSON array, or a graph for Graphviz. Definitions that
+ * nobody can satisfy have no line. Scratch memory is taken from a.
  */
-void pol_list(const struct pol_ir *ir, struct pol_arena *a, bool json, struct pol_buf *out);
+enum pol_list_format { POL_LIST_TEXT, POL_LIST_JSON, POL_LIST_DOT };
+void pol_list(const struct pol_ir *ir, struct pol_arena *a, enum pol_list_format format,
+	      struct pol_buf *out);
 
 #endif

@@ -1,11 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
 noinst_LIBRARIES += compiler/libcompiler.a
 compiler_libcompiler_a_SOURCES = \
+	compiler/assertions.c \
+	compiler/assertions.h \
 	compiler/blocks.c \
 	compiler/blocks.h \
+	compiler/chain.c \
+	compiler/chain.h \
 	compiler/classes.c \
 	compiler/describe.c \
 	compiler/describe.h \
+	compiler/diff.c \
+	compiler/diff.h \
+	compiler/diff_print.c \
 	compiler/dump.c \
 	compiler/dump.h \
 	compiler/emit.h \
@@ -15,10 +22,14 @@ compiler_libcompiler_a_SOURCES = \
 	compiler/eval.h \
 	compiler/explain.c \
 	compiler/explain.h \
+	compiler/explain_print.c \
 	compiler/intern.c \
 	compiler/intern.h \
 	compiler/intern_sel.c \
 	compiler/ir.h \
+	compiler/lint.c \
+	compiler/lint.h \
+	compiler/lint_rules.c \
 	compiler/list.c \
 	compiler/list.h \
 	compiler/lower.c \
@@ -35,13 +46,20 @@ compiler_libcompiler_a_SOURCES = \
 	compiler/partition.h \
 	compiler/ranges.c \
 	compiler/ranges.h \
+	compiler/sarif.c \
+	compiler/sarif.h \
 	compiler/solve.c \
 	compiler/solve.h \
+	compiler/space.c \
+	compiler/space.h \
+	compiler/space_point.c \
 	compiler/special.c \
 	compiler/stats.c \
 	compiler/stats.h \
 	compiler/tabulate.c \
 	compiler/tabulate.h \
+	compiler/why.c \
+	compiler/why.h \
 	compiler/witness.c \
 	compiler/witness.h
 

@@ -47,7 +47,9 @@ static void refuse_decl(struct pol_lowering *l, const struct pol_decl *d)
 		pol_lower_refuse(l, d->head, "a filter");
 		break;
 	case POL_DECL_ASSERT:
-		pol_lower_refuse(l, d->head, "an assertion");
+		if (d->assertion.flow->method.text.p)
+			pol_lower_refuse(l, d->assertion.flow->method.span,
+					 "an assertion about requests");
 		break;
 	case POL_DECL_CIDR:
 		if (d->cidr.dynamic)
@@ -396,6 +398,33 @@ static void add_unnamed(struct pol_lowering *l)
 	*pol_vec_push(&l->ir->cidrs) = (struct pol_named_set){ .aset = all, .span = POL_NO_SPAN };
 }
 
+/* ---- assertions --------------------------------------------------------------- */
+
+static bool has_address(const struct pol_ast_peer *p)
+{
+	return p->kind == POL_AST_PEER_AT;
+}
+
+static void add_assertions(struct pol_lowering *l)
+{
+	l->asserting = true;
+	for (size_t i = 0; i < l->program->decls.n; i++) {
+		const struct pol_decl *d = l->program->decls.v[i];
+		const struct pol_flow *f = d->kind == POL_DECL_ASSERT ? d->assertion.flow : NULL;
+		struct pol_assertion to = { .span = d->head };
+
+		if (!f)
+			continue;
+		to.allow = d->assertion.allow;
+		to.pred[0] = pol_lower_peer(l, f->from);
+		to.pred[1] = pol_lower_peer(l, f->to);
+		to.exact[0] = has_address(f->from);
+		to.exact[1] = has_address(f->to);
+		to.l4 = pol_lower_ports(l, f->on);
+		*pol_vec_push(&l->ir->assertions) = to;
+	}
+}
+
 /* ---- the whole ---------------------------------------------------------------- */
 
 /* Vectors grow on the heap; a finished IR is the arena's alone. */
@@ -420,6 +449,7 @@ static void settle(struct pol_ir *ir)
 	TO_ARENA(ir->arena, &ir->limits);
 	TO_ARENA(ir->arena, &ir->classes);
 	TO_ARENA(ir->arena, &ir->cidrs);
+	TO_ARENA(ir->arena, &ir->assertions);
 }
 
 static void lower_program(struct pol_lowering *l)
@@ -437,6 +467,7 @@ static void lower_program(struct pol_lowering *l)
 	add_implicit(l);
 	put_in_order(l->ir);
 	add_unnamed(l);
+	add_assertions(l);
 }
 
 struct pol_ir *pol_lower(struct pol_program *program, struct pol_arena *arena,

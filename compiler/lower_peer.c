@@ -145,7 +145,7 @@ static uint32_t prefixes(struct pol_lowering *l, const struct pol_prefix *p, siz
 {
 	uint32_t id = pol_ir_aset(&l->b, pol_aset_of_prefixes(l->arena, p, n));
 
-	for (size_t i = 0; id != POL_ASET_ALL && i < n; i++)
+	for (size_t i = 0; id != POL_ASET_ALL && !l->asserting && i < n; i++)
 		*pol_vec_push(&l->named) = p[i];
 	return id;
 }
@@ -173,7 +173,7 @@ static struct peer_set lower_public(struct pol_lowering *l)
 {
 	uint32_t special = pol_ir_aset(&l->b, pol_special_purpose(l->arena));
 
-	l->uses_public = true;
+	l->uses_public = l->uses_public || !l->asserting;
 	return entities(l, POL_PEER_WORLD,
 			pol_ir_aset_op(&l->b, POL_SET_SUBTRACT, POL_ASET_ALL, special));
 }
@@ -295,17 +295,15 @@ static struct peer_set lower(struct pol_lowering *l, const struct pol_ast_peer *
 		return lower_union(l, p);
 	case POL_AST_PEER_EXCEPT:
 	case POL_AST_PEER_IN:
+	case POL_AST_PEER_AT:
 		left = lower(l, p->left);
 		right = lower(l, p->right);
-		if (p->kind == POL_AST_PEER_IN)
-			intersect(l, &left, &right);
-		else
+		if (p->kind == POL_AST_PEER_EXCEPT)
 			subtract(l, &left, &right);
+		else
+			intersect(l, &left, &right);
 		return left;
-	case POL_AST_PEER_AT:
-		break;
 	}
-	pol_lower_refuse(l, p->span, "an address of one member (`@`) in a rule");
 	return nobody();
 }
 

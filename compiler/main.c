@@ -4,6 +4,7 @@
  *
  *	load      lang/resolve.h       text to checked syntax trees
  *	lower     compiler/lower.h     to the IR
+ *	assert    compiler/assertions.h  what must hold
  *	tabulate  compiler/tabulate.h  to tables
  *	emit      compiler/emit.h      to C and the object
  */
@@ -13,12 +14,16 @@
 #include <unistd.h>
 
 #include "base/sign.h"
+#include "compiler/assertions.h"
+#include "compiler/diff.h"
 #include "compiler/dump.h"
 #include "compiler/emit.h"
 #include "compiler/explain.h"
+#include "compiler/lint.h"
 #include "compiler/list.h"
 #include "compiler/lower.h"
 #include "compiler/options.h"
+#include "compiler/sarif.h"
 #include "compiler/stats.h"
 #include "lang/format.h"
 
@@ -103,6 +108,23 @@ static bool tabulate(struct job *j)
 	if (lower(j))
 		j->tables = pol_tabulate(j->ir, &cap, &j->diags);
 	return j->tables != NULL;
+}
+
+/* What must hold before anything comes into force. */
+static bool tabulate_proved(struct job *j)
+{
+	if (lower(j))
+		pol_check_assertions(j->ir, j->arena, &j->diags);
+	if (j->ir && (!j->diags.n_errors || pol_only_assertions_fail(&j->diags)))
+		j->tables = pol_tabulate(j->ir, NULL, &j->diags);
+	return j->tables != NULL && !j->diags.n_errors;
+}
+
+static int exit_code(const struct job *j)
+{
+	if (!j->diags.n_errors)
+		return EXIT_DONE;
+	return pol_only_assertions_fail(&j->diags) ? EXIT_NO : EXIT_BAD;
 }
 
 static void report(struct job *j, FILE *to)
@@ -244,7 +266,7 @@ static int compile(const struct pol_options *o)
 	job_open(o, o->arg[0], &j);
 	if (o->dump) {
 		r = dump(&j);
-	} else if (tabulate(&j)) {
+	} else if (tabulate_proved(&j)) {
 		report(&j, stderr);
 		r = write_output(&j, &e);
 		if (r)
@@ -255,6 +277,7 @@ static int compile(const struct pol_options *o)
 		print(is_stdout(o->out) ? stderr : stdout, &stats);
 	} else {
 		report(&j, stderr);
+		r = exit_code(&j);
 	}
 	job_close(&j);
 	return r;
@@ -271,9 +294,9 @@ static int check(const struct pol_options *o)
 	struct job j;
 
 	for (int i = 0; i < o->n_args; i++) {
-		tabulate(job_open(o, o->arg[i], &j));
-		if (j.diags.n_errors)
-			r = EXIT_BAD;
+		tabulate_proved(job_open(o, o->arg[i], &j));
+		if (exit_code(&j) > r)
+			r = exit_code(&j);
 		if (!o->json_diags)
 			report(&j, stdout);
 		pol_diags_sort(&j.diags);
@@ -301,7 +324,11 @@ static int list(const struct pol_options *o)
 
 	job_open(o, o->arg[0], &j);
 	if (lower(&j)) {
-		pol_list(j.ir, j.arena, o->json_answer, &out);
+		pol_list(j.ir, j.arena,
+			 o->verb == POL_VERB_GRAPH ? POL_LIST_DOT
+			 : o->json_answer          ? POL_LIST_JSON
+						   : POL_LIST_TEXT,
+			 &out);
 		r = EXIT_DONE;
 	}
 	print(stdout, &out);
@@ -336,12 +363,85 @@ static int explain(const struct pol_options *o)
 	if (lower(&j))
 		flow = pol_flow_parse(j.program, flow_text(&j), &j.diags);
 	if (flow && pol_explain(j.ir, j.program, flow, j.arena, &j.diags, &x)) {
-		pol_explain_print(j.ir, &x, o->json_answer, &out);
+		pol_explain_print(j.ir, &x, o->json_answer, j.arena, &out);
 		r = x.flow.action == POL_ALLOW ? EXIT_DONE : EXIT_NO;
 	}
 	print(stdout, &out);
 	report(&j, stderr);
 	job_close(&j);
+	return r;
+}
+
+/* ---- polc lint ---------------------------------------------------------------- */
+
+static int lint(const struct pol_options *o)
+{
+	struct pol_render how = { .json = o->json_diags || o->json_answer,
+				  .colour = colour_on(o, stdout),
+				  .max = POL_DIAG_KEEP };
+	struct pol_buf out = { 0 };
+	struct job j;
+	int r = EXIT_BAD;
+
+	job_open(o, o->arg[0], &j);
+	if (lower(&j)) {
+		pol_lint(j.ir, j.program, j.arena, &j.diags);
+		r = j.diags.n_warnings ? EXIT_NO : EXIT_DONE;
+	}
+	pol_diags_sort(&j.diags);
+	if (o->sarif)
+		pol_sarif(&out, &j.diags, j.program->sources);
+	else if (j.diags.all.n || how.json)
+		pol_diags_render(&out, &j.diags, j.program->sources, &how);
+	print(stdout, &out);
+	job_close(&j);
+	return r;
+}
+
+/* ---- polc diff ---------------------------------------------------------------- */
+
+static bool fails(const struct pol_options *o, const struct pol_diff *d)
+{
+	bool widened = pol_diff_count(d, POL_CHANGE_WIDENED),
+	     narrowed = pol_diff_count(d, POL_CHANGE_NARROWED);
+
+	switch (o->fail_on) {
+	case POL_FAIL_ON_ANY:
+		return d->changes.n || d->undecided;
+	case POL_FAIL_ON_WIDEN:
+		return widened || d->undecided;
+	case POL_FAIL_ON_NARROW:
+		return narrowed || d->undecided;
+	case POL_FAIL_ON_NEVER:
+		break;
+	}
+	return false;
+}
+
+static int diff(const struct pol_options *o)
+{
+	struct pol_buf out = { 0 };
+	struct pol_diff d;
+	struct job j[2];
+	int r = EXIT_BAD;
+	bool right[2];
+
+	for (int i = 0; i < 2; i++) {
+		right[i] = lower(job_open(o, o->arg[i], &j[i]));
+		if (!right[i])
+			report(&j[i], stderr);
+	}
+	if (right[0] && right[1]) {
+		const struct pol_ir *ir[] = { j[0].ir, j[1].ir };
+
+		pol_diff_find(&d, ir, j[0].arena, 0);
+		pol_diff_print(&d, o->json_answer, &out);
+		r = fails(o, &d) ? EXIT_NO : EXIT_DONE;
+		pol_diff_free(&d);
+	}
+	print(stdout, &out);
+	for (int i = 0; i < 2; i++)
+		job_close(&j[i]);
 	return r;
 }
 
@@ -477,6 +577,7 @@ static int run(const struct pol_options *o)
 	case POL_VERB_FMT:
 		return fmt(o);
 	case POL_VERB_LIST:
+	case POL_VERB_GRAPH:
 		return list(o);
 	case POL_VERB_EXPLAIN:
 		return explain(o);
@@ -484,6 +585,10 @@ static int run(const struct pol_options *o)
 		return keygen(o);
 	case POL_VERB_SIGN:
 		return sign(o);
+	case POL_VERB_LINT:
+		return lint(o);
+	case POL_VERB_DIFF:
+		return diff(o);
 	case POL_VERB_MAX:
 		break;
 	}

@@ -11,7 +11,7 @@
 static const char *const verb_names[] = { POL_VERBS(VERB_NAME) };
 
 /* Of CLI.md, not there yet. */
-static const char *const later[] = { "lint", "diff", "verify", "graph", "import" };
+static const char *const later[] = { "verify", "import" };
 
 static const char *const help[] = {
 	[POL_VERB_COMPILE] =
@@ -22,6 +22,9 @@ static const char *const help[] = {
 		"       polc explain FILE FLOW          the verdict on one flow and the rule that decides\n"
 		"       polc keygen FILE                a pair of keys: FILE and FILE.pub\n"
 		"       polc sign --key FILE OBJ...     sign objects: OBJ.sig\n"
+		"       polc lint FILE                  rules without effect and other things hardly meant\n"
+		"       polc diff OLD NEW               the flows that change, by rules\n"
+		"       polc graph FILE                 who may reach whom, drawn (dot)\n"
 		"       polc --explain CODE             the long text of a diagnostic\n"
 		"\n"
 		"  -o OUT           write to OUT; - is standard output\n"
@@ -40,8 +43,9 @@ static const char *const help[] = {
 	[POL_VERB_CHECK] =
 		"usage: polc check [--format=text|json] [--color=WHEN] FILE...\n"
 		"\n"
-		"Says everything that compiling would say, short of running clang: mistakes, and\n"
-		"what this version cannot enforce. Exit code 0: no errors, 2: errors.\n",
+		"Says everything that compiling would say, short of running clang: mistakes,\n"
+		"assertions that fail, what this version cannot enforce. Exit code 0: no errors,\n"
+		"1: only assertions fail, 2: errors.\n",
 	[POL_VERB_FMT] =
 		"usage: polc fmt [-w] [--check] FILE...\n"
 		"\n"
@@ -54,10 +58,26 @@ static const char *const help[] = {
 		"Who may reach whom, a line a pair: frontend => api : tcp 8080\n"
 		"Each endpoint definition stands for its members that fit no other definition\n"
 		"and whose address no prefix names.\n",
+	[POL_VERB_LINT] =
+		"usage: polc lint [--json] [--format=text|json|sarif] FILE\n"
+		"\n"
+		"Rules that never decide or change nothing, with the rules to blame; selectors and\n"
+		"peers that nobody can be; prefixes inside others; as notes, allows that another\n"
+		"policy cuts, and tests that a missing label satisfies. Exit code 1: warnings.\n",
+	[POL_VERB_DIFF] =
+		"usage: polc diff [--json] [--fail-on=any|widen|narrow|never] OLD NEW\n"
+		"\n"
+		"The flows on which two policies differ, grouped by the rules that decide them, with\n"
+		"one flow each: widened, narrowed, or denied with another answer.\n"
+		"Exit code 1: something changes; with --fail-on only if that does.\n",
+	[POL_VERB_GRAPH] = "usage: polc graph FILE | dot -Tsvg >policy.svg\n"
+			   "\n"
+			   "What `polc list` says, drawn: a graph in the language of Graphviz.\n",
 	[POL_VERB_EXPLAIN] =
 		"usage: polc explain [--json] FILE FLOW\n"
 		"\n"
-		"The verdict on FLOW and the rule that decides on each side. FLOW is\n"
+		"The verdict on FLOW, the rule that decides on each side, on what the others\n"
+		"missed, and for a no the fewest changes that would allow it. FLOW is\n"
 		"  from PEER to PEER on PROTO PORT\n"
 		"with PEER a name of the policy, an address, host, world, [app=frontend,tier=web],\n"
 		"or labels at an address: [app=frontend]@10.66.0.7\n"
@@ -90,6 +110,7 @@ enum long_option {
 	O_KEY,
 	O_CHECK,
 	O_VERSION,
+	O_FAIL_ON,
 };
 
 static const struct option long_options[] = {
@@ -107,6 +128,7 @@ static const struct option long_options[] = {
 	{ "check", no_argument, NULL, O_CHECK },
 	{ "write", no_argument, NULL, 'w' },
 	{ "output", required_argument, NULL, 'o' },
+	{ "fail-on", required_argument, NULL, O_FAIL_ON },
 	{ "version", no_argument, NULL, O_VERSION },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
@@ -122,9 +144,11 @@ const char *pol_options_help(enum pol_verb verb)
 static int set_format(struct pol_options *o, const char *value, struct pol_err *e)
 {
 	o->json_diags = strcmp(value, "json") == 0;
-	if (o->json_diags || strcmp(value, "text") == 0)
+	o->sarif = strcmp(value, "sarif") == 0;
+	if (o->json_diags || o->sarif || strcmp(value, "text") == 0)
 		return 0;
-	return pol_err(e, -EINVAL, "--format=%s: unknown; it is text or json", value);
+	return pol_err(e, -EINVAL, "--format=%s: unknown; it is text, json or, of lint, sarif",
+		       value);
 }
 
 static int set_colour(struct pol_options *o, const char *value, struct pol_err *e)
@@ -150,6 +174,22 @@ static int set_kinds(struct pol_options *o, const char *value, struct pol_err *e
 			       POL_KINDS_MAX);
 	o->endpoint_kinds = (uint32_t)n;
 	return 0;
+}
+
+static int set_fail_on(struct pol_options *o, const char *value, struct pol_err *e)
+{
+#define FAIL_ON_NAME(id, name) [POL_FAIL_ON_##id] = name,
+	static const char *const names[] = { POL_FAIL_ONS(FAIL_ON_NAME) };
+
+	o->fail_on_given = true;
+	for (size_t i = 0; i < POL_ARRAY_LEN(names); i++) {
+		if (strcmp(value, names[i]) == 0) {
+			o->fail_on = (enum pol_fail_on)i;
+			return 0;
+		}
+	}
+	return pol_err(e, -EINVAL, "--fail-on=%s: unknown; it is any, widen, narrow or never",
+		       value);
 }
 
 static int set_path(const char **to, struct pol_err *e)
@@ -202,6 +242,8 @@ static int set_option(struct pol_options *o, int c, struct pol_err *e)
 		return set_kinds(o, optarg, e);
 	case O_FORMAT:
 		return set_format(o, optarg, e);
+	case O_FAIL_ON:
+		return set_fail_on(o, optarg, e);
 	case O_COLOUR:
 		return set_colour(o, optarg, e);
 	}
@@ -245,7 +287,8 @@ static int take_verb(struct pol_options *o, struct pol_err *e)
 static int check_verb(const struct pol_options *o, struct pol_err *e)
 {
 	bool compile = o->verb == POL_VERB_COMPILE;
-	bool answer = o->verb == POL_VERB_LIST || o->verb == POL_VERB_EXPLAIN;
+	bool answer = o->verb == POL_VERB_LIST || o->verb == POL_VERB_EXPLAIN ||
+		      o->verb == POL_VERB_LINT || o->verb == POL_VERB_DIFF;
 	const char *wrong = NULL;
 
 	if (o->endpoint_kinds && !compile && o->verb != POL_VERB_CHECK)
@@ -258,6 +301,10 @@ static int check_verb(const struct pol_options *o, struct pol_err *e)
 		wrong = "--key";
 	if (!answer && o->json_answer)
 		wrong = "--json";
+	if (o->fail_on_given && o->verb != POL_VERB_DIFF)
+		wrong = "--fail-on";
+	if (o->sarif && o->verb != POL_VERB_LINT)
+		wrong = "--format=sarif";
 	if (wrong)
 		return pol_err(e, -EINVAL, "%s is no option of `polc%s%s`", wrong,
 			       compile ? "" : " ", verb_names[o->verb]);
@@ -279,7 +326,9 @@ static int check_count(const struct pol_options *o, struct pol_err *e)
 							    : "policy");
 	if (o->verb == POL_VERB_EXPLAIN && o->n_args == 1)
 		return pol_err(e, -EINVAL, "no flow given: from PEER to PEER on PROTO PORT");
-	if (!many && o->verb != POL_VERB_EXPLAIN && o->n_args > 1)
+	if (o->verb == POL_VERB_DIFF && o->n_args != 2)
+		return pol_err(e, -EINVAL, "two policy files are compared: OLD NEW");
+	if (!many && o->verb != POL_VERB_EXPLAIN && o->verb != POL_VERB_DIFF && o->n_args > 1)
 		return pol_err(e, -EINVAL, "one file at a time; `%s` is too many", o->arg[1]);
 	return 0;
 }

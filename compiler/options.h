@@ -12,11 +12,25 @@
 	X(LIST, "list")                                                                      \
 	X(EXPLAIN, "explain")                                                                \
 	X(KEYGEN, "keygen")                                                                  \
-	X(SIGN, "sign")
+	X(SIGN, "sign")                                                                      \
+	X(LINT, "lint")                                                                      \
+	X(DIFF, "diff")                                                                      \
+	X(GRAPH, "graph")
 
 #define POL_VERB_ITEM(id, name) POL_VERB_##id,
 enum pol_verb { POL_VERBS(POL_VERB_ITEM) POL_VERB_MAX };
 #undef POL_VERB_ITEM
+
+/* Of diff: which changes make the exit code 1. */
+#define POL_FAIL_ONS(X)                                                                      \
+	X(ANY, "any")                                                                        \
+	X(WIDEN, "widen")                                                                    \
+	X(NARROW, "narrow")                                                                  \
+	X(NEVER, "never")
+
+#define POL_FAIL_ON_ITEM(id, name) POL_FAIL_ON_##id,
+enum pol_fail_on { POL_FAIL_ONS(POL_FAIL_ON_ITEM) };
+#undef POL_FAIL_ON_ITEM
 
 enum pol_colour { POL_COLOUR_AUTO, POL_COLOUR_ALWAYS, POL_COLOUR_NEVER };
 
@@ -25,9 +39,12 @@ struct pol_options {
 	bool help, version;
 	bool to_c, stats;		/* -S, --stats */
 	bool json_diags, json_answer;	/* --format=json, --json */
+	bool sarif;			/* --format=sarif, of lint */
 	bool write, check;		/* of fmt */
 	enum pol_colour colour;
 	const char *key;		/* --key of sign */
+	enum pol_fail_on fail_on;
+	bool fail_on_given;
 	const char *out;		/* -o, NULL: beside the policy */
 	uint32_t endpoint_kinds;	/* --endpoint-kinds, 0: not given */
 	const char *dump, *code;	/* --dump, --explain */

@@ -36,12 +36,13 @@ _polc() {
 	_polc_command
 	case $prev in
 	-o) _polc_files .o .c; return ;;
-	--format) _polc_words text json; return ;;
+	--format) _polc_words text json sarif; return ;;
 	--key) _polc_files; return ;;
 	--explain) return ;;
 	esac
 	case $cur in
-	--format=*) cur=${cur#*=}; _polc_words text json; return ;;
+	--format=*) cur=${cur#*=}; _polc_words text json sarif; return ;;
+	--fail-on=*) cur=${cur#*=}; _polc_words any widen narrow never; return ;;
 	--dump=*) cur=${cur#*=}; _polc_words ast ir decisions classes tables c manifest help; return ;;
 	-*)
 		case $command in
@@ -49,6 +50,8 @@ _polc() {
 		check) _polc_words --format= --color= --help ;;
 		list) _polc_words --json --help ;;
 		explain) _polc_words --json --help ;;
+		diff) _polc_words --json --fail-on= --help ;;
+		lint) _polc_words --json --format= --help ;;
 		sign) _polc_words --key --help ;;
 		'' | *.pol) _polc_words -o -S --stats --endpoint-kinds= --dump= --format= --color= --clang= --templates= --include= --explain --version --help ;;
 		*) _polc_words --help ;;
@@ -60,7 +63,7 @@ _polc() {
 	'')
 		_polc_files .pol
 		mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < \
-			<(compgen -W "check fmt list explain keygen sign" -- "$cur")
+			<(compgen -W "check fmt list explain lint diff graph keygen sign" -- "$cur")
 		;;
 	explain)
 		if [ "$arguments" = 1 ]; then

@@ -7,6 +7,7 @@ LDADD = runtime/libruntime.a compiler/libcompiler.a lang/liblang.a base/libpolba
 	$(LIBBPF_LIBS) $(LIBELF_LIBS) $(LIBYAML_LIBS) $(LIBSODIUM_LIBS) $(CMOCKA_LIBS)
 
 unit_tests = \
+	tests/unit/test_analysis \
 	tests/unit/test_base \
 	tests/unit/test_contain \
 	tests/unit/test_eval \
@@ -22,6 +23,7 @@ unit_tests = \
 
 check_PROGRAMS += $(unit_tests)
 
+tests_unit_test_analysis_SOURCES = tests/unit/test_analysis.c tests/unit/policy_text.h $(generator)
 tests_unit_test_base_SOURCES = tests/unit/test_base.c
 tests_unit_test_contain_SOURCES = tests/unit/test_contain.c
 tests_unit_test_eval_SOURCES = tests/unit/test_eval.c tests/unit/policy_text.h

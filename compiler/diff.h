@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The flows on which two policies differ, grouped by the rules that decide
+ * them.  Exact, for every label set and address.
+ */
+#ifndef POLC_DIFF_H
+#define POLC_DIFF_H
+
+#include "compiler/space.h"
+
+enum pol_change_kind {
+	POL_CHANGE_WIDENED,	/* now allowed */
+	POL_CHANGE_NARROWED,	/* no longer allowed */
+	POL_CHANGE_ANSWER,	/* denied before and after; once silently, once with an answer */
+	POL_CHANGE_KINDS,
+};
+
+struct pol_change {
+	enum pol_change_kind kind;
+	enum pol_direction dir;	/* of both rules */
+	uint32_t rule[2];	/* that decide in the old and the new policy */
+	enum pol_action action[2];
+	struct pol_point flow;	/* one of them, as the old policy sees it */
+};
+
+struct pol_diff {
+	POL_VEC(struct pol_change) changes;
+	bool undecided;		/* the bound on steps ended it: more may change */
+	struct pol_space space;
+};
+
+/* ir: old, new. steps 0: the usual bound. */
+void pol_diff_find(struct pol_diff *d, const struct pol_ir *const ir[2], struct pol_arena *a,
+		   uint64_t steps);
+void pol_diff_free(struct pol_diff *d);
+size_t pol_diff_count(const struct pol_diff *d, enum pol_change_kind kind);
+/* Text, or one JSON object on one line. */
+void pol_diff_print(const struct pol_diff *d, bool json, struct pol_buf *out);
+
+#endif

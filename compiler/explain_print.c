@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What `polc explain` prints. */
+#include "compiler/describe.h"
+#include "compiler/explain.h"
+#include "compiler/why.h"
+
+#define SHOWN 20 /* rules that missed, of one side, as text */
+
+/* ---- the two sides ---------------------------------------------------------------- */
+
+static struct pol_side_question question(const struct pol_ir *ir, const struct pol_explanation *x,
+					 enum pol_direction dir)
+{
+	const struct pol_eval_peer *own = dir == POL_EGRESS ? &x->src : &x->dst;
+
+	return (struct pol_side_question){ ir,        own->labels,
+					   dir,       dir == POL_EGRESS ? &x->dst : &x->src,
+					   x->l4_key, x->flow.side[dir].rule };
+}
+
+/* As a rule would name it: a member at an address is not one. */
+static struct pol_str peer_text(const struct pol_explanation *x, const struct pol_ast_peer *p,
+				struct pol_arena *a)
+{
+	const struct pol_sources *s = x->program->sources;
+
+	if (p->kind != POL_AST_PEER_AT)
+		return pol_source_text(s, p->span);
+	return pol_arena_printf(a, "%.*s in %.*s", POL_STR_ARG(pol_source_text(s, p->left->span)),
+				POL_STR_ARG(pol_source_text(s, p->right->span)));
+}
+
+static void edits(const struct pol_ir *ir, const struct pol_explanation *x, struct pol_arena *a,
+		  pol_edit_vec *out)
+{
+	struct pol_str on = pol_source_text(x->program->sources, x->asked->on->span);
+	const struct pol_ast_peer *ends[] = { x->asked->from, x->asked->to };
+
+	if (on.n < 3 || memcmp(on.p, "on ", 3) != 0)
+		on = pol_arena_printf(a, "on %.*s", POL_STR_ARG(on));
+	for (unsigned d = POL_DIRECTIONS; d-- > 0;) {
+		struct pol_side_question q = question(ir, x, d);
+		const struct pol_ast_peer *own = ends[d == POL_INGRESS],
+					  *peer = ends[d == POL_EGRESS];
+
+		/* A subject has no address. */
+		if (own->kind == POL_AST_PEER_AT)
+			own = own->left;
+		if (x->flow.judged[d] && x->flow.side[d].action != POL_ALLOW)
+			pol_why_edits(&q, x->program, peer_text(x, own, a), peer_text(x, peer, a),
+				      on, a, out);
+	}
+}
+
+/* ---- the answer --------------------------------------------------------------- */
+
+static const struct pol_rule *rule_of(const struct pol_ir *ir, const struct pol_explanation *x,
+				      enum pol_direction dir)
+{
+	uint32_t id = x->flow.judged[dir] ? x->flow.side[dir].rule : POL_NO_RULE;
+
+	return id == POL_NO_RULE ? NULL : &ir->rules.v[id];
+}
+
+static void json_place(const struct pol_ir *ir, struct pol_span at, struct pol_buf *out)
+{
+	struct pol_buf cite = { 0 };
+
+	pol_source_cite(&cite, ir->sources, at, false);
+	pol_buf_json(out, pol_buf_str(&cite));
+	pol_buf_free(&cite);
+}
+
+static void json_missed(const struct pol_ir *ir, const struct pol_explanation *x,
+			enum pol_direction dir, struct pol_buf *out)
+{
+	struct pol_side_question q = question(ir, x, dir);
+	pol_missed_vec missed = { 0 };
+
+	pol_why_missed(&q, &missed);
+	pol_buf_addz(out, ",\"missed\":[");
+	for (size_t i = 0; i < missed.n; i++) {
+		const struct pol_rule *r = &ir->rules.v[missed.v[i].rule];
+		bool first = true;
+
+		pol_buf_addz(out, i ? ",{\"at\":" : "{\"at\":");
+		json_place(ir, r->span, out);
+		pol_buf_addz(out, ",\"text\":");
+		pol_buf_json(out, r->text);
+		pol_buf_addz(out, ",\"on\":[");
+		for (unsigned m = 0; m < POL_MISS_MAX; m++) {
+			if (!(missed.v[i].fields & 1u << m))
+				continue;
+			pol_buf_printf(out, "%s\"%s\"", first ? "" : ",", pol_miss_name(m));
+			first = false;
+		}
+		pol_buf_addz(out, "]}");
+	}
+	pol_buf_addc(out, ']');
+	pol_vec_free(&missed);
+}
+
+static void json_side(const struct pol_ir *ir, const struct pol_explanation *x,
+		      enum pol_direction dir, struct pol_buf *out)
+{
+	const struct pol_rule *r = rule_of(ir, x, dir);
+
+	if (!r) {
+		pol_buf_addz(out, "null");
+		return;
+	}
+	pol_buf_printf(out, "{\"action\":\"%s\",\"rule\":%u,\"at\":",
+		       pol_describe_action(x->flow.side[dir].action), r->id);
+	json_place(ir, r->span, out);
+	pol_buf_addz(out, ",\"policy\":");
+	pol_buf_json(out, r->policy);
+	pol_buf_addz(out, ",\"text\":");
+	pol_buf_json(out, r->text);
+	if (x->flow.side[dir].audit_rule != POL_NO_RULE) {
+		pol_buf_addz(out, ",\"audit_at\":");
+		json_place(ir, ir->rules.v[x->flow.side[dir].audit_rule].span, out);
+	}
+	json_missed(ir, x, dir, out);
+	pol_buf_addc(out, '}');
+}
+
+static void json_edits(const struct pol_ir *ir, const struct pol_explanation *x,
+		       struct pol_arena *a, struct pol_buf *out)
+{
+	pol_edit_vec v = { 0 };
+
+	edits(ir, x, a, &v);
+	pol_buf_addz(out, ",\"edits\":[");
+	for (size_t i = 0; i < v.n; i++) {
+		pol_buf_printf(out, "%s{\"do\":\"%s\",\"at\":", i ? "," : "",
+			       v.v[i].replaces ? "replace" : "add");
+		if (pol_span_is_none(v.v[i].at))
+			pol_buf_addz(out, "null");
+		else
+			json_place(ir, v.v[i].at, out);
+		pol_buf_addz(out, ",\"policy\":");
+		pol_buf_json(out, v.v[i].policy);
+		pol_buf_addz(out, ",\"text\":");
+		pol_buf_json(out, v.v[i].text);
+		pol_buf_addc(out, '}');
+	}
+	pol_buf_addc(out, ']');
+	pol_vec_free(&v);
+}
+
+static void print_json(const struct pol_ir *ir, const struct pol_explanation *x,
+		       struct pol_arena *a, struct pol_buf *out)
+{
+	const struct pol_rule *r = rule_of(ir, x, x->flow.decided_by);
+
+	pol_buf_printf(out,
+		       "{\"verdict\":\"%s\",\"rule_at\":", pol_describe_action(x->flow.action));
+	if (r)
+		json_place(ir, r->span, out);
+	else
+		pol_buf_addz(out, "null");
+	pol_buf_addz(out, ",\"flow\":");
+	pol_buf_json(out, x->text);
+	pol_buf_addz(out, ",\"egress\":");
+	json_side(ir, x, POL_EGRESS, out);
+	pol_buf_addz(out, ",\"ingress\":");
+	json_side(ir, x, POL_INGRESS, out);
+	json_edits(ir, x, a, out);
+	pol_buf_addz(out, "}\n");
+}
+
+static void text_missed(const struct pol_ir *ir, const struct pol_explanation *x,
+			enum pol_direction dir, struct pol_buf *out)
+{
+	struct pol_side_question q = question(ir, x, dir);
+	pol_missed_vec missed = { 0 };
+
+	pol_why_missed(&q, &missed);
+	for (size_t i = 0; i < missed.n && i < SHOWN; i++) {
+		const struct pol_rule *r = &ir->rules.v[missed.v[i].rule];
+		const char *sep = "  (";
+
+		pol_buf_printf(out, "  %-8s %-7s ", "", "missed");
+		pol_source_cite(out, ir->sources, r->span, false);
+		pol_buf_addz(out, "  ");
+		pol_buf_clean(out, r->text);
+		for (unsigned m = 0; m < POL_MISS_MAX; m++) {
+			if (!(missed.v[i].fields & 1u << m))
+				continue;
+			pol_buf_printf(out, "%s%s", sep, pol_miss_name(m));
+			sep = ", ";
+		}
+		pol_buf_addz(out, ")\n");
+	}
+	if (missed.n > SHOWN)
+		pol_buf_printf(out, "  %-8s ... and %zu more\n", "", missed.n - SHOWN);
+	pol_vec_free(&missed);
+}
+
+static void text_edits(const struct pol_ir *ir, const struct pol_explanation *x,
+		       struct pol_arena *a, struct pol_buf *out)
+{
+	pol_edit_vec v = { 0 };
+
+	edits(ir, x, a, &v);
+	if (v.n)
+		pol_buf_addz(out, "to allow it:\n");
+	for (size_t i = 0; i < v.n; i++) {
+		const struct pol_edit *e = &v.v[i];
+
+		pol_buf_addz(out, "  ");
+		if (pol_span_is_none(e->at)) {
+			pol_buf_addz(out, "add");
+		} else {
+			pol_source_cite(out, ir->sources, e->at, false);
+			pol_buf_addz(out,
+				     e->replaces ? "  instead of the rule" : "  add to policy \"");
+			if (!e->replaces) {
+				pol_buf_clean(out, e->policy);
+				pol_buf_addc(out, '"');
+			}
+		}
+		pol_buf_addz(out, ":\n      ");
+		pol_buf_clean(out, e->text);
+		pol_buf_addc(out, '\n');
+	}
+	pol_vec_free(&v);
+}
+
+static void text_side(const struct pol_ir *ir, const struct pol_explanation *x,
+		      enum pol_direction dir, struct pol_buf *out)
+{
+	const struct pol_rule *r = rule_of(ir, x, dir);
+	const char *name = dir == POL_EGRESS ? "egress" : "ingress";
+	uint32_t audit = x->flow.side[dir].audit_rule;
+
+	if (!r) {
+		pol_buf_printf(out, "  %-8s no endpoint here, not judged\n", name);
+		return;
+	}
+	pol_buf_printf(out, "  %-8s %-7s ", name, pol_describe_action(x->flow.side[dir].action));
+	pol_source_cite(out, ir->sources, r->span, false);
+	pol_buf_addz(out, "  ");
+	pol_buf_clean(out, r->text);
+	pol_buf_addc(out, '\n');
+	if (audit != POL_NO_RULE) {
+		pol_buf_printf(out, "  %-8s %-7s ", "", "audit");
+		pol_source_cite(out, ir->sources, ir->rules.v[audit].span, false);
+		pol_buf_addz(out, "  would deny it\n");
+	}
+	text_missed(ir, x, dir, out);
+}
+
+void pol_explain_print(const struct pol_ir *ir, const struct pol_explanation *x, bool json,
+		       struct pol_arena *a, struct pol_buf *out)
+{
+	if (json) {
+		print_json(ir, x, a, out);
+		return;
+	}
+	pol_buf_printf(out, "%s: ", pol_describe_action(x->flow.action));
+	pol_buf_clean(out, x->text);
+	pol_buf_addc(out, '\n');
+	text_side(ir, x, POL_EGRESS, out);
+	text_side(ir, x, POL_INGRESS, out);
+	text_edits(ir, x, a, out);
+}

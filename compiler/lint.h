@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What is right but cannot be meant: rules that decide nothing, peers that
+ * nobody can be, prefixes inside others.  Exact: a rule is named only if no
+ * flow at all needs it, whatever endpoints will come.
+ */
+#ifndef POLC_LINT_H
+#define POLC_LINT_H
+
+#include "compiler/space.h"
+#include "lang/resolve.h"
+
+enum pol_life {
+	POL_LIFE_LIVE,		/* a flow is decided by it, and differently without it */
+	POL_LIFE_DEAD,		/* rules with another action come before it everywhere */
+	POL_LIFE_REDUNDANT,	/* rules with the same action say the same */
+	POL_LIFE_VOID,		/* it matches no flow */
+	POL_LIFE_UNDECIDED,	/* too many cases */
+	POL_LIFE_UNASKED,	/* not written, or of an audit policy */
+};
+
+struct pol_rule_life {
+	enum pol_life life;
+	uint32_t *blocker;	/* DEAD, REDUNDANT: rules that cover it together */
+	size_t n_blockers;
+	struct pol_point flow;	/* LIVE: one that it decides; DEAD: one that it would like to */
+	uint32_t conflict;	/* LIVE allow: a deny of another policy that takes a part; POL_NO_RULE */
+	struct pol_point conflict_flow;
+};
+
+/*
+ * By rule id. Dead and redundant rules may be removed all at once: none is a blocker of
+ * another. steps: rules looked at, for each rule; 0: the usual bound.
+ */
+struct pol_rule_life *pol_lint_rules(const struct pol_space *s, struct pol_arena *a, uint64_t steps);
+
+/* Everything, as diagnostics. */
+void pol_lint(const struct pol_ir *ir, const struct pol_program *program, struct pol_arena *a,
+	      struct pol_diags *diags);
+
+#endif

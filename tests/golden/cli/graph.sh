@@ -1,0 +1,5 @@
+# The graph of an example, which Graphviz must be able to read.
+"$POLC" graph ../list/shop.pol
+echo "= $?"
+"$POLC" graph --json ../list/shop.pol
+echo "= $?"
