@@ -31,8 +31,8 @@
 #include "transport.h"
 #include "classify.h"
 #include "judge.h"
-#include "limit.h"
 #include "ct.h"
+#include "limit.h"
 #include "ct_insert.h"
 #include "tcp.h"
 #include "frag.h"
@@ -155,8 +155,9 @@ static __always_inline int pol_hook_ep_out(struct __sk_buff *skb)
 		reason = p.reason;
 	if (!reason && p.proto != IPPROTO_TCP)
 		reason = pol_link_out(skb, &p);
+	/* no mark: it was not judged, and whether it may be delivered depends on what it then is */
 	if (reason == POL_LINK_PASS)
-		return pol_end_link(skb, &p, p.group ? 0 : POL_MARK_JUDGED);
+		return pol_end_link(skb, &p, 0);
 	if (!reason && pol_bad_address(&p))
 		reason = POL_REASON_BAD_ADDRESS;
 	if (!reason && !pol_own(i, &p.src, p.v6))
@@ -227,7 +228,7 @@ static __always_inline int pol_hook_uplink_in(struct __sk_buff *skb)
 	reason = p.reason;
 	if (!reason && p.proto != IPPROTO_TCP && pol_link_in(&p) == POL_LINK_PASS) {
 		if (!pol_uplink_spoofed(&p))
-			return pol_end_link(skb, &p, POL_MARK_JUDGED);
+			return pol_end_link(skb, &p, 0);
 		reason = POL_REASON_SPOOFED;
 	}
 	if (!reason && pol_bad_address(&p))

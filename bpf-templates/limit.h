@@ -39,19 +39,105 @@ static __always_inline struct pol_limit_cell *pol_limit_cell(const struct pol_li
 	return bpf_map_lookup_elem(&limits, key);
 }
 
-static __always_inline struct pol_limit_cell *pol_limit_find(const struct pol_limit *l,
-							     struct pol_limit_key *key,
-							     const struct pol_pkt *p, __u64 full)
+static __always_inline int pol_same_limit_key(const struct pol_limit_key *a,
+					      const struct pol_limit_key *b)
 {
-	struct pol_limit_cell *shared, *own;
+	return pol_same_addr(&a->source, &b->source) && ((a->limit ^ b->limit) | (a->ep ^ b->ep)) == 0;
+}
 
-	/* the shared one first: it must exist when there is no room for more */
-	shared = pol_limit_cell(key, full);
-	if (!l->per_source)
-		return shared;
-	pol_limit_source(key, l, p);
-	own = pol_limit_cell(key, full);
-	return own ? own : shared;
+static __always_inline __u64 pol_limit_burst(__u32 id)
+{
+	return id < POL_LIMITS_LEN ? pol_limits[id].burst_ns : 0;
+}
+
+/* Full again, or never used: the place is free. */
+static __always_inline int pol_limit_idle(__u64 empty_at, __u64 now, __u64 burst)
+{
+	return !empty_at || (__s64)(now - empty_at) >= (__s64)burst;
+}
+
+static __always_inline __u32 pol_limit_set(const struct pol_limit_key *k)
+{
+	__u64 h = pol_mix(k->source.d_be[0] + pol_hash_seed[0]);
+
+	h = pol_mix(h ^ k->source.d_be[1]);
+	h = pol_mix(h ^ pol_hash_seed[1] ^ ((__u64)k->limit << 32 | k->ep));
+	return h & (POL_LIMIT_SOURCES - 1) & ~(POL_LIMIT_WAYS - 1);
+}
+
+/* Takes a token from a bucket, or gives it back; -1: it is empty.  The lock is held. */
+static __always_inline int pol_limit_move(__u64 *empty_at, __u64 now, __u64 cost, __u64 burst,
+					  __u32 back)
+{
+	if ((__s64)(now - *empty_at) > (__s64)burst)
+		*empty_at = now - burst;
+	if (!back && (__s64)(now - *empty_at) < (__s64)cost)
+		return -1;
+	*empty_at += back ? -cost : cost;
+	return 0;
+}
+
+enum { POL_LIMIT_NO_PLACE = 1 };
+
+/* A source's own bucket: 0, -1, or POL_LIMIT_NO_PLACE where others have all four. */
+__noinline int pol_limit_own(struct pol_limit_key *k, __u32 back)
+{
+	__u64 now = bpf_ktime_get_ns(), cost, burst, old;
+	struct pol_limit_place *c, *use = NULL;
+	__u32 set, at;
+	int mine, r = POL_LIMIT_NO_PLACE;
+
+	if (!k || k->limit >= POL_LIMITS_LEN)
+		return -1;
+	cost = pol_limits[k->limit].ns_per_token, burst = pol_limits[k->limit].burst_ns;
+	set = pol_limit_set(k);
+#pragma clang loop unroll(full)
+	for (__u32 i = 0; i < POL_LIMIT_WAYS; i++) {
+		at = set + i;
+		c = bpf_map_lookup_elem(&limit_sources, &at);
+		if (!c)
+			return -1;
+		if (pol_same_limit_key(&c->key, k)) {
+			use = c;
+			break;
+		}
+		if (!use && pol_limit_idle(c->empty_at_ns, now, pol_limit_burst(c->key.limit)))
+			use = c;
+	}
+	if (!use)
+		return r;
+	old = pol_limit_burst(use->key.limit);
+	bpf_spin_lock(&use->lock);
+	mine = pol_same_limit_key(&use->key, k);
+	/* again, now that nobody else can take it */
+	if (!mine && pol_limit_idle(use->empty_at_ns, now, old)) {
+		use->key = *k;
+		use->empty_at_ns = now - burst;
+		mine = 1;
+	}
+	if (mine)
+		r = pol_limit_move(&use->empty_at_ns, now, cost, burst, back);
+	bpf_spin_unlock(&use->lock);
+	return r;
+}
+
+/* The bucket that all sources of an endpoint share. */
+__noinline int pol_limit_shared(struct pol_limit_key *k, __u32 back)
+{
+	__u64 now = bpf_ktime_get_ns(), cost, burst;
+	struct pol_limit_cell *c;
+	int r;
+
+	if (!k || k->limit >= POL_LIMITS_LEN)
+		return -1;
+	cost = pol_limits[k->limit].ns_per_token, burst = pol_limits[k->limit].burst_ns;
+	c = pol_limit_cell(k, now - burst);
+	if (!c)
+		return -1;
+	bpf_spin_lock(&c->lock);
+	r = pol_limit_move(&c->empty_at_ns, now, cost, burst, back);
+	bpf_spin_unlock(&c->lock);
+	return r;
 }
 
 /* Token n (side * POL_VERDICT_LIMITS + i): takes one, or gives one back.  0: done. */
@@ -61,9 +147,7 @@ __noinline int pol_limit_token(struct pol_pkt *p, __u32 n, __u32 back)
 	const struct pol_limit *l;
 	const struct pol_verdict *v;
 	struct pol_limit_key key = {};
-	struct pol_limit_cell *c;
-	__u64 now = bpf_ktime_get_ns(), cost, burst, full;
-	int empty;
+	int r;
 
 	if (!p || !p->verdict[side])
 		return 0;
@@ -74,20 +158,16 @@ __noinline int pol_limit_token(struct pol_pkt *p, __u32 n, __u32 back)
 	if (id >= POL_LIMITS_LEN)
 		return -1;
 	l = &pol_limits[id];
-	cost = l->ns_per_token, burst = l->burst_ns, full = now - burst;
 	key.limit = id;
-	key.ep = p->judged_ep[side];
-	c = pol_limit_find(l, &key, p, full);
-	if (!c)
-		return -1;
-	bpf_spin_lock(&c->lock);
-	if ((__s64)(now - c->empty_at_ns) > (__s64)burst)
-		c->empty_at_ns = full;
-	empty = !back && (__s64)(now - c->empty_at_ns) < (__s64)cost;
-	if (!empty)
-		c->empty_at_ns += back ? -cost : cost;
-	bpf_spin_unlock(&c->lock);
-	return empty ? -1 : 0;
+	key.ep = p->judged_ep[side] | (__u32)p->incarnation[side] << 16;
+	if (l->per_source) {
+		pol_limit_source(&key, l, p);
+		r = pol_limit_own(&key, back);
+		if (r != POL_LIMIT_NO_PLACE)
+			return r;
+		__builtin_memset(&key.source, 0, sizeof(key.source));
+	}
+	return pol_limit_shared(&key, back);
 }
 
 __noinline int pol_limit_take(struct pol_pkt *p)

@@ -103,7 +103,8 @@ static __always_inline int pol_nd_out(struct __sk_buff *skb, struct pol_pkt *p)
 {
 	struct pol_addr target;
 
-	if (p->frag || p->ttl != 255) /* RFC 6980; RFC 4861, 7.1 */
+	/* RFC 6980; RFC 4861, 7.1; nobody puts other headers before it but to hide it */
+	if (p->frag || p->ttl != 255 || p->ext_seen)
 		return POL_REASON_LINK_CONTROL;
 	if (p->l3_off + p->l3_len < p->l4_off + 24 ||
 	    bpf_skb_load_bytes(skb, p->l4_off + 8, &target, sizeof(target)))
@@ -132,6 +133,10 @@ static __always_inline int pol_icmp6_out(struct __sk_buff *skb, struct pol_pkt *
 	case 143:
 		if (p->frag)
 			return POL_REASON_LINK_CONTROL;
+		/* to a router far away it would be a message like any other */
+		if (p->ttl != (p->type == 133 ? 255 : 1) ||
+		    (!p->group && !pol_is_link_local(&p->dst)))
+			return POL_LINK_NONE;
 		if (pol_is_zero(&p->src, 1) || pol_nd_mine(skb, &p->src, p->ep))
 			return POL_LINK_PASS;
 		return POL_REASON_SPOOFED;
@@ -186,6 +191,8 @@ __noinline int pol_link_out(struct __sk_buff *skb, struct pol_pkt *p)
  */
 static __always_inline int pol_icmp6_near(const struct pol_pkt *p)
 {
+	if (p->ext_seen && p->type >= 133 && p->type <= 137)
+		return 0;
 	switch (p->type) {
 	case 134:
 		return p->ttl == 255 && pol_is_link_local(&p->src);
@@ -196,7 +203,7 @@ static __always_inline int pol_icmp6_near(const struct pol_pkt *p)
 	case 131:
 	case 132:
 	case 143:
-		return p->ttl == 1 && (pol_is_link_local(&p->src) || pol_is_zero(&p->src, 1));
+		return p->ttl == 1 && p->group && (pol_is_link_local(&p->src) || pol_is_zero(&p->src, 1));
 	default:
 		return 0;
 	}

@@ -21,9 +21,14 @@
 #ifndef POL_LIMITS_MAX
 #define POL_LIMITS_MAX 65536u
 #endif
+#ifndef POL_LIMIT_SOURCES
+#define POL_LIMIT_SOURCES 65536u /* buckets of single sources; a power of two */
+#endif
 #if !POL_LIMITS_LEN
 #undef POL_LIMITS_MAX
 #define POL_LIMITS_MAX 1u
+#undef POL_LIMIT_SOURCES
+#define POL_LIMIT_SOURCES 4u
 #endif
 
 _Static_assert((POL_CT_BUCKETS & (POL_CT_BUCKETS - 1)) == 0, "POL_CT_BUCKETS: a power of two");
@@ -134,6 +139,26 @@ struct {
 	__type(key, struct pol_limit_key);
 	__type(value, struct pol_limit_cell);
 } limits SEC(".maps");
+
+/*
+ * Buckets of single sources, in sets of four.  One that is full again says nothing that a new
+ * one would not, so its place is free for another source, and nobody has to tidy up; whoever
+ * finds no place uses the shared bucket, which `limits` has and no flood of sources can take.
+ */
+#define POL_LIMIT_WAYS 4u
+struct pol_limit_place {	/* begins like struct pol_limit_cell */
+	struct bpf_spin_lock lock;
+	__u32 pad;
+	__u64 empty_at_ns;
+	struct pol_limit_key key;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, POL_LIMIT_SOURCES);
+	__type(key, __u32);
+	__type(value, struct pol_limit_place);
+} limit_sources SEC(".maps");
 
 /* How much of what each CPU may report; private to the data path. */
 enum pol_rate { POL_RATE_DROP, POL_RATE_LOG, POL_RATE_ANSWER, POL_RATE_MAX };

@@ -42,6 +42,10 @@ noinst_PROGRAMS += tests/tools/probe
 tests_tools_probe_SOURCES = tests/tools/probe.c
 tests_tools_probe_LDADD =
 
+check_PROGRAMS += tests/tools/rawfuzz
+tests_tools_rawfuzz_SOURCES = tests/tools/rawfuzz.c
+tests_tools_rawfuzz_LDADD =
+
 check_PROGRAMS += tests/tools/hostcheck
 tests_tools_hostcheck_SOURCES = tests/tools/hostcheck.c
 
@@ -177,6 +181,7 @@ e2e_tests = \
 	tests/e2e/contain.sh \
 	tests/e2e/endpoint.sh \
 	tests/e2e/fail.sh \
+	tests/e2e/frames.sh \
 	tests/e2e/kill.sh \
 	tests/e2e/look.sh \
 	tests/e2e/rollback.sh \

@@ -106,7 +106,7 @@ struct pol_limit {
 struct pol_limit_key {
 	struct pol_addr source;	/* masked to the length; zero for the shared bucket */
 	__u32 limit;
-	__u32 ep;
+	__u32 ep;		/* number, and above it 16 bits of its incarnation */
 };
 
 /* Generic cell rate: full when `empty_at` <= now - burst_ns. */
@@ -345,7 +345,7 @@ enum pol_hook {
 #define POL_MAP_EP_STATE "ep_state"	/* ARRAY[POL_EP_MAX] struct pol_ep_state, mmapable */
 #define POL_MAP_ADDR_COLUMN "addr_column" /* ARRAY[POL_SLOT_MAX] u32, mmapable */
 #define POL_MAP_RULE_HITS "rule_hits"	/* PERCPU_ARRAY[rules] struct pol_rule_hits */
-#define POL_MAP_LIMITS "limits"		/* HASH struct pol_limit_key -> struct pol_limit_state */
+#define POL_MAP_LIMITS "limits"		/* HASH struct pol_limit_key -> struct pol_limit_state: the shared ones */
 #define POL_SEC_PAGES ".data.pages"	/* u32 pages[]: the compiler's, then the loader's */
 #define POL_SEC_VERDICTS ".data.verdicts" /* struct pol_verdict verdicts[], likewise */
 

@@ -118,6 +118,7 @@ const struct pol_limit pol_limits[POL_LIMITS_LEN] = {
 /* small, so that a case can fill it */
 #define POL_CT_BUCKETS 16u
 #define POL_LIMITS_MAX 4u
+#define POL_LIMIT_SOURCES 4u
 #include "datapath.h"
 
 SEC("tc") int pol_ep_out(struct __sk_buff *skb) { return pol_hook_ep_out(skb); }

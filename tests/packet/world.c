@@ -274,6 +274,8 @@ void world_reset(struct world *w)
 	fill_states(w);
 	for (w->gen = WORLD_GENS - 1; ; w->gen--) {
 		clear_hash(world_map(w, "limits"), sizeof(struct pol_limit_key));
+		for (kind = 0; kind < 4; kind++)
+			bpf_map_update_elem(world_map(w, "limit_sources"), &kind, zero, 0);
 		for (kind = 0; kind < 3; kind++)
 			bpf_map_update_elem(world_map(w, "rates"), &kind, zero, 0);
 		if (w->gen == 0)
