@@ -5,4 +5,6 @@ base_libpolbase_a_SOURCES = \
 	base/base.h \
 	base/ip.c \
 	base/table.c \
-	base/table.h
+	base/table.h \
+	base/yaml.c \
+	base/yaml.h

@@ -46,7 +46,7 @@ compiler_libcompiler_a_SOURCES = \
 	compiler/witness.h
 
 compiler_libs = compiler/libcompiler.a lang/liblang.a base/libpolbase.a \
-	$(LIBELF_LIBS) $(LIBSODIUM_LIBS)
+	$(LIBELF_LIBS) $(LIBYAML_LIBS) $(LIBSODIUM_LIBS)
 
 bin_PROGRAMS += polc
 polc_SOURCES = compiler/main.c

@@ -61,7 +61,6 @@ runtime_libruntime_a_SOURCES = \
 	runtime/world.c \
 	runtime/world.h \
 	runtime/world_maps.c \
-	runtime/yaml.c \
 	runtime/yaml.h
 
 runtime_libs = runtime/libruntime.a base/libpolbase.a \

@@ -115,7 +115,7 @@ fuzz_inputs = $(addprefix $(srcdir)/,$(fuzz_sources)) lang/parse.c lang/scan.c
 tests/fuzz/parse-fuzzer: tests/fuzz/parse.c tests/fuzz/driver.c $(fuzz_sources) lang/parse.c lang/scan.c
 	$(AM_V_CC)$(MKDIR_P) tests/fuzz && \
 	$(FUZZ_CC) $(FUZZ_CFLAGS) $(DEFAULT_INCLUDES) $(AM_CPPFLAGS) -o $@ \
-		$(srcdir)/tests/fuzz/parse.c $(FUZZ_DRIVER) $(fuzz_inputs)
+		$(srcdir)/tests/fuzz/parse.c $(FUZZ_DRIVER) $(fuzz_inputs) $(LIBYAML_LIBS)
 
 check_SCRIPTS += tests/fuzz/parse-fuzzer
 CLEANFILES += tests/fuzz/parse-fuzzer
