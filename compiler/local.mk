@@ -15,6 +15,20 @@ compiler_libcompiler_a_SOURCES = \
 	compiler/eval.h \
 	compiler/explain.c \
 	compiler/explain.h \
+	compiler/import/cilium.c \
+	compiler/import/import.c \
+	compiler/import/import.h \
+	compiler/import/model.c \
+	compiler/import/model.h \
+	compiler/import/netpol.c \
+	compiler/import/read.c \
+	compiler/import/rule.c \
+	compiler/import/rule.h \
+	compiler/import/selector.c \
+	compiler/import/tier.c \
+	compiler/import/values.c \
+	compiler/import/workload.c \
+	compiler/import/write.c \
 	compiler/intern.c \
 	compiler/intern.h \
 	compiler/intern_sel.c \

@@ -15,6 +15,7 @@
 #include "compiler/dump.h"
 #include "compiler/emit.h"
 #include "compiler/explain.h"
+#include "compiler/import/import.h"
 #include "compiler/list.h"
 #include "compiler/lower.h"
 #include "compiler/options.h"
@@ -338,6 +339,40 @@ static int explain(const struct pol_options *o)
 	return r;
 }
 
+/* ---- polc import -------------------------------------------------------------- */
+
+static int write_or_print(const char *path, struct pol_buf *b, struct pol_err *e)
+{
+	int r = 0;
+
+	if (!path || is_stdout(path))
+		print(stdout, b);
+	else
+		r = pol_write_file(path, b->p, b->n, e);
+	return r;
+}
+
+static int import(const struct pol_options *o)
+{
+	struct pol_import_options how = { .lax = o->lax };
+	struct pol_import_result out = { 0 };
+	struct pol_err e = { 0 };
+	int r = pol_import(o->arg, (size_t)o->n_args, &how, &out, &e);
+	int code = r == -EINVAL ? EXIT_BAD : EXIT_SYSTEM;
+
+	print(stderr, &out.said);
+	if (!r && o->host) {
+		r = pol_write_file(o->host, out.host.p, out.host.n, &e);
+		code = EXIT_SYSTEM;
+	}
+	if (!r) {
+		r = write_or_print(o->out, &out.policy, &e);
+		code = EXIT_SYSTEM;
+	}
+	pol_import_free(&out);
+	return r ? fail(&e, code) : EXIT_DONE;
+}
+
 /* ---- polc --explain ----------------------------------------------------------- */
 
 static int explain_code(const char *code)
@@ -430,6 +465,8 @@ static int run(const struct pol_options *o)
 		return list(o);
 	case POL_VERB_EXPLAIN:
 		return explain(o);
+	case POL_VERB_IMPORT:
+		return import(o);
 	case POL_VERB_MAX:
 		break;
 	}

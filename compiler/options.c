@@ -9,7 +9,7 @@
 static const char *const verb_names[] = { POL_VERBS(VERB_NAME) };
 
 /* Of CLI.md, not there yet. */
-static const char *const later[] = { "lint", "diff", "verify", "graph", "import" };
+static const char *const later[] = { "lint", "diff", "verify", "graph" };
 
 static const char *const help[] = {
 	[POL_VERB_COMPILE] =
@@ -18,6 +18,7 @@ static const char *const help[] = {
 		"       polc fmt [-w] [--check] FILE... print them in the canonical layout\n"
 		"       polc list FILE                  who may reach whom\n"
 		"       polc explain FILE FLOW          the verdict on one flow and the rule that decides\n"
+		"       polc import FILE|DIR...         policies of Kubernetes and Cilium to a policy text\n"
 		"       polc --explain CODE             the long text of a diagnostic\n"
 		"\n"
 		"  -o OUT           write to OUT; - is standard output\n"
@@ -57,6 +58,14 @@ static const char *const help[] = {
 		"with PEER a name of the policy, an address, host, world, [app=frontend,tier=web],\n"
 		"or labels at an address: [app=frontend]@10.66.0.7\n"
 		"Exit code 0: allowed, 1: denied or rejected.\n",
+	[POL_VERB_IMPORT] =
+		"usage: polc import [-o OUT.pol] [--host OUT.yaml] [--lax] FILE|DIR...\n"
+		"\n"
+		"Reads manifests of Kubernetes and Cilium (.yaml, .yml, .json) and prints the policy\n"
+		"that they mean. What cannot be said is an error.\n"
+		"  -o OUT           write the policy to OUT\n"
+		"  --host OUT       write the workloads with their labels to OUT, as a host file\n"
+		"  --lax            leave out, closed and with a warning, what cannot be said\n",
 };
 
 enum long_option {
@@ -71,6 +80,9 @@ enum long_option {
 	O_EXPLAIN,
 	O_CHECK,
 	O_VERSION,
+	O_LAX,
+	O_HOST,
+	O_WORKLOADS,
 };
 
 static const struct option long_options[] = {
@@ -86,6 +98,9 @@ static const struct option long_options[] = {
 	{ "check", no_argument, NULL, O_CHECK },
 	{ "write", no_argument, NULL, 'w' },
 	{ "output", required_argument, NULL, 'o' },
+	{ "lax", no_argument, NULL, O_LAX },
+	{ "host", required_argument, NULL, O_HOST },
+	{ "workloads", required_argument, NULL, O_WORKLOADS },
 	{ "version", no_argument, NULL, O_VERSION },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
@@ -150,6 +165,13 @@ static int set_option(struct pol_options *o, int c, struct pol_err *e)
 	case O_CHECK:
 		o->check = true;
 		return 0;
+	case O_LAX:
+		o->lax = true;
+		return 0;
+	case O_HOST:
+		return set_path(&o->host, e);
+	case O_WORKLOADS:
+		return set_path(&o->workloads, e);
 	case O_JSON:
 		o->json_answer = true;
 		return 0;
@@ -207,12 +229,18 @@ static int take_verb(struct pol_options *o, struct pol_err *e)
 
 static int check_verb(const struct pol_options *o, struct pol_err *e)
 {
-	bool compile = o->verb == POL_VERB_COMPILE;
+	bool compile = o->verb == POL_VERB_COMPILE, import = o->verb == POL_VERB_IMPORT;
 	bool answer = o->verb == POL_VERB_LIST || o->verb == POL_VERB_EXPLAIN;
 	const char *wrong = NULL;
 
-	if (!compile && (o->out || o->to_c || o->stats || o->dump))
-		wrong = o->out ? "-o" : o->to_c ? "-S" : o->stats ? "--stats" : "--dump";
+	if (!compile && (o->to_c || o->stats || o->dump))
+		wrong = o->to_c ? "-S" : o->stats ? "--stats" : "--dump";
+	if (!compile && !import && o->out)
+		wrong = "-o";
+	if (!import && (o->lax || o->host))
+		wrong = o->lax ? "--lax" : "--host";
+	if (o->verb != POL_VERB_LIST && o->workloads)
+		wrong = "--workloads";
 	if (o->verb != POL_VERB_FMT && (o->write || o->check))
 		wrong = o->write ? "-w" : "--check";
 	if (!answer && o->json_answer)
@@ -227,10 +255,12 @@ static int check_verb(const struct pol_options *o, struct pol_err *e)
 
 static int check_count(const struct pol_options *o, struct pol_err *e)
 {
-	bool many = o->verb == POL_VERB_CHECK || o->verb == POL_VERB_FMT;
+	bool many = o->verb == POL_VERB_CHECK || o->verb == POL_VERB_FMT ||
+		    o->verb == POL_VERB_IMPORT;
 
 	if (o->n_args == 0)
-		return pol_err(e, -EINVAL, "no policy file given");
+		return pol_err(e, -EINVAL, o->verb == POL_VERB_IMPORT ? "no file to import given"
+								      : "no policy file given");
 	if (o->verb == POL_VERB_EXPLAIN && o->n_args == 1)
 		return pol_err(e, -EINVAL, "no flow given: from PEER to PEER on PROTO PORT");
 	if (!many && o->verb != POL_VERB_EXPLAIN && o->n_args > 1)

@@ -10,7 +10,8 @@
 	X(CHECK, "check")                                                                    \
 	X(FMT, "fmt")                                                                        \
 	X(LIST, "list")                                                                      \
-	X(EXPLAIN, "explain")
+	X(EXPLAIN, "explain")                                                                \
+	X(IMPORT, "import")
 
 #define POL_VERB_ITEM(id, name) POL_VERB_##id,
 enum pol_verb { POL_VERBS(POL_VERB_ITEM) POL_VERB_MAX };
@@ -24,8 +25,11 @@ struct pol_options {
 	bool to_c, stats;		/* -S, --stats */
 	bool json_diags, json_answer;	/* --format=json, --json */
 	bool write, check;		/* of fmt */
+	bool lax;			/* of import */
 	enum pol_colour colour;
 	const char *out;		/* -o, NULL: beside the policy */
+	const char *host;		/* --host of import: where its host file goes */
+	const char *workloads;		/* --workloads of list */
 	const char *dump, *code;	/* --dump, --explain */
 	const char *clang, *templates, *include; /* NULL: as built */
 	char **arg;			/* files; for explain the file and the words of the flow */

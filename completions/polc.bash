@@ -49,6 +49,7 @@ _polc() {
 		check) _polc_words --format= --help ;;
 		list) _polc_words --json -H --help ;;
 		explain) _polc_words --json --help ;;
+		import) _polc_words -o --host --lax --help ;;
 		'' | *.pol) _polc_words -o -S --stats --dump= --format= --explain --version --help ;;
 		*) _polc_words --help ;;
 		esac
@@ -59,8 +60,9 @@ _polc() {
 	'')
 		_polc_files .pol
 		mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < \
-			<(compgen -W "check fmt list explain" -- "$cur")
+			<(compgen -W "check fmt list explain import" -- "$cur")
 		;;
+	import) _polc_files .yaml .yml .json ;;
 	explain)
 		if [ "$arguments" = 1 ]; then
 			_polc_files .pol
