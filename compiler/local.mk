@@ -35,6 +35,7 @@ compiler_libcompiler_a_SOURCES = \
 	compiler/ir.h \
 	compiler/list.c \
 	compiler/list.h \
+	compiler/listing.h \
 	compiler/lower.c \
 	compiler/lower.h \
 	compiler/lower_l4.c \
@@ -57,7 +58,9 @@ compiler_libcompiler_a_SOURCES = \
 	compiler/tabulate.c \
 	compiler/tabulate.h \
 	compiler/witness.c \
-	compiler/witness.h
+	compiler/witness.h \
+	compiler/workloads.c \
+	compiler/workloads.h
 
 compiler_libs = compiler/libcompiler.a lang/liblang.a base/libpolbase.a \
 	$(LIBELF_LIBS) $(LIBYAML_LIBS) $(LIBSODIUM_LIBS)

@@ -20,6 +20,7 @@
 #include "compiler/lower.h"
 #include "compiler/options.h"
 #include "compiler/stats.h"
+#include "compiler/workloads.h"
 #include "lang/format.h"
 
 enum { EXIT_DONE, EXIT_NO, EXIT_BAD, EXIT_SYSTEM };
@@ -290,13 +291,17 @@ static int check(const struct pol_options *o)
 static int list(const struct pol_options *o)
 {
 	struct pol_buf out = { 0 };
+	struct pol_err e = { 0 };
 	struct job j;
-	int r = EXIT_BAD;
+	int r = EXIT_BAD, wrong = 0;
 
 	job_open(o, o->arg[0], &j);
 	if (lower(&j)) {
-		pol_list(j.ir, j.arena, o->json_answer, &out);
-		r = EXIT_DONE;
+		if (o->workloads)
+			wrong = pol_list_workloads(j.ir, o->workloads, j.arena, &out, &e);
+		else
+			pol_list(j.ir, j.arena, o->json_answer, &out);
+		r = wrong ? fail(&e, wrong == -EINVAL ? EXIT_BAD : EXIT_SYSTEM) : EXIT_DONE;
 	}
 	print(stdout, &out);
 	report(&j, stderr);

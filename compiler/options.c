@@ -45,11 +45,13 @@ static const char *const help[] = {
 		"  -w, --write      rewrite the files that differ\n"
 		"  --check          write nothing, name the files that differ: exit code 1\n",
 	[POL_VERB_LIST] =
-		"usage: polc list [--json] FILE\n"
+		"usage: polc list [--json | --workloads=HOST.yaml] FILE\n"
 		"\n"
 		"Who may reach whom, a line a pair: frontend => api : tcp 8080\n"
 		"Each endpoint definition stands for its members that fit no other definition\n"
-		"and whose address no prefix names.\n",
+		"and whose address no prefix names.\n"
+		"  --workloads=HOST.yaml  instead list every pair of endpoints of that host file and\n"
+		"                         the IPv4 ranges outside, with their TCP, UDP and SCTP ports\n",
 	[POL_VERB_EXPLAIN] =
 		"usage: polc explain [--json] FILE FLOW\n"
 		"\n"
@@ -248,6 +250,8 @@ static int check_verb(const struct pol_options *o, struct pol_err *e)
 	if (wrong)
 		return pol_err(e, -EINVAL, "%s is no option of `polc%s%s`", wrong,
 			       compile ? "" : " ", verb_names[o->verb]);
+	if (o->workloads && o->json_answer)
+		return pol_err(e, -EINVAL, "--workloads and --json exclude each other");
 	if (o->write && o->check)
 		return pol_err(e, -EINVAL, "-w and --check exclude each other");
 	return 0;

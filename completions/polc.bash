@@ -42,12 +42,13 @@ _polc() {
 	esac
 	case $cur in
 	--format=*) cur=${cur#*=}; _polc_words text json; return ;;
+	--workloads=*) cur=${cur#*=}; _polc_files .yaml .yml; return ;;
 	--dump=*) cur=${cur#*=}; _polc_words ast ir classes tables; return ;;
 	-*)
 		case $command in
 		fmt) _polc_words -w --check --help ;;
 		check) _polc_words --format= --help ;;
-		list) _polc_words --json -H --help ;;
+		list) _polc_words --json --workloads= --help ;;
 		explain) _polc_words --json --help ;;
 		import) _polc_words -o --host --lax --help ;;
 		'' | *.pol) _polc_words -o -S --stats --dump= --format= --explain --version --help ;;

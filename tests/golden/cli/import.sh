@@ -107,6 +107,8 @@ echo "exit: $?"
 cat all.pol host.yaml
 $POLC check all.pol
 echo "exit: $?"
+$POLC list --workloads=host.yaml all.pol
+echo "exit: $?"
 
 # What would widen the policy, or is not to be trusted, is refused.
 refuse() { # TEXT
