@@ -16,11 +16,15 @@ compiler_libcompiler_a_SOURCES = \
 	compiler/explain.c \
 	compiler/explain.h \
 	compiler/import/cilium.c \
+	compiler/import/cilium.h \
+	compiler/import/cilium_peers.c \
+	compiler/import/cilium_ports.c \
 	compiler/import/import.c \
 	compiler/import/import.h \
 	compiler/import/model.c \
 	compiler/import/model.h \
 	compiler/import/netpol.c \
+	compiler/import/open.c \
 	compiler/import/read.c \
 	compiler/import/rule.c \
 	compiler/import/rule.h \

@@ -148,6 +148,8 @@ static int write_all(struct pol_import *im)
 	for (size_t i = 0; !ret && i < im->objects.n; i++)
 		ret = write_policy(im, &im->objects.v[i]);
 	if (!ret)
+		ret = pol_import_deferred(im);
+	if (!ret)
 		ret = lay_out(im);
 	if (!ret)
 		pol_import_host(im);
@@ -165,6 +167,10 @@ static void close_import(struct pol_import *im)
 		pol_vec_free(&im->workloads.v[i].ports);
 		pol_vec_free(&im->workloads.v[i].addresses);
 	}
+	for (size_t i = 0; i < im->deferred.n; i++)
+		pol_import_policy_free(im->deferred.v[i]);
+	pol_vec_free(&im->deferred);
+	pol_vec_free(&im->closers);
 	pol_vec_free(&im->namespaces);
 	pol_vec_free(&im->workloads);
 	pol_vec_free(&im->objects);

@@ -65,6 +65,13 @@ struct pol_import_workload {
 	POL_VEC(struct pol_str) addresses;
 };
 
+struct pol_import_policy;
+
+struct pol_import_closer {	/* a policy closes this direction of this subject */
+	struct pol_str subject;
+	bool egress;
+};
+
 struct pol_import {
 	struct pol_arena *arena;
 	const struct pol_import_options *o;
@@ -74,6 +81,8 @@ struct pol_import {
 	POL_VEC(struct pol_import_ns) namespaces;
 	POL_VEC(struct pol_import_workload) workloads;
 	POL_VEC(struct pol_str) names;		/* of policies that are written already */
+	POL_VEC(struct pol_import_closer) closers;
+	POL_VEC(struct pol_import_policy *) deferred;	/* written last, see open.c */
 	struct pol_buf text;			/* the policy text so far */
 };
 

@@ -40,6 +40,7 @@ struct pol_import_policy {
 	struct pol_str tier;	/* "tier admin 7", or empty */
 	POL_VEC(struct pol_import_rule) rules;
 	bool closed[2];		/* ordinary policies: this direction is closed, even without a rule */
+	bool open[2];		/* and this one is not, whatever rules there are */
 };
 
 /* ---- selector.c --------------------------------------------------------------------------- */
@@ -81,6 +82,15 @@ void pol_import_policy_free(struct pol_import_policy *p);
 
 /* Writes it, once for each number that its named ports have; frees it. */
 int pol_import_write(struct pol_import *im, struct pol_import_policy *p);
+
+/* Its text alone; p stays as it is. */
+void pol_import_put(struct pol_import *im, const struct pol_import_policy *p);
+
+/* ---- open.c ------------------------------------------------------------------------------- */
+
+/* Keeps p, which then belongs to im, and writes it when all others are known. */
+int pol_import_defer(struct pol_import *im, struct pol_import_policy *p);
+int pol_import_deferred(struct pol_import *im);
 
 /* ---- dialects ------------------------------------------------------------------------------- */
 

@@ -354,7 +354,11 @@ static int read_tier(struct pol_import *im, const struct pol_import_object *o,
 		ret = pol_yaml_u32(o->doc, priority, "priority", 0, 1000, &number);
 	if (!ret && tier)
 		ret = pol_yaml_choice(o->doc, tier, "tier", tiers, 2, &which);
-	p->tier = pol_arena_printf(im->arena, "tier %s %u", which ? "baseline" : "admin", number);
+	/* The first thousand of the baseline belong to open.c, the very last to the oldest kind. */
+	if (o->kind == POL_IMPORT_BASELINE)
+		number = 1001;
+	p->tier = pol_arena_printf(im->arena, "tier %s %u", which ? "baseline" : "admin",
+				   which ? 1000 + number : number);
 	p->name = pol_arena_printf(im->arena, "%s/%s", which ? "baseline" : "admin", o->name.p);
 	return ret;
 }

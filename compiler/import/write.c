@@ -7,8 +7,6 @@
  * once for every number that a workload of the input has: in egress with that label in
  * the peer, in ingress in a block of its own whose subject has that label.
  */
-#include <errno.h>
-
 #include "compiler/import/rule.h"
 
 struct block {
@@ -330,27 +328,38 @@ static int check_name(struct pol_import *im, const struct pol_import_policy *p)
 	return 0;
 }
 
-int pol_import_write(struct pol_import *im, struct pol_import_policy *p)
+void pol_import_put(struct pol_import *im, const struct pol_import_policy *p)
 {
 	struct block k = { im, p, NULL, false, NULL, { 0 } };
 	const struct pol_import_l4 *l4;
 	char q[POL_QUOTE];
 	size_t n;
+
+	pol_buf_printf(&im->text, "# %s %s, %s:%u\n", pol_import_kind_name(p->object->kind),
+		       p->name.p, pol_quote(pol_str(p->object->doc->path), q),
+		       p->object->root->line);
+	if (p->tier.n) {
+		put_tier(im, p);
+		return;
+	}
+	put_block(&k, p->name, p->subject);
+	l4 = named(im, p, &n);
+	for (size_t i = 0; i < n; i++)
+		put_named_blocks(im, p, &l4[i]);
+}
+
+int pol_import_write(struct pol_import *im, struct pol_import_policy *p)
+{
 	int ret = check_name(im, p);
 
-	if (!ret) {
-		pol_buf_printf(&im->text, "# %s %s, %s:%u\n",
-			       pol_import_kind_name(p->object->kind), p->name.p,
-			       pol_quote(pol_str(p->object->doc->path), q), p->object->root->line);
-		if (p->tier.n) {
-			put_tier(im, p);
-		} else {
-			put_block(&k, p->name, p->subject);
-			l4 = named(im, p, &n);
-			for (size_t i = 0; i < n; i++)
-				put_named_blocks(im, p, &l4[i]);
-		}
-	}
+	for (int dir = 0; dir < 2; dir++)
+		if (p->closed[dir])
+			*pol_vec_push(&im->closers) =
+				(struct pol_import_closer){ p->subject, dir };
+	if (!ret && (p->open[0] || p->open[1]))
+		return pol_import_defer(im, p);
+	if (!ret)
+		pol_import_put(im, p);
 	pol_import_policy_free(p);
 	return ret;
 }
