@@ -190,8 +190,8 @@ static void add_family(struct listing *l, const char *key, const struct pol_list
 		pol_buf_printf(l->out, ",\"%s\":\"%s\"", key, m->family);
 }
 
-static void add_pair(struct listing *l, const struct pol_list_member *src, const struct pol_list_member *dst,
-		     struct pol_l4set on)
+static void add_pair(struct listing *l, const struct pol_list_member *src,
+		     const struct pol_list_member *dst, struct pol_l4set on)
 {
 	struct pol_buf ports = { 0 };
 
@@ -231,7 +231,8 @@ static void list_pair(struct listing *l, size_t src, size_t dst)
 	}
 	if (m[pair].family[1] == '6')
 		return; /* told with its other half */
-	other = pol_list_allowed(l->ir, l->arena, &m[pair == src ? src + 1 : src], &m[pair == dst ? dst + 1 : dst]);
+	other = pol_list_allowed(l->ir, l->arena, &m[pair == src ? src + 1 : src],
+				 &m[pair == dst ? dst + 1 : dst]);
 	one = m[pair];
 	if (pol_l4set_equal(on, other))
 		one.family = "";

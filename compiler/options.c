@@ -259,12 +259,13 @@ static int check_verb(const struct pol_options *o, struct pol_err *e)
 
 static int check_count(const struct pol_options *o, struct pol_err *e)
 {
-	bool many = o->verb == POL_VERB_CHECK || o->verb == POL_VERB_FMT ||
-		    o->verb == POL_VERB_IMPORT;
+	bool many =
+		o->verb == POL_VERB_CHECK || o->verb == POL_VERB_FMT || o->verb == POL_VERB_IMPORT;
 
 	if (o->n_args == 0)
-		return pol_err(e, -EINVAL, o->verb == POL_VERB_IMPORT ? "no file to import given"
-								      : "no policy file given");
+		return pol_err(e, -EINVAL,
+			       o->verb == POL_VERB_IMPORT ? "no file to import given"
+							  : "no policy file given");
 	if (o->verb == POL_VERB_EXPLAIN && o->n_args == 1)
 		return pol_err(e, -EINVAL, "no flow given: from PEER to PEER on PROTO PORT");
 	if (!many && o->verb != POL_VERB_EXPLAIN && o->n_args > 1)

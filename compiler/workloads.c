@@ -14,9 +14,9 @@ struct work {
 	struct pol_arena *arena;
 	struct pol_yaml_doc doc;
 	struct pol_buf *out;
-	POL_VEC(struct pol_list_member) members;	/* replicas of one name may stand apart */
-	POL_VEC(struct pol_str) groups;			/* names, each once */
-	POL_VEC(uint32_t) cuts;				/* first addresses of what rules tell apart */
+	POL_VEC(struct pol_list_member) members; /* replicas of one name may stand apart */
+	POL_VEC(struct pol_str) groups; /* names, each once */
+	POL_VEC(uint32_t) cuts; /* first addresses of what rules tell apart */
 };
 
 /* ---- the file ------------------------------------------------------------------------- */
@@ -94,10 +94,13 @@ static int read_entry(struct work *w, const struct pol_yaml *at)
 
 static int read_file(struct work *w)
 {
-	static const char *const key[] = { "endpoints", "remote",	  "host", "host_addresses",
-					   "uplinks",	"nodes", "proxy" };
+	static const char *const key[] = { "endpoints", "remote", "host", "host_addresses",
+					   "uplinks",   "nodes",  "proxy" };
 	static const struct pol_yaml_limits limits = {
-		.depth = 8, .nodes = 4000000, .scalar = 4096, .keys = 512,
+		.depth = 8,
+		.nodes = 4000000,
+		.scalar = 4096,
+		.keys = 512,
 	};
 	const struct pol_yaml *v[POL_ARRAY_LEN(key)];
 	struct pol_yaml root;

@@ -117,10 +117,20 @@ tests/fuzz/parse-fuzzer: tests/fuzz/parse.c tests/fuzz/driver.c $(fuzz_sources) 
 	$(FUZZ_CC) $(FUZZ_CFLAGS) $(DEFAULT_INCLUDES) $(AM_CPPFLAGS) -o $@ \
 		$(srcdir)/tests/fuzz/parse.c $(FUZZ_DRIVER) $(fuzz_inputs) $(LIBYAML_LIBS)
 
-check_SCRIPTS += tests/fuzz/parse-fuzzer
-CLEANFILES += tests/fuzz/parse-fuzzer
+# The importer with the language that its texts are in.
+import_sources = $(filter compiler/import/%.c,$(compiler_libcompiler_a_SOURCES))
+
+tests/fuzz/import-fuzzer: tests/fuzz/fuzz_import.c tests/fuzz/driver.c $(import_sources) $(fuzz_sources) lang/parse.c lang/scan.c
+	$(AM_V_CC)$(MKDIR_P) tests/fuzz && \
+	$(FUZZ_CC) $(FUZZ_CFLAGS) $(DEFAULT_INCLUDES) $(AM_CPPFLAGS) -o $@ \
+		$(srcdir)/tests/fuzz/fuzz_import.c $(FUZZ_DRIVER) \
+		$(addprefix $(srcdir)/,$(import_sources)) $(fuzz_inputs) $(LIBYAML_LIBS)
+
+fuzzers = tests/fuzz/parse-fuzzer tests/fuzz/import-fuzzer
+check_SCRIPTS += $(fuzzers)
+CLEANFILES += $(fuzzers)
 if FUZZERS
-noinst_SCRIPTS = tests/fuzz/parse-fuzzer
+noinst_SCRIPTS = $(fuzzers)
 endif
 
 # ---- what `make check` runs -----------------------------------------------------------
@@ -130,6 +140,7 @@ script_tests = \
 	tests/property.sh \
 	tests/sanitize \
 	tests/fuzz/run.sh \
+	tests/fuzz/import.sh \
 	tests/packet.sh \
 	tests/golden/run.sh \
 	tests/corpus/cilium \
@@ -172,7 +183,7 @@ print-sanitized-tests:
 	@echo $(unit_tests) tests/golden/run.sh
 
 clean-local:
-	rm -rf tests/sanitize.dir tests/sanitize.dir.src tests/fuzz/run
+	rm -rf tests/sanitize.dir tests/sanitize.dir.src tests/fuzz/run tests/fuzz/run-import
 	rm -f $(TEST_LOGS) $(TEST_LOGS:.log=.trs)
 
 .PHONY: bench count-tests print-sanitized-tests
@@ -186,6 +197,8 @@ EXTRA_DIST += \
 	tests/e2e/shop.sh \
 	tests/demo/demo.sh \
 	tests/fuzz/driver.c \
+	tests/fuzz/fuzz_import.c \
+	tests/fuzz/import-corpus \
 	tests/fuzz/parse.c \
 	tests/bench/bench.sh \
 	tests/bench/compile.sh \

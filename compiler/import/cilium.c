@@ -15,10 +15,10 @@
 /* ---- rules --------------------------------------------------------------------------- */
 
 static struct pol_import_rule *new_rule(struct pol_cilium *c, const struct pol_yaml *at,
-					bool egress, bool deny, const struct pol_cilium_peers *peers)
+					bool egress, bool deny,
+					const struct pol_cilium_peers *peers)
 {
-	struct pol_import_rule *r =
-		pol_import_rule_new(c->p, at, deny ? "deny" : "allow", egress);
+	struct pol_import_rule *r = pol_import_rule_new(c->p, at, deny ? "deny" : "allow", egress);
 
 	r->any_peer = peers->any;
 	for (size_t i = 0; i < peers->of.n; i++)
@@ -59,7 +59,8 @@ static int check_rest(struct pol_cilium *c, const struct pol_yaml *at, bool *dro
 	int ret = 0;
 
 	if (pol_import_get(at, "fromRequires") || pol_import_get(at, "toRequires"))
-		return pol_yaml_err(c->o->doc, at, "fromRequires and toRequires cannot be imported");
+		return pol_yaml_err(c->o->doc, at,
+				    "fromRequires and toRequires cannot be imported");
 	if (auth)
 		ret = pol_import_text_of(c->o, auth, "mode", &mode);
 	if (ret || (!old && (!auth || pol_str_is(mode, "disabled"))))
@@ -72,14 +73,14 @@ static int check_rest(struct pol_cilium *c, const struct pol_yaml *at, bool *dro
 static int read_rule(struct pol_cilium *c, const struct pol_yaml *at, bool egress, bool deny)
 {
 	static const char *const in[] = {
-		"fromEndpoints", "fromRequires", "fromCIDR",	   "fromCIDRSet", "fromEntities",
-		"fromNodes",	 "fromGroups",	 "toPorts",	   "icmps",	  "authentication",
-		"auth",		 NULL,
+		"fromEndpoints", "fromRequires",   "fromCIDR",   "fromCIDRSet",
+		"fromEntities",  "fromNodes",      "fromGroups", "toPorts",
+		"icmps",         "authentication", "auth",       NULL,
 	};
 	static const char *const out[] = {
-		"toEndpoints", "toRequires", "toCIDR",	 "toCIDRSet", "toEntities",
-		"toNodes",     "toGroups",   "toPorts",	 "icmps",     "authentication",
-		"auth",	       "toServices", "toFQDNs", NULL,
+		"toEndpoints", "toRequires", "toCIDR",  "toCIDRSet", "toEntities",
+		"toNodes",     "toGroups",   "toPorts", "icmps",     "authentication",
+		"auth",        "toServices", "toFQDNs", NULL,
 	};
 	struct pol_cilium_peers peers = { 0 };
 	const struct pol_yaml *ports, *icmps;
@@ -157,8 +158,16 @@ static int read_spec(struct pol_import *im, const struct pol_import_object *o,
 		     const struct pol_yaml *spec, unsigned number)
 {
 	static const char *const known[] = {
-		"endpointSelector", "nodeSelector", "ingress",	   "ingressDeny",	"egress",
-		"egressDeny",	    "description",  "labels",	   "enableDefaultDeny", "log",
+		"endpointSelector",
+		"nodeSelector",
+		"ingress",
+		"ingressDeny",
+		"egress",
+		"egressDeny",
+		"description",
+		"labels",
+		"enableDefaultDeny",
+		"log",
 		NULL,
 	};
 	static const char *const section[] = { "ingress", "ingressDeny", "egress", "egressDeny" };

@@ -195,7 +195,7 @@ static int read_kind(struct pol_cilium *c, enum l3 kind, const char *key,
 	for (size_t i = 0; !ret && i < list->n; i++) {
 		const struct pol_yaml *at = &list->item[i];
 
-		ret = kind == CIDR	 ? read_cidr(c, at, out)
+		ret = kind == CIDR       ? read_cidr(c, at, out)
 		      : kind == CIDR_SET ? read_cidr_set(c, at, deny, out)
 					 : read_entity(c, at, deny, out);
 	}

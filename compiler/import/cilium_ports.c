@@ -80,8 +80,8 @@ int pol_cilium_ports(struct pol_cilium *c, const struct pol_yaml *at, bool deny,
 		     struct pol_import_rule *r, bool *left_out)
 {
 	static const char *const known[] = {
-		"ports",       "rules",	   "terminatingTLS", "originatingTLS",
-		"serverNames", "listener", NULL,
+		"ports",    "rules", "terminatingTLS", "originatingTLS", "serverNames",
+		"listener", NULL,
 	};
 	static const char *const kinds[] = { "http", "dns", "kafka", "l7", "l7proto", NULL };
 	const struct pol_yaml *rules, *http = NULL;
@@ -189,8 +189,12 @@ int pol_cilium_icmps(struct pol_cilium *c, const struct pol_yaml *list, struct p
 static int add_quoted(struct pol_cilium *c, const struct pol_yaml *at, struct pol_str s, bool regex,
 		      struct pol_buf *b)
 {
+	const char *fault = regex ? pol_regex_fault(s) : NULL;
+
 	if (!pol_printable(s) || s.n > 4000)
 		return pol_yaml_err(c->o->doc, at, "neither printable nor short text");
+	if (fault)
+		return pol_yaml_err(c->o->doc, at, "the regular expression %s", fault);
 	pol_buf_addz(b, regex ? "~\"" : "\"");
 	for (size_t i = 0; i < s.n; i++) {
 		bool escaped = regex && s.p[i] == '\\' && i + 1 < s.n;
@@ -205,8 +209,6 @@ static int add_quoted(struct pol_cilium *c, const struct pol_yaml *at, struct po
 			b->p[--b->n] = '\0';
 	}
 	pol_buf_addc(b, '"');
-	if (regex && s.n && s.p[s.n - 1] == '\\' && (s.n < 2 || s.p[s.n - 2] != '\\'))
-		return pol_yaml_err(c->o->doc, at, "an expression ends in a backslash");
 	return 0;
 }
 
@@ -234,7 +236,8 @@ static int add_methods(struct pol_cilium *c, const struct pol_yaml *at, struct p
 		bool letter = (s.p[i] >= 'A' && s.p[i] <= 'Z') || (word && s.p[i] == '-');
 
 		if (!letter && !(s.p[i] == '|' && word && i + 1 < s.n))
-			return pol_yaml_err(c->o->doc, at, "a method must be words, as in GET|HEAD");
+			return pol_yaml_err(c->o->doc, at,
+					    "a method must be words, as in GET|HEAD");
 		if (letter)
 			pol_buf_addc(b, s.p[i]);
 		else
@@ -258,8 +261,8 @@ static int add_header(struct pol_cilium *c, const struct pol_yaml *at, struct po
 	if (!name.n || name.n >= sizeof(lower) || !pol_import_plain(name, "-_"))
 		return pol_yaml_err(c->o->doc, at, "not the name of a header");
 	for (size_t i = 0; i < name.n; i++)
-		lower[i] = (char)(name.p[i] >= 'A' && name.p[i] <= 'Z' ? name.p[i] + 32
-									: name.p[i]);
+		lower[i] =
+			(char)(name.p[i] >= 'A' && name.p[i] <= 'Z' ? name.p[i] + 32 : name.p[i]);
 	pol_buf_printf(b, "header \"%.*s\"", (int)name.n, lower);
 	if (!colon)
 		return 0;
@@ -296,7 +299,7 @@ static int add_conditions(struct pol_cilium *c, const struct pol_yaml *at, struc
 
 static int add_line(struct pol_cilium *c, const struct pol_yaml *at, struct pol_buf *b)
 {
-	static const char *const known[] = { "path",	"method",	 "host",
+	static const char *const known[] = { "path",    "method",        "host",
 					     "headers", "headerMatches", NULL };
 	struct pol_str path = { 0 }, method = { 0 };
 	int ret = pol_import_known(c->o, at, "an HTTP rule", known);
@@ -318,8 +321,9 @@ static int add_line(struct pol_cilium *c, const struct pol_yaml *at, struct pol_
 		ret = add_conditions(c, at, b);
 	pol_buf_addz(b, ";\n");
 	if (!ret && path.n && !(path.n > 2 && memcmp(path.p + path.n - 2, ".*", 2) == 0))
-		pol_import_warn(c->im, c->o, at,
-				"the path is compared without its query here: a request with one passes too");
+		pol_import_warn(
+			c->im, c->o, at,
+			"the path is compared without its query here: a request with one passes too");
 	return ret;
 }
 

@@ -8,8 +8,8 @@
 #include "compiler/import/rule.h"
 #include "lang/format.h"
 
-#define MAX_FILE (64u << 20)	/* bytes of one file */
-#define MAX_FOLDERS 8		/* in each other */
+#define MAX_FILE (64u << 20) /* bytes of one file */
+#define MAX_FOLDERS 8 /* in each other */
 
 /* ---- input ----------------------------------------------------------------------------- */
 
@@ -137,12 +137,13 @@ static int write_all(struct pol_import *im)
 
 	if (ret)
 		return ret;
-	pol_buf_addz(&im->text,
-		     "# Written by polc import. A pod's labels have their own names; `ns` is its\n"
-		     "# namespace, \"ns/KEY\" a label of that, \"port/PROTO/NAME\" a named port's number.\n"
-		     "\n"
-		     "# Kubernetes: what no policy selects is open, and a host reaches its own pods.\n"
-		     "default allow;\noption host open;\n\n");
+	pol_buf_addz(
+		&im->text,
+		"# Written by polc import. A pod's labels have their own names; `ns` is its\n"
+		"# namespace, \"ns/KEY\" a label of that, \"port/PROTO/NAME\" a named port's number.\n"
+		"\n"
+		"# Kubernetes: what no policy selects is open, and a host reaches its own pods.\n"
+		"default allow;\noption host open;\n\n");
 	pol_import_classes(im);
 	pol_buf_addc(&im->text, '\n');
 	for (size_t i = 0; !ret && i < im->objects.n; i++)

@@ -234,7 +234,9 @@ static void add_ns_labels(struct pol_import *im, struct pol_import_workload *w)
 
 		add_label(im, &w->labels,
 			  pol_arena_printf(im->arena, "port/%s/%s",
-					   p->proto == 6 ? "tcp" : p->proto == 17 ? "udp" : "sctp",
+					   p->proto == 6    ? "tcp"
+					   : p->proto == 17 ? "udp"
+							    : "sctp",
 					   p->name.p),
 			  pol_arena_printf(im->arena, "%u", p->number));
 	}

@@ -26,7 +26,8 @@ static struct pol_str closed_subjects(struct pol_import *im, bool egress)
 /* Of p the rules of one direction, or only its denials; the lists stay p's. */
 static struct pol_import_policy part(const struct pol_import_policy *p, bool egress, bool denials)
 {
-	struct pol_import_policy out = { .object = p->object, .name = p->name,
+	struct pol_import_policy out = { .object = p->object,
+					 .name = p->name,
 					 .subject = p->subject };
 
 	for (size_t i = 0; i < p->rules.n; i++)
@@ -57,8 +58,8 @@ static void put_open(struct pol_import *im, const struct pol_import_policy *p, b
 	else
 		pol_vec_free(&among.rules);
 	if (closed.n)
-		else_.subject = pol_arena_printf(im->arena, "(%s) and not (%s)", p->subject.p,
-						 closed.p);
+		else_.subject =
+			pol_arena_printf(im->arena, "(%s) and not (%s)", p->subject.p, closed.p);
 	else_.name = pol_arena_printf(im->arena, "%s %s, open", p->name.p, word);
 	else_.tier = pol_arena_printf(im->arena, "tier baseline %zu", number);
 	put_part(im, &else_);

@@ -75,7 +75,8 @@ static int set_names(struct pol_import_object *o)
 		o->ns = POL_STR("default");
 	if (!pol_import_plain(o->name, ".-:_") || !pol_import_plain(o->ns, ".-_"))
 		return pol_yaml_err(o->doc, o->metadata, "`%s` is no name of Kubernetes",
-				    pol_quote(pol_import_plain(o->name, ".-:_") ? o->ns : o->name, q));
+				    pol_quote(pol_import_plain(o->name, ".-:_") ? o->ns : o->name,
+					      q));
 	if (!o->name.n)
 		return pol_yaml_err(o->doc, o->metadata ? o->metadata : o->root,
 				    "a %s without a name", kind_names[o->kind]);

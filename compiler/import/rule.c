@@ -67,7 +67,8 @@ int pol_import_port_of(const struct pol_import_object *o, const struct pol_yaml 
 		for (size_t i = 0; i < port->text.n; i++)
 			letter |= port->text.p[i] >= 'a' && port->text.p[i] <= 'z';
 		if (!letter || port->text.n > 15 || !pol_import_plain(port->text, "-"))
-			return pol_yaml_err(o->doc, port, "`%s` is neither a port nor a port's name",
+			return pol_yaml_err(o->doc, port,
+					    "`%s` is neither a port nor a port's name",
 					    pol_quote(port->text, q));
 		if (end)
 			return pol_yaml_err(o->doc, end, "a named port has no end");

@@ -29,10 +29,10 @@ void pol_import_term(struct pol_buf *b, const char *fmt, ...)
 static bool bare(struct pol_str key)
 {
 	static const char *const words[] = {
-		"allow", "and", "any",	 "deny",   "drop", "except", "from", "has",    "host",
-		"icmp",	 "in",	"icmp6", "icmpv6", "limit", "nodes", "none", "not",    "on",
-		"or",	 "pass", "proto", "public", "reject", "sctp", "skip", "tcp",   "to",
-		"true",	 "udp", "where", "world",
+		"allow", "and",  "any", "deny",  "drop",   "except", "from",   "has",
+		"host",  "icmp", "in",  "icmp6", "icmpv6", "limit",  "nodes",  "none",
+		"not",   "on",   "or",  "pass",  "proto",  "public", "reject", "sctp",
+		"skip",  "tcp",  "to",  "true",  "udp",    "where",  "world",
 	};
 	char c = key.n ? key.p[0] : '0';
 
@@ -77,8 +77,9 @@ static int cilium_key(const struct pol_import_object *o, const struct pol_yaml *
 	if (pol_str_is(key, "io.kubernetes.pod.namespace"))
 		pol_buf_addz(out, "ns");
 	else if (cut(&key, "io.cilium.k8s.namespace.labels."))
-		pol_buf_printf(out, pol_str_is(key, "kubernetes.io/metadata.name") ? "ns"
-										   : "\"ns/%.*s\"",
+		pol_buf_printf(out,
+			       pol_str_is(key, "kubernetes.io/metadata.name") ? "ns"
+									      : "\"ns/%.*s\"",
 			       POL_STR_ARG(key));
 	else if (cut(&key, "io.cilium.k8s.policy."))
 		return pol_yaml_err(o->doc, at, "selecting by `%s` cannot be imported",

@@ -97,7 +97,7 @@ static int read_networks(struct pol_import *im, const struct pol_import_object *
 static int read_peer(struct pol_import *im, const struct pol_import_object *o,
 		     struct pol_import_policy *p, size_t rule, const struct pol_yaml *at)
 {
-	static const char *const known[] = { "namespaces", "pods",	  "nodes",
+	static const char *const known[] = { "namespaces", "pods",        "nodes",
 					     "networks",   "domainNames", NULL };
 	const struct pol_yaml *nodes, *networks, *names;
 	struct pol_str text;
@@ -181,7 +181,8 @@ static int read_port(const struct pol_import_object *o, const struct pol_yaml *a
 	span = pol_import_get(at, known[1]);
 	name = pol_import_get(at, known[2]);
 	if (!number + !span + !name != 2)
-		return pol_yaml_err(o->doc, at, "a port is one of portNumber, portRange, namedPort");
+		return pol_yaml_err(o->doc, at,
+				    "a port is one of portNumber, portRange, namedPort");
 	if (name) {
 		ret = pol_import_port_of(o, name, NULL, &l4);
 		if (!ret && !l4.name.n)
@@ -236,7 +237,8 @@ static int read_protocol(const struct pol_import_object *o, const struct pol_yam
 	if (ret)
 		return ret;
 	if (at->n != 1)
-		return pol_yaml_err(o->doc, at, "a protocol is one of tcp, udp, sctp or a named port");
+		return pol_yaml_err(o->doc, at,
+				    "a protocol is one of tcp, udp, sctp or a named port");
 	while (!what && known[i])
 		what = pol_import_get(at, known[i++]);
 	if (!what)
@@ -383,13 +385,13 @@ static int check_spec(const struct pol_import_object *o, const struct pol_yaml *
 {
 	static const char *const admin[] = { "priority", "subject", "ingress", "egress", NULL };
 	static const char *const base[] = { "subject", "ingress", "egress", NULL };
-	static const char *const cluster[] = { "tier",	  "priority", "subject",
+	static const char *const cluster[] = { "tier",    "priority", "subject",
 					       "ingress", "egress",   NULL };
 
 	if (!spec)
 		return pol_yaml_err(o->doc, o->root, "a policy without a spec");
 	return pol_import_known(o, spec, pol_import_kind_name(o->kind),
-				o->kind == POL_IMPORT_ADMIN	 ? admin
+				o->kind == POL_IMPORT_ADMIN      ? admin
 				: o->kind == POL_IMPORT_BASELINE ? base
 								 : cluster);
 }

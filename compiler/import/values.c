@@ -127,7 +127,10 @@ int pol_import_prefix(const struct pol_import_object *o, const struct pol_yaml *
 
 uint8_t pol_import_proto(struct pol_str s)
 {
-	return pol_str_is(s, "TCP") ? 6 : pol_str_is(s, "UDP") ? 17 : pol_str_is(s, "SCTP") ? 132 : 0;
+	return pol_str_is(s, "TCP")    ? 6
+	       : pol_str_is(s, "UDP")  ? 17
+	       : pol_str_is(s, "SCTP") ? 132
+				       : 0;
 }
 
 /* ---- warnings ---------------------------------------------------------------------- */

@@ -7,8 +7,8 @@ static struct pol_str class_name(struct pol_import *im, const struct pol_import_
 {
 	char first = w->ns.p[0];
 	bool letter = (first >= 'a' && first <= 'z') || (first >= 'A' && first <= 'Z');
-	struct pol_str name = pol_arena_printf(im->arena, "%s%s.%s", letter ? "" : "_", w->ns.p,
-					       w->name.p);
+	struct pol_str name =
+		pol_arena_printf(im->arena, "%s%s.%s", letter ? "" : "_", w->ns.p, w->name.p);
 
 	for (size_t i = 0; i < name.n; i++)
 		if (name.p[i] == ':')
@@ -61,14 +61,16 @@ void pol_import_host(struct pol_import *im)
 	struct pol_buf *b = &im->result->host;
 	POL_VEC(struct pol_str) names = { 0 };
 
-	pol_buf_addz(b, "# Workloads and their labels, by polc import. What runs on this host belongs\n"
-			"# under `endpoints`, with its interface; addresses that are missing must be added.\n"
-			"host: imported\n");
+	pol_buf_addz(
+		b,
+		"# Workloads and their labels, by polc import. What runs on this host belongs\n"
+		"# under `endpoints`, with its interface; addresses that are missing must be added.\n"
+		"host: imported\n");
 	pol_buf_addz(b, im->workloads.n ? "remote:\n" : "remote: []\n");
 	for (size_t i = 0; i < im->workloads.n; i++) {
 		const struct pol_import_workload *w = &im->workloads.v[i];
-		struct pol_str base = pol_arena_printf(im->arena, "%s/%s[%s]", w->ns.p, w->name.p,
-						       w->kind.p);
+		struct pol_str base =
+			pol_arena_printf(im->arena, "%s/%s[%s]", w->ns.p, w->name.p, w->kind.p);
 		struct pol_str name = base;
 
 		for (unsigned n = 2; taken(names.v, names.n, name); n++)

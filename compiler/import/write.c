@@ -12,10 +12,10 @@
 struct block {
 	struct pol_import *im;
 	const struct pol_import_policy *p;
-	const struct pol_import_workload *ports;	/* whose named ports hold in ingress, or NULL */
-	bool only_named;				/* the other rules stand elsewhere */
-	const struct pol_import_port *only;		/* this one alone, or NULL */
-	size_t lines[2];				/* written, by direction */
+	const struct pol_import_workload *ports; /* whose named ports hold in ingress, or NULL */
+	bool only_named; /* the other rules stand elsewhere */
+	const struct pol_import_port *only; /* this one alone, or NULL */
+	size_t lines[2]; /* written, by direction */
 };
 
 static const char *proto_word(uint8_t proto)
@@ -60,8 +60,8 @@ static void put_on(const struct block *k, const struct pol_import_rule *r, struc
 			const struct pol_import_port *p = &k->ports->ports.v[n];
 
 			if (!port_matches(l4, p) ||
-			    (k->only && (p->proto != k->only->proto ||
-					 !pol_str_eq(p->name, k->only->name))))
+			    (k->only &&
+			     (p->proto != k->only->proto || !pol_str_eq(p->name, k->only->name))))
 				continue;
 			comma(b);
 			pol_buf_printf(b, "%s %u", proto_word(p->proto), p->number);
@@ -119,8 +119,8 @@ static bool first_with(const struct pol_import *im, size_t at, const struct pol_
 static void put_named_peer(struct block *k, const struct pol_import_rule *r,
 			   const struct pol_import_port *p)
 {
-	struct pol_str on = pol_arena_printf(k->im->arena, "%s %u", proto_word(p->proto),
-					     p->number);
+	struct pol_str on =
+		pol_arena_printf(k->im->arena, "%s %u", proto_word(p->proto), p->number);
 	struct pol_str term = pol_arena_printf(k->im->arena, "\"port/%s/%s\" == \"%u\"",
 					       proto_word(p->proto), p->name.p, p->number);
 
@@ -129,8 +129,8 @@ static void put_named_peer(struct block *k, const struct pol_import_rule *r,
 	for (size_t i = 0; i < r->peers.n; i++)
 		if (r->peers.v[i].sel.n)
 			put_line(k, r,
-				 pol_arena_printf(k->im->arena, "[%s and %s]",
-						  r->peers.v[i].sel.p, term.p),
+				 pol_arena_printf(k->im->arena, "[%s and %s]", r->peers.v[i].sel.p,
+						  term.p),
 				 on);
 }
 
@@ -305,8 +305,7 @@ static void put_tier(struct pol_import *im, const struct pol_import_policy *p)
 			continue;
 		*pol_vec_push(&seen) = t;
 		pol_buf_printf(&rest, " and not (%s)", t.p);
-		put_block(&one,
-			  pol_arena_printf(im->arena, "%s ports %zu", p->name.p, ++blocks),
+		put_block(&one, pol_arena_printf(im->arena, "%s ports %zu", p->name.p, ++blocks),
 			  pol_arena_printf(im->arena, "%s and %s", p->subject.p, t.p));
 	}
 	if (n && !blocks)
@@ -354,8 +353,7 @@ int pol_import_write(struct pol_import *im, struct pol_import_policy *p)
 
 	for (int dir = 0; dir < 2; dir++)
 		if (p->closed[dir])
-			*pol_vec_push(&im->closers) =
-				(struct pol_import_closer){ p->subject, dir };
+			*pol_vec_push(&im->closers) = (struct pol_import_closer){ p->subject, dir };
 	if (!ret && (p->open[0] || p->open[1]))
 		return pol_import_defer(im, p);
 	if (!ret)
