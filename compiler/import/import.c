@@ -143,7 +143,9 @@ static int write_all(struct pol_import *im)
 		"# namespace, \"ns/KEY\" a label of that, \"port/PROTO/NAME\" a named port's number.\n"
 		"\n"
 		"# Kubernetes: what no policy selects is open, and a host reaches its own pods.\n"
-		"default allow;\noption host open;\n\n");
+		"default allow;\noption host open;\n\n"
+		"# A pod that is not known yet is no part of the world if its network stands here:\n"
+		"# pool 10.0.0.0/8;\n\n");
 	pol_import_classes(im);
 	pol_buf_addc(&im->text, '\n');
 	for (size_t i = 0; !ret && i < im->objects.n; i++)

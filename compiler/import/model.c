@@ -30,7 +30,7 @@ static int read_labels(struct pol_import *im, const struct pol_import_object *o,
 		const struct pol_yaml *key = &labels->item[2 * i], *value = key + 1;
 
 		if (value->kind != POL_YAML_SCALAR || !pol_import_plain(value->text, ".-_") ||
-		    !pol_import_plain(key->text, ".-_/") || !key->text.n)
+		    !pol_import_is_key(key->text, ""))
 			return pol_yaml_err(o->doc, key, "`%s` is no label of Kubernetes",
 					    pol_quote(key->text, q));
 		if (!of_ns && reserved(key->text))

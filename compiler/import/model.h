@@ -109,6 +109,8 @@ int pol_import_known(const struct pol_import_object *o, const struct pol_yaml *m
 		     const char *what, const char *const *key);
 /* Label keys and values, names: the characters that Kubernetes has. */
 bool pol_import_plain(struct pol_str s, const char *more);
+/* A label key: one slash at most, so that none passes for "port/PROTO/NAME". */
+bool pol_import_is_key(struct pol_str s, const char *more);
 /* A prefix; bits beyond the length are dropped, as Kubernetes does. */
 int pol_import_prefix(const struct pol_import_object *o, const struct pol_yaml *at,
 		      struct pol_prefix *out);

@@ -98,7 +98,7 @@ static int key_text(const struct pol_import_object *o, const struct pol_yaml *at
 
 	if (ret)
 		return ret;
-	if (!pol_import_plain(key, scope == POL_IMPORT_SCOPE_CILIUM ? ".-_/:" : ".-_/") || !key.n)
+	if (!pol_import_is_key(key, scope == POL_IMPORT_SCOPE_CILIUM ? ":" : ""))
 		return pol_yaml_err(o->doc, at, "`%s` is no label key", pol_quote(key, q));
 	if (scope != POL_IMPORT_SCOPE_NS &&
 	    (pol_str_is(key, "ns") || (key.n > 3 && memcmp(key.p, "ns/", 3) == 0)))

@@ -85,6 +85,16 @@ bool pol_import_plain(struct pol_str s, const char *more)
 	return s.n <= 253 + 1 + 63;
 }
 
+bool pol_import_is_key(struct pol_str s, const char *more)
+{
+	char chars[8] = ".-_/";
+	const char *slash = memchr(s.p, '/', s.n);
+
+	strncat(chars, more, sizeof(chars) - strlen(chars) - 1);
+	return s.n && pol_import_plain(s, chars) &&
+	       (!slash || !memchr(slash + 1, '/', s.n - (size_t)(slash + 1 - s.p)));
+}
+
 static void clear_host_bits(struct pol_prefix *p)
 {
 	unsigned bits = p->addr.family == 4 ? 32 : 128, drop = bits - p->len;

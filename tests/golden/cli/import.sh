@@ -128,6 +128,7 @@ refuse "$np {podSelector: {matchLabels: {ns: kube-system}}}\n"
 refuse "$np {podSelector: {matchLabels: {a: 'x\"] { }'}}}\n"
 refuse "$np {policyTypes: [ingress]}\n"
 refuse 'kind: Pod\nmetadata: {name: a, labels: {ns/team: red}}\n'
+refuse 'kind: Pod\nmetadata: {name: a, labels: {port/tcp/http: "1"}}\n'
 refuse 'apiVersion: crd.projectcalico.org/v1\nkind: NetworkPolicy\nmetadata: {name: a}\n'
 refuse 'kind: GlobalNetworkPolicy\nmetadata: {name: a}\n'
 refuse "$np {}\n---\n$np {}\n"
