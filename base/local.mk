@@ -7,4 +7,6 @@ base_libpolbase_a_SOURCES = \
 	base/sign.c \
 	base/sign.h \
 	base/table.c \
-	base/table.h
+	base/table.h \
+	base/yaml.c \
+	base/yaml.h

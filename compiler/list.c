@@ -2,23 +2,16 @@
 #include "compiler/list.h"
 
 #include "compiler/describe.h"
+#include "compiler/listing.h"
 #include "compiler/ranges.h"
 #include "compiler/witness.h"
-
-/* A typical member; its rules, by direction, with those that cannot concern it left out. */
-struct member {
-	struct pol_str name;
-	const char *family; /* "", or which addresses of a set with both it stands for */
-	struct pol_eval_peer peer;
-	struct pol_ir rules[POL_DIRECTIONS]; /* of an endpoint */
-};
 
 struct listing {
 	const struct pol_ir *ir;
 	struct pol_arena *arena;
 	bool json, dot, any;
 	struct pol_buf *out;
-	POL_VEC(struct member) members;
+	POL_VEC(struct pol_list_member) members;
 };
 
 /* ---- members ------------------------------------------------------------------ */
@@ -48,21 +41,31 @@ static void free_rules(struct pol_ir *small)
 	pol_vec_free(&small->by_order);
 }
 
+void pol_list_member_set(const struct pol_ir *ir, struct pol_str name, const char *family,
+			 const struct pol_eval_peer *peer, struct pol_list_member *m)
+{
+	*m = (struct pol_list_member){ .name = name, .family = family, .peer = *peer };
+	m->rules[POL_INGRESS] = m->rules[POL_EGRESS] = without_rules(ir);
+	if (peer->kind != POL_PEER_ENDPOINT)
+		return;
+	for (size_t i = 0; i < ir->by_order.n; i++) {
+		const struct pol_rule *r = &ir->rules.v[ir->by_order.v[i]];
+
+		if (!r->audit && pol_eval_sel(ir, r->subject, peer->labels))
+			keep_rule(&m->rules[r->direction], r);
+	}
+}
+
+void pol_list_member_free(struct pol_list_member *m)
+{
+	free_rules(&m->rules[POL_INGRESS]);
+	free_rules(&m->rules[POL_EGRESS]);
+}
+
 static void add_member(struct listing *l, struct pol_str name, const char *family,
 		       const struct pol_eval_peer *peer)
 {
-	struct member *m = pol_vec_push(&l->members);
-
-	*m = (struct member){ .name = name, .family = family, .peer = *peer };
-	m->rules[POL_INGRESS] = m->rules[POL_EGRESS] = without_rules(l->ir);
-	if (peer->kind != POL_PEER_ENDPOINT)
-		return;
-	for (size_t i = 0; i < l->ir->by_order.n; i++) {
-		const struct pol_rule *r = &l->ir->rules.v[l->ir->by_order.v[i]];
-
-		if (!r->audit && pol_eval_sel(l->ir, r->subject, peer->labels))
-			keep_rule(&m->rules[r->direction], r);
-	}
+	pol_list_member_set(l->ir, name, family, peer, pol_vec_push(&l->members));
 }
 
 static void add_named_set(struct listing *l, const struct pol_named_set *set)
@@ -113,7 +116,7 @@ struct cuts {
 };
 
 /* Of an endpoint's rules those whose peer fits go to `small`, the bounds of their ports to cuts. */
-static void rules_for(const struct member *own, enum pol_direction dir,
+static void rules_for(const struct pol_list_member *own, enum pol_direction dir,
 		      const struct pol_eval_peer *peer, struct pol_ir *small, struct cuts *cuts)
 {
 	for (size_t i = 0; i < own->rules[dir].rules.n; i++) {
@@ -139,10 +142,11 @@ static int cut_cmp(const void *pa, const void *pb)
 }
 
 /* Between two cuts no rule begins or ends to match: the first key stands for all. */
-static struct pol_l4set allowed(struct listing *l, const struct member *src,
-				const struct member *dst)
+struct pol_l4set pol_list_allowed(const struct pol_ir *ir, struct pol_arena *a,
+				  const struct pol_list_member *src,
+				  const struct pol_list_member *dst)
 {
-	struct pol_ir small = without_rules(l->ir);
+	struct pol_ir small = without_rules(ir);
 	struct cuts cuts = { 0 };
 	POL_VEC(struct pol_range32) ranges = { 0 };
 	struct pol_l4set out;
@@ -161,7 +165,7 @@ static struct pol_l4set allowed(struct listing *l, const struct member *src,
 		if (f.action == POL_ALLOW)
 			*pol_vec_push(&ranges) = (struct pol_range32){ cuts.v[i], next - 1 };
 	}
-	out = pol_l4set_of(l->arena, ranges.v, ranges.n);
+	out = pol_l4set_of(a, ranges.v, ranges.n);
 	pol_vec_free(&ranges);
 	pol_vec_free(&cuts);
 	free_rules(&small);
@@ -170,7 +174,7 @@ static struct pol_l4set allowed(struct listing *l, const struct member *src,
 
 /* ---- output ------------------------------------------------------------------- */
 
-static void add_name(struct listing *l, const struct member *m)
+static void add_name(struct listing *l, const struct pol_list_member *m)
 {
 	if (l->json)
 		pol_buf_json(l->out, m->name);
@@ -180,14 +184,14 @@ static void add_name(struct listing *l, const struct member *m)
 		pol_buf_printf(l->out, " (%s)", m->family);
 }
 
-static void add_family(struct listing *l, const char *key, const struct member *m)
+static void add_family(struct listing *l, const char *key, const struct pol_list_member *m)
 {
 	if (m->family[0])
 		pol_buf_printf(l->out, ",\"%s\":\"%s\"", key, m->family);
 }
 
 /* A name that a family may follow, as Graphviz quotes: only quotes and backslashes are special. */
-static void dot_name(struct listing *l, const struct member *m)
+static void dot_name(struct listing *l, const struct pol_list_member *m)
 {
 	pol_buf_addc(l->out, '"');
 	for (size_t i = 0; i < m->name.n; i++) {
@@ -201,7 +205,7 @@ static void dot_name(struct listing *l, const struct member *m)
 }
 
 /* Classes are rounded, what is outside stands as a box. */
-static void dot_node(struct listing *l, const struct member *m)
+static void dot_node(struct listing *l, const struct pol_list_member *m)
 {
 	bool endpoint = m->peer.kind == POL_PEER_ENDPOINT;
 
@@ -211,8 +215,8 @@ static void dot_node(struct listing *l, const struct member *m)
 		       endpoint ? "rounded,filled" : "filled", endpoint ? "#e8f0fe" : "#f1f3f4");
 }
 
-static void dot_pair(struct listing *l, const struct member *src, const struct member *dst,
-		     const char *ports)
+static void dot_pair(struct listing *l, const struct pol_list_member *src,
+		     const struct pol_list_member *dst, const char *ports)
 {
 	/* Said with each edge: Graphviz takes the same node for the same name. */
 	dot_node(l, src);
@@ -224,8 +228,8 @@ static void dot_pair(struct listing *l, const struct member *src, const struct m
 	pol_buf_printf(l->out, " [label=\"%s\"];\n", ports);
 }
 
-static void add_pair(struct listing *l, const struct member *src, const struct member *dst,
-		     struct pol_l4set on)
+static void add_pair(struct listing *l, const struct pol_list_member *src,
+		     const struct pol_list_member *dst, struct pol_l4set on)
 {
 	struct pol_buf ports = { 0 };
 
@@ -259,9 +263,9 @@ static void add_pair(struct listing *l, const struct member *src, const struct m
  */
 static void list_pair(struct listing *l, size_t src, size_t dst)
 {
-	struct member *m = l->members.v, one;
+	struct pol_list_member *m = l->members.v, one;
 	size_t pair = m[src].family[0] ? src : dst;
-	struct pol_l4set on = allowed(l, &m[src], &m[dst]), other;
+	struct pol_l4set on = pol_list_allowed(l->ir, l->arena, &m[src], &m[dst]), other;
 
 	if (!m[pair].family[0]) {
 		if (on.n)
@@ -270,7 +274,8 @@ static void list_pair(struct listing *l, size_t src, size_t dst)
 	}
 	if (m[pair].family[1] == '6')
 		return; /* told with its other half */
-	other = allowed(l, &m[pair == src ? src + 1 : src], &m[pair == dst ? dst + 1 : dst]);
+	other = pol_list_allowed(l->ir, l->arena, &m[pair == src ? src + 1 : src],
+				 &m[pair == dst ? dst + 1 : dst]);
 	one = m[pair];
 	if (pol_l4set_equal(on, other))
 		one.family = "";
@@ -302,9 +307,7 @@ void pol_list(const struct pol_ir *ir, struct pol_arena *a, enum pol_list_format
 		pol_buf_addz(out, l.any ? "\n]\n" : "[]\n");
 	if (l.dot)
 		pol_buf_addz(out, "}\n");
-	for (size_t i = 0; i < l.members.n; i++) {
-		free_rules(&l.members.v[i].rules[POL_INGRESS]);
-		free_rules(&l.members.v[i].rules[POL_EGRESS]);
-	}
+	for (size_t i = 0; i < l.members.n; i++)
+		pol_list_member_free(&l.members.v[i]);
 	pol_vec_free(&l.members);
 }

@@ -23,6 +23,24 @@ compiler_libcompiler_a_SOURCES = \
 	compiler/explain.c \
 	compiler/explain.h \
 	compiler/explain_print.c \
+	compiler/import/cilium.c \
+	compiler/import/cilium.h \
+	compiler/import/cilium_peers.c \
+	compiler/import/cilium_ports.c \
+	compiler/import/import.c \
+	compiler/import/import.h \
+	compiler/import/model.c \
+	compiler/import/model.h \
+	compiler/import/netpol.c \
+	compiler/import/open.c \
+	compiler/import/read.c \
+	compiler/import/rule.c \
+	compiler/import/rule.h \
+	compiler/import/selector.c \
+	compiler/import/tier.c \
+	compiler/import/values.c \
+	compiler/import/workload.c \
+	compiler/import/write.c \
 	compiler/intern.c \
 	compiler/intern.h \
 	compiler/intern_sel.c \
@@ -32,6 +50,7 @@ compiler_libcompiler_a_SOURCES = \
 	compiler/lint_rules.c \
 	compiler/list.c \
 	compiler/list.h \
+	compiler/listing.h \
 	compiler/lower.c \
 	compiler/lower.h \
 	compiler/lower_l4.c \
@@ -61,10 +80,12 @@ compiler_libcompiler_a_SOURCES = \
 	compiler/why.c \
 	compiler/why.h \
 	compiler/witness.c \
-	compiler/witness.h
+	compiler/witness.h \
+	compiler/workloads.c \
+	compiler/workloads.h
 
 compiler_libs = compiler/libcompiler.a lang/liblang.a base/libpolbase.a \
-	$(LIBELF_LIBS) $(LIBSODIUM_LIBS)
+	$(LIBELF_LIBS) $(LIBYAML_LIBS) $(LIBSODIUM_LIBS)
 
 bin_PROGRAMS += polc
 polc_SOURCES = compiler/main.c

@@ -19,12 +19,14 @@
 #include "compiler/dump.h"
 #include "compiler/emit.h"
 #include "compiler/explain.h"
+#include "compiler/import/import.h"
 #include "compiler/lint.h"
 #include "compiler/list.h"
 #include "compiler/lower.h"
 #include "compiler/options.h"
 #include "compiler/sarif.h"
 #include "compiler/stats.h"
+#include "compiler/workloads.h"
 #include "lang/format.h"
 
 enum { EXIT_DONE, EXIT_NO, EXIT_BAD, EXIT_SYSTEM };
@@ -319,17 +321,21 @@ static int check(const struct pol_options *o)
 static int list(const struct pol_options *o)
 {
 	struct pol_buf out = { 0 };
+	struct pol_err e = { 0 };
 	struct job j;
-	int r = EXIT_BAD;
+	int r = EXIT_BAD, wrong = 0;
 
 	job_open(o, o->arg[0], &j);
 	if (lower(&j)) {
-		pol_list(j.ir, j.arena,
-			 o->verb == POL_VERB_GRAPH ? POL_LIST_DOT
-			 : o->json_answer          ? POL_LIST_JSON
-						   : POL_LIST_TEXT,
-			 &out);
-		r = EXIT_DONE;
+		if (o->workloads)
+			wrong = pol_list_workloads(j.ir, o->workloads, j.arena, &out, &e);
+		else
+			pol_list(j.ir, j.arena,
+				 o->verb == POL_VERB_GRAPH ? POL_LIST_DOT
+				 : o->json_answer          ? POL_LIST_JSON
+							   : POL_LIST_TEXT,
+				 &out);
+		r = wrong ? fail(&e, wrong == -EINVAL ? EXIT_BAD : EXIT_SYSTEM) : EXIT_DONE;
 	}
 	print(stdout, &out);
 	report(&j, stderr);
@@ -443,6 +449,40 @@ static int diff(const struct pol_options *o)
 	for (int i = 0; i < 2; i++)
 		job_close(&j[i]);
 	return r;
+}
+
+/* ---- polc import -------------------------------------------------------------- */
+
+static int write_or_print(const char *path, struct pol_buf *b, struct pol_err *e)
+{
+	int r = 0;
+
+	if (!path || is_stdout(path))
+		print(stdout, b);
+	else
+		r = pol_write_file(path, b->p, b->n, e);
+	return r;
+}
+
+static int import(const struct pol_options *o)
+{
+	struct pol_import_options how = { .lax = o->lax };
+	struct pol_import_result out = { 0 };
+	struct pol_err e = { 0 };
+	int r = pol_import(o->arg, (size_t)o->n_args, &how, &out, &e);
+	int code = r == -EINVAL ? EXIT_BAD : EXIT_SYSTEM;
+
+	print(stderr, &out.said);
+	if (!r && o->host) {
+		r = pol_write_file(o->host, out.host.p, out.host.n, &e);
+		code = EXIT_SYSTEM;
+	}
+	if (!r) {
+		r = write_or_print(o->out, &out.policy, &e);
+		code = EXIT_SYSTEM;
+	}
+	pol_import_free(&out);
+	return r ? fail(&e, code) : EXIT_DONE;
 }
 
 /* ---- polc --explain ----------------------------------------------------------- */
@@ -589,6 +629,8 @@ static int run(const struct pol_options *o)
 		return lint(o);
 	case POL_VERB_DIFF:
 		return diff(o);
+	case POL_VERB_IMPORT:
+		return import(o);
 	case POL_VERB_MAX:
 		break;
 	}

@@ -11,7 +11,7 @@
 static const char *const verb_names[] = { POL_VERBS(VERB_NAME) };
 
 /* Of CLI.md, not there yet. */
-static const char *const later[] = { "verify", "import" };
+static const char *const later[] = { "verify" };
 
 static const char *const help[] = {
 	[POL_VERB_COMPILE] =
@@ -25,6 +25,7 @@ static const char *const help[] = {
 		"       polc lint FILE                  rules without effect and other things hardly meant\n"
 		"       polc diff OLD NEW               the flows that change, by rules\n"
 		"       polc graph FILE                 who may reach whom, drawn (dot)\n"
+		"       polc import FILE|DIR...         policies of Kubernetes and Cilium to a policy text\n"
 		"       polc --explain CODE             the long text of a diagnostic\n"
 		"\n"
 		"  -o OUT           write to OUT; - is standard output\n"
@@ -53,11 +54,13 @@ static const char *const help[] = {
 		"  -w, --write      rewrite the files that differ\n"
 		"  --check          write nothing, name the files that differ: exit code 1\n",
 	[POL_VERB_LIST] =
-		"usage: polc list [--json] FILE\n"
+		"usage: polc list [--json | --workloads=HOST.yaml] FILE\n"
 		"\n"
 		"Who may reach whom, a line a pair: frontend => api : tcp 8080\n"
 		"Each endpoint definition stands for its members that fit no other definition\n"
-		"and whose address no prefix names.\n",
+		"and whose address no prefix names.\n"
+		"  --workloads=HOST.yaml  instead list every pair of endpoints of that host file and\n"
+		"                         the IPv4 ranges outside, with their TCP, UDP and SCTP ports\n",
 	[POL_VERB_LINT] =
 		"usage: polc lint [--json] [--format=text|json|sarif] FILE\n"
 		"\n"
@@ -94,6 +97,14 @@ static const char *const help[] = {
 		"Signs whole objects with the secret key in FILE. The signature of OBJ goes to\n"
 		"OBJ.sig, and belongs beside it on the host. `openssl pkeyutl` makes and checks the\n"
 		"same ones, see polc(1).\n",
+	[POL_VERB_IMPORT] =
+		"usage: polc import [-o OUT.pol] [--host OUT.yaml] [--lax] FILE|DIR...\n"
+		"\n"
+		"Reads manifests of Kubernetes and Cilium (.yaml, .yml, .json) and prints the policy\n"
+		"that they mean. What cannot be said is an error.\n"
+		"  -o OUT           write the policy to OUT\n"
+		"  --host OUT       write the workloads with their labels to OUT, as a host file\n"
+		"  --lax            leave out, closed and with a warning, what cannot be said\n",
 };
 
 enum long_option {
@@ -111,6 +122,9 @@ enum long_option {
 	O_CHECK,
 	O_VERSION,
 	O_FAIL_ON,
+	O_LAX,
+	O_HOST,
+	O_WORKLOADS,
 };
 
 static const struct option long_options[] = {
@@ -129,6 +143,9 @@ static const struct option long_options[] = {
 	{ "write", no_argument, NULL, 'w' },
 	{ "output", required_argument, NULL, 'o' },
 	{ "fail-on", required_argument, NULL, O_FAIL_ON },
+	{ "lax", no_argument, NULL, O_LAX },
+	{ "host", required_argument, NULL, O_HOST },
+	{ "workloads", required_argument, NULL, O_WORKLOADS },
 	{ "version", no_argument, NULL, O_VERSION },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
@@ -223,6 +240,13 @@ static int set_option(struct pol_options *o, int c, struct pol_err *e)
 	case O_CHECK:
 		o->check = true;
 		return 0;
+	case O_LAX:
+		o->lax = true;
+		return 0;
+	case O_HOST:
+		return set_path(&o->host, e);
+	case O_WORKLOADS:
+		return set_path(&o->workloads, e);
 	case O_JSON:
 		o->json_answer = true;
 		return 0;
@@ -286,15 +310,21 @@ static int take_verb(struct pol_options *o, struct pol_err *e)
 
 static int check_verb(const struct pol_options *o, struct pol_err *e)
 {
-	bool compile = o->verb == POL_VERB_COMPILE;
+	bool compile = o->verb == POL_VERB_COMPILE, import = o->verb == POL_VERB_IMPORT;
 	bool answer = o->verb == POL_VERB_LIST || o->verb == POL_VERB_EXPLAIN ||
 		      o->verb == POL_VERB_LINT || o->verb == POL_VERB_DIFF;
 	const char *wrong = NULL;
 
 	if (o->endpoint_kinds && !compile && o->verb != POL_VERB_CHECK)
 		wrong = "--endpoint-kinds";
-	if (!compile && (o->out || o->to_c || o->stats || o->dump))
-		wrong = o->out ? "-o" : o->to_c ? "-S" : o->stats ? "--stats" : "--dump";
+	if (!compile && (o->to_c || o->stats || o->dump))
+		wrong = o->to_c ? "-S" : o->stats ? "--stats" : "--dump";
+	if (!compile && !import && o->out)
+		wrong = "-o";
+	if (!import && (o->lax || o->host))
+		wrong = o->lax ? "--lax" : "--host";
+	if (o->verb != POL_VERB_LIST && o->workloads)
+		wrong = "--workloads";
 	if (o->verb != POL_VERB_FMT && (o->write || o->check))
 		wrong = o->write ? "-w" : "--check";
 	if (o->verb != POL_VERB_SIGN && o->key)
@@ -308,6 +338,8 @@ static int check_verb(const struct pol_options *o, struct pol_err *e)
 	if (wrong)
 		return pol_err(e, -EINVAL, "%s is no option of `polc%s%s`", wrong,
 			       compile ? "" : " ", verb_names[o->verb]);
+	if (o->workloads && o->json_answer)
+		return pol_err(e, -EINVAL, "--workloads and --json exclude each other");
 	if (o->write && o->check)
 		return pol_err(e, -EINVAL, "-w and --check exclude each other");
 	if (o->verb == POL_VERB_SIGN && !o->key)
@@ -317,12 +349,14 @@ static int check_verb(const struct pol_options *o, struct pol_err *e)
 
 static int check_count(const struct pol_options *o, struct pol_err *e)
 {
-	bool many = o->verb == POL_VERB_CHECK || o->verb == POL_VERB_FMT || o->verb == POL_VERB_SIGN;
+	bool many = o->verb == POL_VERB_CHECK || o->verb == POL_VERB_FMT ||
+		    o->verb == POL_VERB_SIGN || o->verb == POL_VERB_IMPORT;
 
 	if (o->n_args == 0)
 		return pol_err(e, -EINVAL, "no %s file given",
-			       o->verb == POL_VERB_SIGN	    ? "object"
+			       o->verb == POL_VERB_SIGN     ? "object"
 			       : o->verb == POL_VERB_KEYGEN ? "key"
+			       : o->verb == POL_VERB_IMPORT ? "manifest"
 							    : "policy");
 	if (o->verb == POL_VERB_EXPLAIN && o->n_args == 1)
 		return pol_err(e, -EINVAL, "no flow given: from PEER to PEER on PROTO PORT");

@@ -15,7 +15,8 @@
 	X(SIGN, "sign")                                                                      \
 	X(LINT, "lint")                                                                      \
 	X(DIFF, "diff")                                                                      \
-	X(GRAPH, "graph")
+	X(GRAPH, "graph")                                                                    \
+	X(IMPORT, "import")
 
 #define POL_VERB_ITEM(id, name) POL_VERB_##id,
 enum pol_verb { POL_VERBS(POL_VERB_ITEM) POL_VERB_MAX };
@@ -41,12 +42,15 @@ struct pol_options {
 	bool json_diags, json_answer;	/* --format=json, --json */
 	bool sarif;			/* --format=sarif, of lint */
 	bool write, check;		/* of fmt */
+	bool lax;			/* of import */
 	enum pol_colour colour;
 	const char *key;		/* --key of sign */
 	enum pol_fail_on fail_on;
 	bool fail_on_given;
 	const char *out;		/* -o, NULL: beside the policy */
 	uint32_t endpoint_kinds;	/* --endpoint-kinds, 0: not given */
+	const char *host;		/* --host of import: where its host file goes */
+	const char *workloads;		/* --workloads of list */
 	const char *dump, *code;	/* --dump, --explain */
 	const char *clang, *templates, *include; /* NULL: as built */
 	char **arg;			/* files; of keygen the one to write; for explain the file and the words of the flow */

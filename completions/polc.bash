@@ -43,15 +43,17 @@ _polc() {
 	case $cur in
 	--format=*) cur=${cur#*=}; _polc_words text json sarif; return ;;
 	--fail-on=*) cur=${cur#*=}; _polc_words any widen narrow never; return ;;
+	--workloads=*) cur=${cur#*=}; _polc_files .yaml .yml; return ;;
 	--dump=*) cur=${cur#*=}; _polc_words ast ir decisions classes tables c manifest help; return ;;
 	-*)
 		case $command in
 		fmt) _polc_words -w --check --help ;;
 		check) _polc_words --format= --color= --help ;;
-		list) _polc_words --json --help ;;
+		list) _polc_words --json --workloads= --help ;;
 		explain) _polc_words --json --help ;;
 		diff) _polc_words --json --fail-on= --help ;;
 		lint) _polc_words --json --format= --help ;;
+		import) _polc_words -o --host --lax --help ;;
 		sign) _polc_words --key --help ;;
 		'' | *.pol) _polc_words -o -S --stats --endpoint-kinds= --dump= --format= --color= --clang= --templates= --include= --explain --version --help ;;
 		*) _polc_words --help ;;
@@ -63,8 +65,9 @@ _polc() {
 	'')
 		_polc_files .pol
 		mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < \
-			<(compgen -W "check fmt list explain lint diff graph keygen sign" -- "$cur")
+			<(compgen -W "check fmt list explain lint diff graph import keygen sign" -- "$cur")
 		;;
+	import) _polc_files .yaml .yml .json ;;
 	explain)
 		if [ "$arguments" = 1 ]; then
 			_polc_files .pol

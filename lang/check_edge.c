@@ -85,11 +85,12 @@ static void check_pattern(struct pol_resolve *r, const struct pol_string *path)
 	}
 }
 
-/* The first thing in a regular expression that is not regular, or not closed; NULL: nothing. */
-static const char *regex_fault(struct pol_str s)
+const char *pol_regex_fault(struct pol_str s)
 {
 	unsigned depth = 0;
 
+	if (!s.n)
+		return "is empty";
 	for (size_t i = 0; i < s.n; i++) {
 		char c = s.p[i], next = i + 1 < s.n ? s.p[i + 1] : '\0';
 
@@ -119,7 +120,7 @@ static const char *regex_fault(struct pol_str s)
 
 static void check_regex(struct pol_resolve *r, const struct pol_string *re)
 {
-	const char *fault = re->text.n ? regex_fault(re->text) : "is empty";
+	const char *fault = pol_regex_fault(re->text);
 	struct pol_diag *g;
 
 	if (!fault)

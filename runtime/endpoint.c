@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "yaml.h"
+#include "base/yaml.h"
 
 /* ---- checks -------------------------------------------------------------- */
 
@@ -21,34 +21,34 @@ POL_PRINTF(2, 3) static const char *wrong(char why[PRT_WHY], const char *fmt, ..
 
 const char *prt_check_name(struct pol_str s, char why[PRT_WHY])
 {
-	char q[PRT_QUOTE];
+	char q[POL_QUOTE];
 
 	if (!s.n)
 		return wrong(why, "a name is empty");
 	if (s.n > PRT_NAME_MAX)
-		return wrong(why, "name `%s` is longer than %u bytes", prt_quote(s, q),
+		return wrong(why, "name `%s` is longer than %u bytes", pol_quote(s, q),
 			     PRT_NAME_MAX);
-	if (!prt_printable(s) || s.p[0] == ' ' || s.p[s.n - 1] == ' ')
-		return wrong(why, "name `%s` has characters that cannot be seen", prt_quote(s, q));
+	if (!pol_printable(s) || s.p[0] == ' ' || s.p[s.n - 1] == ' ')
+		return wrong(why, "name `%s` has characters that cannot be seen", pol_quote(s, q));
 	return NULL;
 }
 
 const char *prt_check_interface(struct pol_str s, char why[PRT_WHY])
 {
-	char q[PRT_QUOTE];
+	char q[POL_QUOTE];
 
 	if (!s.n)
 		return wrong(why, "an interface's name is empty");
 	if (s.n > PRT_IFNAME_MAX)
 		return wrong(why,
 			     "interface `%s` is longer than the %u bytes that the kernel allows",
-			     prt_quote(s, q), PRT_IFNAME_MAX);
+			     pol_quote(s, q), PRT_IFNAME_MAX);
 	for (size_t i = 0; i < s.n; i++)
 		if (s.p[i] <= ' ' || s.p[i] == 0x7f || s.p[i] == '/' || s.p[i] == ':')
 			return wrong(why, "`%s` cannot be the name of an interface",
-				     prt_quote(s, q));
+				     pol_quote(s, q));
 	if (pol_str_is(s, ".") || pol_str_is(s, ".."))
-		return wrong(why, "`%s` cannot be the name of an interface", prt_quote(s, q));
+		return wrong(why, "`%s` cannot be the name of an interface", pol_quote(s, q));
 	if (pol_str_is(s, "lo"))
 		return wrong(why, "`lo` is the host's own and cannot be managed");
 	return NULL;
@@ -77,16 +77,16 @@ const char *prt_check_address(struct pol_str s, struct pol_ip *out, char why[PRT
 	struct pol_prefix prefix;
 	enum pol_ip_error e;
 	const char *kind;
-	char q[PRT_QUOTE];
+	char q[POL_QUOTE];
 
 	if (s.n && memchr(s.p, '/', s.n))
-		return wrong(why, "`%s` is a prefix; an address is needed here", prt_quote(s, q));
+		return wrong(why, "`%s` is a prefix; an address is needed here", pol_quote(s, q));
 	e = pol_prefix_parse(s, &prefix);
 	if (e != POL_IP_OK)
-		return wrong(why, "address `%s`: %s", prt_quote(s, q), pol_ip_error_text(e));
+		return wrong(why, "address `%s`: %s", pol_quote(s, q), pol_ip_error_text(e));
 	kind = not_of_a_machine(prefix.addr);
 	if (kind)
-		return wrong(why, "address `%s` is %s", prt_quote(s, q), kind);
+		return wrong(why, "address `%s` is %s", pol_quote(s, q), kind);
 	*out = prefix.addr;
 	return NULL;
 }
@@ -103,7 +103,7 @@ const char *prt_check_mac(struct pol_str s, uint8_t out[6], char why[PRT_WHY])
 {
 	static const uint8_t zero[6];
 	uint8_t mac[6];
-	char q[PRT_QUOTE];
+	char q[POL_QUOTE];
 	bool ok = s.n == 17;
 
 	for (size_t i = 0; ok && i < 6; i++) {
@@ -113,31 +113,31 @@ const char *prt_check_mac(struct pol_str s, uint8_t out[6], char why[PRT_WHY])
 		mac[i] = (uint8_t)(ok ? hi << 4 | lo : 0);
 	}
 	if (!ok)
-		return wrong(why, "MAC `%s` is not of the form 02:00:00:00:00:01", prt_quote(s, q));
+		return wrong(why, "MAC `%s` is not of the form 02:00:00:00:00:01", pol_quote(s, q));
 	if (mac[0] & 1 || memcmp(mac, zero, 6) == 0)
-		return wrong(why, "MAC `%s` is not the address of one machine", prt_quote(s, q));
+		return wrong(why, "MAC `%s` is not the address of one machine", pol_quote(s, q));
 	memcpy(out, mac, 6);
 	return NULL;
 }
 
 const char *prt_check_label(struct pol_str key, struct pol_str value, char why[PRT_WHY])
 {
-	char q[PRT_QUOTE];
+	char q[POL_QUOTE];
 
 	if (!key.n)
 		return wrong(why, "a label's key is empty");
 	if (key.n > PRT_LABEL_KEY_MAX)
-		return wrong(why, "label `%s` is longer than %u bytes", prt_quote(key, q),
+		return wrong(why, "label `%s` is longer than %u bytes", pol_quote(key, q),
 			     PRT_LABEL_KEY_MAX);
-	if (!prt_printable(key))
+	if (!pol_printable(key))
 		return wrong(why, "label `%s` has characters that cannot be seen",
-			     prt_quote(key, q));
+			     pol_quote(key, q));
 	if (value.n > PRT_LABEL_VALUE_MAX)
 		return wrong(why, "the value of label `%s` is longer than %u bytes",
-			     prt_quote(key, q), PRT_LABEL_VALUE_MAX);
-	if (!prt_printable(value))
+			     pol_quote(key, q), PRT_LABEL_VALUE_MAX);
+	if (!pol_printable(value))
 		return wrong(why, "the value of label `%s` has characters that cannot be seen",
-			     prt_quote(key, q));
+			     pol_quote(key, q));
 	return NULL;
 }
 
@@ -149,14 +149,14 @@ static int by_key(const void *a, const void *b)
 const char *prt_check_labels(struct prt_label *labels, size_t n, char why[PRT_WHY])
 {
 	size_t bytes = 1;
-	char q[PRT_QUOTE];
+	char q[POL_QUOTE];
 
 	if (n)
 		qsort(labels, n, sizeof(*labels), by_key);
 	for (size_t i = 0; i < n; i++) {
 		bytes += labels[i].key.n + labels[i].value.n + 2;
 		if (i && pol_str_eq(labels[i - 1].key, labels[i].key))
-			return wrong(why, "label `%s` is given twice", prt_quote(labels[i].key, q));
+			return wrong(why, "label `%s` is given twice", pol_quote(labels[i].key, q));
 	}
 	if (bytes > POL_EP_LABELS)
 		return wrong(why, "the labels take %zu bytes together; there is room for %u", bytes,
@@ -173,13 +173,13 @@ static const char *add_address(ip_vec *ips, struct pol_str s, char why[PRT_WHY])
 {
 	struct pol_ip ip = { 0 };
 	const char *w = prt_check_address(s, &ip, why);
-	char q[PRT_QUOTE];
+	char q[POL_QUOTE];
 
 	if (w)
 		return w;
 	for (size_t i = 0; i < ips->n; i++)
 		if (ips->v[i].hi == ip.hi && ips->v[i].lo == ip.lo && ips->v[i].family == ip.family)
-			return wrong(why, "address `%s` is given twice", prt_quote(s, q));
+			return wrong(why, "address `%s` is given twice", pol_quote(s, q));
 	if (ips->n >= PRT_ADDRESSES_MAX)
 		return wrong(why, "more than %u addresses", PRT_ADDRESSES_MAX);
 	*pol_vec_push(ips) = ip;
@@ -192,10 +192,10 @@ static const char *add_label(struct pol_arena *arena, label_vec *labels, struct 
 	const char *eq = s.n ? memchr(s.p, '=', s.n) : NULL;
 	struct pol_str key, value;
 	const char *w;
-	char q[PRT_QUOTE];
+	char q[POL_QUOTE];
 
 	if (!eq)
-		return wrong(why, "label `%s` has no value: label=KEY=VALUE", prt_quote(s, q));
+		return wrong(why, "label `%s` has no value: label=KEY=VALUE", pol_quote(s, q));
 	key = (struct pol_str){ s.p, (size_t)(eq - s.p) };
 	value = (struct pol_str){ eq + 1, s.n - key.n - 1 };
 	w = prt_check_label(key, value, why);
@@ -223,7 +223,7 @@ static const char *take_setting(struct given *g, const char *arg, char why[PRT_W
 	const char *eq = strchr(arg, '='), *w, *near;
 	struct pol_str key = { arg, eq ? (size_t)(eq - arg) : strlen(arg) };
 	struct pol_str value = eq ? pol_str(eq + 1) : (struct pol_str){ "", 0 };
-	char q[PRT_QUOTE];
+	char q[POL_QUOTE];
 
 	if (eq && pol_str_is(key, "address"))
 		return add_address(&g->addrs, value, why);
@@ -244,12 +244,12 @@ static const char *take_setting(struct given *g, const char *arg, char why[PRT_W
 		g->ep.has_mac = !w;
 		return w;
 	}
-	near = prt_suggest(key, settings, POL_ARRAY_LEN(settings));
+	near = pol_suggest(key, settings, POL_ARRAY_LEN(settings));
 	if (near)
 		pol_err_help(e, "did you mean `%s=`?", near);
 	else
 		pol_err_help(e, "known are interface=, address=, label=KEY=VALUE and mac=");
-	return wrong(why, "cannot understand `%s`", prt_quote(pol_str(arg), q));
+	return wrong(why, "cannot understand `%s`", pol_quote(pol_str(arg), q));
 }
 
 static const char *take_all(struct given *g, size_t nargs, char *const *args, char why[PRT_WHY],
@@ -277,14 +277,14 @@ int prt_endpoint_parse(struct pol_arena *arena, const char *name, size_t nargs, 
 		       struct prt_endpoint *out, struct pol_err *e)
 {
 	struct given g = { .arena = arena };
-	char why[PRT_WHY], q[PRT_QUOTE];
+	char why[PRT_WHY], q[POL_QUOTE];
 	const char *w;
 	int ret = 0;
 
 	g.ep.name = pol_arena_str(arena, pol_str(name));
 	w = take_all(&g, nargs, args, why, e);
 	if (w) {
-		ret = pol_err(e, -EINVAL, "endpoint `%s`: %s", prt_quote(g.ep.name, q), w);
+		ret = pol_err(e, -EINVAL, "endpoint `%s`: %s", pol_quote(g.ep.name, q), w);
 	} else {
 		g.ep.labels = copy(arena, g.labels.v, g.labels.n * sizeof(*g.labels.v));
 		g.ep.nlabels = g.labels.n;

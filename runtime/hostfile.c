@@ -5,7 +5,7 @@
 
 #include "endpoint.h"
 #include "input.h"
-#include "yaml.h"
+#include "base/yaml.h"
 
 /* ---- what must not be there twice ---------------------------------------- */
 
@@ -19,7 +19,7 @@ struct claim {
 };
 
 struct reader {
-	struct prt_yaml_doc doc;
+	struct pol_yaml_doc doc;
 	struct pol_arena *arena;
 	struct prt_hostfile *host;
 	struct claim *claim;
@@ -50,18 +50,18 @@ static void claim_grow(struct reader *r)
 	r->claim_cap = cap;
 }
 
-static int claim(struct reader *r, const struct prt_yaml *at, const char *what, struct pol_str key,
+static int claim(struct reader *r, const struct pol_yaml *at, const char *what, struct pol_str key,
 		 struct pol_str shown)
 {
 	struct pol_str full = pol_arena_printf(r->arena, "%s:%.*s", what, POL_STR_ARG(key));
 	struct claim *c;
-	char q[PRT_QUOTE];
+	char q[POL_QUOTE];
 
 	claim_grow(r);
 	c = claim_slot(r->claim, r->claim_cap, full);
 	if (c->key.n)
-		return prt_yaml_err(&r->doc, at, "%s `%s` is already used on line %u", what,
-				    prt_quote(shown, q), c->line);
+		return pol_yaml_err(&r->doc, at, "%s `%s` is already used on line %u", what,
+				    pol_quote(shown, q), c->line);
 	*c = (struct claim){ full, at->line };
 	r->claim_n++;
 	return 0;
@@ -69,66 +69,66 @@ static int claim(struct reader *r, const struct prt_yaml *at, const char *what, 
 
 /* ---- single values ------------------------------------------------------- */
 
-static int read_name(struct reader *r, const struct prt_yaml *at, const char *what,
+static int read_name(struct reader *r, const struct pol_yaml *at, const char *what,
 		     struct pol_str *out)
 {
 	char why[PRT_WHY];
 	const char *w;
 	struct pol_str s;
-	int ret = prt_yaml_text(&r->doc, at, what, &s);
+	int ret = pol_yaml_text(&r->doc, at, what, &s);
 
 	if (ret)
 		return ret;
 	w = prt_check_name(s, why);
 	if (w)
-		return prt_yaml_err(&r->doc, at, "%s", w);
+		return pol_yaml_err(&r->doc, at, "%s", w);
 	*out = s;
 	return 0;
 }
 
-static int read_interface(struct reader *r, const struct prt_yaml *at, struct pol_str *out)
+static int read_interface(struct reader *r, const struct pol_yaml *at, struct pol_str *out)
 {
 	char why[PRT_WHY];
 	const char *w;
 	struct pol_str s;
-	int ret = prt_yaml_text(&r->doc, at, "an interface", &s);
+	int ret = pol_yaml_text(&r->doc, at, "an interface", &s);
 
 	if (ret)
 		return ret;
 	w = prt_check_interface(s, why);
 	if (w)
-		return prt_yaml_err(&r->doc, at, "%s", w);
+		return pol_yaml_err(&r->doc, at, "%s", w);
 	*out = s;
 	return claim(r, at, "interface", s, s);
 }
 
-static int read_address(struct reader *r, const struct prt_yaml *at, struct pol_ip *out)
+static int read_address(struct reader *r, const struct pol_yaml *at, struct pol_ip *out)
 {
 	char why[PRT_WHY], text[POL_IP_TEXT];
 	const char *w;
 	struct pol_str s;
-	int ret = prt_yaml_text(&r->doc, at, "an address", &s);
+	int ret = pol_yaml_text(&r->doc, at, "an address", &s);
 
 	if (ret)
 		return ret;
 	w = prt_check_address(s, out, why);
 	if (w)
-		return prt_yaml_err(&r->doc, at, "%s", w);
+		return pol_yaml_err(&r->doc, at, "%s", w);
 	return claim(r, at, "address", pol_str(pol_ip_format(*out, text)), s);
 }
 
-static int read_addresses(struct reader *r, const struct prt_yaml *at, size_t min,
+static int read_addresses(struct reader *r, const struct pol_yaml *at, size_t min,
 			  const struct pol_ip **out, size_t *n)
 {
 	struct pol_ip *v;
-	int ret = prt_yaml_list(&r->doc, at, "addresses");
+	int ret = pol_yaml_list(&r->doc, at, "addresses");
 
 	if (ret)
 		return ret;
 	if (at->n < min)
-		return prt_yaml_err(&r->doc, at, "at least one address is needed");
+		return pol_yaml_err(&r->doc, at, "at least one address is needed");
 	if (at->n > PRT_ADDRESSES_MAX)
-		return prt_yaml_err(&r->doc, at, "more than %u addresses", PRT_ADDRESSES_MAX);
+		return pol_yaml_err(&r->doc, at, "more than %u addresses", PRT_ADDRESSES_MAX);
 	v = pol_arena_alloc(r->arena, at->n * sizeof(*v));
 	for (size_t i = 0; i < at->n; i++) {
 		ret = read_address(r, &at->item[i], &v[i]);
@@ -140,34 +140,34 @@ static int read_addresses(struct reader *r, const struct prt_yaml *at, size_t mi
 	return 0;
 }
 
-static int read_label(struct reader *r, const struct prt_yaml *key, struct prt_label *out)
+static int read_label(struct reader *r, const struct pol_yaml *key, struct prt_label *out)
 {
-	const struct prt_yaml *value = key + 1;
-	char why[PRT_WHY], q[PRT_QUOTE];
+	const struct pol_yaml *value = key + 1;
+	char why[PRT_WHY], q[POL_QUOTE];
 	const char *w;
 	int ret;
 
 	out->key = key->text;
-	if (value->kind == PRT_YAML_SCALAR && !value->text.n && !value->quoted)
-		return prt_yaml_err(&r->doc, key,
+	if (value->kind == POL_YAML_SCALAR && !value->text.n && !value->quoted)
+		return pol_yaml_err(&r->doc, key,
 				    "label `%s` has no value; write \"\" for an empty "
 				    "one",
-				    prt_quote(key->text, q));
-	ret = prt_yaml_text(&r->doc, value, "the value of a label", &out->value);
+				    pol_quote(key->text, q));
+	ret = pol_yaml_text(&r->doc, value, "the value of a label", &out->value);
 	if (ret)
 		return ret;
 	w = prt_check_label(out->key, out->value, why);
-	return w ? prt_yaml_err(&r->doc, key, "%s", w) : 0;
+	return w ? pol_yaml_err(&r->doc, key, "%s", w) : 0;
 }
 
-static int read_labels(struct reader *r, const struct prt_yaml *at, struct prt_endpoint *ep)
+static int read_labels(struct reader *r, const struct pol_yaml *at, struct prt_endpoint *ep)
 {
 	struct prt_label *v;
 	char why[PRT_WHY];
 	const char *w;
 
-	if (at->kind != PRT_YAML_MAP)
-		return prt_yaml_err(&r->doc, at, "labels must be a mapping: {key: value}");
+	if (at->kind != POL_YAML_MAP)
+		return pol_yaml_err(&r->doc, at, "labels must be a mapping: {key: value}");
 	v = pol_arena_alloc(r->arena, at->n * sizeof(*v));
 	for (size_t i = 0; i < at->n; i++) {
 		int ret = read_label(r, &at->item[2 * i], &v[i]);
@@ -177,33 +177,33 @@ static int read_labels(struct reader *r, const struct prt_yaml *at, struct prt_e
 	}
 	w = prt_check_labels(v, at->n, why);
 	if (w)
-		return prt_yaml_err(&r->doc, at, "%s", w);
+		return pol_yaml_err(&r->doc, at, "%s", w);
 	ep->labels = v;
 	ep->nlabels = at->n;
 	return 0;
 }
 
-static int read_mac(struct reader *r, const struct prt_yaml *at, struct prt_endpoint *ep)
+static int read_mac(struct reader *r, const struct pol_yaml *at, struct prt_endpoint *ep)
 {
 	char why[PRT_WHY];
 	const char *w;
 	struct pol_str s;
-	int ret = prt_yaml_text(&r->doc, at, "a MAC", &s);
+	int ret = pol_yaml_text(&r->doc, at, "a MAC", &s);
 
 	if (ret)
 		return ret;
 	w = prt_check_mac(s, ep->mac, why);
 	if (w)
-		return prt_yaml_err(&r->doc, at, "%s", w);
+		return pol_yaml_err(&r->doc, at, "%s", w);
 	ep->has_mac = true;
 	return 0;
 }
 
 /* ---- endpoints, remotes, nodes ------------------------------------------- */
 
-static int missing(struct reader *r, const struct prt_yaml *at, const char *what, const char *key)
+static int missing(struct reader *r, const struct pol_yaml *at, const char *what, const char *key)
 {
-	return prt_yaml_err(&r->doc, at, "%s has no `%s`", what, key);
+	return pol_yaml_err(&r->doc, at, "%s has no `%s`", what, key);
 }
 
 /* The name of a remote that has none: its first address, which is unique as names must be. */
@@ -214,14 +214,14 @@ static struct pol_str name_by_address(struct reader *r, struct pol_ip ip)
 	return pol_arena_str(r->arena, pol_str(pol_ip_format(ip, text)));
 }
 
-static int read_endpoint(struct reader *r, const struct prt_yaml *at, bool local,
+static int read_endpoint(struct reader *r, const struct pol_yaml *at, bool local,
 			 struct prt_endpoint *ep)
 {
 	enum { NAME, ADDRESSES, LABELS, INTERFACE, MAC, KEYS };
 	static const char *const key[] = { "name", "addresses", "labels", "interface", "mac" };
 	const char *what = local ? "an endpoint" : "a remote endpoint";
-	const struct prt_yaml *v[KEYS] = { 0 }, *named;
-	int ret = prt_yaml_map(&r->doc, at, what, key, local ? KEYS : INTERFACE, v);
+	const struct pol_yaml *v[KEYS] = { 0 }, *named;
+	int ret = pol_yaml_map(&r->doc, at, what, key, local ? KEYS : INTERFACE, v);
 
 	if (ret)
 		return ret;
@@ -251,16 +251,16 @@ static int read_endpoint(struct reader *r, const struct prt_yaml *at, bool local
 	return claim(r, named, "name", ep->name, ep->name);
 }
 
-static int read_endpoints(struct reader *r, const struct prt_yaml *at, bool local,
+static int read_endpoints(struct reader *r, const struct pol_yaml *at, bool local,
 			  const struct prt_endpoint **out, size_t *n)
 {
 	struct prt_endpoint *v;
-	int ret = prt_yaml_list(&r->doc, at, local ? "endpoints" : "remote");
+	int ret = pol_yaml_list(&r->doc, at, local ? "endpoints" : "remote");
 
 	if (ret)
 		return ret;
 	if (at->n >= POL_EP_MAX)
-		return prt_yaml_err(&r->doc, at, "more than %u endpoints", POL_EP_MAX - 1);
+		return pol_yaml_err(&r->doc, at, "more than %u endpoints", POL_EP_MAX - 1);
 	v = pol_arena_alloc(r->arena, at->n * sizeof(*v));
 	for (size_t i = 0; i < at->n; i++) {
 		ret = read_endpoint(r, &at->item[i], local, &v[i]);
@@ -272,11 +272,11 @@ static int read_endpoints(struct reader *r, const struct prt_yaml *at, bool loca
 	return 0;
 }
 
-static int read_node(struct reader *r, const struct prt_yaml *at, struct prt_node *node)
+static int read_node(struct reader *r, const struct pol_yaml *at, struct prt_node *node)
 {
 	static const char *const key[] = { "name", "addresses" };
-	const struct prt_yaml *v[POL_ARRAY_LEN(key)];
-	int ret = prt_yaml_map(&r->doc, at, "a node", key, POL_ARRAY_LEN(key), v);
+	const struct pol_yaml *v[POL_ARRAY_LEN(key)];
+	int ret = pol_yaml_map(&r->doc, at, "a node", key, POL_ARRAY_LEN(key), v);
 
 	if (ret)
 		return ret;
@@ -292,10 +292,10 @@ static int read_node(struct reader *r, const struct prt_yaml *at, struct prt_nod
 	return ret;
 }
 
-static int read_nodes(struct reader *r, const struct prt_yaml *at)
+static int read_nodes(struct reader *r, const struct pol_yaml *at)
 {
 	struct prt_node *v;
-	int ret = prt_yaml_list(&r->doc, at, "nodes");
+	int ret = pol_yaml_list(&r->doc, at, "nodes");
 
 	if (ret)
 		return ret;
@@ -310,10 +310,10 @@ static int read_nodes(struct reader *r, const struct prt_yaml *at)
 	return 0;
 }
 
-static int read_uplinks(struct reader *r, const struct prt_yaml *at)
+static int read_uplinks(struct reader *r, const struct pol_yaml *at)
 {
 	struct pol_str *v;
-	int ret = prt_yaml_list(&r->doc, at, "uplinks");
+	int ret = pol_yaml_list(&r->doc, at, "uplinks");
 
 	if (ret)
 		return ret;
@@ -328,27 +328,27 @@ static int read_uplinks(struct reader *r, const struct prt_yaml *at)
 	return 0;
 }
 
-static int read_proxy(struct reader *r, const struct prt_yaml *at)
+static int read_proxy(struct reader *r, const struct pol_yaml *at)
 {
 	static const char *const key[] = { "workers" };
-	const struct prt_yaml *v[POL_ARRAY_LEN(key)];
-	int ret = prt_yaml_map(&r->doc, at, "proxy", key, POL_ARRAY_LEN(key), v);
+	const struct pol_yaml *v[POL_ARRAY_LEN(key)];
+	int ret = pol_yaml_map(&r->doc, at, "proxy", key, POL_ARRAY_LEN(key), v);
 
 	if (!ret && v[0])
-		ret = prt_yaml_u32(&r->doc, v[0], "workers", 1, 1024, &r->host->proxy_workers);
+		ret = pol_yaml_u32(&r->doc, v[0], "workers", 1, 1024, &r->host->proxy_workers);
 	return ret;
 }
 
 /* ---- the whole ----------------------------------------------------------- */
 
-static int read_root(struct reader *r, const struct prt_yaml *root)
+static int read_root(struct reader *r, const struct pol_yaml *root)
 {
 	enum { HOST, HOST_ADDRESSES, UPLINKS, ENDPOINTS, REMOTE, NODES, PROXY, KEYS };
 	static const char *const key[] = { "host",   "host_addresses", "uplinks", "endpoints",
 					   "remote", "nodes",          "proxy" };
 	struct prt_hostfile *h = r->host;
-	const struct prt_yaml *v[KEYS];
-	int ret = prt_yaml_map(&r->doc, root, "the host file", key, KEYS, v);
+	const struct pol_yaml *v[KEYS];
+	int ret = pol_yaml_map(&r->doc, root, "the host file", key, KEYS, v);
 
 	if (!ret && v[HOST])
 		ret = read_name(r, v[HOST], "host", &h->host);
@@ -365,7 +365,7 @@ static int read_root(struct reader *r, const struct prt_yaml *root)
 	if (!ret && v[PROXY])
 		ret = read_proxy(r, v[PROXY]);
 	if (!ret && h->nendpoints + h->nremotes >= POL_EP_MAX)
-		ret = prt_yaml_err(&r->doc, v[REMOTE],
+		ret = pol_yaml_err(&r->doc, v[REMOTE],
 				   "more than %u endpoints together with the "
 				   "local ones",
 				   POL_EP_MAX - 1);
@@ -375,7 +375,7 @@ static int read_root(struct reader *r, const struct prt_yaml *root)
 int prt_hostfile_parse(const char *path, struct pol_str text, struct prt_hostfile **out,
 		       struct pol_err *e)
 {
-	static const struct prt_yaml_limits limits = {
+	static const struct pol_yaml_limits limits = {
 		.depth = 6, .nodes = 4u << 20, .scalar = 4096, .keys = 256
 	};
 	struct pol_arena *arena = pol_arena_new();
@@ -383,12 +383,12 @@ int prt_hostfile_parse(const char *path, struct pol_str text, struct prt_hostfil
 	struct reader r = { .arena = arena,
 			    .host = h,
 			    .doc = { .path = path, .code = -EINVAL, .arena = arena, .err = e } };
-	struct prt_yaml root;
+	struct pol_yaml root;
 	int ret;
 
 	h->arena = arena;
 	h->path = pol_arena_str(arena, pol_str(path));
-	ret = prt_yaml_parse(&r.doc, text, &limits, &root);
+	ret = pol_yaml_parse(&r.doc, text, &limits, &root);
 	if (!ret)
 		ret = read_root(&r, &root);
 	if (ret)

@@ -68,9 +68,7 @@ runtime_libruntime_a_SOURCES = \
 	runtime/trust.h \
 	runtime/world.c \
 	runtime/world.h \
-	runtime/world_maps.c \
-	runtime/yaml.c \
-	runtime/yaml.h
+	runtime/world_maps.c
 
 runtime_libs = runtime/libruntime.a base/libpolbase.a \
 	$(LIBBPF_LIBS) $(LIBELF_LIBS) $(LIBYAML_LIBS) $(LIBSODIUM_LIBS)

@@ -4,14 +4,14 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "yaml.h"
+#include "base/yaml.h"
 
 #define CLASSES_MAX (1u << 24)
 #define L4_CLASSES_MAX (1u << 16)
 #define COUNT_MAX 0x7fffffffu
 
 struct reader {
-	struct prt_yaml_doc doc;
+	struct pol_yaml_doc doc;
 	struct pol_arena *arena;
 	struct prt_manifest *m;
 	/* While reading, IN selectors hold their values as text, by selector. */
@@ -21,7 +21,7 @@ struct reader {
 /* One array of the manifest from a list, an item at a time. */
 #define READ_LIST(r, at, what, field, count, read)                                                 \
 	({                                                                                         \
-		int ret_ = prt_yaml_list(&(r)->doc, at, what);                                     \
+		int ret_ = pol_yaml_list(&(r)->doc, at, what);                                     \
 		if (!ret_) {                                                                       \
 			(r)->m->field =                                                            \
 				pol_arena_alloc((r)->arena, (at)->n * sizeof(*(r)->m->field));     \
@@ -34,42 +34,42 @@ struct reader {
 	})
 
 /* An index below `end`: what it points to has been read already. */
-static int read_index(struct reader *r, const struct prt_yaml *at, const char *what, size_t end,
+static int read_index(struct reader *r, const struct pol_yaml *at, const char *what, size_t end,
 		      uint32_t *out)
 {
 	if (!end)
-		return prt_yaml_err(&r->doc, at, "%s, where there is none yet", what);
-	return prt_yaml_u32(&r->doc, at, what, 0, (uint32_t)(end - 1), out);
+		return pol_yaml_err(&r->doc, at, "%s, where there is none yet", what);
+	return pol_yaml_u32(&r->doc, at, what, 0, (uint32_t)(end - 1), out);
 }
 
 /* ---- selectors and classes ----------------------------------------------- */
 
-static int read_values(struct reader *r, const struct prt_yaml *at, struct prt_selector *s)
+static int read_values(struct reader *r, const struct pol_yaml *at, struct prt_selector *s)
 {
 	struct pol_str *v;
-	int ret = prt_yaml_list(&r->doc, at, "values");
+	int ret = pol_yaml_list(&r->doc, at, "values");
 
 	if (ret)
 		return ret;
 	if (!at->n)
-		return prt_yaml_err(&r->doc, at, "values are empty");
+		return pol_yaml_err(&r->doc, at, "values are empty");
 	v = pol_arena_alloc(r->arena, at->n * sizeof(*v));
 	for (size_t i = 0; !ret && i < at->n; i++)
-		ret = prt_yaml_text(&r->doc, &at->item[i], "a value", &v[i]);
+		ret = pol_yaml_text(&r->doc, &at->item[i], "a value", &v[i]);
 	r->values[s - r->m->selector] = v;
 	s->n = at->n;
 	return ret;
 }
 
-static int read_operands(struct reader *r, const struct prt_yaml *at, struct prt_selector *s)
+static int read_operands(struct reader *r, const struct pol_yaml *at, struct prt_selector *s)
 {
 	size_t id = (size_t)(s - r->m->selector);
-	int ret = prt_yaml_list(&r->doc, at, "of");
+	int ret = pol_yaml_list(&r->doc, at, "of");
 
 	if (ret)
 		return ret;
 	if (!at->n || (s->op == PRT_SEL_NOT && at->n != 1))
-		return prt_yaml_err(&r->doc, at, "the wrong number of operands");
+		return pol_yaml_err(&r->doc, at, "the wrong number of operands");
 	s->operand = pol_arena_alloc(r->arena, at->n * sizeof(*s->operand));
 	s->n = at->n;
 	for (size_t i = 0; !ret && i < at->n; i++)
@@ -77,7 +77,7 @@ static int read_operands(struct reader *r, const struct prt_yaml *at, struct prt
 	return ret;
 }
 
-static int read_selector(struct reader *r, const struct prt_yaml *at, struct prt_selector *s)
+static int read_selector(struct reader *r, const struct pol_yaml *at, struct prt_selector *s)
 {
 #define PRT_SEL_NAME(e, n) n,
 	static const char *const op[] = { PRT_SEL_OPS(PRT_SEL_NAME) };
@@ -90,24 +90,24 @@ static int read_selector(struct reader *r, const struct prt_yaml *at, struct prt
 		[PRT_SEL_HAS] = 1 << OP | 1 << KEY, [PRT_SEL_NOT] = 1 << OP | 1 << OF,
 		[PRT_SEL_AND] = 1 << OP | 1 << OF,  [PRT_SEL_OR] = 1 << OP | 1 << OF,
 	};
-	const struct prt_yaml *v[KEYS];
+	const struct pol_yaml *v[KEYS];
 	uint32_t which = 0;
-	int ret = prt_yaml_map(&r->doc, at, "a selector", key, KEYS, v);
+	int ret = pol_yaml_map(&r->doc, at, "a selector", key, KEYS, v);
 
 	if (ret)
 		return ret;
 	if (!v[OP])
-		return prt_yaml_err(&r->doc, at, "a selector has no `op`");
-	ret = prt_yaml_choice(&r->doc, v[OP], "op", op, POL_ARRAY_LEN(op), &which);
+		return pol_yaml_err(&r->doc, at, "a selector has no `op`");
+	ret = pol_yaml_choice(&r->doc, v[OP], "op", op, POL_ARRAY_LEN(op), &which);
 	if (ret)
 		return ret;
 	s->op = (enum prt_sel_op)which;
 	for (unsigned i = 0; i < KEYS; i++)
 		if (!!v[i] != (needs[s->op] >> i & 1))
-			return prt_yaml_err(&r->doc, at, "a selector `%s` %s `%s`", op[s->op],
+			return pol_yaml_err(&r->doc, at, "a selector `%s` %s `%s`", op[s->op],
 					    v[i] ? "cannot have" : "needs", key[i]);
 	if (v[KEY])
-		ret = prt_yaml_text(&r->doc, v[KEY], "key", &s->key);
+		ret = pol_yaml_text(&r->doc, v[KEY], "key", &s->key);
 	if (!ret && v[VALUES])
 		ret = read_values(r, v[VALUES], s);
 	if (!ret && v[OF])
@@ -115,28 +115,28 @@ static int read_selector(struct reader *r, const struct prt_yaml *at, struct prt
 	return ret;
 }
 
-static int read_selectors(struct reader *r, const struct prt_yaml *at)
+static int read_selectors(struct reader *r, const struct pol_yaml *at)
 {
 	int ret;
 
 	r->values = pol_arena_alloc(r->arena,
-				    (at->kind == PRT_YAML_LIST ? at->n : 0) * sizeof(*r->values));
+				    (at->kind == POL_YAML_LIST ? at->n : 0) * sizeof(*r->values));
 	ret = READ_LIST(r, at, "selectors", selector, nselectors, read_selector);
 	if (!ret && (!at->n || r->m->selector[0].op != PRT_SEL_TRUE))
-		return prt_yaml_err(&r->doc, at, "the first selector must be {op: true}");
+		return pol_yaml_err(&r->doc, at, "the first selector must be {op: true}");
 	return ret;
 }
 
-static int read_class(struct reader *r, const struct prt_yaml *at, struct prt_class *c)
+static int read_class(struct reader *r, const struct pol_yaml *at, struct prt_class *c)
 {
 	static const char *const key[] = { "name", "selector" };
-	const struct prt_yaml *v[POL_ARRAY_LEN(key)];
-	int ret = prt_yaml_map(&r->doc, at, "a class", key, POL_ARRAY_LEN(key), v);
+	const struct pol_yaml *v[POL_ARRAY_LEN(key)];
+	int ret = pol_yaml_map(&r->doc, at, "a class", key, POL_ARRAY_LEN(key), v);
 
 	if (!ret && (!v[0] || !v[1]))
-		return prt_yaml_err(&r->doc, at, "a class needs `name` and `selector`");
+		return pol_yaml_err(&r->doc, at, "a class needs `name` and `selector`");
 	if (!ret)
-		ret = prt_yaml_text(&r->doc, v[0], "name", &c->name);
+		ret = pol_yaml_text(&r->doc, v[0], "name", &c->name);
 	if (!ret)
 		ret = read_index(r, v[1], "selector", r->m->nselectors, &c->selector);
 	return ret;
@@ -241,30 +241,30 @@ static void number_values(struct reader *r)
 /* ---- sets and predicates ------------------------------------------------- */
 
 /* "7" or "5-9". */
-static int read_range(struct reader *r, const struct prt_yaml *at, struct prt_class_range *out)
+static int read_range(struct reader *r, const struct pol_yaml *at, struct prt_class_range *out)
 {
 	struct pol_str s, lo, hi;
 	const char *dash;
-	char q[PRT_QUOTE];
+	char q[POL_QUOTE];
 	uint32_t end = r->m->address_classes - 1;
-	int ret = prt_yaml_text(&r->doc, at, "a class", &s);
+	int ret = pol_yaml_text(&r->doc, at, "a class", &s);
 
 	if (ret)
 		return ret;
 	dash = s.n ? memchr(s.p, '-', s.n) : NULL;
 	lo = (struct pol_str){ s.p, dash ? (size_t)(dash - s.p) : s.n };
 	hi = dash ? (struct pol_str){ dash + 1, s.n - lo.n - 1 } : lo;
-	if (!prt_parse_u32(lo, end, &out->lo) || !prt_parse_u32(hi, end, &out->hi) ||
+	if (!pol_parse_u32(lo, end, &out->lo) || !pol_parse_u32(hi, end, &out->hi) ||
 	    out->lo > out->hi)
-		return prt_yaml_err(&r->doc, at,
+		return pol_yaml_err(&r->doc, at,
 				    "`%s` is not one or some of the %u address classes",
-				    prt_quote(s, q), r->m->address_classes);
+				    pol_quote(s, q), r->m->address_classes);
 	return 0;
 }
 
-static int read_set(struct reader *r, const struct prt_yaml *at, struct prt_class_set *s)
+static int read_set(struct reader *r, const struct pol_yaml *at, struct prt_class_set *s)
 {
-	int ret = prt_yaml_list(&r->doc, at, "a set");
+	int ret = pol_yaml_list(&r->doc, at, "a set");
 
 	if (ret)
 		return ret;
@@ -275,19 +275,19 @@ static int read_set(struct reader *r, const struct prt_yaml *at, struct prt_clas
 		if (ret)
 			return ret;
 		if (i && s->range[i].lo <= s->range[i - 1].hi)
-			return prt_yaml_err(&r->doc, &at->item[i], "the classes do not ascend");
+			return pol_yaml_err(&r->doc, &at->item[i], "the classes do not ascend");
 	}
 	return 0;
 }
 
-static int read_term(struct reader *r, const struct prt_yaml *at, struct prt_term *t)
+static int read_term(struct reader *r, const struct pol_yaml *at, struct prt_term *t)
 {
 	static const char *const key[] = { "selector", "set" };
-	const struct prt_yaml *v[POL_ARRAY_LEN(key)];
-	int ret = prt_yaml_map(&r->doc, at, "a term", key, POL_ARRAY_LEN(key), v);
+	const struct pol_yaml *v[POL_ARRAY_LEN(key)];
+	int ret = pol_yaml_map(&r->doc, at, "a term", key, POL_ARRAY_LEN(key), v);
 
 	if (!ret && (!v[0] || !v[1]))
-		return prt_yaml_err(&r->doc, at, "a term needs `selector` and `set`");
+		return pol_yaml_err(&r->doc, at, "a term needs `selector` and `set`");
 	if (!ret)
 		ret = read_index(r, v[0], "selector", r->m->nselectors, &t->selector);
 	if (!ret)
@@ -295,9 +295,9 @@ static int read_term(struct reader *r, const struct prt_yaml *at, struct prt_ter
 	return ret;
 }
 
-static int read_pred(struct reader *r, const struct prt_yaml *at, struct prt_pred *p)
+static int read_pred(struct reader *r, const struct pol_yaml *at, struct prt_pred *p)
 {
-	int ret = prt_yaml_list(&r->doc, at, "a predicate");
+	int ret = pol_yaml_list(&r->doc, at, "a predicate");
 
 	if (ret)
 		return ret;
@@ -310,12 +310,12 @@ static int read_pred(struct reader *r, const struct prt_yaml *at, struct prt_pre
 
 /* ---- blocks -------------------------------------------------------------- */
 
-static int read_row(struct reader *r, const struct prt_yaml *at, struct prt_row *row)
+static int read_row(struct reader *r, const struct pol_yaml *at, struct prt_row *row)
 {
-	int ret = prt_yaml_list(&r->doc, at, "a row");
+	int ret = pol_yaml_list(&r->doc, at, "a row");
 
 	if (!ret && at->n != 2)
-		return prt_yaml_err(&r->doc, at, "a row is [predicate, page]");
+		return pol_yaml_err(&r->doc, at, "a row is [predicate, page]");
 	if (!ret)
 		ret = read_index(r, &at->item[0], "a predicate", r->m->npreds, &row->pred);
 	if (!ret)
@@ -323,9 +323,9 @@ static int read_row(struct reader *r, const struct prt_yaml *at, struct prt_row 
 	return ret;
 }
 
-static int read_rows(struct reader *r, const struct prt_yaml *at, struct prt_block *b)
+static int read_rows(struct reader *r, const struct pol_yaml *at, struct prt_block *b)
 {
-	int ret = prt_yaml_list(&r->doc, at, "rows");
+	int ret = pol_yaml_list(&r->doc, at, "rows");
 
 	if (ret)
 		return ret;
@@ -336,29 +336,29 @@ static int read_rows(struct reader *r, const struct prt_yaml *at, struct prt_blo
 	return ret;
 }
 
-static int read_block(struct reader *r, const struct prt_yaml *at, struct prt_block *b)
+static int read_block(struct reader *r, const struct pol_yaml *at, struct prt_block *b)
 {
 	enum { SUBJECT, DIRECTION, STAGE, AUDIT, ROOT, BASE, ROWS, KEYS };
 	static const char *const key[] = { "subject", "direction", "stage", "audit",
 					   "root",    "base",      "rows" };
 	static const char *const direction[] = { "ingress", "egress" };
 	static const char *const stage[] = { "admin", "main", "baseline" };
-	const struct prt_yaml *v[KEYS];
+	const struct pol_yaml *v[KEYS];
 	uint32_t d = 0, s = 0;
-	int ret = prt_yaml_map(&r->doc, at, "a block", key, KEYS, v);
+	int ret = pol_yaml_map(&r->doc, at, "a block", key, KEYS, v);
 
 	if (ret)
 		return ret;
 	for (unsigned i = 0; i < KEYS; i++)
 		if (!v[i])
-			return prt_yaml_err(&r->doc, at, "a block needs `%s`", key[i]);
+			return pol_yaml_err(&r->doc, at, "a block needs `%s`", key[i]);
 	ret = read_index(r, v[SUBJECT], "subject", r->m->nselectors, &b->subject);
 	if (!ret)
-		ret = prt_yaml_choice(&r->doc, v[DIRECTION], "direction", direction, 2, &d);
+		ret = pol_yaml_choice(&r->doc, v[DIRECTION], "direction", direction, 2, &d);
 	if (!ret)
-		ret = prt_yaml_choice(&r->doc, v[STAGE], "stage", stage, PRT_STAGES, &s);
+		ret = pol_yaml_choice(&r->doc, v[STAGE], "stage", stage, PRT_STAGES, &s);
 	if (!ret)
-		ret = prt_yaml_bool(&r->doc, v[AUDIT], "audit", &b->audit);
+		ret = pol_yaml_bool(&r->doc, v[AUDIT], "audit", &b->audit);
 	if (!ret)
 		ret = read_index(r, v[ROOT], "root", r->m->pages_used, &b->root);
 	if (!ret)
@@ -415,30 +415,30 @@ static const char *const root_key[] = {
 };
 
 /* Before anything else is understood: another ABI may have other keys. */
-static int check_abi(struct reader *r, const struct prt_yaml *root)
+static int check_abi(struct reader *r, const struct pol_yaml *root)
 {
 	struct pol_str polc = POL_STR("unknown");
-	const struct prt_yaml *abi = NULL;
-	char q[PRT_QUOTE];
+	const struct pol_yaml *abi = NULL;
+	char q[POL_QUOTE];
 	int ret;
 
-	for (size_t i = 0; root->kind == PRT_YAML_MAP && i < root->n; i++) {
-		const struct prt_yaml *k = &root->item[2 * i];
+	for (size_t i = 0; root->kind == POL_YAML_MAP && i < root->n; i++) {
+		const struct pol_yaml *k = &root->item[2 * i];
 
 		if (pol_str_is(k->text, "abi"))
 			abi = k + 1;
-		else if (pol_str_is(k->text, "polc") && k[1].kind == PRT_YAML_SCALAR)
+		else if (pol_str_is(k->text, "polc") && k[1].kind == POL_YAML_SCALAR)
 			polc = k[1].text;
 	}
 	if (!abi)
-		return prt_yaml_err(&r->doc, root, "there is no `abi`; not the manifest of polc");
-	ret = prt_yaml_u32(&r->doc, abi, "abi", 0, COUNT_MAX, &r->m->abi);
+		return pol_yaml_err(&r->doc, root, "there is no `abi`; not the manifest of polc");
+	ret = pol_yaml_u32(&r->doc, abi, "abi", 0, COUNT_MAX, &r->m->abi);
 	if (ret || r->m->abi == POL_ABI_VERSION)
 		return ret;
 	ret = pol_err(r->doc.err, -EPROTONOSUPPORT,
 		      "%s: the object has ABI version %u (compiled by polc %s), this polload "
 		      "understands version %u",
-		      r->doc.path, r->m->abi, prt_quote(polc, q), POL_ABI_VERSION);
+		      r->doc.path, r->m->abi, pol_quote(polc, q), POL_ABI_VERSION);
 	pol_err_help(
 		r->doc.err,
 		r->m->abi < POL_ABI_VERSION
@@ -448,7 +448,7 @@ static int check_abi(struct reader *r, const struct prt_yaml *root)
 	return ret;
 }
 
-static int read_numbers(struct reader *r, const struct prt_yaml *const v[KEYS])
+static int read_numbers(struct reader *r, const struct pol_yaml *const v[KEYS])
 {
 	struct prt_manifest *m = r->m;
 	uint32_t column_levels = 0, l4_levels = 0;
@@ -467,7 +467,7 @@ static int read_numbers(struct reader *r, const struct prt_yaml *const v[KEYS])
 	int ret = 0;
 
 	for (size_t i = 0; !ret && i < POL_ARRAY_LEN(number); i++)
-		ret = prt_yaml_u32(&r->doc, v[number[i].key], root_key[number[i].key],
+		ret = pol_yaml_u32(&r->doc, v[number[i].key], root_key[number[i].key],
 				   number[i].min, number[i].max, number[i].out);
 	if (ret)
 		return ret;
@@ -477,37 +477,37 @@ static int read_numbers(struct reader *r, const struct prt_yaml *const v[KEYS])
 	m->classes_padded = (m->address_classes + POL_PAGE - 1) & ~(POL_PAGE - 1);
 	m->static_columns = POL_ENTITY_STATIC_MAX * m->classes_padded;
 	if (m->static_columns > m->columns)
-		return prt_yaml_err(&r->doc, v[COLUMN_LEVELS],
+		return pol_yaml_err(&r->doc, v[COLUMN_LEVELS],
 				    "%u levels are too few for %u "
 				    "address classes",
 				    column_levels, m->address_classes);
 	if (m->l4_classes > 1u << (POL_PAGE_BITS * l4_levels))
-		return prt_yaml_err(&r->doc, v[L4_LEVELS],
+		return pol_yaml_err(&r->doc, v[L4_LEVELS],
 				    "%u levels are too few for %u L4 classes", l4_levels,
 				    m->l4_classes);
 	return 0;
 }
 
-static int read_head(struct reader *r, const struct prt_yaml *const v[KEYS])
+static int read_head(struct reader *r, const struct pol_yaml *const v[KEYS])
 {
 	static const char *const actions[] = { "deny", "allow" };
 	struct prt_manifest *m = r->m;
 	uint32_t action = 0;
-	int ret = prt_yaml_text(&r->doc, v[POLC], "polc", &m->polc);
+	int ret = pol_yaml_text(&r->doc, v[POLC], "polc", &m->polc);
 
 	if (!ret)
-		ret = prt_yaml_text(&r->doc, v[POLICY], "policy", &m->policy);
+		ret = pol_yaml_text(&r->doc, v[POLICY], "policy", &m->policy);
 	if (!ret)
-		ret = prt_yaml_text(&r->doc, v[SOURCES], "sources", &m->sources);
+		ret = pol_yaml_text(&r->doc, v[SOURCES], "sources", &m->sources);
 	if (!ret)
-		ret = prt_yaml_choice(&r->doc, v[DEFAULT], "default", actions, 2, &action);
+		ret = pol_yaml_choice(&r->doc, v[DEFAULT], "default", actions, 2, &action);
 	if (!ret)
-		ret = prt_yaml_bool(&r->doc, v[HOST_OPEN], "host_open", &m->host_open);
+		ret = pol_yaml_bool(&r->doc, v[HOST_OPEN], "host_open", &m->host_open);
 	m->default_allow = action == 1;
 	return ret;
 }
 
-static int read_body(struct reader *r, const struct prt_yaml *const v[KEYS])
+static int read_body(struct reader *r, const struct pol_yaml *const v[KEYS])
 {
 	int ret = read_selectors(r, v[SELECTORS]);
 
@@ -519,7 +519,7 @@ static int read_body(struct reader *r, const struct prt_yaml *const v[KEYS])
 	if (!ret)
 		ret = READ_LIST(r, v[SETS], "sets", set, nsets, read_set);
 	if (!ret && !r->m->nsets)
-		ret = prt_yaml_err(&r->doc, v[SETS], "the first set must be every class");
+		ret = pol_yaml_err(&r->doc, v[SETS], "the first set must be every class");
 	if (!ret)
 		ret = READ_LIST(r, v[PREDICATES], "predicates", pred, npreds, read_pred);
 	if (!ret)
@@ -530,7 +530,7 @@ static int read_body(struct reader *r, const struct prt_yaml *const v[KEYS])
 int prt_manifest_parse(const char *path, struct pol_str text, struct pol_arena *arena,
 		       struct prt_manifest *out, struct pol_err *e)
 {
-	static const struct prt_yaml_limits limits = {
+	static const struct pol_yaml_limits limits = {
 		.depth = 6, .nodes = 32u << 20, .scalar = 4096, .keys = 64
 	};
 	struct pol_str where = pol_arena_printf(arena, "%s: manifest", path);
@@ -538,19 +538,19 @@ int prt_manifest_parse(const char *path, struct pol_str text, struct pol_arena *
 			    .m = out,
 			    .doc = {
 				    .path = where.p, .code = -ENOEXEC, .arena = arena, .err = e } };
-	const struct prt_yaml *v[KEYS];
-	struct prt_yaml root;
+	const struct pol_yaml *v[KEYS];
+	struct pol_yaml root;
 	int ret;
 
 	*out = (struct prt_manifest){ 0 };
-	ret = prt_yaml_parse(&r.doc, text, &limits, &root);
+	ret = pol_yaml_parse(&r.doc, text, &limits, &root);
 	if (!ret)
 		ret = check_abi(&r, &root);
 	if (!ret)
-		ret = prt_yaml_map(&r.doc, &root, "the manifest", root_key, KEYS, v);
+		ret = pol_yaml_map(&r.doc, &root, "the manifest", root_key, KEYS, v);
 	for (unsigned i = 0; !ret && i < KEYS; i++)
 		if (!v[i])
-			ret = prt_yaml_err(&r.doc, &root, "there is no `%s`", root_key[i]);
+			ret = pol_yaml_err(&r.doc, &root, "there is no `%s`", root_key[i]);
 	if (!ret)
 		ret = read_head(&r, v);
 	if (!ret)

@@ -2,11 +2,11 @@
 #include <errno.h>
 
 #include "object.h"
-#include "yaml.h"
+#include "base/yaml.h"
 
 enum { FILE_, LINE, POLICY, DIRECTION, ACTION, TEXT, NAME, IMPLICIT, TIER, AUDIT, KEYS };
 
-static int read_rule(const struct prt_yaml_doc *doc, const struct prt_yaml *at,
+static int read_rule(const struct pol_yaml_doc *doc, const struct pol_yaml *at,
 		     struct prt_rule *rule)
 {
 	static const char *const key[] = { "file", "line", "policy",   "direction", "action",
@@ -17,36 +17,36 @@ static int read_rule(const struct prt_yaml_doc *doc, const struct prt_yaml *at,
 		[TEXT] = &rule->text,           [NAME] = &rule->name,
 		[IMPLICIT] = &rule->implicit,   [TIER] = &rule->tier,
 	};
-	const struct prt_yaml *v[KEYS];
-	int ret = prt_yaml_map(doc, at, "a rule", key, KEYS, v);
+	const struct pol_yaml *v[KEYS];
+	int ret = pol_yaml_map(doc, at, "a rule", key, KEYS, v);
 
 	for (unsigned i = 0; !ret && i < KEYS; i++) {
 		if (!v[i] && i <= TEXT)
-			ret = prt_yaml_err(doc, at, "a rule needs `%s`", key[i]);
+			ret = pol_yaml_err(doc, at, "a rule needs `%s`", key[i]);
 		else if (v[i] && text[i])
-			ret = prt_yaml_text(doc, v[i], key[i], text[i]);
+			ret = pol_yaml_text(doc, v[i], key[i], text[i]);
 	}
 	if (!ret)
-		ret = prt_yaml_u32(doc, v[LINE], "line", 0, 0x7fffffff, &rule->line);
+		ret = pol_yaml_u32(doc, v[LINE], "line", 0, 0x7fffffff, &rule->line);
 	if (!ret && v[AUDIT])
-		ret = prt_yaml_bool(doc, v[AUDIT], "audit", &rule->audit);
+		ret = pol_yaml_bool(doc, v[AUDIT], "audit", &rule->audit);
 	return ret;
 }
 
-static int read_rules(const struct prt_yaml_doc *doc, const struct prt_object *o,
+static int read_rules(const struct pol_yaml_doc *doc, const struct prt_object *o,
 		      const struct prt_rule **out)
 {
-	static const struct prt_yaml_limits limits = {
+	static const struct pol_yaml_limits limits = {
 		.depth = 4, .nodes = 32u << 20, .scalar = 65536, .keys = 64
 	};
 	struct prt_rule *v;
-	struct prt_yaml root;
-	int ret = prt_yaml_parse(doc, o->rules_text, &limits, &root);
+	struct pol_yaml root;
+	int ret = pol_yaml_parse(doc, o->rules_text, &limits, &root);
 
 	if (!ret)
-		ret = prt_yaml_list(doc, &root, "the rules");
+		ret = pol_yaml_list(doc, &root, "the rules");
 	if (!ret && root.n != o->nrules)
-		ret = prt_yaml_err(doc, &root, "%zu rules, but %u lines that begin one", root.n,
+		ret = pol_yaml_err(doc, &root, "%zu rules, but %u lines that begin one", root.n,
 				   o->nrules);
 	if (ret)
 		return ret;
@@ -61,7 +61,7 @@ int prt_rules_parse(const struct prt_object *o, struct prt_rules *out, struct po
 {
 	struct pol_arena *arena = pol_arena_new();
 	struct pol_str where = pol_arena_printf(arena, "%.*s: rules", POL_STR_ARG(o->path));
-	struct prt_yaml_doc doc = { .path = where.p, .code = -ENOEXEC, .arena = arena, .err = e };
+	struct pol_yaml_doc doc = { .path = where.p, .code = -ENOEXEC, .arena = arena, .err = e };
 	const struct prt_rule *v = NULL;
 	int ret = read_rules(&doc, o, &v);
 

@@ -121,7 +121,8 @@ bench: all $(bench_programs)
 
 # Compiled apart from everything else: by the compiler that has libFuzzer, and with the
 # sanitizers, whatever the rest is built with.
-fuzzers = tests/fuzz/parse-fuzzer tests/fuzz/object-fuzzer tests/fuzz/hostfile-fuzzer
+fuzzers = tests/fuzz/parse-fuzzer tests/fuzz/import-fuzzer tests/fuzz/object-fuzzer \
+	tests/fuzz/hostfile-fuzzer
 
 FUZZ_LINK = $(MKDIR_P) tests/fuzz && \
 	$(FUZZ_CC) $(FUZZ_CFLAGS) $(DEFAULT_INCLUDES) $(AM_CPPFLAGS) -o $@
@@ -130,10 +131,10 @@ FUZZ_LIBS = $(LIBELF_LIBS) $(LIBYAML_LIBS) $(LIBSODIUM_LIBS)
 fuzz_base = $(filter %.c,$(base_libpolbase_a_SOURCES))
 fuzz_lang = $(fuzz_base) $(filter %.c,$(lang_liblang_a_SOURCES))
 fuzz_hostfile = $(fuzz_base) \
-	runtime/endpoint.c runtime/hostfile.c runtime/input.c runtime/yaml.c
+	runtime/endpoint.c runtime/hostfile.c runtime/input.c
 fuzz_object = $(fuzz_base) \
 	runtime/bpfelf.c runtime/image.c runtime/input.c runtime/kinds.c runtime/manifest.c \
-	runtime/object.c runtime/place.c runtime/place_change.c runtime/rules.c runtime/yaml.c
+	runtime/object.c runtime/place.c runtime/place_change.c runtime/rules.c
 
 tests/fuzz/parse-fuzzer: tests/fuzz/fuzz_parse.c tests/fuzz/driver.c $(fuzz_lang) lang/parse.c lang/scan.c
 	$(AM_V_CC)$(FUZZ_LINK) $(srcdir)/tests/fuzz/fuzz_parse.c $(FUZZ_DRIVER) \
@@ -146,6 +147,13 @@ tests/fuzz/object-fuzzer: tests/fuzz/fuzz_object.c tests/fuzz/driver.c tests/uni
 tests/fuzz/hostfile-fuzzer: tests/fuzz/fuzz_hostfile.c tests/fuzz/driver.c $(fuzz_hostfile)
 	$(AM_V_CC)$(FUZZ_LINK) $(srcdir)/tests/fuzz/fuzz_hostfile.c $(FUZZ_DRIVER) \
 		$(addprefix $(srcdir)/,$(fuzz_hostfile)) $(FUZZ_LIBS)
+
+# The importer with the language that its texts are in.
+fuzz_import = $(fuzz_lang) $(filter compiler/import/%.c,$(compiler_libcompiler_a_SOURCES))
+
+tests/fuzz/import-fuzzer: tests/fuzz/fuzz_import.c tests/fuzz/driver.c $(fuzz_import) lang/parse.c lang/scan.c
+	$(AM_V_CC)$(FUZZ_LINK) $(srcdir)/tests/fuzz/fuzz_import.c $(FUZZ_DRIVER) \
+		$(addprefix $(srcdir)/,$(fuzz_import)) lang/parse.c lang/scan.c $(FUZZ_LIBS)
 
 check_SCRIPTS += $(fuzzers)
 CLEANFILES += $(fuzzers)
@@ -169,6 +177,8 @@ script_tests = \
 	tests/fuzz/run.sh \
 	tests/packet.sh \
 	tests/golden/run.sh \
+	tests/corpus/cilium \
+	tests/corpus/kubernetes \
 	tests/demo/check.sh \
 	tests/dependencies \
 	tests/man-examples \
@@ -201,7 +211,7 @@ AM_TESTS_ENVIRONMENT = \
 	POLC_INCLUDE='$(abs_srcdir)/include'; export POLC_INCLUDE; \
 	CC='$(CC)'; CLANG='$(CLANG)'; export CC CLANG; \
 	CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT; \
-	POLC_MAY_SKIP='tests/scripts.sh tests/openssl.sh'; export POLC_MAY_SKIP;
+	POLC_MAY_SKIP='tests/scripts.sh tests/openssl.sh tests/corpus/cilium tests/corpus/kubernetes'; export POLC_MAY_SKIP;
 
 # One line for people and scripts, from the results of the last `make check`.
 count-tests:
@@ -229,9 +239,11 @@ EXTRA_DIST += \
 	tests/fuzz/corpus \
 	tests/fuzz/driver.c \
 	tests/fuzz/fuzz_hostfile.c \
+	tests/fuzz/fuzz_import.c \
 	tests/fuzz/fuzz_object.c \
 	tests/fuzz/fuzz_parse.c \
 	tests/fuzz/hostfile-corpus \
+	tests/fuzz/import-corpus \
 	tests/fuzz/object-corpus \
 	tests/bench/bench.sh \
 	tests/bench/compile.sh \

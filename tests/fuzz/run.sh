@@ -8,7 +8,7 @@ set -u
 top=${top_srcdir:-$(cd "$(dirname "$0")/../.." && pwd)}
 build=${top_builddir:-$top/build}
 seed=${POLC_FUZZ_SEED:-$(date +%s)}
-[ $# -gt 0 ] || set -- parse object hostfile
+[ $# -gt 0 ] || set -- parse import object hostfile
 export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
 tests=0
 failed=0
@@ -43,6 +43,11 @@ object_corpus() {
 	yaml_words >words
 	printf '"%s"\n' '\x1e' 'op: in' 'op: not' 'op: and' 'selector: ' 'set: ' 'root: ' 'base: ' 'rows: ' \
 		'audit: true' 'stage: admin' >>words
+}
+
+import_corpus() {
+	cp "$top"/tests/fuzz/import-corpus/* corpus/
+	yaml_words >words
 }
 
 hostfile_corpus() {
@@ -82,7 +87,7 @@ fuzz() { # NAME SECONDS
 for name; do
 	case $name in
 	parse) fuzz parse 60 ;;
-	object | hostfile) fuzz "$name" 10 ;;
+	import | object | hostfile) fuzz "$name" 10 ;;
 	*)
 		echo "$name: there is no such fuzzer"
 		exit 99

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-#include "yaml.h"
+#include "base/yaml.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -7,12 +7,12 @@
 
 /* ---- messages ------------------------------------------------------------ */
 
-static int err_at(const struct prt_yaml_doc *doc, size_t line, size_t column, const char *text)
+static int err_at(const struct pol_yaml_doc *doc, size_t line, size_t column, const char *text)
 {
 	return pol_err(doc->err, doc->code, "%s:%zu:%zu: %s", doc->path, line, column, text);
 }
 
-int prt_yaml_err(const struct prt_yaml_doc *doc, const struct prt_yaml *at, const char *fmt, ...)
+int pol_yaml_err(const struct pol_yaml_doc *doc, const struct pol_yaml *at, const char *fmt, ...)
 {
 	char text[384];
 	va_list ap;
@@ -25,13 +25,23 @@ int prt_yaml_err(const struct prt_yaml_doc *doc, const struct prt_yaml *at, cons
 
 /* ---- events to nodes ----------------------------------------------------- */
 
+/* A node that aliases may stand for, and what it counts as wherever they do. */
+struct anchor {
+	struct pol_str name;
+	struct pol_yaml node;
+	size_t nodes;
+	unsigned height;
+};
+
 struct reader {
-	const struct prt_yaml_doc *doc;
-	const struct prt_yaml_limits *limits;
+	const struct pol_yaml_doc *doc;
+	const struct pol_yaml_limits *limits;
 	struct pol_str text;
 	yaml_parser_t parser;
 	yaml_event_t event; /* the current one; deleted before the next */
 	size_t nodes;
+	unsigned deepest; /* depth of the deepest node since it was last set back */
+	POL_VEC(struct anchor) anchors; /* of this document */
 };
 
 POL_PRINTF(2, 3) static int fail(struct reader *r, const char *fmt, ...)
@@ -105,72 +115,104 @@ static int next(struct reader *r)
 	return 0;
 }
 
-/* What makes a node more than data. */
-static int refuse_extras(struct reader *r)
+/* What makes a node more than data. *anchor: its name, or NULL. */
+static int refuse_extras(struct reader *r, const yaml_char_t **anchor)
 {
 	const yaml_event_t *e = &r->event;
-	const yaml_char_t *anchor = NULL, *tag = NULL;
+	const yaml_char_t *tag = NULL;
 
-	if (e->type == YAML_ALIAS_EVENT)
-		return fail(r, "aliases (`*name`) are not accepted here");
+	*anchor = NULL;
 	if (e->type == YAML_SCALAR_EVENT) {
-		anchor = e->data.scalar.anchor;
+		*anchor = e->data.scalar.anchor;
 		tag = e->data.scalar.tag;
 	} else if (e->type == YAML_SEQUENCE_START_EVENT) {
-		anchor = e->data.sequence_start.anchor;
+		*anchor = e->data.sequence_start.anchor;
 		tag = e->data.sequence_start.tag;
 	} else if (e->type == YAML_MAPPING_START_EVENT) {
-		anchor = e->data.mapping_start.anchor;
+		*anchor = e->data.mapping_start.anchor;
 		tag = e->data.mapping_start.tag;
 	}
-	if (anchor)
+	if (*anchor && !r->limits->anchors)
 		return fail(r, "anchors (`&name`) are not accepted here");
+	if (*anchor && r->anchors.n >= r->limits->anchors)
+		return fail(r, "more than %zu anchors", r->limits->anchors);
 	if (tag)
 		return fail(r, "tags (`!name`) are not accepted here");
 	return 0;
 }
 
-static int read_node(struct reader *r, unsigned depth, struct prt_yaml *out);
+/* The newest of that name: a later anchor hides an earlier one. */
+static const struct anchor *find_anchor(const struct reader *r, struct pol_str name)
+{
+	for (size_t i = r->anchors.n; i > 0; i--)
+		if (pol_str_eq(r->anchors.v[i - 1].name, name))
+			return &r->anchors.v[i - 1];
+	return NULL;
+}
 
-static int read_scalar(struct reader *r, struct prt_yaml *out)
+/* Copies nothing below the node, but counts it all: what walks the tree walks it all. */
+static int read_alias(struct reader *r, unsigned depth, struct pol_yaml *out)
+{
+	struct pol_str name = pol_str((const char *)r->event.data.alias.anchor);
+	const struct anchor *a = find_anchor(r, name);
+	char q[POL_QUOTE];
+
+	if (!r->limits->anchors)
+		return fail(r, "aliases (`*name`) are not accepted here");
+	if (!a)
+		return fail(r, "alias `*%s` stands for nothing before it", pol_quote(name, q));
+	if (a->nodes > r->limits->nodes - r->nodes)
+		return fail(r, "more than %zu values, aliases written out", r->limits->nodes);
+	if (depth + a->height > r->limits->depth)
+		return fail(r, "nested deeper than %u, aliases written out", r->limits->depth);
+	r->nodes += a->nodes;
+	if (depth + a->height > r->deepest)
+		r->deepest = depth + a->height;
+	*out = a->node;
+	return 0;
+}
+
+static int read_node(struct reader *r, unsigned depth, struct pol_yaml *out);
+
+static int read_scalar(struct reader *r, struct pol_yaml *out)
 {
 	struct pol_str s = { (const char *)r->event.data.scalar.value,
 			     r->event.data.scalar.length };
 
 	if (s.n > r->limits->scalar)
 		return fail(r, "longer than %zu bytes", r->limits->scalar);
-	out->kind = PRT_YAML_SCALAR;
+	out->kind = POL_YAML_SCALAR;
 	out->quoted = r->event.data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
 	out->text = pol_arena_str(r->doc->arena, s);
 	return 0;
 }
 
-static int check_key(struct reader *r, const struct prt_yaml *pairs, size_t n)
+static int check_key(struct reader *r, const struct pol_yaml *pairs, size_t n)
 {
-	const struct prt_yaml *key = &pairs[2 * n];
-	char q[PRT_QUOTE];
+	const struct pol_yaml *key = &pairs[2 * n];
+	char q[POL_QUOTE];
 
-	if (key->kind != PRT_YAML_SCALAR)
-		return prt_yaml_err(r->doc, key, "a key must be a single word");
+	if (key->kind != POL_YAML_SCALAR)
+		return pol_yaml_err(r->doc, key, "a key must be a single word");
 	if (!key->quoted && pol_str_is(key->text, "<<"))
-		return prt_yaml_err(r->doc, key, "merge keys (`<<`) are not accepted here");
+		return pol_yaml_err(r->doc, key, "merge keys (`<<`) are not accepted here");
 	if (n >= r->limits->keys)
-		return prt_yaml_err(r->doc, key, "more than %zu keys", r->limits->keys);
+		return pol_yaml_err(r->doc, key, "more than %zu keys", r->limits->keys);
 	for (size_t i = 0; i < n; i++)
 		if (pol_str_eq(pairs[2 * i].text, key->text))
-			return prt_yaml_err(r->doc, key, "key `%s` is already on line %u",
-					    prt_quote(key->text, q), pairs[2 * i].line);
+			return pol_yaml_err(r->doc, key, "key `%s` is already on line %u",
+					    pol_quote(key->text, q), pairs[2 * i].line);
 	return 0;
 }
 
-typedef POL_VEC(struct prt_yaml) yaml_vec;
+typedef POL_VEC(struct pol_yaml) yaml_vec;
 
 static int read_items(struct reader *r, unsigned depth, bool map, yaml_vec *items)
 {
 	yaml_event_type_t end = map ? YAML_MAPPING_END_EVENT : YAML_SEQUENCE_END_EVENT;
 
 	for (;;) {
-		struct prt_yaml child;
+		struct pol_yaml child;
 		int ret = next(r);
 
 		if (ret)
@@ -189,7 +231,7 @@ static int read_items(struct reader *r, unsigned depth, bool map, yaml_vec *item
 	}
 }
 
-static int read_collection(struct reader *r, unsigned depth, struct prt_yaml *out)
+static int read_collection(struct reader *r, unsigned depth, struct pol_yaml *out)
 {
 	bool map = r->event.type == YAML_MAPPING_START_EVENT;
 	yaml_vec items = { 0 };
@@ -199,13 +241,13 @@ static int read_collection(struct reader *r, unsigned depth, struct prt_yaml *ou
 		return fail(r, "nested deeper than %u", r->limits->depth);
 	ret = read_items(r, depth + 1, map, &items);
 	if (!ret) {
-		struct prt_yaml *copy = NULL;
+		struct pol_yaml *copy = NULL;
 
 		if (items.n) {
 			copy = pol_arena_alloc(r->doc->arena, items.n * sizeof(*copy));
 			memcpy(copy, items.v, items.n * sizeof(*copy));
 		}
-		out->kind = map ? PRT_YAML_MAP : PRT_YAML_LIST;
+		out->kind = map ? POL_YAML_MAP : POL_YAML_LIST;
 		out->n = map ? items.n / 2 : items.n;
 		out->item = copy;
 	}
@@ -213,23 +255,69 @@ static int read_collection(struct reader *r, unsigned depth, struct prt_yaml *ou
 	return ret;
 }
 
-static int read_node(struct reader *r, unsigned depth, struct prt_yaml *out)
+static int read_value(struct reader *r, unsigned depth, struct pol_yaml *out)
 {
-	int ret = refuse_extras(r);
-
-	if (ret)
-		return ret;
 	if (++r->nodes > r->limits->nodes)
 		return fail(r, "more than %zu values", r->limits->nodes);
-	*out = (struct prt_yaml){ .line = (uint32_t)r->event.start_mark.line + 1,
+	if (depth > r->deepest)
+		r->deepest = depth;
+	*out = (struct pol_yaml){ .line = (uint32_t)r->event.start_mark.line + 1,
 				  .column = (uint32_t)r->event.start_mark.column + 1 };
 	if (r->event.type == YAML_SCALAR_EVENT)
 		return read_scalar(r, out);
 	return read_collection(r, depth, out);
 }
 
-static int read_stream(struct reader *r, struct prt_yaml *root)
+static int read_node(struct reader *r, unsigned depth, struct pol_yaml *out)
 {
+	const yaml_char_t *name;
+	struct anchor a = { .nodes = r->nodes };
+	unsigned above = r->deepest;
+	int ret;
+
+	if (r->event.type == YAML_ALIAS_EVENT)
+		return read_alias(r, depth, out);
+	ret = refuse_extras(r, &name);
+	if (ret)
+		return ret;
+	if (name)
+		a.name = pol_arena_str(r->doc->arena, pol_str((const char *)name));
+	r->deepest = depth;
+	ret = read_value(r, depth, out);
+	if (!ret && name) {
+		a.node = *out;
+		a.nodes = r->nodes - a.nodes;
+		a.height = r->deepest - depth;
+		*pol_vec_push(&r->anchors) = a;
+	}
+	if (r->deepest < above)
+		r->deepest = above;
+	return ret;
+}
+
+/* From its start event; false in *any for a document with nothing in it. */
+static int read_document(struct reader *r, struct pol_yaml *root, bool *any)
+{
+	int ret;
+
+	if (r->event.data.document_start.tag_directives.start !=
+	    r->event.data.document_start.tag_directives.end)
+		return fail(r, "tags (`%%TAG`) are not accepted here");
+	r->anchors.n = 0;
+	ret = next(r);
+	if (!ret)
+		ret = read_node(r, 0, root);
+	if (!ret)
+		ret = next(r); /* end of the document */
+	if (!ret)
+		ret = next(r);
+	*any = !ret && !(root->kind == POL_YAML_SCALAR && !root->quoted && !root->text.n);
+	return ret;
+}
+
+static int read_stream(struct reader *r, struct pol_yaml *root)
+{
+	bool any;
 	int ret = next(r);
 
 	if (!ret)
@@ -238,61 +326,104 @@ static int read_stream(struct reader *r, struct prt_yaml *root)
 		return ret;
 	if (r->event.type == YAML_STREAM_END_EVENT)
 		return fail(r, "there is nothing here");
-	if (r->event.data.document_start.tag_directives.start !=
-	    r->event.data.document_start.tag_directives.end)
-		return fail(r, "tags (`%%TAG`) are not accepted here");
-	ret = next(r);
-	if (!ret)
-		ret = read_node(r, 0, root);
-	if (!ret)
-		ret = next(r); /* end of the document */
-	if (!ret)
-		ret = next(r);
+	ret = read_document(r, root, &any);
 	if (!ret && r->event.type != YAML_STREAM_END_EVENT)
 		return fail(r, "a second document; only one is accepted");
 	return ret;
 }
 
-int prt_yaml_parse(const struct prt_yaml_doc *doc, struct pol_str text,
-		   const struct prt_yaml_limits *limits, struct prt_yaml *root)
+static int start(struct reader *r)
+{
+	if (!yaml_parser_initialize(&r->parser))
+		return pol_err(r->doc->err, -ENOMEM, "%s: out of memory", r->doc->path);
+	yaml_parser_set_encoding(&r->parser, YAML_UTF8_ENCODING);
+	yaml_parser_set_input_string(&r->parser, (const unsigned char *)r->text.p, r->text.n);
+	return 0;
+}
+
+static void stop(struct reader *r)
+{
+	yaml_event_delete(&r->event);
+	yaml_parser_delete(&r->parser);
+	pol_vec_free(&r->anchors);
+}
+
+int pol_yaml_parse(const struct pol_yaml_doc *doc, struct pol_str text,
+		   const struct pol_yaml_limits *limits, struct pol_yaml *root)
 {
 	struct reader r = { .doc = doc, .limits = limits, .text = text };
-	struct prt_yaml node;
-	int ret;
+	struct pol_yaml node;
+	int ret = start(&r);
 
-	if (!yaml_parser_initialize(&r.parser))
-		return pol_err(doc->err, -ENOMEM, "%s: out of memory", doc->path);
-	yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
-	yaml_parser_set_input_string(&r.parser, (const unsigned char *)text.p, text.n);
+	if (ret)
+		return ret;
 	ret = read_stream(&r, &node);
-	yaml_event_delete(&r.event);
-	yaml_parser_delete(&r.parser);
+	stop(&r);
 	if (!ret)
 		*root = node;
 	return ret;
 }
 
+static int read_documents(struct reader *r, yaml_vec *roots)
+{
+	int ret = next(r);
+
+	if (!ret)
+		ret = next(r);
+	while (!ret && r->event.type != YAML_STREAM_END_EVENT) {
+		struct pol_yaml root;
+		bool any;
+
+		ret = read_document(r, &root, &any);
+		if (any)
+			*pol_vec_push(roots) = root;
+	}
+	return ret;
+}
+
+int pol_yaml_parse_all(const struct pol_yaml_doc *doc, struct pol_str text,
+		       const struct pol_yaml_limits *limits, struct pol_yaml_stream *out)
+{
+	struct reader r = { .doc = doc, .limits = limits, .text = text };
+	yaml_vec roots = { 0 };
+	struct pol_yaml *copy = NULL;
+	int ret = start(&r);
+
+	if (ret)
+		return ret;
+	ret = read_documents(&r, &roots);
+	stop(&r);
+	if (!ret && roots.n) {
+		copy = pol_arena_alloc(doc->arena, roots.n * sizeof(*copy));
+		memcpy(copy, roots.v, roots.n * sizeof(*copy));
+	}
+	if (!ret)
+		*out = (struct pol_yaml_stream){ copy, roots.n };
+	pol_vec_free(&roots);
+	return ret;
+}
+
 /* ---- values -------------------------------------------------------------- */
 
-int prt_yaml_list(const struct prt_yaml_doc *doc, const struct prt_yaml *at, const char *what)
+int pol_yaml_list(const struct pol_yaml_doc *doc, const struct pol_yaml *at, const char *what)
 {
-	if (at->kind != PRT_YAML_LIST)
-		return prt_yaml_err(doc, at, "%s must be a list: [...]", what);
+	if (at->kind != POL_YAML_LIST)
+		return pol_yaml_err(doc, at, "%s must be a list: [...]", what);
 	return 0;
 }
 
-int prt_yaml_text(const struct prt_yaml_doc *doc, const struct prt_yaml *at, const char *what,
+int pol_yaml_text(const struct pol_yaml_doc *doc, const struct pol_yaml *at, const char *what,
 		  struct pol_str *out)
 {
-	if (at->kind != PRT_YAML_SCALAR)
-		return prt_yaml_err(doc, at, "%s must be a single value", what);
+	if (at->kind != POL_YAML_SCALAR)
+		return pol_yaml_err(doc, at, "%s must be a single value", what);
 	if (!at->text.n && !at->quoted)
-		return prt_yaml_err(doc, at, "%s has no value", what);
+		return pol_yaml_err(doc, at, "%s has no value", what);
 	*out = at->text;
 	return 0;
 }
 
-bool prt_parse_u32(struct pol_str s, uint32_t max, uint32_t *out)
+bool pol_parse_u32(struct pol_str s, uint32_t max, uint32_t *out)
 {
 	uint64_t v = 0;
 
@@ -309,45 +440,45 @@ bool prt_parse_u32(struct pol_str s, uint32_t max, uint32_t *out)
 	return true;
 }
 
-int prt_yaml_u32(const struct prt_yaml_doc *doc, const struct prt_yaml *at, const char *what,
+int pol_yaml_u32(const struct pol_yaml_doc *doc, const struct pol_yaml *at, const char *what,
 		 uint32_t min, uint32_t max, uint32_t *out)
 {
 	struct pol_str s;
-	char q[PRT_QUOTE];
+	char q[POL_QUOTE];
 	uint32_t v = 0;
-	int ret = prt_yaml_text(doc, at, what, &s);
+	int ret = pol_yaml_text(doc, at, what, &s);
 
 	if (ret)
 		return ret;
-	if (at->quoted || !prt_parse_u32(s, max, &v) || v < min)
-		return prt_yaml_err(doc, at, "%s must be a number from %u to %u, not `%s`", what,
-				    min, max, prt_quote(s, q));
+	if (at->quoted || !pol_parse_u32(s, max, &v) || v < min)
+		return pol_yaml_err(doc, at, "%s must be a number from %u to %u, not `%s`", what,
+				    min, max, pol_quote(s, q));
 	*out = v;
 	return 0;
 }
 
-int prt_yaml_bool(const struct prt_yaml_doc *doc, const struct prt_yaml *at, const char *what,
+int pol_yaml_bool(const struct pol_yaml_doc *doc, const struct pol_yaml *at, const char *what,
 		  bool *out)
 {
 	struct pol_str s;
-	char q[PRT_QUOTE];
-	int ret = prt_yaml_text(doc, at, what, &s);
+	char q[POL_QUOTE];
+	int ret = pol_yaml_text(doc, at, what, &s);
 
 	if (ret)
 		return ret;
 	if (at->quoted || (!pol_str_is(s, "true") && !pol_str_is(s, "false")))
-		return prt_yaml_err(doc, at, "%s must be true or false, not `%s`", what,
-				    prt_quote(s, q));
+		return pol_yaml_err(doc, at, "%s must be true or false, not `%s`", what,
+				    pol_quote(s, q));
 	*out = s.p[0] == 't';
 	return 0;
 }
 
-int prt_yaml_choice(const struct prt_yaml_doc *doc, const struct prt_yaml *at, const char *what,
+int pol_yaml_choice(const struct pol_yaml_doc *doc, const struct pol_yaml *at, const char *what,
 		    const char *const *name, size_t n, uint32_t *out)
 {
 	struct pol_str s;
-	char q[PRT_QUOTE];
-	int ret = prt_yaml_text(doc, at, what, &s);
+	char q[POL_QUOTE];
+	int ret = pol_yaml_text(doc, at, what, &s);
 
 	if (ret)
 		return ret;
@@ -356,18 +487,18 @@ int prt_yaml_choice(const struct prt_yaml_doc *doc, const struct prt_yaml *at, c
 			*out = (uint32_t)i;
 			return 0;
 		}
-	return prt_yaml_err(doc, at, "unknown %s `%s`", what, prt_quote(s, q));
+	return pol_yaml_err(doc, at, "unknown %s `%s`", what, pol_quote(s, q));
 }
 
-static int unknown_key(const struct prt_yaml_doc *doc, const struct prt_yaml *at, const char *what,
+static int unknown_key(const struct pol_yaml_doc *doc, const struct pol_yaml *at, const char *what,
 		       const char *const *key, size_t nkeys)
 {
-	const char *near = prt_suggest(at->text, key, nkeys);
-	char q[PRT_QUOTE], known[200] = "";
+	const char *near = pol_suggest(at->text, key, nkeys);
+	char q[POL_QUOTE], known[200] = "";
 	size_t used = 0;
 	int ret;
 
-	ret = prt_yaml_err(doc, at, "unknown key `%s` in %s", prt_quote(at->text, q), what);
+	ret = pol_yaml_err(doc, at, "unknown key `%s` in %s", pol_quote(at->text, q), what);
 	if (near) {
 		pol_err_help(doc->err, "did you mean `%s`?", near);
 		return ret;
@@ -379,14 +510,14 @@ static int unknown_key(const struct prt_yaml_doc *doc, const struct prt_yaml *at
 	return ret;
 }
 
-int prt_yaml_map(const struct prt_yaml_doc *doc, const struct prt_yaml *map, const char *what,
-		 const char *const *key, size_t nkeys, const struct prt_yaml **value)
+int pol_yaml_map(const struct pol_yaml_doc *doc, const struct pol_yaml *map, const char *what,
+		 const char *const *key, size_t nkeys, const struct pol_yaml **value)
 {
-	if (map->kind != PRT_YAML_MAP)
-		return prt_yaml_err(doc, map, "%s must be a mapping: key: value", what);
+	if (map->kind != POL_YAML_MAP)
+		return pol_yaml_err(doc, map, "%s must be a mapping: key: value", what);
 	memset(value, 0, nkeys * sizeof(*value));
 	for (size_t i = 0; i < map->n; i++) {
-		const struct prt_yaml *k = &map->item[2 * i];
+		const struct pol_yaml *k = &map->item[2 * i];
 		size_t j = 0;
 
 		while (j < nkeys && !pol_str_is(k->text, key[j]))
@@ -427,7 +558,7 @@ static bool shows(uint32_t c)
 	       !(c >= 0xe0000 && c <= 0xe0fff);
 }
 
-bool prt_printable(struct pol_str s)
+bool pol_printable(struct pol_str s)
 {
 	const unsigned char *p = (const unsigned char *)s.p, *end = p + s.n;
 	uint32_t c;
@@ -440,7 +571,7 @@ bool prt_printable(struct pol_str s)
 	return p || !s.n;
 }
 
-const char *prt_quote(struct pol_str s, char out[PRT_QUOTE])
+const char *pol_quote(struct pol_str s, char out[POL_QUOTE])
 {
 	const unsigned char *p = (const unsigned char *)s.p, *end = p + s.n;
 	size_t n = 0;
@@ -449,17 +580,17 @@ const char *prt_quote(struct pol_str s, char out[PRT_QUOTE])
 		uint32_t c;
 		const unsigned char *q = utf8_next(p, end, &c);
 
-		if (n + 8 > PRT_QUOTE)
+		if (n + 8 > POL_QUOTE)
 			break;
 		if (q && shows(c)) {
 			memcpy(out + n, p, (size_t)(q - p));
 			n += (size_t)(q - p);
 			p = q;
 		} else {
-			n += (size_t)snprintf(out + n, PRT_QUOTE - n, "\\x%02x", *p++);
+			n += (size_t)snprintf(out + n, POL_QUOTE - n, "\\x%02x", *p++);
 		}
 	}
-	snprintf(out + n, PRT_QUOTE - n, "%s", p < end ? "..." : "");
+	snprintf(out + n, POL_QUOTE - n, "%s", p < end ? "..." : "");
 	return out;
 }
 
@@ -490,7 +621,7 @@ static size_t distance(struct pol_str a, struct pol_str b)
 	return row[a.n % 3][b.n];
 }
 
-const char *prt_suggest(struct pol_str s, const char *const *word, size_t n)
+const char *pol_suggest(struct pol_str s, const char *const *word, size_t n)
 {
 	const char *best = NULL;
 	size_t least = SIZE_MAX;
