@@ -191,7 +191,9 @@ __noinline int pol_flow_slow(struct __sk_buff *skb, struct pol_pkt *p)
 		return POL_REASON_INTERNAL;
 	if (p->msg == POL_MSG_ALONE || p->group)
 		return pol_flow_open(skb, p, POL_TRACK_NOT);
-	pol_ct_key_of(p, &p->src, &p->dst, (__u32)p->sport_be << 16 | p->dport_be, p->proto);
+	if (p->frag || p->msg) /* else pol_flow_next() has made it */
+		pol_ct_key_of(p, &p->src, &p->dst, (__u32)p->sport_be << 16 | p->dport_be,
+			      p->proto);
 	if (!pol_ct_seek(p))
 		return pol_flow_begin(skb, p);
 	b = pol_ct_slot(p->slot, &way);
