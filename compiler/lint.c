@@ -57,6 +57,9 @@ static void add_flow(struct report *r, struct pol_diag *g, const struct pol_poin
 	struct pol_buf text = { 0 };
 	struct pol_eval_flow f;
 
+	/* Not kept: the evaluator, which walks all rules, need not be asked. */
+	if (g == &r->diags->spare)
+		return;
 	pol_point_judge(r->ir, p, &f);
 	pol_point_print(&text, r->ir, p);
 	pol_diag_note(r->diags, g, "for example: %s: %s", text.p, past(f.action));

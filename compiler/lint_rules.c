@@ -11,6 +11,7 @@
  */
 #include "compiler/chain.h"
 #include "compiler/lint.h"
+#include "compiler/ranges.h"
 
 #define STEPS (1u << 22) /* rules looked at, for one rule */
 #define MAX_DEPTH 4000u
@@ -21,11 +22,17 @@ struct hull {
 	pol_u128 lo[2], hi[2]; /* by family: 4, 6; lo > hi: none */
 };
 
+struct slot { /* of an index: where a hull stands */
+	uint64_t bucket;
+	uint32_t at;
+};
+
 struct group { /* rules of one direction and subject */
 	enum pol_direction dir;
 	uint32_t subject;
 	uint64_t *labels; /* hull of the subject; NULL: nobody */
 	POL_VEC(struct hull) rules; /* first match first */
+	POL_VEC(struct slot) index; /* by bucket, then place */
 	POL_VEC(uint32_t) meets; /* groups whose subjects may overlap */
 };
 
@@ -135,6 +142,60 @@ static bool hulls_meet(const struct hull *a, const struct hull *b)
 		(a->lo[1] <= b->hi[1] && b->lo[1] <= a->hi[1]));
 }
 
+/*
+ * Rules whose peer lies within one /16, or one /32 of IPv6, never meet those
+ * within another. 0: wide, meets any. An IPv4 prefix has its copy in 64:ff9b::/96,
+ * so IPv6 rules there are wide.
+ */
+static uint64_t bucket_of(const struct hull *h)
+{
+	bool four = h->lo[0] <= h->hi[0], six = h->lo[1] <= h->hi[1];
+	pol_u128 nat64 = POL_NAT64_PREFIX;
+	bool copy = h->lo[1] >> 32 == nat64 >> 32 && h->hi[1] >> 32 == nat64 >> 32;
+
+	if (four)
+		return h->lo[0] >> 16 == h->hi[0] >> 16 && (!six || copy)
+			       ? 1 + (uint64_t)(h->lo[0] >> 16)
+			       : 0;
+	if (!six || h->lo[1] >> 96 != h->hi[1] >> 96 || h->lo[1] >> 96 == nat64 >> 96)
+		return 0;
+	return (uint64_t)1 << 32 | (uint64_t)(h->lo[1] >> 96);
+}
+
+static int slot_cmp(const void *pa, const void *pb)
+{
+	const struct slot *a = pa, *b = pb;
+
+	if (a->bucket != b->bucket)
+		return a->bucket < b->bucket ? -1 : 1;
+	return (a->at > b->at) - (a->at < b->at);
+}
+
+static void make_index(struct group *g)
+{
+	for (size_t i = 0; i < g->rules.n; i++)
+		*pol_vec_push(&g->index) = (struct slot){ bucket_of(&g->rules.v[i]), (uint32_t)i };
+	qsort(g->index.v, g->index.n, sizeof(*g->index.v), slot_cmp);
+}
+
+/* The first slot of the bucket or of a later one. */
+static size_t slot_find(const struct group *g, uint64_t bucket)
+{
+	size_t lo = 0, n = g->index.n;
+
+	while (n) {
+		size_t half = n / 2;
+
+		if (g->index.v[lo + half].bucket < bucket) {
+			lo += half + 1;
+			n -= half + 1;
+		} else {
+			n = half;
+		}
+	}
+	return lo;
+}
+
 /* ---- groups ------------------------------------------------------------------------ */
 
 static uint32_t group_find(struct linting *l, uint32_t *first, const struct pol_rule *r)
@@ -173,6 +234,7 @@ static void gather(struct linting *l)
 	for (size_t i = 0; i < l->groups.n; i++) {
 		struct group *g = &l->groups.v[i];
 
+		make_index(g);
 		for (size_t k = 0; k < l->groups.n; k++)
 			if (g->labels && l->groups.v[k].dir == g->dir &&
 			    pol_space_sel(l->s, 0, l->groups.v[k].subject, g->labels) != POL_NO)
@@ -208,30 +270,40 @@ static int by_order(const void *pa, const void *pb, void *ctx)
 	return (a > b) - (a < b);
 }
 
+typedef POL_VEC(uint32_t) ids_vec;
+
+static void add_candidates(const struct linting *l, const struct group *g, uint64_t bucket,
+			   bool all, ids_vec *ids)
+{
+	const struct hull *h = &l->hull[l->x->id];
+
+	for (size_t i = all ? 0 : slot_find(g, bucket); i < g->index.n; i++) {
+		const struct hull *o = &g->rules.v[g->index.v[i].at];
+		enum pol_life life = l->life[o->rule].life;
+
+		if (!all && g->index.v[i].bucket != bucket)
+			return;
+		if (hulls_meet(h, o) && may_block(l->x, &l->ir->rules.v[o->rule]) &&
+		    (life == POL_LIFE_LIVE || life == POL_LIFE_UNASKED ||
+		     life == POL_LIFE_UNDECIDED))
+			*pol_vec_push(ids) = o->rule;
+	}
+}
+
 static struct pol_chain candidates(struct linting *l)
 {
 	const struct group *own = &l->groups.v[l->group_of[l->x->id]];
-	const struct hull *h = &l->hull[l->x->id];
-	POL_VEC(uint32_t) ids = { 0 };
+	uint64_t bucket = bucket_of(&l->hull[l->x->id]);
+	ids_vec ids = { 0 };
 
-	*pol_vec_push(&ids) = 0;
-	ids.n = 0;
 	for (size_t i = 0; i < own->meets.n; i++) {
 		const struct group *g = &l->groups.v[own->meets.v[i]];
 
-		for (size_t k = 0; k < g->rules.n; k++) {
-			uint32_t id = g->rules.v[k].rule;
-
-			if (!hulls_meet(h, &g->rules.v[k]) ||
-			    !may_block(l->x, &l->ir->rules.v[id]) ||
-			    (l->life[id].life != POL_LIFE_LIVE &&
-			     l->life[id].life != POL_LIFE_UNASKED &&
-			     l->life[id].life != POL_LIFE_UNDECIDED))
-				continue;
-			*pol_vec_push(&ids) = id;
-		}
+		add_candidates(l, g, 0, bucket == 0, &ids);
+		if (bucket)
+			add_candidates(l, g, bucket, false, &ids);
 	}
-	if (own->meets.n > 1 && ids.n)
+	if (ids.n)
 		qsort_r(ids.v, ids.n, sizeof(*ids.v), by_order, l->ir->rules.v);
 	return (struct pol_chain){ .rule = ids.v, .n = ids.n, .judged = true };
 }
@@ -498,6 +570,7 @@ static void release(struct linting *l)
 {
 	for (size_t i = 0; i < l->groups.n; i++) {
 		pol_vec_free(&l->groups.v[i].rules);
+		pol_vec_free(&l->groups.v[i].index);
 		pol_vec_free(&l->groups.v[i].meets);
 	}
 	pol_vec_free(&l->groups);
