@@ -108,8 +108,19 @@ inside() { # NAME COMMAND...
 	nsenter --net="/run/netns/$test_name-$name" "$@"
 }
 
+# Without this a link-local address is tentative for a second or two, in which a router
+# asks for no neighbour: what is tried first would go nowhere.
+no_dad() {
+	local word
+	for word in all default; do
+		echo 0 >/proc/sys/net/ipv6/conf/$word/accept_dad
+	done
+}
+no_dad
+
 link_up() { # NAME DEVICE ADDR4/LEN ADDR6/LEN GATEWAY4 GATEWAY6
 	ip netns add "$test_name-$1" || bail "cannot make a network namespace"
+	inside "$1" bash -c "$(declare -f no_dad); no_dad"
 	ip link add "$2" type veth peer name eth0 netns "$test_name-$1" || bail "cannot make a veth"
 	ip link set "$2" up
 	ip addr add "$5/24" dev "$2"
