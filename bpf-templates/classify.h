@@ -65,7 +65,8 @@ static __always_inline __u32 pol_class_v6(__u64 hi, __u64 lo)
 
 #pragma clang loop unroll(full)
 	for (int d = 0; d < POL_V6_DEPTH; d++) {
-		i = (i << 1) + (pol_lt(hi, pol_v6_key[i & ((1ull << POL_V6_DEPTH) - 1)]) ^ 1);
+		/* 2i + 1 is ready before the key has come: a borrow less to wait for */
+		i = (i << 1 | 1) - pol_lt(hi, pol_v6_key[i & ((1ull << POL_V6_DEPTH) - 1)]);
 		pol_opaque(i); /* else clang keeps parts of all steps on the stack, which is full */
 	}
 	s = &pol_v6_slot[i & ((1ull << POL_V6_DEPTH) - 1)];
