@@ -28,7 +28,7 @@ lang_liblang_a_SOURCES = \
 
 # Scanner and parser are made in the build tree and are not part of a release.
 nodist_lang_liblang_a_SOURCES = lang/parse.c lang/parse.h lang/scan.c
-EXTRA_DIST += lang/parse.y lang/scan.l
+EXTRA_DIST += lang/parse.y lang/scan.l lang/reference.md lang/examples/full
 BUILT_SOURCES += lang/parse.h
 CLEANFILES += lang/parse.c lang/parse.h lang/scan.c
 
@@ -43,4 +43,10 @@ lang/scan.c: lang/scan.l
 
 examplesdir = $(docdir)/examples
 dist_examples_DATA = \
-	lang/examples/shop.pol
+	lang/examples/audit.pol \
+	lang/examples/limits.pol \
+	lang/examples/lists.pol \
+	lang/examples/lists.txt \
+	lang/examples/minimal.pol \
+	lang/examples/shop.pol \
+	lang/examples/tiers.pol
