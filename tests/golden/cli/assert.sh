@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 # Assertions: what holds, what does not and why, what is about nobody; and the exit codes.
 cd "$TMPDIR" || exit
 cat >head.pol <<'POL'

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 # Which flows change between two policies: text, JSON, exit codes.
 cd "$TMPDIR" || exit
 cat >old.pol <<'POL'

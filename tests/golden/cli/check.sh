@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 # Several files, warnings, what this version refuses; text and JSON.
 cd "$TMPDIR" || exit
 cat >refused.pol <<'POL'

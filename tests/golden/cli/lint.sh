@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 # What lint finds: as text, JSON and SARIF; and the exit codes.
 cd "$TMPDIR" || exit
 cat >t.pol <<'POL'

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 # Where things go.
 cd "$TMPDIR" || exit
 printf 'default deny;\nendpoint a = k == "a";\npolicy a { allow from world on tcp 80; }\n' >p.pol

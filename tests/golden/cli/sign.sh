@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 # Keys and signatures: what is made, and what is refused.
 try() {
 	echo "\$ polc $*"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 # What is wrong with a command line, and its exit code.
 try() {
 	echo "\$ polc $*"
