@@ -49,6 +49,48 @@ same "object made again" "$work/a/one.o" "$work/a/again.o"
 "$POLC" fmt "$work/fmt.pol" >"$work/fmt2.pol" || exit 1
 same "fmt of what fmt wrote" "$work/fmt.pol" "$work/fmt2.pol"
 
+# Where order means nothing, it changes nothing but what names the text: lists, sets,
+# selectors, and the order of definitions.
+cat >"$work/one.pol" <<'END'
+default deny;
+pool 10.66.0.0/16, fd66::/48;
+cidr office = 192.0.2.0/24, 2001:db8:1::/48;
+cidr bad = 203.0.113.0/24, 198.51.100.0/24;
+port web = tcp 80, tcp 443;
+endpoint a = app in ("x", "y") and has(zone);
+endpoint b = app == "b";
+policy a {
+    allow from { b, office } on web, udp 53;
+    deny from bad;
+    allow to b;
+}
+END
+cat >"$work/two.pol" <<'END'
+default deny;
+pool fd66::/48, 10.66.0.0/16;
+port web = tcp 443, tcp 80;
+endpoint b = app == "b";
+cidr bad = 198.51.100.0/24, 203.0.113.0/24;
+endpoint a = has(zone) and app in ("y", "x");
+cidr office = 2001:db8:1::/48, 192.0.2.0/24;
+policy a {
+    allow from { office, b } on udp 53, web;
+    deny from bad;
+    allow to b;
+}
+END
+for name in one two; do
+	"$POLC" -S "$work/$name.pol" -o - | grep -v -e '^#line' -e '/\*' -e '^ \*' >"$work/$name.shuffled" || exit 1
+done
+same "tables and programs of a shuffled text" "$work/one.shuffled" "$work/two.shuffled"
+tests=$((tests + 1))
+if [ "$(wc -l <"$work/one.shuffled")" -gt 100 ]; then
+	echo "ok $tests - which are not empty"
+else
+	echo "not ok $tests - which are not empty"
+	failed=1
+fi
+
 for word in "$work" "$top"; do
 	tests=$((tests + 1))
 	if grep -qaF "$word" "$work/a/one.o"; then
