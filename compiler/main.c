@@ -99,7 +99,8 @@ static bool lower(struct job *j)
 	return j->ir != NULL;
 }
 
-static bool tabulate(struct job *j)
+/* With the room that was asked for. */
+static void make_tables(struct job *j)
 {
 	struct pol_capacity cap = POL_CAPACITY_DEFAULT;
 
@@ -107,8 +108,13 @@ static bool tabulate(struct job *j)
 		cap.endpoint_kinds = j->o->endpoint_kinds;
 		cap.kinds_asked = true;
 	}
+	j->tables = pol_tabulate(j->ir, &cap, &j->diags);
+}
+
+static bool tabulate(struct job *j)
+{
 	if (lower(j))
-		j->tables = pol_tabulate(j->ir, &cap, &j->diags);
+		make_tables(j);
 	return j->tables != NULL;
 }
 
@@ -118,7 +124,7 @@ static bool tabulate_proved(struct job *j)
 	if (lower(j))
 		pol_check_assertions(j->ir, j->arena, &j->diags);
 	if (j->ir && (!j->diags.n_errors || pol_only_assertions_fail(&j->diags)))
-		j->tables = pol_tabulate(j->ir, NULL, &j->diags);
+		make_tables(j);
 	return j->tables != NULL && !j->diags.n_errors;
 }
 
