@@ -11,34 +11,9 @@
 #ifndef POL_BPF_CT_H
 #define POL_BPF_CT_H
 
-#define POL_TAG_USED (1ull << 63)
-#define POL_TAG_BUSY (1ull << 62)
 #define POL_TAG_SHIFT 22
 #define POL_TAG_VERSION ((1ull << POL_TAG_SHIFT) - 1)
 #define POL_TAG_SIG (POL_TAG_BUSY - (1ull << POL_TAG_SHIFT))
-
-/* Seconds without a packet; Linux: net/netfilter/nf_conntrack_proto_tcp.c and _udp.c. */
-#ifndef POL_CT_T_SYN_SENT
-#define POL_CT_T_SYN_SENT 30u	/* Linux 120; a SYN is repeated after 1, 2, 4, 8 s */
-#endif
-#ifndef POL_CT_T_SYN_RECV
-#define POL_CT_T_SYN_RECV 60u	/* Linux 60 */
-#endif
-#ifndef POL_CT_T_ESTABLISHED
-#define POL_CT_T_ESTABLISHED 21600u /* Linux 5 days; RFC 5382 asks for 2 h 4 min or more */
-#endif
-#ifndef POL_CT_T_CLOSING
-#define POL_CT_T_CLOSING 120u	/* Linux: FIN_WAIT and TIME_WAIT 120 */
-#endif
-#ifndef POL_CT_T_CLOSED
-#define POL_CT_T_CLOSED 10u	/* Linux: CLOSE 10 */
-#endif
-#ifndef POL_CT_T_UNREPLIED
-#define POL_CT_T_UNREPLIED 30u	/* Linux: UDP 30, ICMP 30 */
-#endif
-#ifndef POL_CT_T_REPLYING
-#define POL_CT_T_REPLYING 180u	/* Linux 120 (was 180) */
-#endif
 
 /* Not static: clang would merge it into a section that has no BTF. */
 const __u32 pol_ct_timeouts[8] = {

@@ -6,10 +6,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* bpf-templates/ct.h: how a writer holds and publishes a place. */
-#define TAG_USED (1ull << 63)
-#define TAG_BUSY (1ull << 62)
-
 struct table {
 	struct pol_ct_bucket *bucket;
 	size_t n, bytes;
@@ -50,18 +46,19 @@ unsigned prt_flow_timeout(enum pol_ct_state state)
 {
 	switch (state) {
 	case POL_CT_SYN_SENT:
-	case POL_CT_UNREPLIED:
-		return 30;
+		return POL_CT_T_SYN_SENT;
 	case POL_CT_SYN_RECV:
-		return 60;
+		return POL_CT_T_SYN_RECV;
 	case POL_CT_ESTABLISHED:
-		return 21600;
+		return POL_CT_T_ESTABLISHED;
 	case POL_CT_CLOSING:
-		return 120;
+		return POL_CT_T_CLOSING;
 	case POL_CT_CLOSED:
-		return 10;
+		return POL_CT_T_CLOSED;
+	case POL_CT_UNREPLIED:
+		return POL_CT_T_UNREPLIED;
 	case POL_CT_REPLYING:
-		return 180;
+		return POL_CT_T_REPLYING;
 	case POL_CT_FREE:
 	case POL_CT_STATE_MAX:
 		return 0;
@@ -107,7 +104,7 @@ int prt_flows_read(const struct prt_shared *s, prt_flows *out, struct pol_err *e
 			uint64_t before = __atomic_load_n(tag, __ATOMIC_ACQUIRE);
 			struct pol_ct_entry f;
 
-			if (!(before & TAG_USED) || before & TAG_BUSY)
+			if (!(before & POL_TAG_USED) || before & POL_TAG_BUSY)
 				continue;
 			memcpy(&f, &t.bucket[i].entry[k], sizeof(f));
 			__atomic_thread_fence(__ATOMIC_ACQUIRE);
@@ -138,7 +135,7 @@ int prt_flows_forget(const struct prt_shared *s, const struct prt_member *m, str
 		for (size_t k = 0; k < POL_CT_WAYS; k++) {
 			struct pol_ct_entry *f = &t.bucket[i].entry[k];
 
-			if (t.bucket[i].tag[k] & TAG_USED && of_member(f, m))
+			if (t.bucket[i].tag[k] & POL_TAG_USED && of_member(f, m))
 				__atomic_store_n(&f->gen, 0, __ATOMIC_RELAXED);
 		}
 	}

@@ -206,6 +206,19 @@ enum pol_ct_state {
 	POL_CT_STATE_MAX,
 };
 
+/* Seconds without a packet; Linux: net/netfilter/nf_conntrack_proto_tcp.c and _udp.c. */
+#define POL_CT_T_SYN_SENT 30u	/* Linux 120; a SYN is repeated after 1, 2, 4, 8 s */
+#define POL_CT_T_SYN_RECV 60u	/* Linux 60 */
+#define POL_CT_T_ESTABLISHED 21600u /* Linux 5 days; RFC 5382 asks for 2 h 4 min or more */
+#define POL_CT_T_CLOSING 120u	/* Linux: FIN_WAIT and TIME_WAIT 120 */
+#define POL_CT_T_CLOSED 10u	/* Linux: CLOSE 10 */
+#define POL_CT_T_UNREPLIED 30u	/* Linux: UDP 30, ICMP 30 */
+#define POL_CT_T_REPLYING 180u	/* Linux 120 (was 180) */
+
+/* Of a tag: its entry counts; a writer holds it, and what it says may be half written. */
+#define POL_TAG_USED (1ull << 63)
+#define POL_TAG_BUSY (1ull << 62)
+
 struct pol_ct_entry {		/* 64 bytes: one cache line */
 	struct pol_addr addr[2];
 	__be16 port_be[2];
