@@ -3,6 +3,7 @@ noinst_LIBRARIES += base/libpolbase.a
 base_libpolbase_a_SOURCES = \
 	base/base.c \
 	base/base.h \
+	base/http_image.h \
 	base/ip.c \
 	base/sign.c \
 	base/sign.h \

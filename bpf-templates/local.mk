@@ -24,6 +24,8 @@ templateincludedir = $(pkgdatadir)/include
 polcincludedir = $(templateincludedir)/polc
 dist_polcinclude_DATA = \
 	include/polc/abi.h \
+	include/polc/http.h \
 	include/polc/manifest.h \
+	include/polc/proxy.h \
 	include/polc/reasons.h \
 	include/polc/tables.h

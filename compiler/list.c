@@ -4,7 +4,7 @@
 #include "compiler/describe.h"
 #include "compiler/listing.h"
 #include "compiler/ranges.h"
-#include "compiler/witness.h"
+#include "compiler/analysis/witness.h"
 
 struct listing {
 	const struct pol_ir *ir;

@@ -1,18 +1,35 @@
 # SPDX-License-Identifier: GPL-2.0-only
 noinst_LIBRARIES += compiler/libcompiler.a
 compiler_libcompiler_a_SOURCES = \
-	compiler/assertions.c \
-	compiler/assertions.h \
+	compiler/analysis/assertions.c \
+	compiler/analysis/assertions.h \
+	compiler/analysis/chain.c \
+	compiler/analysis/chain.h \
+	compiler/analysis/diff.c \
+	compiler/analysis/diff.h \
+	compiler/analysis/diff_print.c \
+	compiler/analysis/explain.c \
+	compiler/analysis/explain.h \
+	compiler/analysis/explain_print.c \
+	compiler/analysis/lint.c \
+	compiler/analysis/lint.h \
+	compiler/analysis/lint_rules.c \
+	compiler/analysis/sarif.c \
+	compiler/analysis/sarif.h \
+	compiler/analysis/solve.c \
+	compiler/analysis/solve.h \
+	compiler/analysis/space.c \
+	compiler/analysis/space.h \
+	compiler/analysis/space_point.c \
+	compiler/analysis/why.c \
+	compiler/analysis/why.h \
+	compiler/analysis/witness.c \
+	compiler/analysis/witness.h \
 	compiler/blocks.c \
 	compiler/blocks.h \
-	compiler/chain.c \
-	compiler/chain.h \
 	compiler/classes.c \
 	compiler/describe.c \
 	compiler/describe.h \
-	compiler/diff.c \
-	compiler/diff.h \
-	compiler/diff_print.c \
 	compiler/dump.c \
 	compiler/dump.h \
 	compiler/emit.h \
@@ -20,9 +37,6 @@ compiler_libcompiler_a_SOURCES = \
 	compiler/emit_manifest.c \
 	compiler/eval.c \
 	compiler/eval.h \
-	compiler/explain.c \
-	compiler/explain.h \
-	compiler/explain_print.c \
 	compiler/import/cilium.c \
 	compiler/import/cilium.h \
 	compiler/import/cilium_peers.c \
@@ -45,9 +59,6 @@ compiler_libcompiler_a_SOURCES = \
 	compiler/intern.h \
 	compiler/intern_sel.c \
 	compiler/ir.h \
-	compiler/lint.c \
-	compiler/lint.h \
-	compiler/lint_rules.c \
 	compiler/list.c \
 	compiler/list.h \
 	compiler/listing.h \
@@ -65,22 +76,11 @@ compiler_libcompiler_a_SOURCES = \
 	compiler/partition.h \
 	compiler/ranges.c \
 	compiler/ranges.h \
-	compiler/sarif.c \
-	compiler/sarif.h \
-	compiler/solve.c \
-	compiler/solve.h \
-	compiler/space.c \
-	compiler/space.h \
-	compiler/space_point.c \
 	compiler/special.c \
 	compiler/stats.c \
 	compiler/stats.h \
 	compiler/tabulate.c \
 	compiler/tabulate.h \
-	compiler/why.c \
-	compiler/why.h \
-	compiler/witness.c \
-	compiler/witness.h \
 	compiler/workloads.c \
 	compiler/workloads.h
 

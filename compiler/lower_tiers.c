@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "compiler/lowering.h"
-#include "compiler/solve.h"
+#include "compiler/analysis/solve.h"
 
 #define STEPS_PAIR 1000000u /* for one pair of subjects */
 #define STEPS_ALL 100000000u /* for all pairs together */

@@ -251,6 +251,15 @@ static bool rule_ok(const struct reader *r, uint32_t rule)
 	return rule == POL_NO_RULE || rule < r->o->nrules;
 }
 
+/* Nothing where there may be nothing: an object of another make must not decide by chance. */
+static bool no_http(const struct pol_verdict *v)
+{
+	static const struct pol_verdict none;
+
+	return !v->nhttp && memcmp(v->spare, none.spare, sizeof(none.spare)) == 0 &&
+	       memcmp(v->http, none.http, sizeof(none.http)) == 0;
+}
+
 static bool limits_ok(const struct reader *r, const struct pol_verdict *v)
 {
 	if (v->nlimits > POL_VERDICT_LIMITS || (v->nlimits && v->action != POL_ALLOW))
@@ -276,7 +285,6 @@ static int check_verdicts(struct reader *r)
 				       .audit_rule = POL_NO_RULE,
 				       .action = POL_NONE },
 	};
-	static const uint32_t no_spare[4];
 	const struct pol_verdict *v = r->o->verdicts;
 
 	if (memcmp(v, fixed, sizeof(fixed)) != 0)
@@ -284,7 +292,7 @@ static int check_verdicts(struct reader *r)
 	for (uint32_t i = 0; i < r->o->manifest.verdicts_used; i++)
 		if (!rule_ok(r, v[i].rule) || !rule_ok(r, v[i].audit_rule) ||
 		    v[i].action > POL_NONE || v[i].flags & ~(POL_VF_LOG | POL_VF_ADDS) ||
-		    !limits_ok(r, &v[i]) || memcmp(v[i].spare, no_spare, sizeof(no_spare)) != 0)
+		    !limits_ok(r, &v[i]) || !no_http(&v[i]))
 			return broken(r, "verdict %u makes no sense", i);
 	return 0;
 }

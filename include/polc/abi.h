@@ -14,7 +14,7 @@
 #include <linux/types.h>
 #include <polc/reasons.h>
 
-#define POL_ABI_VERSION 2
+#define POL_ABI_VERSION 3
 
 /* ---- identity ----------------------------------------------------------- */
 
@@ -78,10 +78,13 @@ enum pol_action {
  * if its log were kept for the rules before it.
  */
 #define POL_VF_ADDS (1u << 1)
+#define POL_VF_PLAIN (1u << 2)	/* beside `http`: a plain allow matched too, only deny lines count */
 
 #define POL_NO_RULE 0xffffffffu
 
-/* 64 bytes: one cache line. */
+#define POL_VERDICT_HTTP 32	/* http rules that one verdict can name */
+
+/* Two cache lines; the data path reads the first. */
 struct pol_verdict {
 	__u32 order;		/* rank of the deciding rule in first-match order, lowest wins */
 	__u32 rule;		/* deciding rule, index into the manifest's rules */
@@ -90,7 +93,9 @@ struct pol_verdict {
 	__u8 flags;		/* POL_VF_* */
 	__u16 nlimits;
 	__u32 limit[POL_VERDICT_LIMITS]; /* indices into the limits table, ascending */
-	__u32 spare[4];
+	__u32 nhttp;		/* of an ALLOW: not 0, and the flow goes to the proxy */
+	__u32 spare[3];
+	__u16 http[POL_VERDICT_HTTP]; /* rules of the image (polc/http.h), ascending */
 };
 
 /* One `limit` clause; a table in .rodata. */
@@ -260,6 +265,44 @@ struct pol_frag {
 	__u32 spare;
 };
 
+/* ---- flows of the proxy --------------------------------------------------------- */
+
+/*
+ * proxy_flows: what the data path handed to the proxy; the proxy's only source of
+ * identity and rules.  Keyed as the client sees the flow: the proxy's accepted
+ * socket has src:sport as its peer and dst:dport as its own name.
+ */
+struct pol_proxy_key {
+	struct pol_addr src, dst;
+	__be16 sport_be, dport_be;
+	__u32 zero;
+};
+struct pol_proxy_flow {
+	__u64 gen;			/* generation that judged it last */
+	__u32 verdict[POL_DIRECTIONS];	/* index into that generation's verdicts, plus 1; 0: that end does not live here */
+	__u32 ep[POL_DIRECTIONS];	/* [POL_EGRESS] the client's endpoint, [POL_INGRESS] the server's; 0: none here */
+	__u32 incarnation[POL_DIRECTIONS];
+	__u32 seen;			/* seconds, CLOCK_MONOTONIC */
+	__u32 ifindex;			/* by which device the client's packets came; 0: this host */
+};
+
+/*
+ * proxy_onward: one-shot leave for the proxy's onward connection, written with the
+ * redirect.  Keyed without source port: the proxy connects from the client's
+ * address by a port of its own.
+ */
+struct pol_onward_key {
+	struct pol_addr src, dst;
+	__be16 dport_be;
+	__u16 zero[3];
+};
+struct pol_onward {
+	__u64 gen;
+	__u32 credits;			/* SYNs that may pass; one is taken atomically by each */
+	__u32 seen;			/* seconds, CLOCK_MONOTONIC */
+	__u32 verdict[POL_DIRECTIONS];	/* of the flow that was redirected last, as above */
+};
+
 /* ---- counters and events ------------------------------------------------------ */
 
 struct pol_count { __u64 packets, bytes; };	/* drops: per CPU, by enum pol_reason */
@@ -335,6 +378,11 @@ enum pol_hook {
  * not survive the crossing of a namespace.
  */
 #define POL_MARK_ANSWER 0x00000400u
+/*
+ * To the proxy's listener on this host, by a local route; and what the proxy sends
+ * onward.  Authorises nothing: see proxy_flows and proxy_onward.
+ */
+#define POL_MARK_PROXY 0x00000200u
 #define POL_MARK_MASK 0x00000f00u
 
 /* Maps that outlive a generation; pinned under the bpffs folder by these names. */
@@ -345,6 +393,8 @@ enum pol_hook {
 #define POL_MAP_EVENTS "events"		/* RINGBUF struct pol_event */
 #define POL_MAP_EVENTS_LOST "events_lost" /* PERCPU_ARRAY[1] u64 */
 #define POL_MAP_DROPS "drops"		/* PERCPU_ARRAY[POL_REASON_MAX] struct pol_count */
+#define POL_MAP_PROXY_FLOWS "proxy_flows" /* LRU_HASH struct pol_proxy_key -> struct pol_proxy_flow */
+#define POL_MAP_PROXY_ONWARD "proxy_onward" /* LRU_HASH struct pol_onward_key -> struct pol_onward */
 #define POL_MAP_SCRATCH "scratch"	/* PERCPU_ARRAY[1] struct pol_scratch */
 
 /*
@@ -360,6 +410,7 @@ enum pol_hook {
 #define POL_MAP_RULE_HITS "rule_hits"	/* PERCPU_ARRAY[rules] struct pol_rule_hits */
 #define POL_MAP_LIMITS "limits"		/* HASH struct pol_limit_key -> struct pol_limit_state: the shared ones */
 #define POL_SEC_PAGES ".data.pages"	/* u32 pages[]: the compiler's, then the loader's */
+#define POL_MAP_HTTP "http"		/* ARRAY[1], mmapable, frozen: the image of polc/http.h; made by the loader, in no object */
 #define POL_SEC_VERDICTS ".data.verdicts" /* struct pol_verdict verdicts[], likewise */
 
 /* Set by the loader in .rodata before the object is loaded (libbpf skeleton-less). */
@@ -368,7 +419,7 @@ enum pol_hook {
 
 #define POL_ASSERT_SIZE(t, n) _Static_assert(sizeof(t) == (n), #t " changed size")
 POL_ASSERT_SIZE(struct pol_addr, 16);
-POL_ASSERT_SIZE(struct pol_verdict, 64);
+POL_ASSERT_SIZE(struct pol_verdict, 128);
 POL_ASSERT_SIZE(struct pol_limit, 24);
 POL_ASSERT_SIZE(struct pol_limit_key, 24);
 POL_ASSERT_SIZE(struct pol_if, 48);
@@ -379,6 +430,10 @@ POL_ASSERT_SIZE(struct pol_ct_entry, 64);
 POL_ASSERT_SIZE(struct pol_ct_bucket, 576);
 POL_ASSERT_SIZE(struct pol_frag_key, 40);
 POL_ASSERT_SIZE(struct pol_frag, 24);
+POL_ASSERT_SIZE(struct pol_proxy_key, 40);
+POL_ASSERT_SIZE(struct pol_proxy_flow, 40);
+POL_ASSERT_SIZE(struct pol_onward_key, 40);
+POL_ASSERT_SIZE(struct pol_onward, 24);
 POL_ASSERT_SIZE(struct pol_event, 72);
 POL_ASSERT_SIZE(struct pol_scratch, 56);
 

@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-#include "compiler/explain.h"
+#include "compiler/analysis/explain.h"
 #include "compiler/lower.h"
 
 struct policy {

@@ -12,9 +12,9 @@
 
 #include "policy_text.h"
 
-#include "compiler/assertions.h"
-#include "compiler/diff.h"
-#include "compiler/lint.h"
+#include "compiler/analysis/assertions.h"
+#include "compiler/analysis/diff.h"
+#include "compiler/analysis/lint.h"
 #include "compiler/ranges.h"
 #include "tests/tools/genpolicy.h"
 

@@ -9,7 +9,7 @@
 
 #include "compiler/intern.h"
 #include "compiler/lowering.h"
-#include "compiler/solve.h"
+#include "compiler/analysis/solve.h"
 #include "policy_text.h"
 
 #define HEAD                                                                                       \

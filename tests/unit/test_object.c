@@ -381,7 +381,7 @@ static void spoil_deny(char *p, char *v)
 static void spoil_spare(char *p, char *v)
 {
 	(void)p;
-	nth(v, 2)->spare[3] = 1;
+	nth(v, 2)->spare[2] = 1;
 }
 
 static void test_hostile_tables(void **state)

@@ -4,9 +4,9 @@
  * same order nothing can differ, so only what touches rules that were added,
  * removed or moved is cut further: first by these rules.
  */
-#include "compiler/diff.h"
+#include "compiler/analysis/diff.h"
 
-#include "compiler/chain.h"
+#include "compiler/analysis/chain.h"
 
 #define STEPS ((uint64_t)1 << 30)
 #define MAX_CHANGES 10000u

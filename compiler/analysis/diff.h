@@ -6,7 +6,7 @@
 #ifndef POLC_DIFF_H
 #define POLC_DIFF_H
 
-#include "compiler/space.h"
+#include "compiler/analysis/space.h"
 
 enum pol_change_kind {
 	POL_CHANGE_WIDENED,	/* now allowed */

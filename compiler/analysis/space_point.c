@@ -2,7 +2,7 @@
 /* From a box to one flow of it, and to words. */
 #include "compiler/describe.h"
 #include "compiler/ranges.h"
-#include "compiler/space.h"
+#include "compiler/analysis/space.h"
 #include "lang/ast.h"
 
 #define V6(hi) ((pol_u128)(hi) << 64)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-#include "compiler/explain.h"
+#include "compiler/analysis/explain.h"
 
 #include "compiler/ranges.h"
-#include "compiler/witness.h"
+#include "compiler/analysis/witness.h"
 
 struct explaining {
 	const struct pol_ir *ir;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* What `polc explain` prints. */
 #include "compiler/describe.h"
-#include "compiler/explain.h"
-#include "compiler/why.h"
+#include "compiler/analysis/explain.h"
+#include "compiler/analysis/why.h"
 
 #define SHOWN 20 /* rules that missed, of one side, as text */
 

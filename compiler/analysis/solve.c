@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-#include "compiler/solve.h"
+#include "compiler/analysis/solve.h"
 
 #include <stdlib.h>
 

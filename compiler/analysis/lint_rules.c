@@ -9,8 +9,8 @@
  * Most rules miss each other for sure: the hull of a rule is the smallest box
  * around what it matches, and only rules whose hulls meet are looked at.
  */
-#include "compiler/chain.h"
-#include "compiler/lint.h"
+#include "compiler/analysis/chain.h"
+#include "compiler/analysis/lint.h"
 #include "compiler/ranges.h"
 
 #define STEPS (1u << 22) /* rules looked at, for one rule */

@@ -16,7 +16,7 @@
 #define POLC_SPACE_H
 
 #include "compiler/eval.h"
-#include "compiler/solve.h"
+#include "compiler/analysis/solve.h"
 
 #define POL_SPACE_POLICIES 2
 

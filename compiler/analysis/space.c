@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-#include "compiler/space.h"
+#include "compiler/analysis/space.h"
 
 #include "compiler/ranges.h"
 #include "lang/ast.h"

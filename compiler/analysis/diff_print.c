@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "compiler/describe.h"
-#include "compiler/diff.h"
+#include "compiler/analysis/diff.h"
 #include "lang/diag.h"
 
 static const char *const names[] = {

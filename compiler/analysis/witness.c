@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-#include "compiler/witness.h"
+#include "compiler/analysis/witness.h"
 
 #include "compiler/ranges.h"
-#include "compiler/solve.h"
+#include "compiler/analysis/solve.h"
 
 #define STEPS 1000000u /* for one class */
 

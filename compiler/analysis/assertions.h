@@ -2,7 +2,7 @@
 #ifndef POLC_ASSERTIONS_H
 #define POLC_ASSERTIONS_H
 
-#include "compiler/space.h"
+#include "compiler/analysis/space.h"
 #include "lang/diag.h"
 
 /*

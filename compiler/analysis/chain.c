@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-#include "compiler/chain.h"
+#include "compiler/analysis/chain.h"
 
 static uint32_t *ids_new(size_t n)
 {

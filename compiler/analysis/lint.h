@@ -7,7 +7,7 @@
 #ifndef POLC_LINT_H
 #define POLC_LINT_H
 
-#include "compiler/space.h"
+#include "compiler/analysis/space.h"
 #include "lang/resolve.h"
 
 enum pol_life {

@@ -7,7 +7,7 @@
 #ifndef POLC_CHAIN_H
 #define POLC_CHAIN_H
 
-#include "compiler/space.h"
+#include "compiler/analysis/space.h"
 
 struct pol_chain {
 	size_t ir;		/* number of the policy in the space */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-#include "compiler/sarif.h"
+#include "compiler/analysis/sarif.h"
 
 static const char *level(enum pol_severity s)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-#include "compiler/lint.h"
+#include "compiler/analysis/lint.h"
 
 #include "compiler/ranges.h"
 

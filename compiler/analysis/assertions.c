@@ -4,9 +4,9 @@
  * the assertion and has the other verdict: cut the space until a part has none
  * for sure, or only such flows.
  */
-#include "compiler/assertions.h"
+#include "compiler/analysis/assertions.h"
 
-#include "compiler/chain.h"
+#include "compiler/analysis/chain.h"
 #include "compiler/describe.h"
 
 #define STEPS (1u << 25) /* rules looked at, for one assertion */

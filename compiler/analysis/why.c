@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-#include "compiler/why.h"
+#include "compiler/analysis/why.h"
 
 #include "compiler/describe.h"
 #include "compiler/ranges.h"

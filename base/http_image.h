@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Reading the image of HTTP rules (polc/http.h) and judging requests by it.
+ * The proxy, the evaluator and the analyses use these functions and no others.
+ */
+#ifndef POLC_HTTP_IMAGE_H
+#define POLC_HTTP_IMAGE_H
+
+#include <polc/http.h>
+
+#include "base.h"
+
+struct pol_http_view {		/* points into the image, which must outlive it */
+	const struct pol_http_image *image;
+	const struct pol_http_rule *rules;
+	const struct pol_http_line_info *lines;
+	const struct pol_http_test *tests;
+	const struct pol_http_automaton *automata;
+	const __u32 *sets;
+};
+
+/*
+ * Checks every offset, length, state, set and string, so that nothing below has
+ * to.  The image is aligned to 4.  0, or -EINVAL with err saying what is wrong.
+ */
+int pol_http_open(struct pol_http_view *v, const void *image, size_t size, struct pol_err *err);
+struct pol_str pol_http_string(const struct pol_http_view *v, __u32 at);
+
+/* From `state` over n bytes; pure, for requests that come in pieces. */
+__u32 pol_http_run(const struct pol_http_view *v, __u32 automaton, __u32 state,
+		   const void *bytes, size_t n);
+
+struct pol_http_field {
+	struct pol_str name;	/* lower case */
+	struct pol_str value;	/* without the white space around it */
+};
+
+struct pol_http_request {
+	struct pol_str method;	/* as sent */
+	struct pol_str host;	/* lower case, without port */
+	struct pol_str path;	/* canonical, without query */
+	const struct pol_http_field *field;
+	size_t nfields;
+	bool upgrade;		/* asks for an upgrade, or is a CONNECT */
+};
+
+#define POL_HTTP_NO_LINE 0xffffffffu
+
+struct pol_http_verdict {
+	bool allow;
+	__u32 line;		/* of the image: what decided; POL_HTTP_NO_LINE: no line matched */
+};
+
+/*
+ * One direction of a flow: the http rules that its verdict names (indices
+ * ascending), and whether a plain allow stands beside them (POL_VF_PLAIN).
+ * An index that the image does not have denies.
+ */
+struct pol_http_verdict pol_http_judge(const struct pol_http_view *v, const __u16 *rule,
+				       size_t nrules, bool plain,
+				       const struct pol_http_request *r);
+
+/*
+ * A path as it stands before `?`: canonical, or NULL's opposite, the reason why it
+ * is not, as a static string for a person ("dot segment", "encoded slash", ...).
+ * LANGUAGE.md "HTTP"; RFC 3986, 3.3 and 6.2.2.
+ */
+const char *pol_http_path_fault(struct pol_str path);
+
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Between polload and polproxy.
+ *
+ * polproxy has one listener a worker and address family: 127.0.0.1 and ::1, port
+ * `port + worker`, IP_TRANSPARENT.  The data path picks the worker by the flow's
+ * hash; kernels before 6.6 cannot assign sockets of an SO_REUSEPORT group.  The original
+ * destination is the accepted socket's own name; who the client is and which rules
+ * hold stand in proxy_flows (polc/abi.h) and nowhere else.
+ *
+ * Control: an AF_UNIX SOCK_SEQPACKET socket, mode 0600, in a folder of root's alone; peers
+ * of another uid than 0 are refused.  One request a packet, one answer, in order.
+ * Structs are free of padding; integers in host byte order.
+ *
+ * polload apply: LOAD the new generation, flip `active`, and after its grace period
+ * FORGET the old one.  A flow is judged by the generation that its entry
+ * names.  Of a generation that is not loaded nothing is known: the request gets 503
+ * and its connection closes.
+ */
+#ifndef POLC_PROXY_H
+#define POLC_PROXY_H
+
+#include <linux/types.h>
+
+#define POL_PROXY_VERSION 1u
+#define POL_PROXY_PORT 15006u		/* default of the first worker's port */
+#define POL_PROXY_WORKERS_MAX 64u
+#define POL_PROXY_CONTROL "/run/polc/proxy.sock"
+#define POL_PROXY_TEXT 1024
+
+enum pol_proxy_op {
+	POL_PROXY_HELLO = 1,	/* answers version, workers, port; loaded generations in text */
+	POL_PROXY_LOAD = 2,	/* gen, and descriptors in the order of enum pol_proxy_fd */
+	POL_PROXY_FORGET = 3,	/* gen */
+	POL_PROXY_STATUS = 4,	/* answers counters as JSON in text */
+	POL_PROXY_DRAIN = 5,	/* accepts no more, ends when the last request is done */
+};
+
+enum pol_proxy_fd {		/* all read-only map descriptors */
+	POL_PROXY_FD_HTTP,	/* POL_MAP_HTTP; one of 0 bytes image size: no http rules */
+	POL_PROXY_FD_VERDICTS,	/* POL_SEC_VERDICTS */
+	POL_PROXY_FD_EP_INFO,	/* POL_MAP_EP_INFO: names for the log */
+	POL_PROXY_FD_EP_BY_ADDR,/* POL_MAP_EP_BY_ADDR: what the destination must not be */
+	POL_PROXY_FD_FLOWS,	/* POL_MAP_PROXY_FLOWS */
+	POL_PROXY_FD_ACTIVE,	/* POL_MAP_ACTIVE */
+	POL_PROXY_FDS
+};
+
+struct pol_proxy_msg {
+	__u32 version;		/* POL_PROXY_VERSION */
+	__u32 op;		/* enum pol_proxy_op */
+	__u64 gen;
+	__s32 status;		/* of an answer: 0 or -errno */
+	__u16 port, workers;
+	char text[POL_PROXY_TEXT]; /* of an answer; NUL-terminated */
+};
+
+#endif
