@@ -3,7 +3,8 @@ noinst_LIBRARIES += base/libpolbase.a
 base_libpolbase_a_SOURCES = \
 	base/base.c \
 	base/base.h \
-	base/http_image.h \
+	base/http.c \
+	base/http.h \
 	base/ip.c \
 	base/sign.c \
 	base/sign.h \

@@ -37,6 +37,12 @@ compiler_libcompiler_a_SOURCES = \
 	compiler/emit_manifest.c \
 	compiler/eval.c \
 	compiler/eval.h \
+	compiler/http/automaton.h \
+	compiler/http/dfa.c \
+	compiler/http/http.h \
+	compiler/http/image.c \
+	compiler/http/minimise.c \
+	compiler/http/nfa.c \
 	compiler/import/cilium.c \
 	compiler/import/cilium.h \
 	compiler/import/cilium_peers.c \

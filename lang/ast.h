@@ -161,9 +161,6 @@ const char *pol_proto_name(uint8_t proto);
 int pol_icmp_type(uint8_t proto, struct pol_str name);
 const char *pol_icmp_type_name(uint8_t proto, uint8_t type);
 
-/* The first thing in a regular expression that is not regular, or not closed ("has ..."); NULL: nothing. */
-const char *pol_regex_fault(struct pol_str s);
-
 /* ---- rules ---------------------------------------------------------------------------- */
 
 /* `limit 200/s burst 400 per source /24` */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Checks of HTTP blocks, services and filters. */
+#include "base/http.h"
+#include "lang/regex.h"
 #include "lang/resolving.h"
 
 #include <ctype.h>
@@ -82,51 +84,39 @@ static void check_pattern(struct pol_resolve *r, const struct pol_string *path)
 	} else if (memchr(p.p, '?', p.n) || memchr(p.p, '#', p.n)) {
 		g = pol_diag(r->d, POL_P0321, path->span, "the query is not part of a path");
 		pol_diag_help(r->d, g, "leave out what follows the `?`");
+	} else if (pol_http_path_fault(p)) {
+		/* `*` is a byte that a path may have: the pattern is canonical where what it matches is */
+		g = pol_diag(r->d, POL_P0321, path->span, "no request can have this path: it has %s",
+			     pol_http_path_fault(p));
+		pol_diag_help(r->d, g, "paths are compared as they are sent, and only canonical ones "
+				       "are: upper-case digits after `%%`, no `//`, `;` or dot segments");
 	}
 }
 
-const char *pol_regex_fault(struct pol_str s)
+/* Where bytes [at, at + n) of a string's value stand, if it was written without escapes of quotes. */
+static struct pol_span inside(const struct pol_string *s, size_t at, size_t n)
 {
-	unsigned depth = 0;
+	struct pol_span span = s->span;
 
-	if (!s.n)
-		return "is empty";
-	for (size_t i = 0; i < s.n; i++) {
-		char c = s.p[i], next = i + 1 < s.n ? s.p[i + 1] : '\0';
-
-		if (c == '\\') {
-			if (i + 1 == s.n)
-				return "ends in a backslash";
-			if (next >= '1' && next <= '9')
-				return "has a back-reference";
-			i++;
-		} else if (c == '[') {
-			i += next == '^';
-			i += i + 1 < s.n && s.p[i + 1] == ']';
-			while (++i < s.n && s.p[i] != ']')
-				i += s.p[i] == '\\';
-			if (i >= s.n)
-				return "has an unclosed `[`";
-		} else if (c == '(') {
-			depth++;
-			if (next == '?' && i + 2 < s.n && s.p[i + 2] != ':')
-				return "has a look-around or another extension";
-		} else if (c == ')' && !depth--) {
-			return "has a `)` too many";
-		}
-	}
-	return depth ? "has an unclosed `(`" : NULL;
+	if (!n || span.end - span.start < s->text.n + 2 || span.end - span.start > s->text.n + 4)
+		return span;
+	span.start = span.end - 1 - (uint32_t)(s->text.n - at);
+	span.end = span.start + (uint32_t)n;
+	return span;
 }
 
 static void check_regex(struct pol_resolve *r, const struct pol_string *re)
 {
-	const char *fault = pol_regex_fault(re->text);
+	struct pol_arena *a = pol_arena_new();
+	struct pol_regex_fault fault;
 	struct pol_diag *g;
 
-	if (!fault)
-		return;
-	g = pol_diag(r->d, POL_P0322, re->span, "the regular expression %s", fault);
-	pol_diag_help(r->d, g, "expressions must be regular: they become one automaton");
+	if (!pol_regex_parse(a, re->text, &fault)) {
+		g = pol_diag(r->d, POL_P0322, inside(re, fault.at, fault.n),
+			     "the regular expression %s", fault.what);
+		pol_diag_help(r->d, g, "expressions must be regular: they become one automaton");
+	}
+	pol_arena_free(a);
 }
 
 static void check_cond(struct pol_resolve *r, const struct pol_cond *c)
@@ -147,9 +137,26 @@ static void check_cond(struct pol_resolve *r, const struct pol_cond *c)
 		pol_diag(r->d, POL_P0332, c->header.span, "empty header name");
 }
 
+static void check_one_host(struct pol_resolve *r, const struct pol_http_line *l)
+{
+	const struct pol_cond *first = NULL;
+	struct pol_diag *g;
+
+	for (const struct pol_cond *c = l->where.first; c; c = c->next) {
+		if (c->host && first) {
+			g = pol_diag(r->d, POL_P0325, c->span, "a second test of the host");
+			pol_diag_also(r->d, g, first->span, "the first");
+			pol_diag_help(r->d, g, "say it in one: host ~\"(www|api)\\.example\"");
+		}
+		if (c->host && !first)
+			first = c;
+	}
+}
+
 void pol_check_http(struct pol_resolve *r, const struct pol_http *h)
 {
 	for (const struct pol_http_line *l = h->lines.first; l; l = l->next) {
+		check_one_host(r, l);
 		if (l->regex)
 			check_regex(r, &l->path);
 		else

@@ -17,6 +17,8 @@ lang_liblang_a_SOURCES = \
 	lang/names.c \
 	lang/nodes.c \
 	lang/nodes_rule.c \
+	lang/regex.c \
+	lang/regex.h \
 	lang/render.c \
 	lang/resolve.c \
 	lang/resolve.h \

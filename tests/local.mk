@@ -12,6 +12,7 @@ unit_tests = \
 	tests/unit/test_contain \
 	tests/unit/test_eval \
 	tests/unit/test_hostfile \
+	tests/unit/test_http \
 	tests/unit/test_input \
 	tests/unit/test_lang \
 	tests/unit/test_lower \
@@ -28,6 +29,7 @@ tests_unit_test_base_SOURCES = tests/unit/test_base.c
 tests_unit_test_contain_SOURCES = tests/unit/test_contain.c
 tests_unit_test_eval_SOURCES = tests/unit/test_eval.c tests/unit/policy_text.h
 tests_unit_test_hostfile_SOURCES = tests/unit/test_hostfile.c
+tests_unit_test_http_SOURCES = tests/unit/test_http.c
 tests_unit_test_input_SOURCES = tests/unit/test_input.c
 tests_unit_test_lang_SOURCES = tests/unit/test_lang.c
 tests_unit_test_lower_SOURCES = tests/unit/test_lower.c tests/unit/policy_text.h
@@ -95,6 +97,10 @@ tests_property_property_SOURCES = \
 check_PROGRAMS += tests/property/limits
 tests_property_limits_SOURCES = tests/property/limits.c $(property_common)
 
+check_PROGRAMS += tests/http/automaton
+tests_http_automaton_SOURCES = tests/http/automaton.c
+tests_http_automaton_LDADD = $(LDADD) $(PCRE2_LIBS)
+
 # ---- measurements: `make bench`, as root on a quiet machine ------------------------------
 
 bench_programs = tests/bench/bench tests/bench/benchgen tests/bench/measure
@@ -122,7 +128,7 @@ bench: all $(bench_programs)
 # Compiled apart from everything else: by the compiler that has libFuzzer, and with the
 # sanitizers, whatever the rest is built with.
 fuzzers = tests/fuzz/parse-fuzzer tests/fuzz/import-fuzzer tests/fuzz/object-fuzzer \
-	tests/fuzz/hostfile-fuzzer
+	tests/fuzz/hostfile-fuzzer tests/fuzz/http-fuzzer
 
 FUZZ_LINK = $(MKDIR_P) tests/fuzz && \
 	$(FUZZ_CC) $(FUZZ_CFLAGS) $(DEFAULT_INCLUDES) $(AM_CPPFLAGS) -o $@
@@ -155,6 +161,12 @@ tests/fuzz/import-fuzzer: tests/fuzz/fuzz_import.c tests/fuzz/driver.c $(fuzz_im
 	$(AM_V_CC)$(FUZZ_LINK) $(srcdir)/tests/fuzz/fuzz_import.c $(FUZZ_DRIVER) \
 		$(addprefix $(srcdir)/,$(fuzz_import)) lang/parse.c lang/scan.c $(FUZZ_LIBS)
 
+fuzz_http = $(fuzz_lang) $(filter compiler/http/%.c,$(compiler_libcompiler_a_SOURCES))
+
+tests/fuzz/http-fuzzer: tests/fuzz/fuzz_http.c tests/fuzz/driver.c $(fuzz_http) lang/parse.c lang/scan.c
+	$(AM_V_CC)$(FUZZ_LINK) $(srcdir)/tests/fuzz/fuzz_http.c $(FUZZ_DRIVER) \
+		$(addprefix $(srcdir)/,$(fuzz_http)) lang/parse.c lang/scan.c $(FUZZ_LIBS)
+
 check_SCRIPTS += $(fuzzers)
 CLEANFILES += $(fuzzers)
 if FUZZERS
@@ -177,6 +189,7 @@ script_tests = \
 	tests/fuzz/run.sh \
 	tests/packet.sh \
 	tests/golden/run.sh \
+	tests/http/automaton.sh \
 	tests/corpus/cilium \
 	tests/corpus/kubernetes \
 	tests/demo/check.sh \
@@ -239,10 +252,12 @@ EXTRA_DIST += \
 	tests/fuzz/corpus \
 	tests/fuzz/driver.c \
 	tests/fuzz/fuzz_hostfile.c \
+	tests/fuzz/fuzz_http.c \
 	tests/fuzz/fuzz_import.c \
 	tests/fuzz/fuzz_object.c \
 	tests/fuzz/fuzz_parse.c \
 	tests/fuzz/hostfile-corpus \
+	tests/fuzz/http-corpus \
 	tests/fuzz/import-corpus \
 	tests/fuzz/object-corpus \
 	tests/bench/bench.sh \

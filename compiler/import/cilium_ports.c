@@ -2,6 +2,7 @@
 /* Ports, ICMP types and HTTP rules of Cilium. */
 #include "compiler/import/cilium.h"
 #include "lang/ast.h"
+#include "lang/regex.h"
 
 /* ---- ports ----------------------------------------------------------------------------- */
 
@@ -189,12 +190,18 @@ int pol_cilium_icmps(struct pol_cilium *c, const struct pol_yaml *list, struct p
 static int add_quoted(struct pol_cilium *c, const struct pol_yaml *at, struct pol_str s, bool regex,
 		      struct pol_buf *b)
 {
-	const char *fault = regex ? pol_regex_fault(s) : NULL;
+	struct pol_regex_fault fault = { 0 };
 
+	if (regex) {
+		struct pol_arena *a = pol_arena_new();
+
+		pol_regex_parse(a, s, &fault);
+		pol_arena_free(a);
+	}
 	if (!pol_printable(s) || s.n > 4000)
 		return pol_yaml_err(c->o->doc, at, "neither printable nor short text");
-	if (fault)
-		return pol_yaml_err(c->o->doc, at, "the regular expression %s", fault);
+	if (fault.what)
+		return pol_yaml_err(c->o->doc, at, "the regular expression %s", fault.what);
 	pol_buf_addz(b, regex ? "~\"" : "\"");
 	for (size_t i = 0; i < s.n; i++) {
 		bool escaped = regex && s.p[i] == '\\' && i + 1 < s.n;

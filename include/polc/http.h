@@ -3,7 +3,7 @@
  * The HTTP rules of an object: one position-independent image, written by the
  * compiler into POL_SECTION_HTTP, kept by the loader in a read-only map of the
  * generation (POL_MAP_HTTP), mapped by the proxy, and read by the evaluator.
- * Who reads it checks it first, whole (base/http_image.h).
+ * Who reads it checks it first, whole (base/http.h).
  *
  * Integers are in host byte order; offsets count bytes from the start of the
  * image and are multiples of 4.  An array is (offset, number of elements).
@@ -76,11 +76,10 @@ struct pol_http_test {
  * next state = next[state * classes + class[byte]].
  */
 struct pol_http_automaton {
-	__u32 states, classes;	/* classes: 1..256 */
+	__u32 states, classes;	/* 1..65536, 1..256 */
 	__u32 start;
-	__u32 width;		/* bytes of an element of next: 2 or 4 */
 	__u32 class_at;		/* __u8[256] */
-	__u32 next_at;		/* [states * classes] */
+	__u32 next_at;		/* __u16[states * classes] */
 	__u32 accept_at;	/* __u32[states]: index into sets */
 };
 

@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # Fuzzes what reads what others wrote, each from a corpus in the tree.
-#   tests/fuzz/run.sh [parse|object|hostfile]...   all, if none is named
+#   tests/fuzz/run.sh [parse|import|object|hostfile|http]...   all, if none is named
 #   POLC_FUZZ_SECONDS=N (60 for parse, 10 for the others)   POLC_FUZZ_SEED=N (by the clock, printed)
 # shellcheck disable=SC2317 # called by name
 set -u
 top=${top_srcdir:-$(cd "$(dirname "$0")/../.." && pwd)}
 build=${top_builddir:-$top/build}
 seed=${POLC_FUZZ_SEED:-$(date +%s)}
-[ $# -gt 0 ] || set -- parse import object hostfile
+[ $# -gt 0 ] || set -- parse import object hostfile http
 export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
 tests=0
 failed=0
@@ -56,6 +56,12 @@ hostfile_corpus() {
 	printf '"%s"\n' 'uplinks' 'endpoints' 'remote' 'nodes' 'labels' 'addresses' '"::ffff:1.2.3.4"' >>words
 }
 
+http_corpus() {
+	cp "$top"/tests/fuzz/http-corpus/* corpus/
+	printf '"%s"\n' 'allow ' 'deny ' 'GET' ' where ' 'host ' 'header ' '~\x22' '/**' '/*' '{2,3}' '[^a]' '(?:' \
+		' websocket;' >words
+}
+
 # ---- one fuzzer ---------------------------------------------------------------------------
 
 fuzz() { # NAME SECONDS
@@ -87,7 +93,7 @@ fuzz() { # NAME SECONDS
 for name; do
 	case $name in
 	parse) fuzz parse 60 ;;
-	import | object | hostfile) fuzz "$name" 10 ;;
+	import | object | hostfile | http) fuzz "$name" 10 ;;
 	*)
 		echo "$name: there is no such fuzzer"
 		exit 99

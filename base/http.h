@@ -3,8 +3,8 @@
  * Reading the image of HTTP rules (polc/http.h) and judging requests by it.
  * The proxy, the evaluator and the analyses use these functions and no others.
  */
-#ifndef POLC_HTTP_IMAGE_H
-#define POLC_HTTP_IMAGE_H
+#ifndef POLC_BASE_HTTP_H
+#define POLC_BASE_HTTP_H
 
 #include <polc/http.h>
 
@@ -61,9 +61,18 @@ struct pol_http_verdict pol_http_judge(const struct pol_http_view *v, const __u1
 				       const struct pol_http_request *r);
 
 /*
- * A path as it stands before `?`: canonical, or NULL's opposite, the reason why it
- * is not, as a static string for a person ("dot segment", "encoded slash", ...).
- * LANGUAGE.md "HTTP"; RFC 3986, 3.3 and 6.2.2.
+ * NULL if the path (what stands before `?`) is canonical, so that every server reads
+ * the same in it; else why not, as a static text for a person.  What is not:
+ *
+ *	an empty one, or one that does not begin with `/`
+ *	a byte that no path may contain unencoded (RFC 3986, 3.3: pchar and `/`), so also
+ *	controls, space, NUL, `\`, `"`, `<`, `>`, `^`, `` ` ``, `{`, `|`, `}`, `#` and all above 0x7e
+ *	`;`: parameters, which some servers cut off before they look up the path
+ *	`//`, and segments `.` and `..`
+ *	`%` without two upper-case hexadecimal digits (RFC 3986, 6.2.2.1)
+ *	an encoded unreserved byte (6.2.2.2), so also encoded dots
+ *	an encoded `/`, `\`, `;`, `%`, control, NUL or DEL
+ *	encoded bytes that are not valid UTF-8 (RFC 3629), overlong forms and surrogates included
  */
 const char *pol_http_path_fault(struct pol_str path);
 

@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "base/http.h"
+
+#include <errno.h>
+
+_Static_assert(sizeof(struct pol_http_image) == 64, "polc/http.h: the header");
+_Static_assert(sizeof(struct pol_http_rule) == 16, "polc/http.h: a rule");
+_Static_assert(sizeof(struct pol_http_line_info) == 28, "polc/http.h: a line");
+_Static_assert(sizeof(struct pol_http_automaton) == 24, "polc/http.h: an automaton");
+
+/* ---- opening --------------------------------------------------------------------- */
+
+struct opening {
+	const struct pol_http_image *h;
+	struct pol_err *err;
+};
+
+static bool bad(const struct opening *o, const char *what)
+{
+	pol_err(o->err, -EINVAL, "the image of HTTP rules: %s", what);
+	return false;
+}
+
+static bool inside(const struct opening *o, uint64_t at, uint64_t bytes)
+{
+	return at % 4 == 0 && at >= sizeof(*o->h) && at <= o->h->size && bytes <= o->h->size - at;
+}
+
+static bool array_ok(const struct opening *o, struct pol_http_array a, size_t size)
+{
+	return inside(o, a.at, (uint64_t)a.n * size);
+}
+
+static const void *at(const struct pol_http_image *h, uint32_t offset)
+{
+	return (const char *)h + offset;
+}
+
+/* Offsets of strings count from the start of the image, as all do. */
+static bool string_ok(const struct opening *o, uint32_t s)
+{
+	const struct pol_http_array *text = &o->h->text;
+	uint32_t len, left;
+
+	if (s % 4 || s < text->at || s - text->at >= text->n || text->n - (s - text->at) < 5)
+		return false;
+	left = text->n - (s - text->at) - 5;
+	memcpy(&len, at(o->h, s), sizeof(len));
+	return len <= left && ((const char *)at(o->h, s))[4 + len] == '\0';
+}
+
+static bool set_ok(const struct pol_http_view *v, uint32_t set)
+{
+	uint32_t all = v->image->sets.n, n;
+
+	if (set >= all)
+		return false;
+	n = v->sets[set];
+	if (n >= all - set)
+		return false;
+	for (uint32_t i = 0; i < n; i++)
+		if (v->sets[set + 1 + i] >= v->image->lines.n ||
+		    (i && v->sets[set + 1 + i] <= v->sets[set + i]))
+			return false;
+	return true;
+}
+
+/* Accepting states of an automaton over header values have any other set than 0; so they are checked too. */
+static bool automaton_ok(const struct opening *o, const struct pol_http_view *v,
+			 const struct pol_http_automaton *a)
+{
+	const uint8_t *class;
+	const uint16_t *next;
+	const uint32_t *accept;
+	uint64_t cells = (uint64_t)a->states * a->classes;
+
+	if (!a->states || a->states > 65536 || !a->classes || a->classes > 256 ||
+	    a->start >= a->states || !inside(o, a->class_at, 256) ||
+	    !inside(o, a->next_at, cells * 2) || !inside(o, a->accept_at, a->states * 4ull))
+		return bad(o, "an automaton that lies outside");
+	class = at(o->h, a->class_at);
+	next = at(o->h, a->next_at);
+	accept = at(o->h, a->accept_at);
+	for (unsigned i = 0; i < 256; i++)
+		if (class[i] >= a->classes)
+			return bad(o, "a class that its automaton does not have");
+	for (uint64_t i = 0; i < cells; i++)
+		if (next[i] >= a->states || (i < a->classes && next[i]))
+			return bad(o, "a state that its automaton does not have");
+	for (uint32_t i = 0; i < a->states; i++)
+		if (!set_ok(v, accept[i]) || (!i && accept[i]))
+			return bad(o, "a set of lines that makes no sense");
+	return true;
+}
+
+static bool line_ok(const struct opening *o, const struct pol_http_view *v, uint32_t i)
+{
+	const struct pol_http_line_info *l = &v->lines[i];
+	const struct pol_http_rule *r = v->rules;
+
+	if (l->http_rule >= o->h->rules.n || l->flags & ~(POL_HTTP_DENY | POL_HTTP_WEBSOCKET) ||
+	    l->test > o->h->tests.n || l->ntests > o->h->tests.n - l->test)
+		return bad(o, "a line that names what is not there");
+	r += l->http_rule;
+	if (i < r->line || i - r->line >= r->nlines)
+		return bad(o, "a line that belongs to no rule");
+	if (!string_ok(o, l->file) || !string_ok(o, l->source))
+		return bad(o, "a line without its text");
+	return true;
+}
+
+static bool test_ok(const struct opening *o, const struct pol_http_test *t)
+{
+	bool value = t->kind == POL_HTTP_PRESENT ? !t->value
+		     : t->kind == POL_HTTP_EQUAL ? string_ok(o, t->value)
+						 : t->value < o->h->automata.n;
+
+	return t->kind <= POL_HTTP_MATCH && string_ok(o, t->name) && value
+		       ? true
+		       : bad(o, "a header test that makes no sense");
+}
+
+static bool parts_ok(const struct opening *o, const struct pol_http_view *v)
+{
+	const struct pol_http_image *h = o->h;
+	uint32_t line = 0;
+
+	for (uint32_t i = 0; i < h->rules.n; i++) {
+		if (v->rules[i].automaton >= h->automata.n || v->rules[i].line != line ||
+		    v->rules[i].nlines > h->lines.n - line)
+			return bad(o, "a rule that names what is not there");
+		line += v->rules[i].nlines;
+	}
+	if (line != h->lines.n)
+		return bad(o, "lines of no rule");
+	for (uint32_t i = 0; i < h->lines.n; i++)
+		if (!line_ok(o, v, i))
+			return false;
+	for (uint32_t i = 0; i < h->tests.n; i++)
+		if (!test_ok(o, &v->tests[i]))
+			return false;
+	for (uint32_t i = 0; i < h->automata.n; i++)
+		if (!automaton_ok(o, v, &v->automata[i]))
+			return false;
+	return true;
+}
+
+int pol_http_open(struct pol_http_view *v, const void *image, size_t size, struct pol_err *err)
+{
+	const struct pol_http_image *h = image;
+	struct opening o = { .h = h, .err = err };
+
+	*v = (struct pol_http_view){ 0 };
+	if ((uintptr_t)image % 4 || size < sizeof(*h) || h->magic != POL_HTTP_MAGIC)
+		return pol_err(err, -EINVAL, "this is no image of HTTP rules");
+	if (h->version != POL_HTTP_VERSION)
+		return pol_err(err, -EINVAL, "HTTP rules of version %u; this program reads %u",
+			       h->version, POL_HTTP_VERSION);
+	if (h->size < sizeof(*h) || h->size > size || h->spare)
+		return pol_err(err, -EINVAL, "the image of HTTP rules: a length that lies");
+	if (!array_ok(&o, h->rules, sizeof(*v->rules)) ||
+	    !array_ok(&o, h->lines, sizeof(*v->lines)) ||
+	    !array_ok(&o, h->tests, sizeof(*v->tests)) ||
+	    !array_ok(&o, h->automata, sizeof(*v->automata)) ||
+	    !array_ok(&o, h->sets, sizeof(*v->sets)) || !array_ok(&o, h->text, 1) || !h->sets.n)
+		return pol_err(err, -EINVAL, "the image of HTTP rules: a part that lies outside");
+	v->image = h;
+	v->rules = at(h, h->rules.at);
+	v->lines = at(h, h->lines.at);
+	v->tests = at(h, h->tests.at);
+	v->automata = at(h, h->automata.at);
+	v->sets = at(h, h->sets.at);
+	return v->sets[0] ? pol_err(err, -EINVAL, "the image of HTTP rules: set 0 is not empty")
+	       : parts_ok(&o, v) ? 0
+				 : -EINVAL;
+}
+
+struct pol_str pol_http_string(const struct pol_http_view *v, __u32 s)
+{
+	const char *p = at(v->image, s);
+	uint32_t n;
+
+	memcpy(&n, p, sizeof(n));
+	return (struct pol_str){ p + 4, n };
+}
+
+/* ---- judging ------------------------------------------------------------------------- */
+
+__u32 pol_http_run(const struct pol_http_view *v, __u32 automaton, __u32 state, const void *bytes,
+		   size_t n)
+{
+	const struct pol_http_automaton *a = &v->automata[automaton];
+	const uint16_t *next = at(v->image, a->next_at);
+	const uint8_t *class = at(v->image, a->class_at);
+	const uint8_t *p = bytes;
+
+	for (size_t i = 0; i < n; i++)
+		state = next[(size_t)state * a->classes + class[p[i]]];
+	return state;
+}
+
+static __u32 accepted(const struct pol_http_view *v, __u32 automaton, __u32 state)
+{
+	const uint32_t *accept = at(v->image, v->automata[automaton].accept_at);
+
+	return accept[state];
+}
+
+static __u32 set_of(const struct pol_http_view *v, __u32 automaton,
+		    const struct pol_http_request *r)
+{
+	__u32 s = v->automata[automaton].start;
+
+	s = pol_http_run(v, automaton, s, r->method.p, r->method.n);
+	s = pol_http_run(v, automaton, s, " ", 1);
+	s = pol_http_run(v, automaton, s, r->host.p, r->host.n);
+	s = pol_http_run(v, automaton, s, " ", 1);
+	s = pol_http_run(v, automaton, s, r->path.p, r->path.n);
+	return accepted(v, automaton, s);
+}
+
+static bool value_passes(const struct pol_http_view *v, const struct pol_http_test *t,
+			 struct pol_str value)
+{
+	if (t->kind == POL_HTTP_PRESENT)
+		return true;
+	if (t->kind == POL_HTTP_EQUAL)
+		return pol_str_eq(pol_http_string(v, t->value), value);
+	return accepted(v, t->value,
+			pol_http_run(v, t->value, v->automata[t->value].start, value.p, value.n));
+}
+
+static bool test_holds(const struct pol_http_view *v, const struct pol_http_test *t, bool deny,
+		       const struct pol_http_request *r)
+{
+	struct pol_str name = pol_http_string(v, t->name);
+	size_t there = 0, pass = 0;
+
+	for (size_t i = 0; i < r->nfields; i++)
+		if (pol_str_eq(r->field[i].name, name)) {
+			there++;
+			pass += value_passes(v, t, r->field[i].value);
+		}
+	return deny ? pass > 0 : there == 1 && pass == 1;
+}
+
+static bool line_holds(const struct pol_http_view *v, const struct pol_http_line_info *l,
+		       const struct pol_http_request *r)
+{
+	for (uint32_t i = 0; i < l->ntests; i++)
+		if (!test_holds(v, &v->tests[l->test + i], l->flags & POL_HTTP_DENY, r))
+			return false;
+	return true;
+}
+
+struct judging {
+	const struct pol_http_view *v;
+	const __u16 *rule;
+	size_t nrules;
+	const struct pol_http_request *r;
+	__u32 deny, allow;	/* first lines of each kind that match */
+	bool allowed;
+};
+
+static bool in_force(const struct judging *j, uint32_t http_rule)
+{
+	for (size_t i = 0; i < j->nrules; i++)
+		if (j->rule[i] == http_rule)
+			return true;
+	return false;
+}
+
+static void take_line(struct judging *j, uint32_t line)
+{
+	const struct pol_http_line_info *l = &j->v->lines[line];
+
+	if (!in_force(j, l->http_rule) || !line_holds(j->v, l, j->r))
+		return;
+	if (l->flags & POL_HTTP_DENY) {
+		if (line < j->deny)
+			j->deny = line;
+	} else if (!j->r->upgrade || l->flags & POL_HTTP_WEBSOCKET) {
+		if (line < j->allow)
+			j->allow = line;
+	}
+}
+
+static void run_automaton(struct judging *j, uint32_t automaton)
+{
+	const __u32 *set = j->v->sets + set_of(j->v, automaton, j->r);
+
+	for (uint32_t i = 0; i < set[0]; i++)
+		take_line(j, set[1 + i]);
+}
+
+struct pol_http_verdict pol_http_judge(const struct pol_http_view *v, const __u16 *rule,
+				       size_t nrules, bool plain,
+				       const struct pol_http_request *r)
+{
+	struct judging j = { .v = v, .rule = rule, .nrules = nrules, .r = r,
+			     .deny = POL_HTTP_NO_LINE, .allow = POL_HTTP_NO_LINE };
+	struct pol_http_verdict deny = { .allow = false, .line = POL_HTTP_NO_LINE };
+
+	for (size_t i = 0; i < nrules; i++)
+		if (rule[i] >= v->image->rules.n)
+			return deny;
+	for (size_t i = 0; i < nrules; i++) {
+		uint32_t a = v->rules[rule[i]].automaton;
+		bool done = false;
+
+		for (size_t k = 0; k < i; k++)
+			done |= v->rules[rule[k]].automaton == a;
+		if (!done)
+			run_automaton(&j, a);
+	}
+	deny.line = j.deny;
+	if (j.deny != POL_HTTP_NO_LINE || (j.allow == POL_HTTP_NO_LINE && (!plain || r->upgrade)))
+		return deny;
+	return (struct pol_http_verdict){ .allow = true, .line = j.allow };
+}
+
+/* ---- paths --------------------------------------------------------------------------------- */
+
+static bool unreserved(unsigned char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '-' || c == '.' || c == '_' || c == '~';
+}
+
+/* Upper case alone: `%2f` and `%2F` are the same byte, and only one of them is canonical. */
+static int hex(unsigned char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+static const char *encoded_fault(unsigned char c)
+{
+	if (unreserved(c))
+		return c == '.' ? "an encoded dot" : "an encoded unreserved character";
+	switch (c) {
+	case 0:
+		return "an encoded NUL";
+	case '/':
+		return "an encoded slash";
+	case '\\':
+		return "an encoded backslash";
+	case ';':
+		return "an encoded semicolon";
+	case '%':
+		return "an encoded percent sign";
+	default:
+		return c < 0x20 || c == 0x7f ? "an encoded control character" : NULL;
+	}
+}
+
+/* What UTF-8 may follow (RFC 3629, 4): how many continuation bytes, the first of them within lo..hi. */
+struct utf8 {
+	unsigned left;
+	unsigned char lo, hi;
+};
+
+static bool utf8_next(struct utf8 *u, unsigned char c)
+{
+	if (u->left) {
+		if (c < u->lo || c > u->hi)
+			return false;
+		*u = (struct utf8){ u->left - 1, 0x80, 0xbf };
+		return true;
+	}
+	if (c < 0x80)
+		return true;
+	if (c < 0xc2 || c > 0xf4)
+		return false;
+	u->left = c < 0xe0 ? 1 : c < 0xf0 ? 2 : 3;
+	u->lo = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80;
+	u->hi = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : 0xbf;
+	return true;
+}
+
+static const char *plain_fault(unsigned char c)
+{
+	if (c == ';')
+		return "a semicolon";
+	if (c == '#')
+		return "a fragment";
+	if (c == '\\')
+		return "a backslash";
+	return c > 0x20 && c < 0x7f && (unreserved(c) || strchr("/!$&'()*+,=:@", c))
+		       ? NULL
+		       : "a character that has to be encoded";
+}
+
+/* [from, to) lies between slashes; `last`: to is the end. */
+static const char *segment_fault(struct pol_str p, size_t from, size_t to, bool last)
+{
+	size_t n = to - from;
+
+	if (!n && !last)
+		return "an empty segment";
+	if ((n == 1 && p.p[from] == '.') || (n == 2 && p.p[from] == '.' && p.p[from + 1] == '.'))
+		return "a dot segment";
+	return NULL;
+}
+
+/* One byte or one triplet at *i. */
+static const char *next_fault(struct pol_str p, size_t *i, struct utf8 *u)
+{
+	unsigned char c = (unsigned char)p.p[*i];
+	const char *fault;
+	int hi, lo;
+
+	if (c != '%') {
+		++*i;
+		fault = plain_fault(c);
+		return fault ? fault : u->left ? "bad UTF-8" : NULL;
+	}
+	if (p.n - *i < 3)
+		return "a percent sign without two digits";
+	hi = hex((unsigned char)p.p[*i + 1]);
+	lo = hex((unsigned char)p.p[*i + 2]);
+	if (hi < 0 || lo < 0)
+		return "a percent sign without two upper-case digits";
+	*i += 3;
+	c = (unsigned char)(hi << 4 | lo);
+	fault = encoded_fault(c);
+	return fault ? fault : utf8_next(u, c) ? NULL : "bad UTF-8";
+}
+
+const char *pol_http_path_fault(struct pol_str path)
+{
+	const char *fault = NULL;
+	struct utf8 u = { 0 };
+	size_t from = 1;
+
+	if (!path.n || path.p[0] != '/')
+		return "no slash at the beginning";
+	for (size_t i = 1; i < path.n && !fault;) {
+		if (path.p[i] == '/') {
+			fault = segment_fault(path, from, i, false);
+			from = i + 1;
+		}
+		if (!fault)
+			fault = next_fault(path, &i, &u);
+	}
+	if (!fault)
+		fault = segment_fault(path, from, path.n, true);
+	return fault ? fault : u.left ? "bad UTF-8" : NULL;
+}
