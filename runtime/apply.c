@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "lock.h"
+#include "neighbours.h"
 #include "publish.h"
 #include "settle.h"
 #include "store.h"
@@ -122,8 +123,10 @@ static void describe(struct tx *t, const struct prt_apply *a)
 /* Steps 2 and 3. */
 static int prepare(struct tx *t, const struct prt_apply *a, struct pol_err *e)
 {
-	int r = t->fresh ? prt_shared_make(&t->shared, e) : 0;
+	int r = prt_neighbours_check_rules(e);
 
+	if (!r && t->fresh)
+		r = prt_shared_make(&t->shared, e);
 	r = r ? r : make_world(t, a, e);
 	r = r ? r : prt_gen_load(a->object, &t->shared, t->old.number + 1, &t->next, e);
 	if (r)

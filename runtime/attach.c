@@ -5,6 +5,8 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 
+#include "neighbours.h"
+
 /* Where each stub hangs, and on what kind of interface. */
 static const struct {
 	enum pol_if_kind kind;
@@ -28,7 +30,7 @@ int prt_attach_check(const struct prt_link *link, struct pol_err *e)
 			       "interface '%s': is a %s device: its traffic does not pass this host's stack, so it cannot be judged",
 			       prt_safe(link->name), refused[i]);
 	}
-	return 0;
+	return prt_neighbours_check_link(link, e);
 }
 
 static struct bpf_tc_hook hook_at(uint32_t ifindex, enum bpf_tc_attach_point point)

@@ -16,6 +16,7 @@
 /*
  * -EINVAL, naming the interface and the reason: a kind of device at which
  * traffic cannot be judged, because there is no side of it on this host.
+ * -EBUSY: somebody else's program is there before us (neighbours.h).
  */
 int prt_attach_check(const struct prt_link *link, struct pol_err *e);
 

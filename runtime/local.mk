@@ -38,6 +38,8 @@ runtime_libruntime_a_SOURCES = \
 	runtime/manifest.c \
 	runtime/manifest.h \
 	runtime/monitor.c \
+	runtime/neighbours.c \
+	runtime/neighbours.h \
 	runtime/net.c \
 	runtime/net.h \
 	runtime/object.c \

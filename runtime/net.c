@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/fib_rules.h>
 #include <linux/netlink.h>
 #include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
@@ -21,6 +22,8 @@ struct request {
 		struct ifinfomsg link;
 		struct ifaddrmsg addr;
 		struct tcmsg tc;
+		struct rtmsg route;
+		struct fib_rule_hdr rule;
 	};
 	char room[64];
 };
@@ -122,18 +125,38 @@ static void copy_text(char out[PRT_IFNAME], const struct rtattr *a)
 
 /* ---- links ------------------------------------------------------------------------- */
 
+static uint32_t number(const struct rtattr *a)
+{
+	uint32_t v = 0;
+
+	if (a && RTA_PAYLOAD(a) >= sizeof(v))
+		memcpy(&v, RTA_DATA(a), sizeof(v));
+	return v;
+}
+
+static const struct rtattr *nested(const struct rtattr *in, unsigned short type)
+{
+	return in ? find(RTA_DATA(in), (int)RTA_PAYLOAD(in), type) : NULL;
+}
+
 static bool read_link(const struct nlmsghdr *h, struct prt_link *out)
 {
 	const struct ifinfomsg *m = NLMSG_DATA(h);
+	char master_kind[PRT_IFNAME] = "";
 	const struct rtattr *info;
 
 	if (h->nlmsg_type != RTM_NEWLINK || h->nlmsg_len < NLMSG_LENGTH(sizeof(*m)))
 		return false;
-	*out = (struct prt_link){ .ifindex = (uint32_t)m->ifi_index, .up = m->ifi_flags & IFF_UP };
+	*out = (struct prt_link){ .ifindex = (uint32_t)m->ifi_index, .up = m->ifi_flags & IFF_UP,
+				  .loopback = m->ifi_flags & IFF_LOOPBACK };
 	copy_text(out->name, find(IFLA_RTA(m), (int)IFLA_PAYLOAD(h), IFLA_IFNAME));
 	info = find(IFLA_RTA(m), (int)IFLA_PAYLOAD(h), IFLA_LINKINFO);
-	if (info)
-		copy_text(out->kind, find(RTA_DATA(info), (int)RTA_PAYLOAD(info), IFLA_INFO_KIND));
+	copy_text(out->kind, nested(info, IFLA_INFO_KIND));
+	copy_text(master_kind, nested(info, IFLA_INFO_SLAVE_KIND));
+	out->bridge_port = !strcmp(master_kind, "bridge");
+	out->master = number(find(IFLA_RTA(m), (int)IFLA_PAYLOAD(h), IFLA_MASTER));
+	out->xdp = number(nested(find(IFLA_RTA(m), (int)IFLA_PAYLOAD(h), IFLA_XDP),
+				 IFLA_XDP_PROG_ID));
 	return true;
 }
 
@@ -235,6 +258,94 @@ int prt_net_addresses(prt_addrs *out, struct pol_err *e)
 		return failed(r, "the addresses", e);
 	*pol_vec_push(out) = v4_addr((const uint8_t[]){ 127, 0, 0, 1 });
 	*pol_vec_push(out) = (struct pol_addr){ .b = { [15] = 1 } };
+	return 0;
+}
+
+/* ---- routes and rules ------------------------------------------------------------------- */
+
+/* An IPv6 route of every link's own: link-local and multicast destinations. */
+static bool of_the_link(const struct rtmsg *m, const struct rtattr *dst)
+{
+	const uint8_t *b = dst ? RTA_DATA(dst) : NULL;
+
+	return m->rtm_family == AF_INET6 && b && RTA_PAYLOAD(dst) == 16 &&
+	       (b[0] == 0xff || (b[0] == 0xfe && (b[1] & 0xc0) == 0x80));
+}
+
+static void take_route(const struct nlmsghdr *h, void *ctx)
+{
+	const struct rtmsg *m = NLMSG_DATA(h);
+	prt_ifindexes *out = ctx;
+	const struct rtattr *oif;
+
+	if (h->nlmsg_type != RTM_NEWROUTE || h->nlmsg_len < NLMSG_LENGTH(sizeof(*m)) ||
+	    m->rtm_type != RTN_UNICAST || m->rtm_flags & RTM_F_CLONED ||
+	    of_the_link(m, find(RTM_RTA(m), (int)RTM_PAYLOAD(h), RTA_DST)))
+		return;
+	oif = find(RTM_RTA(m), (int)RTM_PAYLOAD(h), RTA_OIF);
+	if (oif)
+		*pol_vec_push(out) = number(oif);
+	oif = find(RTM_RTA(m), (int)RTM_PAYLOAD(h), RTA_MULTIPATH);
+	if (oif) {
+		const struct rtnexthop *hop = RTA_DATA(oif);
+		int left = (int)RTA_PAYLOAD(oif);
+
+		for (; RTNH_OK(hop, left); left -= RTNH_ALIGN(hop->rtnh_len), hop = RTNH_NEXT(hop))
+			*pol_vec_push(out) = (uint32_t)hop->rtnh_ifindex;
+	}
+}
+
+static const uint8_t families[] = { AF_INET, AF_INET6 };
+
+int prt_net_routed(prt_ifindexes *out, struct pol_err *e)
+{
+	for (size_t i = 0; i < POL_ARRAY_LEN(families); i++) {
+		struct request q = { .head = { .nlmsg_len = NLMSG_LENGTH(sizeof(q.route)),
+					       .nlmsg_type = RTM_GETROUTE,
+					       .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
+				     .route = { .rtm_family = families[i] } };
+		int r = ask_whole(&q, take_route, out, &out->n);
+
+		if (r)
+			return failed(r, "the routes", e);
+	}
+	return 0;
+}
+
+static void take_rule(const struct nlmsghdr *h, void *ctx)
+{
+	const struct fib_rule_hdr *m = NLMSG_DATA(h);
+	const struct rtattr *first = (const void *)((const char *)m + NLMSG_ALIGN(sizeof(*m)));
+	int left = (int)NLMSG_PAYLOAD(h, sizeof(*m));
+	const struct rtattr *mark = find(first, left, FRA_FWMARK),
+			    *mask = find(first, left, FRA_FWMASK),
+			    *table = find(first, left, FRA_TABLE);
+	prt_ip_rules *out = ctx;
+
+	if (h->nlmsg_type != RTM_NEWRULE || h->nlmsg_len < NLMSG_LENGTH(sizeof(*m)) || !mark)
+		return;
+	*pol_vec_push(out) = (struct prt_ip_rule){
+		.family = m->family,
+		.priority = number(find(first, left, FRA_PRIORITY)),
+		.mark = number(mark),
+		.mask = mask ? number(mask) : UINT32_MAX,
+		.table = table ? number(table) : m->table,
+	};
+}
+
+int prt_net_rules(prt_ip_rules *out, struct pol_err *e)
+{
+	for (size_t i = 0; i < POL_ARRAY_LEN(families); i++) {
+		struct request q = { .head = { .nlmsg_len = NLMSG_LENGTH(sizeof(q.rule)),
+					       .nlmsg_type = RTM_GETRULE,
+					       .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
+				     .rule = { .family = families[i] } };
+		int r = ask_whole(&q, take_rule, out, &out->n);
+
+		/* a kernel without policy routing has none */
+		if (r && r != -EOPNOTSUPP && r != -EAFNOSUPPORT)
+			return failed(r, "the routing rules", e);
+	}
 	return 0;
 }
 

@@ -15,7 +15,10 @@ struct prt_link {
 	uint32_t ifindex;
 	char name[PRT_IFNAME];
 	char kind[PRT_IFNAME];	/* "veth", "macvlan", ...; "" for hardware */
-	bool up;
+	bool up, loopback;
+	bool bridge_port;
+	uint32_t master;	/* the interface that this one belongs to; 0: none */
+	uint32_t xdp;		/* id of the XDP program that hangs there; 0: none */
 };
 typedef POL_VEC(struct prt_link) prt_links;
 typedef POL_VEC(struct pol_addr) prt_addrs;
@@ -27,6 +30,17 @@ int prt_net_link_by_index(uint32_t ifindex, struct prt_link *out, struct pol_err
 int prt_net_links(prt_links *out, struct pol_err *e);
 /* All addresses of all interfaces, and the two loopback addresses, which always mean this host. */
 int prt_net_addresses(prt_addrs *out, struct pol_err *e);
+/* Interfaces by which some unicast route beyond the link leads, each as often as there are such routes. */
+typedef POL_VEC(uint32_t) prt_ifindexes;
+int prt_net_routed(prt_ifindexes *out, struct pol_err *e);
+
+struct prt_ip_rule {		/* of policy routing, one that asks for a mark */
+	int family;		/* AF_INET or AF_INET6 */
+	uint32_t priority, mark, mask, table;
+};
+typedef POL_VEC(struct prt_ip_rule) prt_ip_rules;
+int prt_net_rules(prt_ip_rules *out, struct pol_err *e);
+
 /* Kind of the qdisc that holds ingress filters: "clsact", "ingress"; "" if there is none.  Reads those of all interfaces. */
 int prt_net_ingress_qdisc(uint32_t ifindex, char kind[PRT_IFNAME], struct pol_err *e);
 /* How many filters hang at both sides of the clsact qdisc. */

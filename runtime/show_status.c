@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include <bpf/bpf.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <time.h>
 
 #include "attach.h"
 #include "flows.h"
+#include "neighbours.h"
 #include "show.h"
 
 #define POL_REASON_NAME(e, n, t) [POL_REASON_##e] = { n, t },
@@ -19,6 +21,8 @@ struct status {
 	size_t endpoints, remotes, hooks, hooks_there, flows;
 	uint64_t lost;
 	POL_VEC(struct pol_str) missing;
+	prt_links links;
+	prt_ifindexes hooked;
 	struct pol_arena *arena;
 };
 
@@ -30,27 +34,83 @@ static void missing(struct status *s, const char *what, const char *name, const 
 		pol_arena_printf(s->arena, "%s '%s': %s", what, prt_safe(name), why);
 }
 
-static void look_at(struct status *s, uint32_t ifindex, enum pol_if_kind kind, const char *name)
+static const struct prt_link *link_of(const struct status *s, uint32_t ifindex)
 {
-	char room[PRT_IFNAME];
-	const char *dev = prt_show_ifname(ifindex, room);
+	for (size_t i = 0; i < s->links.n; i++)
+		if (s->links.v[i].ifindex == ifindex)
+			return &s->links.v[i];
+	return NULL;
+}
+
+static void look_at(struct status *s, uint32_t ifindex, enum pol_if_kind kind,
+		    const struct prt_member *m)
+{
+	const struct prt_link *link = link_of(s, ifindex);
 	const char *what = kind == POL_IF_UPLINK ? "uplink" : "endpoint";
+	const char *name = m ? m->info.name : link ? link->name : "?";
+	struct pol_err why = { 0 };
 
 	s->hooks++;
-	if (!*dev)
-		missing(s, what, name ? name : "?", "its interface is gone");
+	*pol_vec_push(&s->hooked) = ifindex;
+	if (!link)
+		missing(s, what, name, "its interface is gone");
 	else if (!prt_attached(&s->l.shared, ifindex, kind))
-		missing(s, what, name ? name : dev, "its hooks are not in place");
+		missing(s, what, name, "its hooks are not in place; `polload apply` puts them back");
 	else
 		s->hooks_there++;
+	if (link && prt_attach_check(link, &why))
+		missing(s, what, name, why.text);
+	else if (link && link->bridge_port && m && !(m->if_flags & POL_IF_HAS_MAC))
+		missing(s, what, name, "became a port of a bridge, and its `mac` is not known");
+}
+
+static bool is_hooked(const struct status *s, uint32_t ifindex)
+{
+	for (size_t i = 0; i < s->hooked.n; i++)
+		if (s->hooked.v[i] == ifindex)
+			return true;
+	return false;
+}
+
+/* A bridge is covered where its ports are. */
+static bool is_covered(const struct status *s, const struct prt_link *link)
+{
+	for (size_t i = 0; i < s->links.n; i++)
+		if (s->links.v[i].master == link->ifindex && is_hooked(s, s->links.v[i].ifindex))
+			return true;
+	return is_hooked(s, link->ifindex);
+}
+
+/* Whatever comes by an interface without hooks can claim the address of an endpoint. */
+static int look_beside(struct status *s, struct pol_err *e)
+{
+	prt_ifindexes routed = { 0 };
+	int r = prt_net_routed(&routed, e);
+
+	for (size_t i = 0; i < s->links.n && !r; i++) {
+		const struct prt_link *link = &s->links.v[i];
+		bool has = false;
+
+		for (size_t k = 0; k < routed.n && !has; k++)
+			has = routed.v[k] == link->ifindex;
+		if (has && link->up && !link->loopback && !is_covered(s, link))
+			missing(s, "interface", link->name,
+				"it is up, has routes, and no hooks; name it in `uplinks`");
+	}
+	pol_vec_free(&routed);
+	return r;
 }
 
 static int gather(struct prt_env *env, struct status *s, struct pol_err *e)
 {
 	prt_flows flows = { 0 };
 	prt_gens gens = { 0 };
+	struct pol_err why = { 0 };
 	int r = prt_live_open(env, PRT_LOCK_SHARED, &s->l, e);
 
+	if (r)
+		return r;
+	r = prt_net_links(&s->links, e);
 	if (r)
 		return r;
 	for (size_t i = 0; i < s->l.world.uplink.n; i++)
@@ -61,13 +121,16 @@ static int gather(struct prt_env *env, struct status *s, struct pol_err *e)
 		if (m->info.managed == PRT_MANAGED_HALF)
 			missing(s, "endpoint", m->info.name, "half made; any change cleans it up");
 		else if (m->info.ifindex)
-			look_at(s, m->info.ifindex, POL_IF_ENDPOINT, m->info.name);
+			look_at(s, m->info.ifindex, POL_IF_ENDPOINT, m);
 		if (m->info.ifindex)
 			s->endpoints++;
 		else
 			s->remotes++;
 	}
-	r = prt_flows_read(&s->l.shared, &flows, e);
+	r = look_beside(s, e);
+	if (!r && prt_neighbours_check_rules(&why) == -EBUSY)
+		*pol_vec_push(&s->missing) = pol_arena_str(s->arena, pol_str(why.text));
+	r = r ? r : prt_flows_read(&s->l.shared, &flows, e);
 	s->flows = flows.n;
 	pol_vec_free(&flows);
 	r = r ? r : prt_bpffs_gens(env, &gens, e);
@@ -193,6 +256,8 @@ int prt_show_status(struct prt_env *env, struct pol_buf *out, bool *whole, struc
 		text(&s, out);
 	*whole = !r && !s.missing.n;
 	pol_vec_free(&s.missing);
+	pol_vec_free(&s.links);
+	pol_vec_free(&s.hooked);
 	prt_live_close(&s.l);
 	pol_arena_free(s.arena);
 	return r;

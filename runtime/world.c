@@ -141,14 +141,30 @@ static int give_numbers(struct making *mk, const struct prt_member *before, stru
 	return 0;
 }
 
+/*
+ * A bridge learns from what its ports send.  A container there that may send with any
+ * source address can take what is sent to its neighbours.
+ */
+static int check_mac(const struct prt_endpoint *ep, const struct prt_link *l, struct pol_err *e)
+{
+	if (!l || !l->bridge_port || ep->has_mac)
+		return 0;
+	pol_err_help(e, "`cat /sys/class/net/eth0/address` inside the container; then `mac: 02:00:00:00:00:01`");
+	return pol_err(e, -EINVAL,
+		       "endpoint '%s': its interface '%s' is a port of a bridge, so its `mac` has to be said",
+		       prt_safe(ep->name.p), prt_safe(l->name));
+}
+
 static int add(struct making *mk, struct prt_world *w, const struct prt_endpoint *ep,
 	       const struct prt_link *link, uint8_t managed, struct pol_err *e)
 {
 	uint32_t ifindex = link ? link->ifindex : 0;
 	struct prt_member *m = pol_vec_push(&w->member), *before;
-	int r;
+	int r = check_mac(ep, link, e);
 
 	memset(m, 0, sizeof(*m));
+	if (r)
+		return r;
 	/* The same name on another interface is another container. */
 	before = mk->old ? named(mk->old, ep->name.p) : NULL;
 	if (before && before->info.ifindex != ifindex)
@@ -240,6 +256,18 @@ static int no_interface(const struct prt_hostfile *h, uint32_t line, uint32_t co
 		       column, prt_safe(name));
 }
 
+static int at_line(const struct prt_hostfile *h, const struct prt_endpoint *ep, int r,
+		   struct pol_err *e)
+{
+	struct pol_err inner = *e;
+
+	if (!r)
+		return 0;
+	snprintf(e->text, sizeof(e->text), "%.200s:%u:%u: %.280s", prt_safe(h->path.p), ep->line,
+		 ep->column, inner.text);
+	return r;
+}
+
 static int add_local(const struct prt_hostfile *h, const prt_links *links, struct making *mk,
 		     struct prt_world *w, struct pol_err *e)
 {
@@ -253,6 +281,7 @@ static int add_local(const struct prt_hostfile *h, const prt_links *links, struc
 			return no_interface(h, ep->line, ep->column, ep->interface.p, e);
 		r = prt_attach_check(l, e);
 		r = r ? r : add(mk, w, ep, l, PRT_MANAGED_FILE, e);
+		r = at_line(h, ep, r, e);
 	}
 	return r;
 }

@@ -44,6 +44,10 @@ noinst_PROGRAMS += tests/tools/probe
 tests_tools_probe_SOURCES = tests/tools/probe.c
 tests_tools_probe_LDADD =
 
+check_PROGRAMS += tests/tools/foreign
+tests_tools_foreign_SOURCES = tests/tools/foreign.c
+tests_tools_foreign_LDADD =
+
 check_PROGRAMS += tests/tools/rawfuzz
 tests_tools_rawfuzz_SOURCES = tests/tools/rawfuzz.c
 tests_tools_rawfuzz_LDADD =
@@ -207,6 +211,7 @@ e2e_tests = \
 	tests/e2e/frames.sh \
 	tests/e2e/kill.sh \
 	tests/e2e/look.sh \
+	tests/e2e/neighbours.sh \
 	tests/e2e/rollback.sh \
 	tests/e2e/sign.sh \
 	tests/e2e/trust.sh \

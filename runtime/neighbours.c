@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "neighbours.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "env.h"
+
+/* ---- programs --------------------------------------------------------------------------- */
+
+static void program_name(uint32_t id, char out[BPF_OBJ_NAME_LEN])
+{
+	int fd POL_CLEANUP(pol_cleanup_fd) = bpf_prog_get_fd_by_id(id);
+	struct bpf_prog_info info = { 0 };
+	uint32_t len = sizeof(info);
+
+	memset(out, 0, BPF_OBJ_NAME_LEN);
+	if (fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &len))
+		memcpy(out, info.name, BPF_OBJ_NAME_LEN - 1);
+}
+
+static int foreign(const struct prt_link *link, const char *where, uint32_t id, const char *undo,
+		   struct pol_err *e)
+{
+	char name[BPF_OBJ_NAME_LEN];
+
+	program_name(id, name);
+	pol_err_help(e, "%s", undo);
+	return pol_err(e, -EBUSY,
+		       "interface '%s': %s program '%s' (id %u) sees its packets before they are judged",
+		       prt_safe(link->name), where, prt_safe(name), id);
+}
+
+/* From Linux 6.6 on; older headers do not have these two. */
+#define TCX_INGRESS ((enum bpf_attach_type)46)
+#define TCX_EGRESS ((enum bpf_attach_type)47)
+
+/* The first program at that place; 0: none, or a kernel without tcx. */
+static uint32_t tcx_at(uint32_t ifindex, enum bpf_attach_type place)
+{
+	uint32_t flags = 0, id[64] = { 0 }, n = POL_ARRAY_LEN(id);
+
+	/* for tcx the descriptor is an interface's number (include/uapi/linux/bpf.h) */
+	if (bpf_prog_query((int)ifindex, place, 0, &flags, id, &n) && errno != ENOSPC)
+		return 0;
+	return n ? id[0] : 0;
+}
+
+int prt_neighbours_check_link(const struct prt_link *link, struct pol_err *e)
+{
+	static const struct {
+		enum bpf_attach_type place;
+		const char *name;
+	} tcx[] = { { TCX_INGRESS, "tcx ingress" }, { TCX_EGRESS, "tcx egress" } };
+	char undo[64 + PRT_IFNAME];
+
+	if (link->xdp) {
+		snprintf(undo, sizeof(undo), "remove it: ip link set dev %s xdp off",
+			 prt_safe(link->name));
+		return foreign(link, "XDP", link->xdp, undo, e);
+	}
+	for (size_t i = 0; i < POL_ARRAY_LEN(tcx); i++) {
+		uint32_t id = tcx_at(link->ifindex, tcx[i].place);
+
+		if (!id)
+			continue;
+		snprintf(undo, sizeof(undo), "`bpftool net show dev %s` shows it; detach it first",
+			 prt_safe(link->name));
+		return foreign(link, tcx[i].name, id, undo, e);
+	}
+	return 0;
+}
+
+/* ---- policy routing ------------------------------------------------------------------------ */
+
+/* Would a packet that carries one of our marks, and no other bit, match? */
+static uint32_t takes(const struct prt_ip_rule *r)
+{
+	static const uint32_t ours[] = { POL_MARK_JUDGED, POL_MARK_ANSWER };
+
+	for (size_t i = 0; i < POL_ARRAY_LEN(ours); i++)
+		if (r->mask & POL_MARK_MASK && (ours[i] & r->mask) == (r->mark & r->mask) &&
+		    r->mark & POL_MARK_MASK)
+			return ours[i];
+	return 0;
+}
+
+int prt_neighbours_check_rules(struct pol_err *e)
+{
+	prt_ip_rules all = { 0 };
+	int r = prt_net_rules(&all, e);
+
+	for (size_t i = 0; i < all.n && !r; i++) {
+		const struct prt_ip_rule *rule = &all.v[i];
+		const char *ip = rule->family == AF_INET ? "ip" : "ip -6";
+
+		if (!takes(rule))
+			continue;
+		pol_err_help(e, "packets that were judged carry this mark: `%s rule del priority %u`, or another mark for it",
+			     ip, rule->priority);
+		r = pol_err(e, -EBUSY,
+			    "routing rule '%s rule', priority %u, takes packets with mark 0x%x/0x%x to table %u",
+			    ip, rule->priority, rule->mark, rule->mask, rule->table);
+	}
+	pol_vec_free(&all);
+	return r;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What others have on this host that sees packets before our hooks do, or steers
+ * them by a mark of ours.  It is named and refused: beside it nobody could say what
+ * is enforced.
+ *
+ *	XDP	runs before TC and can send a packet past it (XDP_TX, XDP_REDIRECT)
+ *	tcx	runs before clsact, and TCX_PASS skips it (net/core/dev.c, sch_handle_ingress)
+ *	ip rule	would route packets that carry POL_MARK_JUDGED or POL_MARK_ANSWER by
+ *		another table
+ */
+#ifndef POLC_RUNTIME_NEIGHBOURS_H
+#define POLC_RUNTIME_NEIGHBOURS_H
+
+#include "net.h"
+
+/* -EBUSY, naming the program and how to remove it: somebody else's sees this interface's packets first. */
+int prt_neighbours_check_link(const struct prt_link *link, struct pol_err *e);
+/* -EBUSY: a rule of policy routing, IPv4 or IPv6, takes packets with marks of ours. */
+int prt_neighbours_check_rules(struct pol_err *e);
+
+#endif
