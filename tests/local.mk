@@ -204,6 +204,7 @@ script_tests = \
 	tests/scripts.sh
 
 e2e_tests = \
+	tests/e2e/alternate.sh \
 	tests/e2e/apply.sh \
 	tests/e2e/contain.sh \
 	tests/e2e/endpoint.sh \

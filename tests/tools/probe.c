@@ -6,19 +6,22 @@
  *   probe listen  tcp|udp ADDR PORT                      echo server, runs until killed
  *   probe connect tcp|udp ADDR PORT [OPTION...]          open | refused | unreachable | timeout
  *   probe stream  ADDR PORT [OPTION...]                  a TCP connection that asks and awaits echoes
+ *   probe repeat  tcp|udp ADDR PORT [OPTION...]          connect, again and again; what came of them
+ *   probe flood   ADDR PORT [OPTION...]                  UDP datagrams, as fast as they go
  *   probe ping    ADDR [OPTION...]                       open | unreachable | timeout
  *
  *   --timeout MS    give up after that long (1000); for stream: without an echo
  *   --source ADDR   bind to that address
  *   --sport PORT    and port
- *   --interval MS   stream: between two messages (20)
- *   --for MS        stream: how long (until SIGTERM)
+ *   --interval MS   stream, repeat: between two messages or connections (20)
+ *   --for MS        stream, repeat, flood: how long (until SIGTERM)
  *   --size BYTES    payload of one message (16)
  *
  * connect says `open` when TCP connected or when UDP was echoed, both with our
  * own bytes; listen prints `listening` when it is ready.  Exit codes: 0 open, 1 refused,
  * 2 unreachable, 3 timeout, 4 usage or a local failure.  A stream prints the
  * number of echoes and how it ended: `37 open`, `12 timeout`, `12 refused` (a reset).
+ * repeat prints `37 open 0 refused 2 unreachable 0 timeout`, flood `70000 sent 12 answered`; both exit with 0.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -67,6 +70,8 @@ static int usage(void)
 	fputs("usage: probe listen tcp|udp ADDR PORT\n"
 	      "       probe connect tcp|udp ADDR PORT [--timeout MS] [--source ADDR] [--sport PORT]\n"
 	      "       probe stream ADDR PORT [--interval MS] [--for MS] [--size N] [--timeout MS]\n"
+	      "       probe repeat tcp|udp ADDR PORT [--interval MS] [--for MS] [--timeout MS]\n"
+	      "       probe flood ADDR PORT [--for MS]\n"
 	      "       probe ping ADDR [--timeout MS] [--source ADDR]\n",
 	      stderr);
 	return BROKEN;
@@ -289,28 +294,78 @@ static enum outcome ask(int fd, size_t size, bool datagram, long long deadline)
 	return memcmp(message, answer, size) ? BROKEN : OPEN;
 }
 
+static enum outcome try_once(bool tcp, const union sock *s, socklen_t n, const struct options *o)
+{
+	long long deadline = now_ms() + o->timeout;
+	enum outcome r;
+	int fd = socket(s->sa.sa_family, (tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_NONBLOCK, 0);
+
+	if (fd < 0) {
+		broken("socket");
+		return BROKEN;
+	}
+	r = bind_source(fd, o, s->sa.sa_family) ? BROKEN : tcp_open(fd, s, n, deadline);
+	if (r == OPEN && !tcp)
+		r = ask(fd, (size_t)o->size, true, deadline);
+	close(fd);
+	return r;
+}
+
 static int connect_to(const char *proto, const char *addr, const char *port,
 		      const struct options *o)
 {
-	bool tcp = !strcmp(proto, "tcp");
-	long long deadline = now_ms() + o->timeout;
 	union sock s;
 	socklen_t n = parse(addr, port, &s);
-	enum outcome r;
+	enum outcome r = n ? try_once(!strcmp(proto, "tcp"), &s, n, o) : BROKEN;
+
+	return r == BROKEN ? BROKEN : verdict(r);
+}
+
+static int repeat_to(const char *proto, const char *addr, const char *port,
+		     const struct options *o)
+{
+	long long end = o->run_for ? now_ms() + o->run_for : 0;
+	unsigned long count[BROKEN + 1] = { 0 };
+	union sock s;
+	socklen_t n = parse(addr, port, &s);
+
+	if (!n)
+		return BROKEN;
+	while (!stopped && !count[BROKEN] && (!end || now_ms() < end)) {
+		enum outcome r = try_once(!strcmp(proto, "tcp"), &s, n, o);
+
+		if (!stopped || r == OPEN)	/* told to go in the middle of one */
+			count[r]++;
+		poll(NULL, 0, o->interval);
+	}
+	printf("%lu open %lu refused %lu unreachable %lu timeout\n", count[OPEN], count[REFUSED],
+	       count[UNREACHABLE], count[TIMEOUT]);
+	return count[BROKEN] ? BROKEN : 0;
+}
+
+/* What is denied stays a new flow, so each datagram of it is judged. */
+static int flood_to(const char *addr, const char *port, const struct options *o)
+{
+	long long end = o->run_for ? now_ms() + o->run_for : 0;
+	unsigned long sent = 0, answered = 0;
+	union sock s;
+	socklen_t n = parse(addr, port, &s);
 	int fd;
 
 	if (!n)
 		return BROKEN;
-	fd = socket(s.sa.sa_family, (tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_NONBLOCK, 0);
-	if (fd < 0)
+	fd = socket(s.sa.sa_family, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	if (fd < 0 || connect(fd, &s.sa, n))
 		return broken("socket");
-	if (bind_source(fd, o, s.sa.sa_family))
-		return BROKEN;
-	r = tcp_open(fd, &s, n, deadline);
-	if (r == OPEN && !tcp)
-		r = ask(fd, (size_t)o->size, true, deadline);
-	close(fd);
-	return verdict(r);
+	while (!stopped && (!end || now_ms() < end)) {
+		sent += send(fd, message, (size_t)o->size, 0) > 0;
+		answered += recv(fd, answer, sizeof(answer), 0) > 0;
+	}
+	poll(NULL, 0, 200);
+	while (recv(fd, answer, sizeof(answer), 0) > 0)
+		answered++;
+	printf("%lu sent %lu answered\n", sent, answered);
+	return 0;
 }
 
 static int stream_to(const char *addr, const char *port, const struct options *o)
@@ -453,6 +508,10 @@ int main(int argc, char **argv)
 	const char *verb = argc > 1 ? argv[1] : "";
 
 	signal(SIGPIPE, SIG_IGN);
+	if (!strcmp(verb, "stream") || !strcmp(verb, "repeat") || !strcmp(verb, "flood")) {
+		sigaction(SIGTERM, &(struct sigaction){ .sa_handler = stop }, NULL);
+		sigaction(SIGINT, &(struct sigaction){ .sa_handler = stop }, NULL);
+	}
 	for (size_t i = 0; i < sizeof(message); i++)
 		message[i] = (char)(i * 31 + 7);
 	if (!strcmp(verb, "listen") && argc == 5 && is_proto(argv[2]))
@@ -462,10 +521,12 @@ int main(int argc, char **argv)
 		return connect_to(argv[2], argv[3], argv[4], &o);
 	if (!strcmp(verb, "ping") && argc >= 3 && take_options(argc - 3, argv + 3, &o))
 		return ping(argv[2], &o);
-	if (!strcmp(verb, "stream") && argc >= 4 && take_options(argc - 4, argv + 4, &o)) {
-		sigaction(SIGTERM, &(struct sigaction){ .sa_handler = stop }, NULL);
-		sigaction(SIGINT, &(struct sigaction){ .sa_handler = stop }, NULL);
+	if (!strcmp(verb, "stream") && argc >= 4 && take_options(argc - 4, argv + 4, &o))
 		return stream_to(argv[2], argv[3], &o);
-	}
+	if (!strcmp(verb, "repeat") && argc >= 5 && is_proto(argv[2]) &&
+	    take_options(argc - 5, argv + 5, &o))
+		return repeat_to(argv[2], argv[3], argv[4], &o);
+	if (!strcmp(verb, "flood") && argc >= 4 && take_options(argc - 4, argv + 4, &o))
+		return flood_to(argv[2], argv[3], &o);
 	return usage();
 }
