@@ -196,12 +196,22 @@ __noinline int pol_ct_free(__u32 no)
 	return mask ? no * POL_CT_WAYS + pol_lowest(mask) + 1 : 0;
 }
 
-/* A slot for the key + 1: free, or given up by another; 0 if there is none. */
+/*
+ * A slot for the key + 1: free, or given up by another; 0 if there is none.  The first bucket
+ * is looked at first by every packet, so it is taken while it has more than POL_CT_EVEN free
+ * ways; from there on the emptier one.  Of two choices the emptier keeps all buckets nearly
+ * equal (Azar et al. 1994): the quarter that quotas leave free is then free everywhere,
+ * and not in other buckets than those that a neighbour's flow may have.
+ */
+#define POL_CT_EVEN 2u
 static __always_inline __u32 pol_ct_room(struct pol_pkt *p)
 {
 	__u32 first = pol_ct_bucket_no(p->key.hash, 0), second = pol_ct_bucket_no(p->key.hash, 1);
+	__u32 here = pol_ct_empty(first);
 
-	return pol_ct_free(first) ?: pol_ct_free(second) ?: pol_ct_victim(p, first, second);
+	if (here <= POL_CT_EVEN && pol_ct_empty(second) > here)
+		return pol_ct_free(second) ?: pol_ct_free(first);
+	return pol_ct_free(first) ?: pol_ct_victim(p, first, second);
 }
 
 static __always_inline void pol_ct_asked(struct pol_ct_entry *e, const struct pol_pkt *p)

@@ -209,6 +209,7 @@ e2e_tests = \
 	tests/e2e/contain.sh \
 	tests/e2e/endpoint.sh \
 	tests/e2e/fail.sh \
+	tests/e2e/flood.sh \
 	tests/e2e/frames.sh \
 	tests/e2e/kill.sh \
 	tests/e2e/look.sh \

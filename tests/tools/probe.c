@@ -8,20 +8,22 @@
  *   probe stream  ADDR PORT [OPTION...]                  a TCP connection that asks and awaits echoes
  *   probe repeat  tcp|udp ADDR PORT [OPTION...]          connect, again and again; what came of them
  *   probe flood   ADDR PORT [OPTION...]                  UDP datagrams, as fast as they go
+ *   probe spray   tcp|udp ADDR [OPTION...]               new flows to all ports, as fast as they go
  *   probe ping    ADDR [OPTION...]                       open | unreachable | timeout
  *
  *   --timeout MS    give up after that long (1000); for stream: without an echo
  *   --source ADDR   bind to that address
  *   --sport PORT    and port
  *   --interval MS   stream, repeat: between two messages or connections (20)
- *   --for MS        stream, repeat, flood: how long (until SIGTERM)
+ *   --for MS        stream, repeat, flood, spray: how long (until SIGTERM)
  *   --size BYTES    payload of one message (16)
  *
  * connect says `open` when TCP connected or when UDP was echoed, both with our
  * own bytes; listen prints `listening` when it is ready.  Exit codes: 0 open, 1 refused,
  * 2 unreachable, 3 timeout, 4 usage or a local failure.  A stream prints the
  * number of echoes and how it ended: `37 open`, `12 timeout`, `12 refused` (a reset).
- * repeat prints `37 open 0 refused 2 unreachable 0 timeout`, flood `70000 sent 12 answered`; both exit with 0.
+ * repeat prints `37 open 0 refused 2 unreachable 0 timeout`, flood `70000 sent 12 answered`, spray `70000 begun`;
+ * all three exit with 0.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -72,6 +74,7 @@ static int usage(void)
 	      "       probe stream ADDR PORT [--interval MS] [--for MS] [--size N] [--timeout MS]\n"
 	      "       probe repeat tcp|udp ADDR PORT [--interval MS] [--for MS] [--timeout MS]\n"
 	      "       probe flood ADDR PORT [--for MS]\n"
+	      "       probe spray tcp|udp ADDR [--for MS]\n"
 	      "       probe ping ADDR [--timeout MS] [--source ADDR]\n",
 	      stderr);
 	return BROKEN;
@@ -398,6 +401,31 @@ static int stream_to(const char *addr, const char *port, const struct options *o
 	return verdict(r);
 }
 
+/* From any port of ours to all of theirs: a SYN or a datagram each, and nothing more. */
+static int spray(const char *proto, const char *addr, const struct options *o)
+{
+	int type = (!strcmp(proto, "tcp") ? SOCK_STREAM : SOCK_DGRAM) | SOCK_NONBLOCK;
+	long long end = o->run_for ? now_ms() + o->run_for : 0;
+	unsigned long begun = 0;
+	union sock s;
+	socklen_t n = parse(addr, "1", &s);
+
+	if (!n)
+		return BROKEN;
+	for (unsigned port = 0; !stopped && (!end || now_ms() < end); port = (port + 1) & 0xffff) {
+		int fd = socket(s.sa.sa_family, type, 0);
+
+		if (fd < 0)
+			return broken("socket");
+		/* the port is at the same place in both families */
+		s.v4.sin_port = htons((uint16_t)(port ? port : 1));
+		begun += !connect(fd, &s.sa, n) ? send(fd, message, 1, 0) > 0 : errno == EINPROGRESS;
+		close(fd);
+	}
+	printf("%lu begun\n", begun);
+	return 0;
+}
+
 /* ---- ping -------------------------------------------------------------------- */
 
 static uint16_t checksum(const void *p, size_t n)
@@ -508,7 +536,8 @@ int main(int argc, char **argv)
 	const char *verb = argc > 1 ? argv[1] : "";
 
 	signal(SIGPIPE, SIG_IGN);
-	if (!strcmp(verb, "stream") || !strcmp(verb, "repeat") || !strcmp(verb, "flood")) {
+	if (!strcmp(verb, "stream") || !strcmp(verb, "repeat") || !strcmp(verb, "flood") ||
+	    !strcmp(verb, "spray")) {
 		sigaction(SIGTERM, &(struct sigaction){ .sa_handler = stop }, NULL);
 		sigaction(SIGINT, &(struct sigaction){ .sa_handler = stop }, NULL);
 	}
@@ -528,5 +557,8 @@ int main(int argc, char **argv)
 		return repeat_to(argv[2], argv[3], argv[4], &o);
 	if (!strcmp(verb, "flood") && argc >= 4 && take_options(argc - 4, argv + 4, &o))
 		return flood_to(argv[2], argv[3], &o);
+	if (!strcmp(verb, "spray") && argc >= 4 && is_proto(argv[2]) &&
+	    take_options(argc - 4, argv + 4, &o))
+		return spray(argv[2], argv[3], &o);
 	return usage();
 }

@@ -1,0 +1,128 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck source-path=SCRIPTDIR
+# One container that opens flows as fast as it can, TCP and UDP, both families, answered and not, costs
+# its neighbours nothing: their connections live, their new ones all open.  It is stopped by its own
+# share, and a rate that it has used up is nobody else's.  Who comes after it at its address
+# inherits nothing.
+. "$(dirname "$0")/lib.sh"
+each=${POLC_STREAMS:-20}
+
+container client 1 "app: client"
+container server 2 "app: server"
+container eve 3 "app: eve"
+outside world
+for port in 7000 7100; do
+	serve server tcp $port
+done
+host_file client server eve >host.yaml
+compile flood <<'END'
+default deny;
+pool 10.66.0.0/16, fd66::/48;
+endpoint client = app == "client";
+endpoint server = app == "server";
+endpoint eve = app == "eve";
+policy client { allow to server on tcp; }
+policy eve { allow to any; }
+policy server {
+    allow from client on tcp 7000;
+    allow from { client, eve } on tcp 7100 limit 20/s burst 20 per source;
+    allow from eve on tcp 1-6999, udp;
+}
+END
+"$POLLOAD" apply flood.bpf.o -H host.yaml >/dev/null || bail "apply"
+
+drops() { # REASON: packets
+	"$POLLOAD" status --json | jq ".drops.$1.packets // 0"
+}
+
+streams=()
+for i in $(seq "$each"); do
+	for to in "${v4[server]}" "${v6[server]}"; do
+		nsenter --net="/run/netns/$test_name-client" "$PROBE" stream "$to" 7000 --interval 50 --timeout 3000 \
+			>"stream.${#streams[@]}" 2>&1 </dev/null &
+		streams+=($!)
+	done
+done
+sleep 0.5
+
+spray() { # PROTO ADDRESS: of eve
+	nsenter --net="/run/netns/$test_name-eve" "$PROBE" spray "$1" "$2" --for 2500 >"sprayed.$1.$2" 2>&1 </dev/null &
+	sprays+=($!)
+}
+
+# To a neighbour, which answers with resets and unreachables, and to the world, which has no such
+# machine: half open for ever.
+for phase in "TCP" "UDP" "TCP half open" "UDP unanswered"; do
+	sprays=()
+	proto=tcp
+	[ "${phase%% *}" = TCP ] || proto=udp
+	case $phase in
+	*" "*) targets=(192.0.2.99 2001:db8:1::99) ;;
+	*) targets=("${v4[server]}" "${v6[server]}") ;;
+	esac
+	for to in "${targets[@]}"; do
+		spray $proto "$to"
+	done
+	for to in "${v4[server]}" "${v6[server]}"; do
+		said=$(inside client "$PROBE" repeat tcp "$to" 7000 --interval 5 --for 1000 --timeout 3000)
+		read -r open _ refused _ unreachable _ timeout _ <<<"$said"
+		is "$phase: every new connection of a neighbour opens" "0 0 0" "$refused $unreachable $timeout"
+		is "$phase: and there were many" yes "$([ "$open" -gt 20 ] && echo yes)"
+		echo "# $phase: $said"
+	done
+	wait "${sprays[@]}"
+	echo "# $phase: $(cat sprayed.* | tr '\n' ' '), ct_quota $(drops ct_quota), no room $(drops ct_full)"
+	rm -f sprayed.*
+done
+phase=
+is "no flow found the table full" 0 "$(drops ct_full)"
+is "the flood met its share" yes "$([ "$(drops ct_quota)" -gt 0 ] && echo yes)"
+
+# Its own rate used up, a neighbour's is not: 5 a second of 20.
+nsenter --net="/run/netns/$test_name-eve" "$PROBE" repeat tcp "${v4[server]}" 7100 --interval 1 --timeout 20 --for 2500 >greedy 2>&1 </dev/null &
+greedy=$!
+sleep 0.5
+said=$(inside client "$PROBE" repeat tcp "${v4[server]}" 7100 --interval 200 --timeout 3000 --for 1500)
+read -r open _ refused _ unreachable _ timeout _ <<<"$said"
+is "a neighbour's rate is its own" "0 0 0" "$refused $unreachable $timeout"
+wait "$greedy"
+read -r _ _ _ _ _ _ timeout _ <greedy
+is "while eve's was used up" yes "$([ "$timeout" -gt 10 ] && echo yes)"
+
+kill -TERM "${streams[@]}"
+alive=0
+for i in "${!streams[@]}"; do
+	wait "${streams[$i]}" && alive=$((alive + 1))
+done
+is "of the neighbour's connections all live" "${#streams[@]}" "$alive"
+
+# ---- who comes after ---------------------------------------------------------------------
+
+after() { # LABEL: eve's device and addresses with these labels, while its connection goes on
+	local label=$1 app=$2 to=$3
+	nsenter --net="/run/netns/$test_name-eve" "$PROBE" stream "$to" 6000 --interval 10 --timeout 700 >after.out 2>&1 </dev/null &
+	local stream=$!
+	sleep 0.4
+	# one behind the other: the connection's next packet meets the successor
+	"$POLLOAD" endpoint del eve >/dev/null || bail "endpoint del"
+	"$POLLOAD" endpoint add eve interface=v-eve address="${v4[eve]}" address="${v6[eve]}" label=app="$app" \
+		>/dev/null || bail "endpoint add"
+	wait "$stream"
+	is "$label: the connection of its predecessor ends" 3 $?
+	is "it had been alive" yes "$([ "$(cut -d' ' -f1 after.out)" -gt 5 ] && echo yes)"
+}
+
+serve server tcp 6000
+"$POLLOAD" apply flood.bpf.o -H host.yaml >/dev/null || bail "apply"
+"$POLLOAD" endpoint del eve >/dev/null
+"$POLLOAD" endpoint add eve interface=v-eve address="${v4[eve]}" address="${v6[eve]}" label=app=eve >/dev/null ||
+	bail "endpoint"
+expect open eve server tcp 6000
+after "a successor that may do the same" eve "${v4[server]}"
+expect open eve server tcp 6000
+after "over IPv6" eve "${v6[server]}"
+expect open eve server tcp 6000
+after "a successor that may nothing" nobody "${v4[server]}"
+expect timeout eve server tcp 6000
+finish
