@@ -225,9 +225,6 @@ static __always_inline void pol_ct_asked(struct pol_ct_entry *e, const struct po
 
 static __always_inline void pol_ct_write(struct pol_ct_entry *e, const struct pol_pkt *p)
 {
-	int asks = p->msg == POL_MSG_PLAIN &&
-		   (p->proto == IPPROTO_ICMP || p->proto == IPPROTO_ICMPV6);
-
 	e->addr[0].d_be[0] = p->key.addr[0];
 	e->addr[0].d_be[1] = p->key.addr[1];
 	e->addr[1].d_be[0] = p->key.addr[2];
@@ -237,7 +234,7 @@ static __always_inline void pol_ct_write(struct pol_ct_entry *e, const struct po
 	e->state = p->proto == IPPROTO_TCP ? POL_CT_SYN_SENT : POL_CT_UNREPLIED;
 	e->flags = (p->key.flipped ? POL_CT_FLIPPED : 0) | (p->local ? POL_CT_LOCAL : 0) |
 		   (p->from_host ? POL_CT_HOST : 0) | (p->far ? POL_CT_FAR : 0);
-	e->icmp_type = asks ? p->type : 0;
+	e->icmp_type = p->type;
 	e->gen = (__u32)pol_generation;
 	e->rule[POL_INGRESS] = p->rule[POL_INGRESS];
 	e->rule[POL_EGRESS] = p->rule[POL_EGRESS];

@@ -40,6 +40,7 @@
 #include "link.h"
 #include "reject.h"
 #include "flow.h"
+#include "handover.h"
 
 static __always_inline void pol_begin(struct pol_pkt *p, __u8 hook)
 {
@@ -89,14 +90,10 @@ static __always_inline int pol_end_link(struct __sk_buff *skb, struct pol_pkt *p
 /* The endpoint at this device: its number into p->ep. */
 static __always_inline const struct pol_if *pol_device(struct __sk_buff *skb, struct pol_pkt *p)
 {
-	__u32 ifindex = skb->ifindex, near = ifindex & (POL_IF_NEAR - 1);
-	const struct pol_if *i = bpf_map_lookup_elem(&if_near, &near);
+	const struct pol_if *i = pol_if_of(skb->ifindex);
 
-	if (pol_unlikely(!i || i->ifindex != ifindex))
-		i = bpf_map_lookup_elem(&ep_by_if, &ifindex);
-	if (!i || i->kind != POL_IF_ENDPOINT)
-		return NULL;
-	p->ep = i->ep;
+	if (i)
+		p->ep = i->ep;
 	return i;
 }
 
@@ -164,6 +161,11 @@ static __always_inline int pol_hook_ep_out(struct __sk_buff *skb)
 		reason = POL_REASON_SPOOFED;
 	if (!reason)
 		reason = pol_flow(skb, &p);
+	if (!reason && p.type == POL_CT_DIRECT) {
+		reason = pol_handover(skb, &p, skb->ifindex);
+		if (reason != TC_ACT_OK)
+			return reason;
+	}
 	return pol_end(skb, &p, reason, p.local ? POL_MARK_JUDGED : 0);
 }
 

@@ -17,6 +17,25 @@ static __always_inline int pol_ct_current(const struct pol_ct_entry *e, const st
 	return e->ep[side & 1] == p->ep && pol_ct_valid(e);
 }
 
+/* ICMP is never handed over: nobody waits for its speed, and icmp_type is taken. */
+static __always_inline int pol_not_icmp(const struct pol_pkt *p)
+{
+	return p->proto != IPPROTO_ICMP && p->proto != IPPROTO_ICMPV6;
+}
+
+/*
+ * May the packet of this flow go by pol_handover()?  What of a direct flow reaches a
+ * receiver's device unjudged was translated on its way, and so must be what answers it.
+ */
+static __always_inline void pol_flow_direct(struct pol_pkt *p, struct pol_ct_entry *e)
+{
+	if (!(e->flags & POL_CT_LOCAL) || !pol_not_icmp(p))
+		return;
+	if ((p->hook != POL_HOOK_EP_OUT || p->flags & POL_PF_HTTP) && e->icmp_type)
+		e->icmp_type = 0;
+	p->type = e->icmp_type;
+}
+
 static __always_inline void pol_from_state(struct pol_pkt *p, const struct pol_ct_entry *e)
 {
 	p->rule[POL_INGRESS] = e->rule[POL_INGRESS];
@@ -50,6 +69,9 @@ __noinline int pol_flow_open(struct __sk_buff *skb, struct pol_pkt *p,
 	if (track == POL_TRACK_REPLACE)
 		pol_ct_remove(p, p->slot);
 	if (track != POL_TRACK_NOT) {
+		if (p->hook == POL_HOOK_EP_OUT && p->local && pol_not_icmp(p) &&
+		    !(p->flags & POL_PF_HTTP))
+			p->type = POL_CT_DIRECT;
 		reason = pol_ct_insert(p);
 		if (reason)
 			return reason;
@@ -169,8 +191,10 @@ static __always_inline int pol_flow_known(struct __sk_buff *skb, struct pol_pkt 
 	}
 	if (step == POL_STEP_CROSS)
 		reason = pol_flow_cross(skb, p, &c);
-	if (!reason)
+	if (!reason) {
 		pol_ct_store(e, &c, now);
+		pol_flow_direct(p, e);
+	}
 	return reason;
 }
 
@@ -276,6 +300,7 @@ static __always_inline int pol_flow_next(struct pol_pkt *p)
 		return 0;
 	}
 	p->slot = no * POL_CT_WAYS + way + 1;
+	pol_flow_direct(p, e);
 	if (e->seen != p->now)
 		e->seen = p->now;
 	return 1;

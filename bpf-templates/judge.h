@@ -23,7 +23,7 @@ static __always_inline int pol_judge_verdict(struct __sk_buff *skb, struct pol_p
 	p->rule[dir] = v->rule;
 	p->verdict[dir] = number + 1;
 	p->action = v->action;
-	p->flags |= v->flags;
+	p->flags |= v->flags | (v->nhttp ? POL_PF_HTTP : 0);
 	if (p->audit_rule == POL_NO_RULE)
 		p->audit_rule = v->audit_rule;
 	if (v->action == POL_ALLOW)

@@ -9,6 +9,7 @@ dist_template_DATA = \
 	bpf-templates/event.h \
 	bpf-templates/flow.h \
 	bpf-templates/frag.h \
+	bpf-templates/handover.h \
 	bpf-templates/icmp.h \
 	bpf-templates/judge.h \
 	bpf-templates/limit.h \

@@ -17,6 +17,8 @@ enum pol_msg {
 	POL_MSG_ALONE,		/* judged by itself, never tracked */
 };
 
+#define POL_PF_HTTP (1u << 8)	/* a verdict sends the flow to the proxy */
+
 struct pol_ct_key {
 	__u64 addr[4];		/* both addresses, the smaller one first */
 	__u32 ports;		/* in the same order, as they stand in the packet */
@@ -31,7 +33,7 @@ struct pol_pkt {
 	/* ICMP queries: sender (identifier, 0), answers (0, identifier) */
 	__be16 sport_be, dport_be;
 	__u8 proto;		/* transport, behind the extension headers */
-	__u8 type;		/* ICMP type */
+	__u8 type;		/* ICMP type; else POL_CT_DIRECT or 0 */
 	__u8 tcp_flags;
 	__u8 hook;		/* enum pol_hook */
 
@@ -66,7 +68,7 @@ struct pol_pkt {
 	__u32 judged_ep[POL_DIRECTIONS];
 	__u16 incarnation[POL_DIRECTIONS]; /* of those, low bits */
 	__u32 audit_rule;
-	__u32 flags;		/* POL_VF_* of the verdicts */
+	__u32 flags;		/* POL_VF_* of the verdicts, POL_PF_* */
 	__u32 now;		/* CLOCK_MONOTONIC, seconds; 0: not looked at yet */
 	union {
 		struct pol_ct_key key;
@@ -116,6 +118,17 @@ static __always_inline __u32 pol_seconds(void)
 		pol_tick = tick;
 	}
 	return tick >> 32;
+}
+
+/* The endpoint at an interface, or NULL. */
+static __always_inline const struct pol_if *pol_if_of(__u32 ifindex)
+{
+	__u32 near = ifindex & (POL_IF_NEAR - 1);
+	const struct pol_if *i = bpf_map_lookup_elem(&if_near, &near);
+
+	if (pol_unlikely(!i || i->ifindex != ifindex))
+		i = bpf_map_lookup_elem(&ep_by_if, &ifindex);
+	return i && i->kind == POL_IF_ENDPOINT ? i : NULL;
 }
 
 /* The endpoint that owns an address on this host, or NULL. */

@@ -36,14 +36,13 @@ static int failed(int code, const char *what, struct pol_err *e)
 	return pol_err(e, code, "cannot read %s from the kernel: %s", what, strerror(-code));
 }
 
-static void add_text(struct request *q, uint16_t type, const char *text)
+static void add(struct request *q, uint16_t type, const void *value, size_t n)
 {
 	struct rtattr *a = (void *)((char *)q + NLMSG_ALIGN(q->head.nlmsg_len));
-	size_t n = strlen(text) + 1;
 
 	a->rta_type = type;
 	a->rta_len = (uint16_t)RTA_LENGTH(n);
-	memcpy(RTA_DATA(a), text, n);
+	memcpy(RTA_DATA(a), value, n);
 	q->head.nlmsg_len = NLMSG_ALIGN(q->head.nlmsg_len) + RTA_ALIGN(a->rta_len);
 }
 
@@ -143,13 +142,20 @@ static bool read_link(const struct nlmsghdr *h, struct prt_link *out)
 {
 	const struct ifinfomsg *m = NLMSG_DATA(h);
 	char master_kind[PRT_IFNAME] = "";
-	const struct rtattr *info;
+	const struct rtattr *info, *mac, *netns;
 
 	if (h->nlmsg_type != RTM_NEWLINK || h->nlmsg_len < NLMSG_LENGTH(sizeof(*m)))
 		return false;
 	*out = (struct prt_link){ .ifindex = (uint32_t)m->ifi_index, .up = m->ifi_flags & IFF_UP,
-				  .loopback = m->ifi_flags & IFF_LOOPBACK };
+				  .loopback = m->ifi_flags & IFF_LOOPBACK, .peer_netns = -1 };
 	copy_text(out->name, find(IFLA_RTA(m), (int)IFLA_PAYLOAD(h), IFLA_IFNAME));
+	out->peer = number(find(IFLA_RTA(m), (int)IFLA_PAYLOAD(h), IFLA_LINK));
+	netns = find(IFLA_RTA(m), (int)IFLA_PAYLOAD(h), IFLA_LINK_NETNSID);
+	if (netns)
+		out->peer_netns = (int32_t)number(netns);
+	mac = find(IFLA_RTA(m), (int)IFLA_PAYLOAD(h), IFLA_ADDRESS);
+	if (mac && RTA_PAYLOAD(mac) == sizeof(out->mac))
+		memcpy(out->mac, RTA_DATA(mac), sizeof(out->mac));
 	info = find(IFLA_RTA(m), (int)IFLA_PAYLOAD(h), IFLA_LINKINFO);
 	copy_text(out->kind, nested(info, IFLA_INFO_KIND));
 	copy_text(master_kind, nested(info, IFLA_INFO_SLAVE_KIND));
@@ -205,7 +211,7 @@ int prt_net_link_by_name(const char *name, struct prt_link *out, struct pol_err 
 
 	if (strlen(name) >= PRT_IFNAME)
 		return -ENODEV;
-	add_text(&q, IFLA_IFNAME, name);
+	add(&q, IFLA_IFNAME, name, strlen(name) + 1);
 	return one_link(&q, out, e);
 }
 
@@ -217,6 +223,23 @@ int prt_net_link_by_index(uint32_t ifindex, struct prt_link *out, struct pol_err
 			     .link = { .ifi_index = (int)ifindex } };
 
 	return one_link(&q, out, e);
+}
+
+int prt_net_peer_mac(const struct prt_link *link, uint8_t mac[6])
+{
+	struct request q = { .head = { .nlmsg_len = NLMSG_LENGTH(sizeof(q.link)),
+				       .nlmsg_type = RTM_GETLINK,
+				       .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK },
+			     .link = { .ifi_index = (int)link->peer } };
+	struct prt_link far = { 0 };
+
+	if (strcmp(link->kind, "veth") || link->peer_netns < 0 || !link->peer)
+		return -ENODEV;
+	add(&q, IFLA_TARGET_NETNSID, &link->peer_netns, sizeof(link->peer_netns));
+	if (ask(&q, take_one_link, &far) || far.ifindex != link->peer)
+		return -ENODEV;
+	memcpy(mac, far.mac, sizeof(far.mac));
+	return 0;
 }
 
 /* ---- addresses ------------------------------------------------------------------------ */

@@ -19,6 +19,9 @@ struct prt_link {
 	bool bridge_port;
 	uint32_t master;	/* the interface that this one belongs to; 0: none */
 	uint32_t xdp;		/* id of the XDP program that hangs there; 0: none */
+	uint8_t mac[6];
+	uint32_t peer;		/* of a veth: ifindex of the other end, in ... */
+	int32_t peer_netns;	/* ... this namespace as netlink numbers it; -1: here, or none */
 };
 typedef POL_VEC(struct prt_link) prt_links;
 typedef POL_VEC(struct pol_addr) prt_addrs;
@@ -27,6 +30,11 @@ typedef POL_VEC(struct pol_addr) prt_addrs;
 int prt_net_link_by_name(const char *name, struct prt_link *out, struct pol_err *e);
 /* The same by number. */
 int prt_net_link_by_index(uint32_t ifindex, struct prt_link *out, struct pol_err *e);
+/*
+ * The MAC of the other end of a veth that lies in another namespace.  -ENODEV without an
+ * error text: there is none, or it cannot be asked.
+ */
+int prt_net_peer_mac(const struct prt_link *link, uint8_t mac[6]);
 int prt_net_links(prt_links *out, struct pol_err *e);
 /* All addresses of all interfaces, and the two loopback addresses, which always mean this host. */
 int prt_net_addresses(prt_addrs *out, struct pol_err *e);

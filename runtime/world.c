@@ -155,6 +155,22 @@ static int check_mac(const struct prt_endpoint *ep, const struct prt_link *l, st
 		       prt_safe(ep->name.p), prt_safe(l->name));
 }
 
+/*
+ * Can the data path hand packets to the container itself?  The MAC of the host file is the one
+ * that its frames carry; else the kernel is asked.
+ */
+static void find_peer(struct prt_member *m, const struct prt_link *link)
+{
+	uint8_t mac[6];
+
+	if (link->master || prt_net_peer_mac(link, mac))
+		return;
+	if (!(m->if_flags & POL_IF_HAS_MAC))
+		memcpy(m->mac, mac, sizeof(m->mac));
+	memcpy(m->host_mac, link->mac, sizeof(m->host_mac));
+	m->if_flags |= POL_IF_PEER;
+}
+
 static int add(struct making *mk, struct prt_world *w, const struct prt_endpoint *ep,
 	       const struct prt_link *link, uint8_t managed, struct pol_err *e)
 {
@@ -175,6 +191,8 @@ static int add(struct making *mk, struct prt_world *w, const struct prt_endpoint
 	m->info.managed = managed;
 	m->if_flags = ep->has_mac ? POL_IF_HAS_MAC : 0;
 	memcpy(m->mac, ep->mac, sizeof(m->mac));
+	if (link)
+		find_peer(m, link);
 	r = give_numbers(mk, before, m, e);
 	return r ? r : give_addresses(mk, ep, before, m, e);
 }

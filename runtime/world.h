@@ -25,7 +25,7 @@ struct prt_member {
 	uint32_t ep;
 	struct pol_ep_info info;
 	uint8_t if_flags;	/* POL_IF_* */
-	uint8_t mac[6];
+	uint8_t mac[6], host_mac[6];
 	POL_VEC(struct prt_member_addr) addrs;
 };
 

@@ -119,6 +119,7 @@ static void take_if(const void *key, const void *value, void *ctx)
 	} else if (m) {
 		m->if_flags = f->flags;
 		memcpy(m->mac, f->mac, sizeof(m->mac));
+		memcpy(m->host_mac, f->host_mac, sizeof(m->host_mac));
 	}
 }
 
@@ -216,6 +217,7 @@ int prt_member_write_if(const struct prt_gen *g, const struct prt_member *m, str
 	if (!f.ifindex)
 		return 0;
 	memcpy(f.mac, m->mac, sizeof(f.mac));
+	memcpy(f.host_mac, m->host_mac, sizeof(f.host_mac));
 	for (size_t i = m->addrs.n; i-- > 0;)
 		f.addr[!is_v4(&m->addrs.v[i].addr)] = m->addrs.v[i].addr;
 	r = put(g->fd[PRT_GEN_EP_BY_IF], POL_MAP_EP_BY_IF, &f.ifindex, &f, e);

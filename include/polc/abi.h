@@ -128,17 +128,24 @@ struct pol_limit_state {
 /* ep_by_if: ifindex -> what hangs there */
 enum pol_if_kind { POL_IF_ENDPOINT = 1, POL_IF_UPLINK = 2 };
 #define POL_IF_HAS_MAC (1u << 0) /* frames must carry mac as their source */
+/*
+ * A veth that is no port of anything and has its peer in another namespace; mac and host_mac
+ * are both known.  What is local may be handed to it without the stack.
+ */
+#define POL_IF_PEER (1u << 1)
 struct pol_if {
 	__u32 ep;		/* 0 for an uplink */
 	__u8 kind;		/* enum pol_if_kind */
 	__u8 flags;		/* POL_IF_* */
-	__u8 mac[6];		/* the MAC inside the container */
+	__u8 mac[6];		/* the MAC inside the container; zero: not known */
 	__u32 ifindex;		/* whose this is: see if_near */
 	/*
 	 * An IPv4 and an IPv6 address of the endpoint, so that most packets need no lookup in
 	 * ep_by_addr to prove their source; zero, or not the packet's: ep_by_addr decides.
 	 */
 	struct pol_addr addr[2];
+	__u8 host_mac[6];	/* of the device itself */
+	__u8 zero[10];
 };
 
 /*
@@ -198,6 +205,11 @@ struct pol_ep_info {
 #define POL_CT_SIMUL (1u << 5)		/* TCP: both sides sent a SYN, both were allowed */
 #define POL_CT_HOST (1u << 6)		/* the originator is this host, whatever its address */
 #define POL_CT_FAR (1u << 7)		/* one end is neither this host nor lives on it */
+/*
+ * In icmp_type of what is not ICMP: the originator's own device saw the packet that began it,
+ * with these addresses.  Nothing translates it, so either end may be handed what the other sends.
+ */
+#define POL_CT_DIRECT 1u
 
 enum pol_ct_state {
 	POL_CT_FREE = 0,
@@ -230,7 +242,7 @@ struct pol_ct_entry {		/* 64 bytes: one cache line */
 	__u8 proto;
 	__u8 state;		/* enum pol_ct_state */
 	__u8 flags;		/* POL_CT_* */
-	__u8 icmp_type;		/* of the query that began it */
+	__u8 icmp_type;		/* of the query that began it; not ICMP: POL_CT_DIRECT or 0 */
 	__u32 gen;		/* generation that judged it last (low 32 bits) */
 	__u32 rule[POL_DIRECTIONS]; /* by which rules; POL_NO_RULE where that end is not local */
 	__u32 seen;		/* seconds, CLOCK_MONOTONIC, of the last packet */
@@ -422,7 +434,7 @@ POL_ASSERT_SIZE(struct pol_addr, 16);
 POL_ASSERT_SIZE(struct pol_verdict, 128);
 POL_ASSERT_SIZE(struct pol_limit, 24);
 POL_ASSERT_SIZE(struct pol_limit_key, 24);
-POL_ASSERT_SIZE(struct pol_if, 48);
+POL_ASSERT_SIZE(struct pol_if, 64);
 POL_ASSERT_SIZE(struct pol_owner, 16);
 POL_ASSERT_SIZE(struct pol_ep_state, 16);
 POL_ASSERT_SIZE(struct pol_ep_info, 2064);
