@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
+# shellcheck source-path=SCRIPTDIR
 # Local delivery by bpf_redirect_peer: with the host's forwarding switched off, exactly what
 # is handed over arrives, and it arrives as a router would have sent it.
 . "$(dirname "$0")/lib.sh"
@@ -38,6 +39,8 @@ is "apply" "0 " "$code $err"
 serve bob tcp 80
 serve bob udp 53
 
+bob_mac=$(mac_of inside bob eth0)
+
 phase="by the stack or not"
 expect open alice bob tcp 80
 expect open alice bob udp 53
@@ -50,6 +53,14 @@ expect open alice bob tcp 80
 expect open alice bob udp 53
 expect timeout alice bob ping
 expect refused mallory bob tcp 80
+
+for to in "${v4[bob]}" "${v6[bob]}"; do
+	is "large segments pass whole, to $to" open \
+		"$(inside alice "$PROBE" stream "$to" 80 --size 60000 --interval 1 --for 300 --timeout 1000 | cut -d' ' -f2)"
+done
+inside bob ip link set eth0 address 02:66:00:00:00:22
+expect open alice bob tcp 80
+inside bob ip link set eth0 address "$bob_mac"
 
 phase="as a router sends it"
 if inside bob nft -f - 2>nft.err <<END
