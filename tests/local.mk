@@ -212,6 +212,7 @@ e2e_tests = \
 	tests/e2e/flood.sh \
 	tests/e2e/frames.sh \
 	tests/e2e/handover.sh \
+	tests/e2e/host.sh \
 	tests/e2e/kill.sh \
 	tests/e2e/look.sh \
 	tests/e2e/neighbours.sh \

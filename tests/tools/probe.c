@@ -14,6 +14,8 @@
  *   --timeout MS    give up after that long (1000); for stream: without an echo
  *   --source ADDR   bind to that address
  *   --sport PORT    and port
+ *   --foreign ADDR  bind to that address, which need not be ours (IP_TRANSPARENT)
+ *   --mark N        of the socket (SO_MARK)
  *   --interval MS   stream, repeat: between two messages or connections (20)
  *   --for MS        stream, repeat, flood, spray: how long (until SIGTERM)
  *   --size BYTES    payload of one message (16)
@@ -48,6 +50,8 @@ static const char *const words[] = { "open", "refused", "unreachable", "timeout"
 
 struct options {
 	int timeout, interval, run_for, size;
+	unsigned mark;
+	bool foreign;
 	const char *source, *sport;
 };
 
@@ -168,6 +172,12 @@ static int bind_source(int fd, const struct options *o, int family)
 	socklen_t n;
 	int one = 1;
 
+	if (o->mark && setsockopt(fd, SOL_SOCKET, SO_MARK, &o->mark, sizeof(o->mark)))
+		return broken("SO_MARK");
+	if (o->foreign && setsockopt(fd, family == AF_INET ? SOL_IP : SOL_IPV6,
+				     family == AF_INET ? IP_TRANSPARENT : IPV6_TRANSPARENT, &one,
+				     sizeof(one)))
+		return broken("IP_TRANSPARENT");
 	if (!o->source && !o->sport)
 		return 0;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
@@ -519,6 +529,10 @@ static bool take_options(int argc, char **argv, struct options *o)
 			o->source = v;
 		else if (!strcmp(k, "--sport"))
 			o->sport = v;
+		else if (!strcmp(k, "--mark"))
+			o->mark = (unsigned)strtoul(v, NULL, 0);
+		else if (!strcmp(k, "--foreign"))
+			o->source = v, o->foreign = true;
 		else
 			return false;
 	}
