@@ -215,11 +215,13 @@ uint32_t pol_table_verdict(struct pol_table *t, const struct pol_verdict *given)
 	struct pol_verdict v = *given;
 	struct slot *slot;
 
-	if (v.nlimits > POL_VERDICT_LIMITS)
+	if (v.nlimits > POL_VERDICT_LIMITS || v.nhttp > POL_VERDICT_HTTP)
 		return fail(t, -EINVAL);
 	if (v.action != POL_ALLOW) {
 		v.nlimits = 0;
 		memset(v.limit, 0, sizeof(v.limit));
+		v.nhttp = 0;
+		memset(v.http, 0, sizeof(v.http));
 	}
 	slot = index_find(&t->verdict_index, t->verdicts.v, sizeof(v), &v);
 	if (slot->n)
@@ -255,9 +257,31 @@ static bool limits_union(struct pol_verdict *out, const struct pol_verdict *a,
 	return true;
 }
 
+static bool http_union(struct pol_verdict *out, const struct pol_verdict *a,
+		       const struct pol_verdict *b)
+{
+	uint32_t i = 0, j = 0, n = 0;
+	uint16_t merged[2 * POL_VERDICT_HTTP];
+
+	while (i < a->nhttp || j < b->nhttp) {
+		if (j == b->nhttp || (i < a->nhttp && a->http[i] < b->http[j]))
+			merged[n++] = a->http[i++];
+		else if (i == a->nhttp || b->http[j] < a->http[i])
+			merged[n++] = b->http[j++];
+		else
+			merged[n++] = a->http[i++], j++;
+	}
+	if (n > POL_VERDICT_HTTP)
+		return false;
+	out->nhttp = n;
+	memset(out->http, 0, sizeof(out->http));
+	memcpy(out->http, merged, n * sizeof(merged[0]));
+	return true;
+}
+
 /*
- * Limits of all matching allows of ordinary policies hold, whichever of them
- * is first; and one `log` among them is enough.  A deny or reject drops both,
+ * Limits and http blocks of all matching allows of ordinary policies hold,
+ * whichever of them is first; and one `log` among them is enough.  A deny or reject drops them,
  * in any order of combining, because its rank is lower than any such allow's.
  */
 static uint32_t combine(struct pol_table *t, uint32_t a, uint32_t b)
@@ -275,12 +299,14 @@ static uint32_t combine(struct pol_table *t, uint32_t a, uint32_t b)
 	if (va->action != POL_ALLOW || vb->action != POL_ALLOW ||
 	    !(va->flags & vb->flags & POL_VF_ADDS))
 		return a;
-	if (!vb->nlimits && (va->flags | vb->flags) == va->flags)
+	if (!vb->nlimits && !vb->nhttp && (va->flags | vb->flags) == va->flags)
 		return a;
 	out = *va;
 	out.flags |= vb->flags;
 	if (!limits_union(&out, va, vb))
 		return fail(t, -E2BIG);
+	if (!http_union(&out, va, vb))
+		return fail(t, -EMLINK);
 	return pol_table_verdict(t, &out);
 }
 

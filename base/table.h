@@ -44,8 +44,8 @@ int pol_table_failed(const struct pol_table *t);
 /* ---- verdicts --------------------------------------------------------------- */
 
 /*
- * Number of an equal verdict, new or known.  Limits must be sorted; they are
- * dropped unless ALLOW.  More than POL_VERDICT_LIMITS fails the table with -EINVAL.
+ * Number of an equal verdict, new or known.  Limits and http rules must be sorted; they
+ * are dropped unless ALLOW.  More than there is room for fails the table with -EINVAL.
  */
 uint32_t pol_table_verdict(struct pol_table *t, const struct pol_verdict *v);
 
@@ -56,7 +56,8 @@ enum pol_table_op {
 };
 
 /*
- * More than POL_VERDICT_LIMITS limits on one flow: fails the table with -E2BIG.
+ * More than POL_VERDICT_LIMITS limits on one flow: fails the table with -E2BIG; more than
+ * POL_VERDICT_HTTP http rules: with -EMLINK.
  * A node that is no page of this table (a hostile object): -EINVAL.
  */
 uint32_t pol_table_apply(struct pol_table *t, enum pol_table_op op, uint32_t a, uint32_t b,

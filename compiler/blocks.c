@@ -66,6 +66,12 @@ static uint32_t verdict_of(struct building *g, const struct pol_rule *r)
 		v.limit[0] = (uint32_t)says->limit;
 		v.nlimits = 1;
 	}
+	if (says->http >= 0) {
+		v.http[0] = (uint16_t)says->http;
+		v.nhttp = 1;
+	} else if (v.flags & POL_VF_ADDS && g->b->ir->https.n) {
+		v.flags |= POL_VF_PLAIN;
+	}
 	return pol_table_verdict(g->work, &v);
 }
 
@@ -282,6 +288,31 @@ static void too_many_limits(struct building *g)
 			      "or put one limit on their union");
 }
 
+/* Likewise. */
+static void too_many_http(struct building *g)
+{
+	const struct pol_ir *ir = g->b->ir;
+	struct pol_diag *d = NULL;
+	unsigned said = 0;
+
+	for (size_t i = 0; i < g->nrules; i++) {
+		const struct pol_rule *r = &ir->rules.v[g->rules[i]];
+
+		if (r->http < 0)
+			continue;
+		if (!d) {
+			d = pol_diag(g->b->diags, POL_P0516, r->span,
+				     "more than %u http blocks on one flow", POL_VERDICT_HTTP);
+			pol_diag_label(g->b->diags, d, "this is one of them");
+		} else if (said++ < 8) {
+			pol_diag_also(g->b->diags, d, r->span, "and this may be one");
+		}
+	}
+	if (d)
+		pol_diag_help(g->b->diags, d,
+			      "the lines of every matching block count: put them into one block");
+}
+
 static int by_cost(const void *pa, const void *pb)
 {
 	const struct pol_block *a = *(const struct pol_block *const *)pa;
@@ -366,6 +397,8 @@ static int make_block(struct pol_tabulation *b, struct pol_block *block, const u
 		r = publish(&g);
 	if (r == -E2BIG)
 		too_many_limits(&g);
+	else if (r == -EMLINK)
+		too_many_http(&g);
 	else if (r)
 		too_many_pages(&g);
 	pol_vec_free(&g.groups);

@@ -166,6 +166,7 @@ static void emit_constants(struct pol_buf *b, const struct pol_tables *t)
 	define(b, "POL_USES_LOG", log, "some rule has `log`");
 	define(b, "POL_USES_REJECT", reject, "some rule answers");
 	define(b, "POL_USES_AUDIT", audit, "some policy only audits");
+	define(b, "POL_USES_HTTP", ir->https.n > 0, "some rule has an http block");
 }
 
 /* ---- address and L4 classes -------------------------------------------------------------- */
@@ -305,6 +306,10 @@ static void add_verdict(struct pol_buf *b, const struct pol_verdict *v)
 		pol_buf_printf(b, ", .nlimits = %u, .limit = { ", v->nlimits);
 	for (unsigned i = 0; i < v->nlimits; i++)
 		pol_buf_printf(b, "%u%s", v->limit[i], i + 1 < v->nlimits ? ", " : " }");
+	if (v->nhttp)
+		pol_buf_printf(b, ", .nhttp = %u, .http = { ", v->nhttp);
+	for (unsigned i = 0; i < v->nhttp; i++)
+		pol_buf_printf(b, "%u%s", v->http[i], i + 1 < v->nhttp ? ", " : " }");
 	pol_buf_addz(b, " },\n");
 }
 
@@ -313,7 +318,7 @@ static void emit_verdicts(struct pol_buf *b, const struct pol_tables *t)
 	const struct pol_verdict *v = pol_table_verdicts(t->table);
 
 	pol_buf_addz(b,
-		     "\n/* Flags: 1 log, 2 limits and log add up with those of other allows. */\n"
+		     "\n/* Flags: 1 log, 2 limits, log and http add up with those of other allows, 4 without http. */\n"
 		     "struct pol_verdict pol_verdicts[POL_VERDICTS_LEN] SEC(POL_SEC_VERDICTS) = {\n"
 		     "\t/* closed: what nobody filled */\n");
 	add_verdict(b, &v[0]);

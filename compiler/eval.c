@@ -196,7 +196,19 @@ static void limit_add(struct pol_eval_side *out, uint32_t limit)
 	out->nlimits++;
 }
 
-/* Allows of ordinary policies add up: every limit holds, one `log` is enough. */
+static void http_add(struct pol_eval_side *out, uint16_t http)
+{
+	size_t at = out->nhttp;
+
+	if (at == POL_VERDICT_HTTP)
+		return; /* the compiler refuses such a policy */
+	for (; at > 0 && out->http[at - 1] > http; at--)
+		out->http[at] = out->http[at - 1];
+	out->http[at] = http;
+	out->nhttp++;
+}
+
+/* Allows of ordinary policies add up: every limit and http block holds, one `log` is enough. */
 static void add_allows(const struct question *q, struct pol_eval_side *out)
 {
 	for (size_t i = 0; i < q->ir->rules.n; i++) {
@@ -208,6 +220,10 @@ static void add_allows(const struct question *q, struct pol_eval_side *out)
 		out->log = out->log || r->log;
 		if (r->limit >= 0)
 			limit_add(out, (uint32_t)r->limit);
+		if (r->http >= 0)
+			http_add(out, (uint16_t)r->http);
+		else
+			out->plain = true;
 	}
 }
 
@@ -238,6 +254,16 @@ void pol_eval_side(const struct pol_ir *ir, struct pol_labels own, enum pol_dire
 	audit = first_match(&q, true);
 	if (audit && denies(audit->action))
 		out->audit_rule = audit->id;
+}
+
+struct pol_http_verdict pol_eval_request(const struct pol_ir *ir, const struct pol_eval_side *side,
+					 const struct pol_http_request *request)
+{
+	if (side->action != POL_ALLOW)
+		return (struct pol_http_verdict){ false, POL_HTTP_NO_LINE };
+	if (!side->nhttp)
+		return (struct pol_http_verdict){ true, POL_HTTP_NO_LINE };
+	return pol_http_judge(&ir->http, side->http, side->nhttp, side->plain, request);
 }
 
 /* ---- both sides --------------------------------------------------------------- */

@@ -36,9 +36,16 @@ struct pol_eval_side {
 	bool log;
 	uint32_t limit[POL_VERDICT_LIMITS];	/* of all matching allows, ascending */
 	size_t nlimits;
+	uint16_t http[POL_VERDICT_HTTP];	/* of all matching allows: indices into pol_ir.https, ascending */
+	size_t nhttp;
+	bool plain;		/* a matching allow has no http block: only deny lines count */
 };
 void pol_eval_side(const struct pol_ir *ir, struct pol_labels own, enum pol_direction dir,
 		   const struct pol_eval_peer *peer, uint32_t l4_key, struct pol_eval_side *out);
+
+/* One request on a connection that this side allows. */
+struct pol_http_verdict pol_eval_request(const struct pol_ir *ir, const struct pol_eval_side *side,
+					 const struct pol_http_request *request);
 
 /*
  * Both sides.  A side whose endpoint lives elsewhere is not judged by this

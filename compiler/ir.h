@@ -13,6 +13,8 @@
 #include <polc/abi.h>
 
 #include "base/base.h"
+#include "base/http.h"
+#include "compiler/http/http.h"
 #include "lang/source.h"
 
 /* ---- L4: which protocol and destination port ------------------------------- */
@@ -111,6 +113,7 @@ struct pol_rule {
 	bool audit;		/* of an audit policy: decides nothing */
 	bool log;
 	int32_t limit;		/* index into pol_ir.limits, or -1 */
+	int32_t http;		/* index into pol_ir.https, or -1 */
 	struct pol_str policy;	/* name */
 	struct pol_str name;	/* attribute, or empty */
 	struct pol_str text;	/* one line of source, white space folded */
@@ -143,6 +146,13 @@ struct pol_assertion {
 	struct pol_span span;	/* the statement */
 };
 
+/* The http block of an allow; its index is what verdicts name. */
+struct pol_ir_http {
+	uint32_t rule;
+	uint32_t group;		/* of rules that share an automaton */
+	const struct pol_http *block;
+};
+
 struct pol_ir {
 	struct pol_arena *arena;
 	const struct pol_sources *sources;
@@ -159,6 +169,10 @@ struct pol_ir {
 	POL_VEC(struct pol_class) classes;
 	POL_VEC(struct pol_named_set) cidrs;
 	POL_VEC(struct pol_assertion) assertions;
+	POL_VEC(struct pol_ir_http) https;	/* in order of the text */
+	struct pol_str http_image;		/* of all of them (polc/http.h); n == 0: there are none */
+	struct pol_http_view http;		/* into it */
+	struct pol_http_stats http_stats;
 };
 
 /*

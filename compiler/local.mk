@@ -69,6 +69,7 @@ compiler_libcompiler_a_SOURCES = \
 	compiler/list.h \
 	compiler/listing.h \
 	compiler/lower.c \
+	compiler/lower_http.c \
 	compiler/lower.h \
 	compiler/lower_l4.c \
 	compiler/lower_peer.c \

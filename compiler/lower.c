@@ -66,15 +66,6 @@ static void refuse_decl(struct pol_lowering *l, const struct pol_decl *d)
 	}
 }
 
-/* The word `http` alone: the block may be long. */
-static void refuse_http(struct pol_lowering *l, const struct pol_ast_rule *r)
-{
-	struct pol_span at = r->http->span;
-
-	at.end = at.start + 4 < at.end ? at.start + 4 : at.end;
-	pol_lower_refuse(l, at, "an http block");
-}
-
 /* ---- limits ------------------------------------------------------------------- */
 
 static int32_t lower_limit(struct pol_lowering *l, const struct pol_ast_limit *from, uint32_t rule)
@@ -136,6 +127,17 @@ static struct pol_str one_line(struct pol_lowering *l, struct pol_span at)
 	return (struct pol_str){ out, n };
 }
 
+/* Of a rule with an http block its head alone: the lines have places of their own. */
+static struct pol_str rule_text(struct pol_lowering *l, const struct pol_ast_rule *r)
+{
+	struct pol_span head = r->span;
+
+	if (!r->http)
+		return one_line(l, head);
+	head.end = r->http->span.start;
+	return pol_arena_printf(l->arena, "%s http {...}", one_line(l, head).p);
+}
+
 static enum pol_stage stage_of(enum pol_ast_stage s)
 {
 	switch (s) {
@@ -179,6 +181,7 @@ static struct pol_rule *rule_new(struct pol_lowering *l, enum pol_implicit impli
 	r->id = (uint32_t)(l->ir->rules.n - 1);
 	r->implicit = implicit;
 	r->limit = -1;
+	r->http = -1;
 	r->action = POL_DENY;
 	r->span = POL_NO_SPAN;
 	return r;
@@ -204,10 +207,10 @@ static void lower_rule(struct pol_lowering *l, const struct pol_decl *d, uint32_
 	r->log = from->log;
 	r->policy = d->name.text;
 	r->name = from->name.text;
-	r->text = one_line(l, from->span);
+	r->text = rule_text(l, from);
 	r->span = from->span;
-	if (from->http)
-		refuse_http(l, from);
+	if (from->http && plain_allow)
+		r->http = pol_lower_http(l, from->http, r->id);
 	if (from->limit && plain_allow)
 		r->limit = lower_limit(l, from->limit, r->id);
 	else if (from->limit)
@@ -450,6 +453,7 @@ static void settle(struct pol_ir *ir)
 	TO_ARENA(ir->arena, &ir->classes);
 	TO_ARENA(ir->arena, &ir->cidrs);
 	TO_ARENA(ir->arena, &ir->assertions);
+	TO_ARENA(ir->arena, &ir->https);
 }
 
 static void lower_program(struct pol_lowering *l)
@@ -466,6 +470,7 @@ static void lower_program(struct pol_lowering *l)
 	pol_lower_check_tiers(l);
 	add_implicit(l);
 	put_in_order(l->ir);
+	pol_lower_http_image(l);
 	add_unnamed(l);
 	add_assertions(l);
 }

@@ -7,7 +7,7 @@
 
 /*
  * AST to IR.  The program must have resolved without errors.  What this
- * version cannot enforce (http, service, filter ...) is an error diagnostic that
+ * version cannot enforce (service, filter ...) is an error diagnostic that
  * names the construct; so are overlapping tiers of equal number.  Returns NULL
  * after an error.
  */

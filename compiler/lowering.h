@@ -10,6 +10,7 @@
 
 #include "compiler/intern.h"
 #include "compiler/lower.h"
+#include "compiler/ranges.h"
 
 #define POL_UNSET UINT32_MAX
 
@@ -41,6 +42,10 @@ uint32_t pol_lower_ports(struct pol_lowering *l, const struct pol_ports *ports);
 
 /* special.c: the addresses that `public` leaves out of `world` */
 struct pol_aset pol_special_purpose(struct pol_arena *a);
+
+/* lower_http.c: one block; its index in pol_ir.https. Then, once all are there, the image. */
+int32_t pol_lower_http(struct pol_lowering *l, const struct pol_http *block, uint32_t rule);
+void pol_lower_http_image(struct pol_lowering *l);
 
 /* lower_tiers.c: equal tiers whose subjects overlap */
 void pol_lower_check_tiers(struct pol_lowering *l);

@@ -417,7 +417,7 @@ static int add_name(Elf *elf, size_t names, const char *name, size_t *at, struct
 	return 0;
 }
 
-static int add_section(Elf *elf, size_t names, const char *name, const struct pol_buf *text,
+static int add_section(Elf *elf, size_t names, const char *name, struct pol_str bytes,
 		       struct pol_err *e)
 {
 	Elf_Scn *scn;
@@ -432,9 +432,9 @@ static int add_section(Elf *elf, size_t names, const char *name, const struct po
 	d = scn ? elf_newdata(scn) : NULL;
 	if (!d || !gelf_getshdr(scn, &h))
 		return elf_trouble("add a section", e);
-	*d = (Elf_Data){ .d_buf = text->p,
+	*d = (Elf_Data){ .d_buf = (void *)bytes.p,
 			 .d_type = ELF_T_BYTE,
-			 .d_size = text->n,
+			 .d_size = bytes.n,
 			 .d_align = 1,
 			 .d_version = EV_CURRENT };
 	h.sh_name = (GElf_Word)at;
@@ -463,8 +463,10 @@ static int64_t finish(const struct pol_tables *t, int fd, struct pol_err *e)
 	if (elf_getshdrstrndx(elf, &names) < 0)
 		elf_trouble("find the names of sections", e);
 	else if (!drop_dwarf(elf, names, e) && !put_tables(elf, names, t, e) &&
-		 !add_section(elf, names, POL_SECTION_MANIFEST, &manifest, e) &&
-		 !add_section(elf, names, POL_SECTION_RULES, &rules, e)) {
+		 !add_section(elf, names, POL_SECTION_MANIFEST, pol_buf_str(&manifest), e) &&
+		 !add_section(elf, names, POL_SECTION_RULES, pol_buf_str(&rules), e) &&
+		 (!t->ir->http_image.n ||
+		  !add_section(elf, names, POL_SECTION_HTTP, t->ir->http_image, e))) {
 		size = elf_update(elf, ELF_C_WRITE);
 		if (size < 0)
 			size = elf_trouble("write it", e);

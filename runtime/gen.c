@@ -234,6 +234,24 @@ static int make_own(struct prt_gen *g, enum prt_gen_map m, enum bpf_map_type typ
 	return 0;
 }
 
+/*
+ * The image of http rules, for the proxy to map; frozen, so that nobody changes what was checked.  Of a
+ * policy without http blocks it is a header that says so (polc/http.h: size 0).
+ */
+static int make_http(struct prt_gen *g, const struct prt_object *o, struct pol_err *e)
+{
+	static const struct pol_http_image none;
+	struct pol_str image = o->http_image.n ? o->http_image : (struct pol_str){ (const char *)&none, sizeof(none) };
+	int r = make_own(g, PRT_GEN_HTTP, BPF_MAP_TYPE_ARRAY, (uint32_t)image.n, 1, BPF_F_MMAPABLE, e);
+
+	if (r)
+		return r;
+	if (bpf_map_update_elem(g->fd[PRT_GEN_HTTP], &(uint32_t){ 0 }, image.p, BPF_ANY) ||
+	    bpf_map_freeze(g->fd[PRT_GEN_HTTP]))
+		return pol_err(e, -errno, "map '%s': cannot fill: %s", POL_MAP_HTTP, strerror(errno));
+	return 0;
+}
+
 static int refused(int code, struct pol_err *e)
 {
 	char why[300];
@@ -277,6 +295,11 @@ int prt_gen_load(const struct prt_object *o, struct prt_shared *s, uint64_t numb
 {
 	int r;
 
+	if (s && o->http_image.n) {
+		pol_err_help(e, "leave the http blocks out");
+		return pol_err(e, -EOPNOTSUPP, "%s: http blocks cannot be enforced by this version",
+			       prt_safe(o->path.p));
+	}
 	g->number = number;
 	g->info.page_room = o->max_pages;
 	g->info.verdict_room = o->max_verdicts;
@@ -284,6 +307,7 @@ int prt_gen_load(const struct prt_object *o, struct prt_shared *s, uint64_t numb
 	r = r ? r : take_fds(g, e);
 	r = r ? r : make_own(g, PRT_GEN_EP_INFO, BPF_MAP_TYPE_HASH, sizeof(struct pol_ep_info),
 			     POL_EP_MAX, BPF_F_NO_PREALLOC, e);
+	r = r ? r : make_http(g, o, e);
 	r = r ? r : make_own(g, PRT_GEN_INFO, BPF_MAP_TYPE_ARRAY, sizeof(g->info), 1, 0, e);
 	return r ? r : map_tables(g, e);
 }

@@ -24,6 +24,7 @@
 	X(VERDICTS, POL_SEC_VERDICTS, "data_verdicts") \
 	/* made by the loader, in no object */ \
 	X(EP_INFO, "", POL_MAP_EP_INFO) \
+	X(HTTP, "", POL_MAP_HTTP) \
 	X(INFO, "", "info")
 #define PRT_GEN_ENUM(e, n, p) PRT_GEN_##e,
 enum prt_gen_map { PRT_GEN_MAPS(PRT_GEN_ENUM) PRT_GEN_MAP_MAX };

@@ -97,6 +97,7 @@ static enum exit_code code_of(int r)
 	case EEXIST:
 	case ENODEV:
 	case E2BIG:
+	case EMLINK:
 	case EFBIG:
 	case EISDIR:
 	case ENOENT:

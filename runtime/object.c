@@ -231,6 +231,26 @@ static int read_limits(struct reader *r)
 	return ret;
 }
 
+/* The section is there if and only if the policy has http blocks. */
+static int read_http(struct reader *r)
+{
+	struct prt_object *o = r->o;
+	struct pol_err why = { 0 };
+	struct pol_str bytes;
+	int ret = prt_elf_section(r->elf, POL_SECTION_HTTP, &bytes, &why);
+
+	if (ret)
+		return ret == -ENOENT ? 0 : broken(r, "%s", why.text);
+	o->http_image = (struct pol_str){ copy(r, bytes), bytes.n };
+	if (pol_http_open(&o->http, o->http_image.p, o->http_image.n, &why))
+		return broken(r, "http rules: %s", why.text);
+	for (uint32_t i = 0; i < o->http.image->rules.n; i++)
+		if (o->http.rules[i].rule >= o->nrules)
+			return broken(r, "http rule %u is rule %u of %u", i, o->http.rules[i].rule,
+				      o->nrules);
+	return 0;
+}
+
 /* ---- rules and verdicts -------------------------------------------------- */
 
 /* One rule a line (polc/manifest.h); prt_rules_parse holds the text to this count. */
@@ -251,13 +271,23 @@ static bool rule_ok(const struct reader *r, uint32_t rule)
 	return rule == POL_NO_RULE || rule < r->o->nrules;
 }
 
-/* Nothing where there may be nothing: an object of another make must not decide by chance. */
-static bool no_http(const struct pol_verdict *v)
+/* Ascending, of the image, of an allow; and nothing where there may be nothing. */
+static bool http_ok(const struct reader *r, const struct pol_verdict *v)
 {
 	static const struct pol_verdict none;
 
-	return !v->nhttp && memcmp(v->spare, none.spare, sizeof(none.spare)) == 0 &&
-	       memcmp(v->http, none.http, sizeof(none.http)) == 0;
+	if (v->nhttp > POL_VERDICT_HTTP || (v->nhttp && v->action != POL_ALLOW) ||
+	    memcmp(v->spare, none.spare, sizeof(none.spare)) != 0)
+		return false;
+	for (unsigned i = 0; i < POL_VERDICT_HTTP; i++) {
+		if (i >= v->nhttp ? v->http[i] != 0
+				  : !r->o->http_image.n ||
+					    v->http[i] >= r->o->http.image->rules.n)
+			return false;
+		if (i && i < v->nhttp && v->http[i] <= v->http[i - 1])
+			return false;
+	}
+	return true;
 }
 
 static bool limits_ok(const struct reader *r, const struct pol_verdict *v)
@@ -291,8 +321,8 @@ static int check_verdicts(struct reader *r)
 		return broken(r, "the first two verdicts are not the fixed ones");
 	for (uint32_t i = 0; i < r->o->manifest.verdicts_used; i++)
 		if (!rule_ok(r, v[i].rule) || !rule_ok(r, v[i].audit_rule) ||
-		    v[i].action > POL_NONE || v[i].flags & ~(POL_VF_LOG | POL_VF_ADDS) ||
-		    !limits_ok(r, &v[i]) || !no_http(&v[i]))
+		    v[i].action > POL_NONE || v[i].flags & ~(POL_VF_LOG | POL_VF_ADDS | POL_VF_PLAIN) ||
+		    !limits_ok(r, &v[i]) || !http_ok(r, &v[i]))
 			return broken(r, "verdict %u makes no sense", i);
 	return 0;
 }
@@ -379,6 +409,8 @@ static int read_object(struct reader *r)
 		ret = read_l4(r);
 	if (!ret)
 		ret = read_limits(r);
+	if (!ret)
+		ret = read_http(r);
 	if (!ret)
 		ret = check_verdicts(r);
 	if (!ret)

@@ -14,6 +14,7 @@
 #include <polc/tables.h>
 
 #include "../base/base.h"
+#include "../base/http.h"
 #include "../base/table.h"
 
 #define PRT_OBJECT_MAX (256u << 20)	/* bytes of an object */
@@ -119,6 +120,8 @@ struct prt_object {
 	const uint16_t (*l4_page)[256];	/* [POL_L4_SLOTS] */
 	const uint16_t *l4_class;
 	const uint16_t *proto_class;	/* [256] */
+	struct pol_str http_image;	/* aligned; n == 0: no http rules */
+	struct pol_http_view http;	/* into it */
 };
 
 /*

@@ -104,8 +104,8 @@ int prt_place_adopt_ep(struct prt_place *p, const struct prt_place_ep *ep,
  * makes pages.  The same calls in the same order give the same numbers.
  *
  * -ENOSPC: pages, verdicts or columns ran out (which one is in the text, the
- * next step in the help); -E2BIG: more than POL_VERDICT_LIMITS limits on one
- * flow; -EEXIST: the number is in use.  *u is written on success only, and must
+ * next step in the help); -E2BIG or -EMLINK: more than POL_VERDICT_LIMITS limits or
+ * POL_VERDICT_HTTP http blocks on one flow; -EEXIST: the number is in use.  *u is written on success only, and must
  * be free of an earlier update.
  */
 int prt_place_add(struct prt_place *p, const struct prt_place_ep *eps, size_t n,

@@ -463,8 +463,6 @@ static void the_text_of_a_rule_is_one_line(void **state)
 static void what_is_not_enforced_is_refused_by_name(void **state)
 {
 	(void)state;
-	policy_refused(HEAD "policy m on a { allow from b on tcp 80 http { allow GET \"/\"; } }",
-		       POL_P0501, "http");
 	policy_refused(HEAD "service s { vip 198.51.100.10 on tcp 80; backend a on tcp 80; }",
 		       POL_P0501, "service");
 	policy_refused(HEAD "filter f on eth0 { pass; }", POL_P0501, "filter");

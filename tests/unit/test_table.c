@@ -39,6 +39,12 @@ static struct pol_verdict main_verdict(uint32_t order)
 				: POL_DENY;
 	if (v.action == POL_ALLOW)
 		v.flags = POL_VF_ADDS | (order % 3 == 0 ? POL_VF_LOG : 0);
+	if (v.action == POL_ALLOW && order % 4 == 0) {
+		v.nhttp = 1;
+		v.http[0] = (uint16_t)order;
+	} else if (v.action == POL_ALLOW) {
+		v.flags |= POL_VF_PLAIN;
+	}
 	if (v.action == POL_ALLOW && order % 5 == 0) {
 		v.nlimits = 1;
 		v.limit[0] = order;
@@ -77,6 +83,18 @@ static struct pol_verdict combine_model(struct pol_verdict a, struct pol_verdict
 	out.flags = a.flags | b.flags;
 	out.nlimits = 0;
 	memset(out.limit, 0, sizeof(out.limit));
+	out.nhttp = 0;
+	memset(out.http, 0, sizeof(out.http));
+	for (uint16_t http = 0; http < 64; http++) {
+		bool in = false;
+
+		for (unsigned i = 0; i < a.nhttp; i++)
+			in = in || a.http[i] == http;
+		for (unsigned i = 0; i < b.nhttp; i++)
+			in = in || b.http[i] == http;
+		if (in)
+			out.http[out.nhttp++] = http;
+	}
 	for (uint32_t limit = 0; limit < 64; limit++) {
 		bool in = false;
 
@@ -297,6 +315,30 @@ static void no_room_is_sticky(void **unused)
 	pol_table_free(t);
 }
 
+static void too_many_http_rules(void **unused)
+{
+	struct pol_table *t = pol_table_new(16, 128);
+	uint32_t sum = POL_VERDICT_NONE;
+
+	(void)unused;
+	for (uint16_t i = 0; i <= POL_VERDICT_HTTP; i++) {
+		struct pol_verdict v = { .order = i + 1u,
+					 .rule = i,
+					 .audit_rule = POL_NO_RULE,
+					 .action = POL_ALLOW,
+					 .flags = POL_VF_ADDS,
+					 .nhttp = 1,
+					 .http = { i } };
+
+		assert_int_equal(pol_table_failed(t), 0);
+		sum = pol_table_apply(t, POL_OP_COMBINE, sum, pol_table_verdict(t, &v), 0);
+		if (i + 1 == POL_VERDICT_HTTP)
+			assert_int_equal(pol_table_verdicts(t)[sum].nhttp, POL_VERDICT_HTTP);
+	}
+	assert_int_equal(pol_table_failed(t), -EMLINK);
+	pol_table_free(t);
+}
+
 static void too_many_limits(void **unused)
 {
 	struct pol_table *t = pol_table_new(16, 64);
@@ -415,6 +457,7 @@ int main(void)
 		cmocka_unit_test(load_gives_the_same_table),
 		cmocka_unit_test(no_room_is_sticky),
 		cmocka_unit_test(too_many_limits),
+		cmocka_unit_test(too_many_http_rules),
 		cmocka_unit_test(hostile_numbers),
 		cmocka_unit_test(class_search),
 	};

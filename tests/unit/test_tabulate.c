@@ -182,6 +182,7 @@ static struct pol_rule *add_rule(struct pol_ir *ir, enum pol_stage stage, enum p
 				.action = action,
 				.direction = d,
 				.limit = -1,
+				.http = -1,
 				.span = POL_NO_SPAN };
 	return r;
 }
@@ -207,6 +208,10 @@ static void add_random_rule(struct pol_ir *ir)
 	if (stage == POL_STAGE_MAIN && r->action == POL_ALLOW && chance(30) && ir->limits.n < 8) {
 		r->limit = (int32_t)ir->limits.n;
 		*pol_vec_push(&ir->limits) = (struct pol_limit){ .rule = r->id };
+	}
+	if (stage == POL_STAGE_MAIN && r->action == POL_ALLOW && chance(30)) {
+		r->http = (int32_t)ir->https.n;
+		*pol_vec_push(&ir->https) = (struct pol_ir_http){ .rule = r->id };
 	}
 }
 
@@ -309,6 +314,7 @@ static void free_ir(struct pol_ir *ir)
 	pol_vec_free(&ir->rules);
 	pol_vec_free(&ir->by_order);
 	pol_vec_free(&ir->limits);
+	pol_vec_free(&ir->https);
 	pol_arena_free(ir->arena);
 }
 
@@ -422,6 +428,11 @@ static void compare(const struct pol_tables *t, uint32_t row, struct pol_labels 
 	assert_int_equal(v->nlimits, want.nlimits);
 	for (size_t i = 0; i < want.nlimits; i++)
 		assert_int_equal(v->limit[i], want.limit[i]);
+	assert_int_equal(v->nhttp, want.nhttp);
+	for (size_t i = 0; i < want.nhttp; i++)
+		assert_int_equal(v->http[i], want.http[i]);
+	if (want.nhttp)
+		assert_int_equal(!!(v->flags & POL_VF_PLAIN), want.plain);
 }
 
 static struct pol_labels some_labels(struct pol_label out[2])
@@ -660,6 +671,13 @@ static void capacity_is_checked(void **unused)
 		ir->rules.v[i].l4 = 0;
 	}
 	refused(ir, 0, POL_P0514);
+	ir = ports_ir(40);
+	for (int32_t i = 0; i <= POL_VERDICT_HTTP; i++) {
+		*pol_vec_push(&ir->https) = (struct pol_ir_http){ .rule = (uint32_t)i };
+		ir->rules.v[i].http = i;
+		ir->rules.v[i].l4 = 0;
+	}
+	refused(ir, 0, POL_P0516);
 	refused(ports_ir(3000), 64, POL_P0513);
 	refused(ports_ir(3000), 2, POL_P0513);
 	refused(ports_ir(66000), 0, POL_P0512);
