@@ -274,6 +274,14 @@ static __always_inline int pol_ct_dead(const struct pol_ct_entry *e, __u32 now)
 	return pol_ct_expired(e, now) || !pol_ct_ends_live(e);
 }
 
+/* POL_CT_PROXY or POL_CT_ONWARD; 0: the proxy has no part in it. */
+static __always_inline __u8 pol_proxied(const struct pol_ct_entry *e)
+{
+	if (!POL_USES_HTTP || e->proto != IPPROTO_TCP)
+		return 0;
+	return e->icmp_type & (POL_CT_PROXY | POL_CT_ONWARD);
+}
+
 /* Frees the slot if p's flow is still there; a new owner is left alone. */
 __noinline int pol_ct_remove(struct pol_pkt *p, __u32 slot)
 {

@@ -233,7 +233,7 @@ static __always_inline void pol_ct_write(struct pol_ct_entry *e, const struct po
 	e->proto = p->proto;
 	e->state = p->proto == IPPROTO_TCP ? POL_CT_SYN_SENT : POL_CT_UNREPLIED;
 	e->flags = (p->key.flipped ? POL_CT_FLIPPED : 0) | (p->local ? POL_CT_LOCAL : 0) |
-		   (p->from_host ? POL_CT_HOST : 0) | (p->far ? POL_CT_FAR : 0);
+		   (p->from_host ? POL_CT_HOST : 0) | (p->flags & POL_PF_FAR ? POL_CT_FAR : 0);
 	e->icmp_type = p->type;
 	e->gen = (__u32)pol_generation;
 	e->rule[POL_INGRESS] = p->rule[POL_INGRESS];

@@ -24,6 +24,10 @@
 #include <polc/abi.h>
 #include <polc/tables.h>
 
+#ifndef POL_USES_HTTP
+#define POL_USES_HTTP 0
+#endif
+
 #include "maps.h"
 #include "pkt.h"
 #include "event.h"
@@ -39,6 +43,7 @@
 #include "icmp.h"
 #include "link.h"
 #include "reject.h"
+#include "proxy.h"
 #include "flow.h"
 #include "handover.h"
 
@@ -69,8 +74,8 @@ static __always_inline int pol_end(struct __sk_buff *skb, struct pol_pkt *p, int
 {
 	if (pol_unlikely(reason)) {
 		pol_shot(skb, p, reason);
-#if POL_USES_REJECT
-		if (reason == POL_REASON_REJECT)
+#if POL_USES_REJECT || POL_USES_HTTP
+		if (reason == POL_REASON_REJECT || reason == POL_REASON_HTTP_GAINED)
 			return pol_answer(skb, p);
 #endif
 		return TC_ACT_SHOT;
@@ -85,6 +90,19 @@ static __always_inline int pol_end_link(struct __sk_buff *skb, struct pol_pkt *p
 	pol_passed(skb, p);
 	pol_mark(skb, mark);
 	return TC_ACT_OK;
+}
+
+/* To the proxy, if that is where the packet belongs; else 0. */
+static __always_inline __u32 pol_steered(struct __sk_buff *skb, struct pol_pkt *p, int *reason)
+{
+#if POL_USES_HTTP
+	if (pol_unlikely(!*reason && p->proxy)) {
+		if (p->proto == IPPROTO_TCP)
+			*reason = pol_steer(skb, p);
+		return POL_MARK_PROXY;
+	}
+#endif
+	return 0;
 }
 
 /* The endpoint at this device: its number into p->ep. */
@@ -131,6 +149,7 @@ static __always_inline int pol_hook_ep_out(struct __sk_buff *skb)
 {
 	const struct pol_if *i;
 	struct pol_pkt p;
+	__u32 mark;
 	int reason;
 
 	if (pol_unlikely((skb->mark & POL_MARK_MASK) == POL_MARK_ANSWER)) {
@@ -161,12 +180,13 @@ static __always_inline int pol_hook_ep_out(struct __sk_buff *skb)
 		reason = POL_REASON_SPOOFED;
 	if (!reason)
 		reason = pol_flow(skb, &p);
-	if (!reason && p.type == POL_CT_DIRECT) {
+	mark = pol_steered(skb, &p, &reason);
+	if (!reason && !mark && p.type == POL_CT_DIRECT) {
 		reason = pol_handover(skb, &p, skb->ifindex);
 		if (reason != TC_ACT_OK)
 			return reason;
 	}
-	return pol_end(skb, &p, reason, p.local ? POL_MARK_JUDGED : 0);
+	return pol_end(skb, &p, reason, mark ? mark : p.local ? POL_MARK_JUDGED : 0);
 }
 
 /* What is delivered to a container. */
@@ -196,6 +216,13 @@ static __always_inline int pol_hook_ep_in(struct __sk_buff *skb)
 	}
 	p.group |= !own && pol_eth_group(skb, &p);
 	p.from_host = skb->ingress_ifindex == 0;
+#if POL_USES_HTTP
+	if ((skb->mark & POL_MARK_MASK) == POL_MARK_PROXY && !p.from_host)
+		return pol_shot(skb, &p, POL_REASON_REDIRECT_LOST);
+	if (p.from_host && p.proto == IPPROTO_TCP &&
+		  (skb->mark & POL_MARK_MASK) == POL_MARK_ONWARD)
+		p.tell = POL_TELL_CLAIM;
+#endif
 	/* a link-local address is the endpoint's, though nobody tells us */
 	if (p.proto != IPPROTO_TCP && pol_link_in(&p) == POL_LINK_PASS &&
 	    (own || p.group || (p.v6 && pol_is_link_local(&p.dst))))
@@ -214,6 +241,7 @@ static __always_inline int pol_hook_uplink_in(struct __sk_buff *skb)
 {
 	struct pol_owner *to;
 	struct pol_pkt p;
+	__u32 mark;
 	int reason;
 
 	pol_begin(&p, POL_HOOK_UPLINK_IN);
@@ -237,7 +265,8 @@ static __always_inline int pol_hook_uplink_in(struct __sk_buff *skb)
 		reason = POL_REASON_BAD_ADDRESS;
 	if (!reason)
 		reason = pol_flow(skb, &p);
-	return pol_end(skb, &p, reason, POL_MARK_JUDGED);
+	mark = pol_steered(skb, &p, &reason);
+	return pol_end(skb, &p, reason, mark ? mark : POL_MARK_JUDGED);
 }
 
 #endif

@@ -106,7 +106,7 @@ static __always_inline void pol_hit(struct __sk_buff *skb, const struct pol_pkt 
 		return;
 	h->packets += skb->gso_segs ?: 1;
 	h->bytes += skb->len;
-	h->connections += p->is_new;
+	h->connections += !!(p->flags & POL_PF_NEW);
 	h->last_ns = p->now * 1000000000ull; /* to the second, see pol_seconds() */
 }
 
@@ -135,7 +135,7 @@ __noinline int pol_drop(struct __sk_buff *skb, struct pol_pkt *p)
 	if (!p)
 		return TC_ACT_SHOT;
 	reason = p->reason;
-	p->is_new = 0;
+	p->flags &= ~POL_PF_NEW;
 	c = bpf_map_lookup_elem(&drops, &reason);
 	if (c) {
 		c->packets += skb->gso_segs ?: 1;

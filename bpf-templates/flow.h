@@ -31,7 +31,7 @@ static __always_inline void pol_flow_direct(struct pol_pkt *p, struct pol_ct_ent
 {
 	if (!(e->flags & POL_CT_LOCAL) || !pol_not_icmp(p))
 		return;
-	if ((p->hook != POL_HOOK_EP_OUT || p->flags & POL_PF_HTTP) && e->icmp_type)
+	if ((p->hook != POL_HOOK_EP_OUT || p->flags & POL_PF_HTTP) && e->icmp_type == POL_CT_DIRECT)
 		e->icmp_type = 0;
 	p->type = e->icmp_type;
 }
@@ -53,14 +53,31 @@ enum pol_track { POL_TRACK_NOT, POL_TRACK_NEW, POL_TRACK_REPLACE };
 __noinline int pol_flow_open(struct __sk_buff *skb, struct pol_pkt *p,
 			     enum pol_track track)
 {
-	int reason = pol_judge(skb, p);
+	int reason = 0;
 
 	if (!p)
 		return POL_REASON_INTERNAL;
+#if POL_USES_HTTP
+	p->proxy = 0;
+	if (p->tell & POL_TELL_CLAIM) {
+		reason = pol_proxy_spend(p, 0);
+		if (reason)
+			return reason;
+		/* the client's from here on, and not this host's */
+		p->from_host = 0;
+		p->proxy = POL_CT_ONWARD;
+	}
+#endif
+	reason = pol_judge(skb, p);
 	if (reason)
 		return reason;
+#if POL_USES_HTTP
+	reason = pol_proxy_begin(p, track != POL_TRACK_NOT);
+	if (reason)
+		return reason;
+#endif
 #if POL_LIMITS_LEN
-	if (pol_limited(p)) {
+	if (p->proxy != POL_CT_ONWARD && pol_limited(p)) {
 		reason = pol_limit_take(p);
 		if (reason)
 			return reason;
@@ -72,11 +89,19 @@ __noinline int pol_flow_open(struct __sk_buff *skb, struct pol_pkt *p,
 		if (p->hook == POL_HOOK_EP_OUT && p->local && pol_not_icmp(p) &&
 		    !(p->flags & POL_PF_HTTP))
 			p->type = POL_CT_DIRECT;
+#if POL_USES_HTTP
+		if (p->proxy)
+			p->type = p->proxy;
+		if (p->proxy == POL_CT_PROXY)
+			p->tell = POL_TELL_FLOW | POL_TELL_CREDIT;
+#endif
 		reason = pol_ct_insert(p);
 		if (reason)
 			return reason;
 	}
-	p->is_new = 1;
+	if (p->proxy == POL_CT_ONWARD)
+		return 0; /* counted and told with the client's half */
+	p->flags |= POL_PF_NEW;
 #if POL_USES_LOG
 	if (p->flags & POL_VF_LOG)
 		pol_event(skb, p, POL_EVENT_NEW, p->rule[p->direction & 1]);
@@ -88,11 +113,46 @@ __noinline int pol_flow_open(struct __sk_buff *skb, struct pol_pkt *p,
 	return 0;
 }
 
+#if POL_USES_HTTP
+/*
+ * The first packet that a hook sees of the proxy's connection to a server beyond an uplink is
+ * the answer.  It opens the entry if the proxy waits for just that answer and has a credit.
+ */
+__noinline int pol_flow_answered(struct __sk_buff *skb, struct pol_pkt *p)
+{
+	int reason;
+
+	if (!p)
+		return POL_REASON_INTERNAL;
+	if (pol_steer_connection(skb, p) <= 0)
+		return POL_REASON_CT_STATE;
+	reason = pol_proxy_spend(p, 1);
+	if (reason)
+		return reason;
+	p->rev = 1;
+	reason = pol_judge(skb, p);
+	p->rev = 0;
+	if (reason)
+		return reason;
+	p->type = p->proxy = POL_CT_ONWARD;
+	p->key.flipped ^= 1;
+	reason = pol_ct_insert(p);
+	p->key.flipped ^= 1;
+	return reason;
+}
+#endif
+
 /* May this packet begin a flow? */
 static __always_inline int pol_flow_begin(struct __sk_buff *skb, struct pol_pkt *p)
 {
 	if (p->msg == POL_MSG_ANSWER)
 		return POL_REASON_CT_STATE;
+#if POL_USES_HTTP
+	if (p->hook == POL_HOOK_UPLINK_IN && p->proto == IPPROTO_TCP && !p->frag &&
+	    (p->tcp_flags & (POL_TCP_SYN | POL_TCP_ACK | POL_TCP_RST | POL_TCP_FIN)) ==
+		    (POL_TCP_SYN | POL_TCP_ACK))
+		return pol_flow_answered(skb, p);
+#endif
 	if (p->proto == IPPROTO_TCP &&
 	    (p->tcp_flags & (POL_TCP_SYN | POL_TCP_ACK)) != POL_TCP_SYN)
 		return POL_REASON_CT_STATE;
@@ -100,12 +160,16 @@ static __always_inline int pol_flow_begin(struct __sk_buff *skb, struct pol_pkt 
 }
 
 /* After an apply, or at a hook whose endpoint was not asked yet. */
-static __always_inline int pol_flow_again(struct __sk_buff *skb, struct pol_pkt *p,
-					  struct pol_ct_entry *e, int reply)
+__noinline int pol_flow_again(struct __sk_buff *skb, struct pol_pkt *p, struct pol_ct_entry *e,
+			      int reply)
 {
-	__u8 host = p->from_host, type = p->type, flags;
+	__u8 host, type, flags;
 	int reason;
 
+	if (!p || !e)
+		return POL_REASON_INTERNAL;
+	host = p->from_host;
+	type = p->type;
 	p->rev = reply;
 	p->from_host = !!(e->flags & POL_CT_HOST);
 	p->type = e->icmp_type;
@@ -113,12 +177,19 @@ static __always_inline int pol_flow_again(struct __sk_buff *skb, struct pol_pkt 
 	p->rev = 0;
 	p->from_host = host;
 	p->type = type;
+#if POL_USES_HTTP
+	if (!reason && p->proxy == POL_CT_PROXY)
+		p->tell = POL_TELL_FLOW | (reply ? POL_TELL_REPLY : 0);
+	/* what has been said was not looked at, so the rest cannot be understood */
+	if (!reason && !p->proxy && p->flags & POL_PF_HTTP)
+		reason = POL_REASON_HTTP_GAINED;
+#endif
 	if (reason) {
 		pol_ct_remove(p, p->slot);
 		return reason;
 	}
 	flags = e->flags & ~(POL_CT_LOCAL | POL_CT_FAR);
-	e->flags = flags | (p->local ? POL_CT_LOCAL : 0) | (p->far ? POL_CT_FAR : 0);
+	e->flags = flags | (p->local ? POL_CT_LOCAL : 0) | (p->flags & POL_PF_FAR ? POL_CT_FAR : 0);
 	e->rule[POL_INGRESS] = p->rule[POL_INGRESS];
 	e->rule[POL_EGRESS] = p->rule[POL_EGRESS];
 	pol_ct_asked(e, p);
@@ -175,6 +246,15 @@ static __always_inline int pol_flow_known(struct __sk_buff *skb, struct pol_pkt 
 	int reply = pol_ct_reply(e, p), reason = 0;
 	enum pol_step step;
 
+#if POL_USES_HTTP
+	p->proxy = pol_proxied(e);
+	if (p->proxy && !pol_proxy_place(p, p->proxy, reply))
+		return POL_REASON_PROXY_FOREIGN;
+	if (p->proxy && p->hook == POL_HOOK_UPLINK_IN) {
+		c.state = pol_proxy_state(skb, p, c.state);
+		step = c.state == POL_CT_FREE ? POL_STEP_OPEN : POL_STEP_PASS;
+	} else
+#endif
 	step = p->proto == IPPROTO_TCP ? pol_tcp_step(&c, p->tcp_flags, reply)
 				       : pol_other_step(&c, p, e, reply);
 	if (step == POL_STEP_DROP)
@@ -293,6 +373,11 @@ static __always_inline int pol_flow_next(struct pol_pkt *p)
 	e = &b->entry[way];
 	if (!pol_ct_same(e, &p->key) || !pol_flow_settled(e, p))
 		return 0;
+#if POL_USES_HTTP
+	p->proxy = pol_proxied(e);
+	if (p->proxy && !pol_proxy_place(p, p->proxy, pol_ct_reply(e, p)))
+		return 0;
+#endif
 	pol_from_state(p, e);
 	/* what was read was this flow's only if the slot has not changed hands */
 	if (pol_unlikely(*(volatile __u64 *)&b->tag[way] != tag)) {
@@ -316,10 +401,15 @@ __noinline int pol_flow(struct __sk_buff *skb, struct pol_pkt *p)
 	p->now = pol_seconds();
 	if (pol_unlikely(p->frag || p->msg || p->group) || pol_unlikely(!pol_flow_next(p))) {
 		reason = pol_flow_rest(skb, p);
+#if POL_USES_HTTP
+		if (!reason && p->tell & POL_TELL_FLOW)
+			reason = pol_proxy_tell(p, skb->ifindex);
+#endif
 		if (reason)
 			return reason;
 	}
-	pol_hits(skb, p);
+	if (p->proxy != POL_CT_ONWARD)
+		pol_hits(skb, p);
 	pol_scratch(p);
 	return 0;
 }

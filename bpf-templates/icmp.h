@@ -153,6 +153,10 @@ __noinline int pol_icmp_error(struct __sk_buff *skb, struct pol_pkt *p)
 	p->local = pol_local_owner(&p->dst) != NULL;
 	p->from_state = 1;
 	p->action = POL_ALLOW;
+#if POL_USES_HTTP
+	if (q.proto == IPPROTO_TCP)
+		p->proxy = pol_proxied(e); /* about what the proxy sent: it is for this host */
+#endif
 	return 0;
 }
 

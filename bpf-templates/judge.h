@@ -23,7 +23,9 @@ static __always_inline int pol_judge_verdict(struct __sk_buff *skb, struct pol_p
 	p->rule[dir] = v->rule;
 	p->verdict[dir] = number + 1;
 	p->action = v->action;
-	p->flags |= v->flags | (v->nhttp ? POL_PF_HTTP : 0);
+	p->flags |= v->flags;
+	if (v->nhttp && !(ep_flags & POL_EP_AUDIT))
+		p->flags |= POL_PF_HTTP;
 	if (p->audit_rule == POL_NO_RULE)
 		p->audit_rule = v->audit_rule;
 	if (v->action == POL_ALLOW)
@@ -90,8 +92,7 @@ __noinline int pol_judge(struct __sk_buff *skb, struct pol_pkt *p)
 	if (!from && !to)
 		return POL_REASON_NO_ENDPOINT;
 	p->local = from && to;
-	p->far = !p->local && !p->from_host && !pol_is_here(from ? od : os);
-	p->flags = 0;
+	p->flags = !p->local && !p->from_host && !pol_is_here(from ? od : os) ? POL_PF_FAR : 0;
 	p->audit_rule = p->rule[POL_EGRESS] = p->rule[POL_INGRESS] = POL_NO_RULE;
 	p->verdict[POL_EGRESS] = p->verdict[POL_INGRESS] = 0;
 	p->judged_ep[POL_EGRESS] = p->judged_ep[POL_INGRESS] = 0;

@@ -17,6 +17,7 @@ dist_template_DATA = \
 	bpf-templates/maps.h \
 	bpf-templates/parse.h \
 	bpf-templates/pkt.h \
+	bpf-templates/proxy.h \
 	bpf-templates/reject.h \
 	bpf-templates/tcp.h \
 	bpf-templates/transport.h

@@ -76,6 +76,33 @@ struct {
 	__type(value, struct pol_scratch);
 } scratch SEC(".maps");
 
+#if POL_USES_HTTP
+#ifndef POL_PROXY_FLOWS_MAX
+#define POL_PROXY_FLOWS_MAX 131072u
+#endif
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, POL_PROXY_FLOWS_MAX);
+	__type(key, struct pol_proxy_key);
+	__type(value, struct pol_proxy_flow);
+} proxy_flows SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, POL_PROXY_FLOWS_MAX);
+	__type(key, struct pol_onward_key);
+	__type(value, struct pol_onward);
+} proxy_onward SEC(".maps");
+
+/* Too large for the stack; private to the data path. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct pol_proxy_flow);
+} proxy_scratch SEC(".maps");
+#endif
+
 /* ---- of one generation ---------------------------------------------------- */
 
 struct {
@@ -181,5 +208,8 @@ struct {
 /* Set by the loader before the object is loaded. */
 const volatile __u64 pol_generation = 0;
 const volatile __u64 pol_hash_seed[2] = { 0, 0 };
+#if POL_USES_HTTP
+const volatile __u32 pol_proxy_listen[2] = { 0, 0 };
+#endif
 
 #endif

@@ -18,6 +18,14 @@ enum pol_msg {
 };
 
 #define POL_PF_HTTP (1u << 8)	/* a verdict sends the flow to the proxy */
+#define POL_PF_NEW (1u << 9)	/* to be counted as a connection */
+#define POL_PF_FAR (1u << 10)	/* one end is neither this host nor lives on it */
+
+/* What the proxy has to know before the packet; and what it says of itself. */
+#define POL_TELL_FLOW (1u << 0)		/* how the flow was judged */
+#define POL_TELL_REPLY (1u << 1)	/* ... of which the packet in hand is a reply */
+#define POL_TELL_CREDIT (1u << 2)	/* it is new: one onward connection more */
+#define POL_TELL_CLAIM (1u << 3)	/* says that it is the proxy, and will have to prove it */
 
 struct pol_ct_key {
 	__u64 addr[4];		/* both addresses, the smaller one first */
@@ -57,9 +65,9 @@ struct pol_pkt {
 	__u8 from_host;		/* the originator is this host, whatever its address */
 	__u8 from_state;
 	__u8 local;		/* both ends live here */
-	__u8 is_new;		/* to be counted as a connection */
+	__u8 proxy;		/* POL_CT_PROXY, POL_CT_ONWARD or 0: which half of a proxied flow */
 	__u8 ext_seen;		/* extension headers that stood already */
-	__u8 far;		/* one end is neither this host nor lives on it */
+	__u8 tell;		/* POL_TELL_* */
 	__be16 type_be;		/* ethertype, behind tags */
 	__u32 slot;		/* place in the connection table + 1; 0: none */
 

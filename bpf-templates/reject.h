@@ -7,7 +7,7 @@
 #ifndef POL_BPF_REJECT_H
 #define POL_BPF_REJECT_H
 
-#if POL_USES_REJECT
+#if POL_USES_REJECT || POL_USES_HTTP
 
 /* How much of the packet an unreachable quotes, its header included. */
 #define POL_QUOTE 128u

@@ -14,7 +14,7 @@
 #include <linux/types.h>
 #include <polc/reasons.h>
 
-#define POL_ABI_VERSION 3
+#define POL_ABI_VERSION 4
 
 /* ---- identity ----------------------------------------------------------- */
 
@@ -210,6 +210,9 @@ struct pol_ep_info {
  * with these addresses.  Nothing translates it, so either end may be handed what the other sends.
  */
 #define POL_CT_DIRECT 1u
+/* Likewise: the client's half of a flow that the proxy answers, and the proxy's onward half. */
+#define POL_CT_PROXY 2u
+#define POL_CT_ONWARD 4u
 
 enum pol_ct_state {
 	POL_CT_FREE = 0,
@@ -242,7 +245,7 @@ struct pol_ct_entry {		/* 64 bytes: one cache line */
 	__u8 proto;
 	__u8 state;		/* enum pol_ct_state */
 	__u8 flags;		/* POL_CT_* */
-	__u8 icmp_type;		/* of the query that began it; not ICMP: POL_CT_DIRECT or 0 */
+	__u8 icmp_type;		/* of the query that began it; not ICMP: POL_CT_DIRECT, _PROXY, _ONWARD or 0 */
 	__u32 gen;		/* generation that judged it last (low 32 bits) */
 	__u32 rule[POL_DIRECTIONS]; /* by which rules; POL_NO_RULE where that end is not local */
 	__u32 seen;		/* seconds, CLOCK_MONOTONIC, of the last packet */
@@ -289,13 +292,24 @@ struct pol_proxy_key {
 	__be16 sport_be, dport_be;
 	__u32 zero;
 };
+/*
+ * What the verdict of one direction asks of requests.  A copy, not its number: numbers are used
+ * again when endpoints come and go.
+ */
+struct pol_proxy_side {
+	__u32 rule;			/* that decided */
+	__u16 nhttp;			/* 0: every request passes */
+	__u8 judged;			/* 0: that end does not live here, nothing is asked */
+	__u8 plain;			/* POL_VF_PLAIN */
+	__u16 http[POL_VERDICT_HTTP];
+};
 struct pol_proxy_flow {
-	__u64 gen;			/* generation that judged it last */
-	__u32 verdict[POL_DIRECTIONS];	/* index into that generation's verdicts, plus 1; 0: that end does not live here */
+	__u64 gen;			/* generation that judged it last; its image */
 	__u32 ep[POL_DIRECTIONS];	/* [POL_EGRESS] the client's endpoint, [POL_INGRESS] the server's; 0: none here */
 	__u32 incarnation[POL_DIRECTIONS];
 	__u32 seen;			/* seconds, CLOCK_MONOTONIC */
-	__u32 ifindex;			/* by which device the client's packets came; 0: this host */
+	__u32 ifindex;			/* by which device the client's packets came */
+	struct pol_proxy_side side[POL_DIRECTIONS];
 };
 
 /*
@@ -309,11 +323,11 @@ struct pol_onward_key {
 	__u16 zero[3];
 };
 struct pol_onward {
-	__u64 gen;
 	__u32 credits;			/* SYNs that may pass; one is taken atomically by each */
-	__u32 seen;			/* seconds, CLOCK_MONOTONIC */
-	__u32 verdict[POL_DIRECTIONS];	/* of the flow that was redirected last, as above */
+	__u32 seen;			/* seconds, CLOCK_MONOTONIC, of the last redirect */
 };
+#define POL_ONWARD_MAX 65535u		/* credits of one key, about */
+#define POL_ONWARD_SECONDS 600		/* that a credit lasts */
 
 /* ---- counters and events ------------------------------------------------------ */
 
@@ -391,10 +405,15 @@ enum pol_hook {
  */
 #define POL_MARK_ANSWER 0x00000400u
 /*
- * To the proxy's listener on this host, by a local route; and what the proxy sends
- * onward.  Authorises nothing: see proxy_flows and proxy_onward.
+ * To a socket of the proxy on this host, by a rule and a local route.  Authorises nothing: an
+ * endpoint's device drops what carries it.
  */
 #define POL_MARK_PROXY 0x00000200u
+/*
+ * Of the proxy's sockets: listeners (accepted sockets inherit it) and onward connections.  No
+ * rule routes by it.  It tells whose a socket is, and asks for a credit of proxy_onward.
+ */
+#define POL_MARK_ONWARD 0x00000300u
 #define POL_MARK_MASK 0x00000f00u
 
 /* Maps that outlive a generation; pinned under the bpffs folder by these names. */
@@ -427,6 +446,7 @@ enum pol_hook {
 
 /* Set by the loader in .rodata before the object is loaded (libbpf skeleton-less). */
 #define POL_VAR_GENERATION "pol_generation"	/* const volatile __u64 */
+#define POL_VAR_PROXY "pol_proxy_listen"	/* const volatile __u32[2]: first port and number of workers; of an object with http rules */
 #define POL_VAR_HASH_SEED "pol_hash_seed"	/* const volatile __u64[2]: ct hash key, the host's secret */
 
 #define POL_ASSERT_SIZE(t, n) _Static_assert(sizeof(t) == (n), #t " changed size")
@@ -443,9 +463,10 @@ POL_ASSERT_SIZE(struct pol_ct_bucket, 576);
 POL_ASSERT_SIZE(struct pol_frag_key, 40);
 POL_ASSERT_SIZE(struct pol_frag, 24);
 POL_ASSERT_SIZE(struct pol_proxy_key, 40);
-POL_ASSERT_SIZE(struct pol_proxy_flow, 40);
+POL_ASSERT_SIZE(struct pol_proxy_side, 72);
+POL_ASSERT_SIZE(struct pol_proxy_flow, 176);
 POL_ASSERT_SIZE(struct pol_onward_key, 40);
-POL_ASSERT_SIZE(struct pol_onward, 24);
+POL_ASSERT_SIZE(struct pol_onward, 8);
 POL_ASSERT_SIZE(struct pol_event, 72);
 POL_ASSERT_SIZE(struct pol_scratch, 56);
 

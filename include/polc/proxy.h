@@ -38,11 +38,9 @@ enum pol_proxy_op {
 
 enum pol_proxy_fd {		/* all read-only map descriptors */
 	POL_PROXY_FD_HTTP,	/* POL_MAP_HTTP; one of 0 bytes image size: no http rules */
-	POL_PROXY_FD_VERDICTS,	/* POL_SEC_VERDICTS */
 	POL_PROXY_FD_EP_INFO,	/* POL_MAP_EP_INFO: names for the log */
 	POL_PROXY_FD_EP_BY_ADDR,/* POL_MAP_EP_BY_ADDR: what the destination must not be */
 	POL_PROXY_FD_FLOWS,	/* POL_MAP_PROXY_FLOWS */
-	POL_PROXY_FD_ACTIVE,	/* POL_MAP_ACTIVE */
 	POL_PROXY_FDS
 };
 

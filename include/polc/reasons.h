@@ -42,7 +42,14 @@
 	X(REDIRECT_LOST,   "redirect_lost",   "marked for the proxy but not taken by it") \
 	X(INTERNAL,        "internal",        "a helper failed; the packet could not be judged") \
 	X(CT_QUOTA,        "ct_quota",        "its source holds its share of the connection table") \
-	X(ICMP_RATE,       "icmp_rate",       "more ICMP errors for one endpoint than a second may bring")
+	X(ICMP_RATE,       "icmp_rate",       "more ICMP errors for one endpoint than a second may bring") \
+	X(NO_PROXY,        "no_proxy",        "the flow has HTTP rules and no proxy takes it") \
+	X(PROXY_FULL,      "proxy_full",      "no room to tell the proxy of the flow") \
+	X(PROXY_CREDIT,    "proxy_credit",    "an onward connection that no redirected flow asked for") \
+	X(PROXY_FOREIGN,   "proxy_foreign",   "inside a connection of the proxy, but not between it and its peer") \
+	X(HTTP_NO_INGRESS, "http_no_ingress", "HTTP rules, but it came past every place where the proxy can take it") \
+	X(HTTP_FRAGMENT,   "http_fragment",   "a fragment of a flow with HTTP rules") \
+	X(HTTP_GAINED,     "http_gained",     "a live connection that has come under HTTP rules")
 
 #define POL_REASON_ENUM(e, n, t) POL_REASON_##e,
 enum pol_reason { POL_REASONS(POL_REASON_ENUM) POL_REASON_MAX };

@@ -28,6 +28,7 @@
 #define POL_USES_LOG 1
 #define POL_USES_REJECT 1
 #define POL_USES_AUDIT 1
+#define POL_USES_HTTP 1
 
 /* in order: 198.51.100.0, 198.51.101.0, padding; Eytzinger: root is the middle one */
 const __u32 pol_v4_key[4] = { 0, 0xc6336500, 0xc6336400, 0xffffffff };

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Flows with HTTP rules go through the proxy on this host (polc/proxy.h), which answers as the
+ * server and connects onward as the client.  Two entries of the connection table:
+ *
+ *	POL_CT_PROXY	client:cport -> server:port, opened where the client's packets come in;
+ *			all of them are assigned to the proxy's socket, and what answers
+ *			must come from this host
+ *	POL_CT_ONWARD	client:oport -> server:port, opened by the proxy with a credit that the
+ *			redirect wrote, judged once more as the client's; what answers is
+ *			assigned to the proxy's socket, or it would be forwarded past it
+ *
+ * Neither side of the one can be spoken from a place of the other (pol_proxy_place): the client
+ * cannot speak into the onward connection, the server not into the client's, and no packet of
+ * either reaches an endpoint but from this host's stack.  Marks route and authorise nothing: the
+ * sockets are the proxy's because only CAP_NET_RAW or CAP_NET_ADMIN sets SO_MARK, the onward
+ * connection is its own because of the credit.
+ *
+ * bpf_sk_assign() works at TC ingress alone.  An HTTP flow that is met first at the receiver's
+ * device (from this host itself, bridged, translated on its way) is dropped: http_no_ingress.
+ */
+#ifndef POL_BPF_PROXY_H
+#define POL_BPF_PROXY_H
+
+#if POL_USES_HTTP
+
+#define POL_TCP_TIME_WAIT 6	/* enum bpf: BPF_TCP_TIME_WAIT, BPF_TCP_LISTEN */
+#define POL_TCP_LISTEN 10
+
+/* The sockets of the flow's two ends, as the packet names them. */
+static __always_inline __u32 pol_tuple(struct bpf_sock_tuple *t, const struct pol_pkt *p)
+{
+	if (!p->v6) {
+		t->ipv4.saddr = p->src.w_be[3];
+		t->ipv4.daddr = p->dst.w_be[3];
+		t->ipv4.sport = p->sport_be;
+		t->ipv4.dport = p->dport_be;
+		return sizeof(t->ipv4);
+	}
+	__builtin_memcpy(t->ipv6.saddr, &p->src, sizeof(p->src));
+	__builtin_memcpy(t->ipv6.daddr, &p->dst, sizeof(p->dst));
+	t->ipv6.sport = p->sport_be;
+	t->ipv6.dport = p->dport_be;
+	return sizeof(t->ipv6);
+}
+
+static __always_inline int pol_proxys(const struct bpf_sock *full)
+{
+	return (full->mark & POL_MARK_MASK) == POL_MARK_ONWARD;
+}
+
+/*
+ * Assigns the packet to the proxy's socket of its connection.  1: a connection that exists;
+ * 0: there is none; -1: the kernel refuses.  A full socket without our mark is somebody's who
+ * bound a foreign address (IPV6_FREEBIND needs no privilege).
+ */
+__noinline int pol_steer_connection(struct __sk_buff *skb, struct pol_pkt *p)
+{
+	struct bpf_sock_tuple t = {};
+	struct bpf_sock *sk, *full;
+	int ret = 0;
+	__u32 len;
+
+	if (!p)
+		return -1;
+	len = pol_tuple(&t, p);
+	sk = bpf_skc_lookup_tcp(skb, &t, len, BPF_F_CURRENT_NETNS, 0);
+	if (!sk)
+		return 0;
+	full = bpf_sk_fullsock(sk);
+	if (full ? full->state != POL_TCP_LISTEN && pol_proxys(full)
+		 : sk->state != POL_TCP_TIME_WAIT || !(p->tcp_flags & POL_TCP_SYN))
+		ret = bpf_sk_assign(skb, sk, 0) ? -1 : 1;
+	bpf_sk_release(sk);
+	return ret;
+}
+
+__noinline int pol_steer_listener(struct __sk_buff *skb, struct pol_pkt *p)
+{
+	__u32 workers = pol_proxy_listen[1], port = pol_proxy_listen[0], len;
+	struct bpf_sock_tuple t = {};
+	struct bpf_sock *sk;
+	__be16 dport;
+	int ret = 0;
+
+	if (!p)
+		return -1;
+	len = pol_tuple(&t, p);
+	dport = bpf_htons(port + (workers ? (__u32)p->key.hash % workers : 0));
+	if (p->v6) {
+		__builtin_memset(t.ipv6.daddr, 0, sizeof(t.ipv6.daddr));
+		t.ipv6.daddr[3] = bpf_htonl(1);
+		t.ipv6.dport = dport;
+	} else {
+		t.ipv4.daddr = bpf_htonl(0x7f000001);
+		t.ipv4.dport = dport;
+	}
+	sk = bpf_sk_lookup_tcp(skb, &t, len, BPF_F_CURRENT_NETNS, 0);
+	if (!sk)
+		return 0;
+	if (sk->state == POL_TCP_LISTEN && pol_proxys(sk))
+		ret = bpf_sk_assign(skb, sk, 0) ? -1 : 1;
+	bpf_sk_release(sk);
+	return ret;
+}
+
+/*
+ * 0, or a reason.  Without a socket of its own a packet of the client goes to the listener: a
+ * SYN opens, an ACK may answer a SYN cookie, all else is reset by the stack.
+ */
+__noinline int pol_steer(struct __sk_buff *skb, struct pol_pkt *p)
+{
+	int ret;
+
+	if (!p)
+		return POL_REASON_INTERNAL;
+	ret = pol_steer_connection(skb, p);
+	if (!ret && p->proxy == POL_CT_PROXY)
+		ret = pol_steer_listener(skb, p);
+	return ret > 0 ? 0 : POL_REASON_NO_PROXY;
+}
+
+/* Is this a place where such a packet can be? */
+static __always_inline int pol_proxy_place(const struct pol_pkt *p, __u8 type, int reply)
+{
+	int from_stack = p->hook == POL_HOOK_EP_IN && p->from_host;
+
+	if (p->frag)
+		return 0;
+	if (type == POL_CT_PROXY ? reply : !reply)
+		return from_stack;
+	return p->hook != POL_HOOK_EP_IN;
+}
+
+/* May an HTTP flow begin here?  Sets p->proxy. */
+static __always_inline int pol_proxy_begin(struct pol_pkt *p, int tracked)
+{
+	if (p->proxy == POL_CT_ONWARD)
+		return 0;
+	if (!(p->flags & POL_PF_HTTP))
+		return 0;
+	if (p->frag)
+		return POL_REASON_HTTP_FRAGMENT;
+	if (!tracked || p->hook == POL_HOOK_EP_IN || p->proto != IPPROTO_TCP)
+		return POL_REASON_HTTP_NO_INGRESS;
+	p->proxy = POL_CT_PROXY;
+	return 0;
+}
+
+/* One more onward connection of this client to this server. */
+static __always_inline int pol_proxy_credit(const struct pol_pkt *p)
+{
+	struct pol_onward_key k = {};
+	struct pol_onward first = {}, *o;
+
+	k.src = p->src;
+	k.dst = p->dst;
+	k.dport_be = p->dport_be;
+	first.credits = 1;
+	first.seen = p->now;
+	o = bpf_map_lookup_elem(&proxy_onward, &k);
+	if (!o && !bpf_map_update_elem(&proxy_onward, &k, &first, BPF_NOEXIST))
+		return 0;
+	if (!o)
+		o = bpf_map_lookup_elem(&proxy_onward, &k);
+	if (!o)
+		return POL_REASON_PROXY_FULL;
+	/* a client that opens and never speaks cannot pile them up; the cap needs not be exact */
+	if (o->credits < POL_ONWARD_MAX)
+		__sync_fetch_and_add(&o->credits, 1);
+	o->seen = p->now;
+	return 0;
+}
+
+static __always_inline void pol_proxy_side(struct pol_proxy_side *s, const struct pol_pkt *p, int dir)
+{
+	const struct pol_verdict *v = &pol_verdicts[(p->verdict[dir] - 1) & (POL_VERDICTS_LEN - 1)];
+
+	s->judged = p->verdict[dir] != 0;
+	s->rule = p->rule[dir];
+	s->nhttp = v->nhttp;
+	s->plain = !!(v->flags & POL_VF_PLAIN);
+	__builtin_memcpy(s->http, v->http, sizeof(s->http));
+}
+
+static __always_inline int pol_proxy_flow(const struct pol_pkt *p, __u32 ifindex)
+{
+	int reply = p->tell & POL_TELL_REPLY;
+	struct pol_proxy_key k = {};
+	struct pol_proxy_flow *f;
+	__u32 zero = 0;
+
+	f = bpf_map_lookup_elem(&proxy_scratch, &zero);
+	if (!f)
+		return POL_REASON_INTERNAL;
+	k.src = reply ? p->dst : p->src;
+	k.dst = reply ? p->src : p->dst;
+	k.sport_be = reply ? p->dport_be : p->sport_be;
+	k.dport_be = reply ? p->sport_be : p->dport_be;
+	f->gen = pol_generation;
+	f->ep[POL_INGRESS] = p->judged_ep[POL_INGRESS];
+	f->ep[POL_EGRESS] = p->judged_ep[POL_EGRESS];
+	f->incarnation[POL_INGRESS] = p->incarnation[POL_INGRESS];
+	f->incarnation[POL_EGRESS] = p->incarnation[POL_EGRESS];
+	f->seen = p->now;
+	f->ifindex = ifindex;
+	pol_proxy_side(&f->side[POL_INGRESS], p, POL_INGRESS);
+	pol_proxy_side(&f->side[POL_EGRESS], p, POL_EGRESS);
+	return bpf_map_update_elem(&proxy_flows, &k, f, BPF_ANY) ? POL_REASON_PROXY_FULL : 0;
+}
+
+/* What the proxy will know of the flow that was just judged.  0, or a reason: then the flow is forgotten. */
+__noinline int pol_proxy_tell(struct pol_pkt *p, __u32 ifindex)
+{
+	int reason;
+
+	if (!p)
+		return POL_REASON_INTERNAL;
+	reason = pol_proxy_flow(p, ifindex);
+	if (!reason && p->tell & POL_TELL_CREDIT)
+		reason = pol_proxy_credit(p);
+	if (reason && pol_ct_seek(p))
+		pol_ct_remove(p, p->slot);
+	return reason;
+}
+
+/*
+ * Takes a credit for the connection client -> server.  reply: the packet in hand answers it.
+ * Which generation wrote the credit plays no part: the flow is judged anew.
+ */
+__noinline int pol_proxy_spend(struct pol_pkt *p, __u32 reply)
+{
+	struct pol_onward_key k = {};
+	struct pol_onward *o;
+	__u32 had;
+
+	if (!p)
+		return POL_REASON_INTERNAL;
+	k.src = reply ? p->dst : p->src;
+	k.dst = reply ? p->src : p->dst;
+	k.dport_be = reply ? p->sport_be : p->dport_be;
+	o = bpf_map_lookup_elem(&proxy_onward, &k);
+	if (!o || (__s32)(p->now - o->seen) > POL_ONWARD_SECONDS)
+		return POL_REASON_PROXY_CREDIT;
+#pragma clang loop unroll(disable)
+	for (int tries = 0; tries < 8; tries++) {
+		had = *(volatile __u32 *)&o->credits;
+		if (!had)
+			return POL_REASON_PROXY_CREDIT;
+		if (__sync_val_compare_and_swap(&o->credits, had, had - 1) == had)
+			return 0;
+	}
+	return POL_REASON_PROXY_CREDIT;
+}
+
+/*
+ * The state of what an uplink brings: only one direction of these flows is seen by a hook, the
+ * other leaves by the stack.  Established is what the stack has a connection for.
+ * POL_CT_FREE: the tuple is used anew.
+ */
+__noinline __u32 pol_proxy_state(struct __sk_buff *skb, struct pol_pkt *p, __u32 state)
+{
+	int over = state == POL_CT_CLOSED || state == POL_CT_CLOSING;
+
+	if (!p || p->tcp_flags & POL_TCP_RST)
+		return POL_CT_CLOSED;
+	if ((p->tcp_flags & (POL_TCP_SYN | POL_TCP_ACK)) == POL_TCP_SYN)
+		return over ? POL_CT_FREE : state;
+	if (p->tcp_flags & POL_TCP_FIN)
+		return POL_CT_CLOSING;
+	if (over || state == POL_CT_ESTABLISHED || pol_steer_connection(skb, p) <= 0)
+		return state;
+	return POL_CT_ESTABLISHED;
+}
+
+#endif /* POL_USES_HTTP */
+
+#endif
