@@ -2,5 +2,6 @@
 dist_man_MANS += \
 	man/polc.1 \
 	man/polload.8 \
+	man/polproxy.8 \
 	man/polc-policy.5 \
 	man/polc-host.5

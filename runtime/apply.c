@@ -8,6 +8,7 @@
 
 #include "lock.h"
 #include "neighbours.h"
+#include "proxy.h"
 #include "publish.h"
 #include "settle.h"
 #include "store.h"
@@ -19,6 +20,7 @@ struct tx {
 	struct prt_shared shared;
 	struct prt_gen old, next;
 	struct prt_world old_world, world;
+	struct prt_proxy proxy;	/* of a policy with http rules */
 };
 
 static void tx_init(struct tx *t, struct prt_env *env)
@@ -29,6 +31,7 @@ static void tx_init(struct tx *t, struct prt_env *env)
 	prt_shared_init(&t->shared);
 	prt_gen_init(&t->old);
 	prt_gen_init(&t->next);
+	prt_proxy_init(&t->proxy);
 }
 
 static void tx_close(struct tx *t)
@@ -38,6 +41,7 @@ static void tx_close(struct tx *t)
 	prt_gen_close(&t->old);
 	prt_gen_close(&t->next);
 	prt_shared_close(&t->shared);
+	prt_proxy_close(&t->proxy);
 	pol_cleanup_fd(&t->lock);
 }
 
@@ -64,6 +68,8 @@ static void undo(struct tx *t)
 	struct pol_err why = { 0 };
 	int r;
 
+	if (t->proxy.fd >= 0)
+		prt_proxy_keep(&t->proxy, t->old.number, &why);
 	prt_gen_close(&t->next);
 	if (t->fresh) {
 		r = prt_settle_nothing(t->env, &why);
@@ -120,6 +126,25 @@ static void describe(struct tx *t, const struct prt_apply *a)
 	snprintf(i->policy, sizeof(i->policy), "%.*s", POL_STR_ARG(a->object->manifest.policy));
 }
 
+/* The proxy runs before the object is loaded: its ports are constants of the programs. */
+static int open_proxy(struct tx *t, const struct prt_apply *a, struct pol_err *e)
+{
+	if (!a->object->http_image.n)
+		return 0;
+	return prt_proxy_open(t->env, true, a->host ? a->host->proxy_workers : 0,
+			      a->host ? a->host->proxy_port : 0, &t->proxy, e);
+}
+
+static int tell_proxy(struct tx *t, struct pol_err *e)
+{
+	int r;
+
+	if (t->proxy.fd < 0)
+		return 0;
+	r = prt_proxy_load(&t->proxy, &t->next, t->shared.map[PRT_SHARED_PROXY_FLOWS], e);
+	return r ? r : prt_net_proxy_route(true, e);
+}
+
 /* Steps 2 and 3. */
 static int prepare(struct tx *t, const struct prt_apply *a, struct pol_err *e)
 {
@@ -128,12 +153,14 @@ static int prepare(struct tx *t, const struct prt_apply *a, struct pol_err *e)
 	if (!r && t->fresh)
 		r = prt_shared_make(&t->shared, e);
 	r = r ? r : make_world(t, a, e);
-	r = r ? r : prt_gen_load(a->object, &t->shared, t->old.number + 1, &t->next, e);
+	r = r ? r : open_proxy(t, a, e);
+	r = r ? r : prt_gen_load(a->object, &t->shared, t->old.number + 1, &t->proxy, &t->next, e);
 	if (r)
 		return r;
 	describe(t, a);
 	r = prt_world_write(&t->next, &t->world, e);
 	r = r ? r : fill_tables(t, a, e);
+	r = r ? r : tell_proxy(t, e);
 	r = r ? r : prt_shared_make_stubs(&t->shared, e);
 	return r ? r : prt_shared_write_meta(&t->shared, e);
 }
@@ -162,6 +189,8 @@ static void finish(struct tx *t, struct prt_applied *out)
 	int r = prt_grace(&why);
 
 	r = r ? r : prt_settle(t->env, &t->shared, &t->next, &t->world, &why);
+	if (!r && t->proxy.fd >= 0)
+		r = prt_proxy_keep(&t->proxy, t->next.number, &why);
 	if (r)
 		prt_env_note(t->env, "the policy is in force, but cleaning up failed: %s", why.text);
 	*out = (struct prt_applied){ .generation = t->next.number, .previous = t->old.number,
@@ -220,6 +249,38 @@ int prt_rollback(struct prt_env *env, struct prt_applied *out, struct pol_err *e
 	return r;
 }
 
+/* The proxy ends by itself; what it has under way it may finish. */
+static int remove_proxy(struct prt_env *env, struct pol_err *e)
+{
+	struct prt_proxy p;
+	struct pol_err why = { 0 };
+
+	prt_proxy_init(&p);
+	if (!prt_proxy_open(env, false, 0, 0, &p, &why))
+		prt_proxy_drain(&p, &why);
+	prt_proxy_close(&p);
+	return prt_net_proxy_route(false, e);
+}
+
+int prt_proxy_again(struct prt_env *env, struct pol_err *e)
+{
+	struct tx t;
+	int r;
+
+	tx_init(&t, env);
+	r = begin(&t, false, e);
+	if ((r == -ENOENT && !e->text[0]) || (!r && t.fresh))
+		r = pol_err(e, -ENOENT, "no policy is in force");
+	if (!r && prt_proxy_needed(&t.old)) {
+		r = prt_proxy_open(env, true, 0, 0, &t.proxy, e);
+		r = r ? r : prt_proxy_load(&t.proxy, &t.old, t.shared.map[PRT_SHARED_PROXY_FLOWS], e);
+		r = r ? r : prt_proxy_keep(&t.proxy, t.old.number, e);
+		r = r ? r : prt_net_proxy_route(true, e);
+	}
+	tx_close(&t);
+	return r;
+}
+
 int prt_remove(struct prt_env *env, bool *was_there, struct pol_err *e)
 {
 	int lock POL_CLEANUP(pol_cleanup_fd) = -1;
@@ -239,6 +300,7 @@ int prt_remove(struct prt_env *env, bool *was_there, struct pol_err *e)
 		return r;
 	memset(e, 0, sizeof(*e));
 	r = prt_settle_nothing(env, e);
+	r = r ? r : remove_proxy(env, e);
 	r = r ? r : prt_bpffs_remove(env, e);
 	return r ? r : prt_store_remove(env, e);
 }

@@ -42,6 +42,9 @@ int prt_apply(struct prt_env *env, const struct prt_apply *a, struct prt_applied
 /* The object before this one, with today's endpoints.  -ENOENT: there is none to go back to. */
 int prt_rollback(struct prt_env *env, struct prt_applied *out, struct pol_err *e);
 
+/* Starts the proxy if the policy in force needs one that does not answer, and tells it that policy. */
+int prt_proxy_again(struct prt_env *env, struct pol_err *e);
+
 /* Detaches all and leaves nothing behind.  *was_there: there was something. */
 int prt_remove(struct prt_env *env, bool *was_there, struct pol_err *e);
 

@@ -15,6 +15,9 @@ struct prt_env {
 	const char *bpffs;	/* folder of the pins; --bpffs, POLC_BPFFS */
 	const char *state;	/* folder of the objects; --state-dir, POLC_STATE_DIR */
 	const char *trust;	/* folder of public keys; --trust-dir, NULL: the default, which may be absent */
+	const char *proxy;	/* the program polproxy; POLPROXY */
+	const char *proxy_socket; /* where it is asked; --proxy-socket, POLC_PROXY_SOCKET */
+	const char *proxy_log;	/* its access log, if we start it; POLC_PROXY_LOG, NULL: none */
 	bool verbose;		/* pass on what libbpf says */
 	bool json;
 	struct pol_buf notes;	/* warnings for a person, a line each; main prints them */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "hostfile.h"
 
+#include <polc/proxy.h>
+
 #include <errno.h>
 
 #include "endpoint.h"
@@ -330,12 +332,16 @@ static int read_uplinks(struct reader *r, const struct pol_yaml *at)
 
 static int read_proxy(struct reader *r, const struct pol_yaml *at)
 {
-	static const char *const key[] = { "workers" };
+	static const char *const key[] = { "workers", "port" };
 	const struct pol_yaml *v[POL_ARRAY_LEN(key)];
 	int ret = pol_yaml_map(&r->doc, at, "proxy", key, POL_ARRAY_LEN(key), v);
 
 	if (!ret && v[0])
-		ret = pol_yaml_u32(&r->doc, v[0], "workers", 1, 1024, &r->host->proxy_workers);
+		ret = pol_yaml_u32(&r->doc, v[0], "workers", 1, POL_PROXY_WORKERS_MAX,
+				   &r->host->proxy_workers);
+	if (!ret && v[1])
+		ret = pol_yaml_u32(&r->doc, v[1], "port", 1, 65535 - POL_PROXY_WORKERS_MAX,
+				   &r->host->proxy_port);
 	return ret;
 }
 

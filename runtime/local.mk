@@ -48,6 +48,8 @@ runtime_libruntime_a_SOURCES = \
 	runtime/place.h \
 	runtime/place_change.c \
 	runtime/place_private.h \
+	runtime/proxy.c \
+	runtime/proxy.h \
 	runtime/publish.c \
 	runtime/publish.h \
 	runtime/quiet.c \

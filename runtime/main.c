@@ -13,6 +13,7 @@
 #include "apply.h"
 #include "endpoints.h"
 #include "gen.h"
+#include "proxy.h"
 #include "quiet.h"
 #include "show.h"
 
@@ -35,6 +36,7 @@ static const char help[] =
 	"  endpoint del NAME                       changes at run time\n"
 	"  monitor                                 verdicts and drops as they happen\n"
 	"  inspect OBJECT                          what is inside an object, without loading it\n"
+	"  proxy                                   see to it that polproxy runs and knows the policy\n"
 	"  rollback                                back to the policy before this one\n"
 	"  remove                                  detach all, leave nothing behind\n"
 	"\n"
@@ -45,6 +47,7 @@ static const char help[] =
 	"      --bpffs DIR      folder of the pins (" PRT_BPFFS_DEFAULT "; POLC_BPFFS)\n"
 	"      --trust-dir DIR  keys of those who may sign objects (" PRT_TRUST_DEFAULT ")\n"
 	"      --state-dir DIR  folder of the objects in force (" PRT_STATE_DEFAULT "; POLC_STATE_DIR)\n"
+	"      --proxy-socket PATH  where polproxy is asked (" POL_PROXY_CONTROL "; POLC_PROXY_SOCKET)\n"
 	"  -v, --verbose        what libbpf and the kernel say, on standard error\n"
 	"      --version, --help\n"
 	"\n"
@@ -57,6 +60,7 @@ struct command {
 	size_t nargs;
 	bool audit, anybody_bpf, help, version;
 	char state[4096];	/* a default made from --bpffs */
+	char proxy[4096], socket[4200]; /* likewise */
 	struct pol_buf out;
 };
 
@@ -165,7 +169,7 @@ static int verb_check(struct command *c)
 		return done(c, r, &e, r == -ENOMEM ? EXIT_SYSTEM : EXIT_BAD);
 	prt_gen_init(&g);
 	r = prt_env_privileges(&e);
-	r = r ? r : prt_gen_load(o, NULL, 1, &g, &e);
+	r = r ? r : prt_gen_load(o, NULL, 1, NULL, &g, &e);
 	if (!r)
 		prt_show_checked(&c->env, c->arg[0], &g, &c->out);
 	prt_gen_close(&g);
@@ -263,6 +267,15 @@ static int verb_remove(struct command *c)
 	return done(c, r, &e, code_of(r));
 }
 
+static int verb_proxy(struct command *c)
+{
+	struct pol_err e = { 0 };
+	int r = prt_env_privileges(&e);
+
+	r = r ? r : prt_proxy_again(&c->env, &e);
+	return done(c, r, &e, code_of(r));
+}
+
 static volatile int stopped;
 
 static void stop(int sig)
@@ -306,6 +319,7 @@ static const struct verb {
 	{ "endpoint", 1, ARGS_ANY, verb_endpoint },
 	{ "monitor", 0, 0, verb_monitor },
 	{ "inspect", 1, 1, verb_inspect },
+	{ "proxy", 0, 0, verb_proxy },
 	{ "rollback", 0, 0, verb_rollback },
 	{ "remove", 0, 0, verb_remove },
 	/* Of later versions: known, so that the message is the right one. */
@@ -336,8 +350,9 @@ static bool is(const char *word, const char *name)
 static int take_value(struct command *c, int argc, char **argv, int *i)
 {
 	static const char *const names[] = { "-H", "--host", "--bpffs", "--state-dir",
-					     "--trust-dir" };
-	const char **into[] = { &c->host, &c->host, &c->env.bpffs, &c->env.state, &c->env.trust };
+					     "--trust-dir", "--proxy-socket" };
+	const char **into[] = { &c->host,      &c->host,      &c->env.bpffs,
+				&c->env.state, &c->env.trust, &c->env.proxy_socket };
 
 	for (size_t k = 0; k < POL_ARRAY_LEN(names); k++) {
 		if (!is(argv[*i], names[k]))
@@ -402,6 +417,27 @@ static void choose_folders(struct command *c)
 	c->env.state = c->state;
 }
 
+/* polproxy is installed beside us, and so it is where both were built. */
+static void choose_proxy(struct command *c)
+{
+	ssize_t n = readlink("/proc/self/exe", c->proxy, sizeof(c->proxy) - 16);
+	char *slash;
+
+	c->proxy[n < 0 ? 0 : n] = '\0';
+	slash = strrchr(c->proxy, '/');
+	strcpy(slash ? slash + 1 : c->proxy, "polproxy");
+	c->env.proxy = or_env(NULL, "POLPROXY", c->proxy);
+	c->env.proxy_log = or_env(NULL, "POLC_PROXY_LOG", NULL);
+	c->env.proxy_socket = or_env(c->env.proxy_socket, "POLC_PROXY_SOCKET", NULL);
+	if (c->env.proxy_socket)
+		return;
+	c->env.proxy_socket = POL_PROXY_CONTROL;
+	if (!strcmp(c->env.bpffs, PRT_BPFFS_DEFAULT))
+		return;
+	snprintf(c->socket, sizeof(c->socket), "%s/proxy.sock", c->env.state);
+	c->env.proxy_socket = c->socket;
+}
+
 static int run(struct command *c)
 {
 	for (size_t i = 0; i < POL_ARRAY_LEN(verbs); i++) {
@@ -445,6 +481,7 @@ int main(int argc, char **argv)
 		return EXIT_BAD;
 	}
 	choose_folders(&c);
+	choose_proxy(&c);
 	prt_quiet_init(c.env.verbose);
 	r = run(&c);
 	pol_buf_free(&c.out);

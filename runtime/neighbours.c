@@ -80,8 +80,12 @@ int prt_neighbours_check_link(const struct prt_link *link, struct pol_err *e)
 /* Would a packet that carries one of our marks, and no other bit, match? */
 static uint32_t takes(const struct prt_ip_rule *r)
 {
-	static const uint32_t ours[] = { POL_MARK_JUDGED, POL_MARK_ANSWER };
+	static const uint32_t ours[] = { POL_MARK_JUDGED, POL_MARK_PROXY, POL_MARK_ONWARD,
+					 POL_MARK_ANSWER };
 
+	if (r->priority == PRT_PROXY_PRIORITY && r->table == PRT_PROXY_TABLE &&
+	    r->mark == POL_MARK_PROXY && r->mask == POL_MARK_MASK)
+		return 0; /* our own */
 	for (size_t i = 0; i < POL_ARRAY_LEN(ours); i++)
 		if (r->mask & POL_MARK_MASK && (ours[i] & r->mask) == (r->mark & r->mask) &&
 		    r->mark & POL_MARK_MASK)

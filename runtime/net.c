@@ -372,6 +372,68 @@ int prt_net_rules(prt_ip_rules *out, struct pol_err *e)
 	return 0;
 }
 
+/* ---- the way to the proxy -------------------------------------------------------------- */
+
+static void add_u32(struct request *q, uint16_t type, uint32_t v)
+{
+	add(q, type, &v, sizeof(v));
+}
+
+static void ignore(const struct nlmsghdr *h, void *ctx)
+{
+	(void)h;
+	(void)ctx;
+}
+
+static int proxy_rule(int family, bool on)
+{
+	struct request q = { .head = { .nlmsg_len = NLMSG_LENGTH(sizeof(q.rule)),
+				       .nlmsg_type = on ? RTM_NEWRULE : RTM_DELRULE,
+				       .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK |
+						      (on ? NLM_F_CREATE | NLM_F_EXCL : 0) },
+			     .rule = { .family = (uint8_t)family, .action = FR_ACT_TO_TBL } };
+
+	add_u32(&q, FRA_PRIORITY, PRT_PROXY_PRIORITY);
+	add_u32(&q, FRA_FWMARK, POL_MARK_PROXY);
+	add_u32(&q, FRA_FWMASK, POL_MARK_MASK);
+	add_u32(&q, FRA_TABLE, PRT_PROXY_TABLE);
+	return ask(&q, ignore, NULL);
+}
+
+static int proxy_route(int family, bool on)
+{
+	struct request q = { .head = { .nlmsg_len = NLMSG_LENGTH(sizeof(q.route)),
+				       .nlmsg_type = on ? RTM_NEWROUTE : RTM_DELROUTE,
+				       .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK |
+						      (on ? NLM_F_CREATE | NLM_F_REPLACE : 0) },
+			     .route = { .rtm_family = (uint8_t)family, .rtm_type = RTN_LOCAL,
+					.rtm_protocol = RTPROT_STATIC,
+					.rtm_scope = family == AF_INET ? RT_SCOPE_HOST
+								       : RT_SCOPE_UNIVERSE } };
+
+	add_u32(&q, RTA_TABLE, PRT_PROXY_TABLE);
+	add_u32(&q, RTA_OIF, if_nametoindex("lo"));
+	return ask(&q, ignore, NULL);
+}
+
+int prt_net_proxy_route(bool on, struct pol_err *e)
+{
+	for (size_t i = 0; i < POL_ARRAY_LEN(families); i++) {
+		int r = proxy_route(families[i], on);
+
+		if (!r || r == -ENOENT || r == -ESRCH)
+			r = proxy_rule(families[i], on);
+		if (r == -EEXIST || r == -ENOENT || r == -ESRCH)
+			r = 0;
+		if (r && families[i] == AF_INET6 && (r == -EAFNOSUPPORT || r == -EOPNOTSUPP || r == -EACCES))
+			r = 0; /* a host without IPv6 has no such flows */
+		if (r)
+			return pol_err(e, r, "cannot %s the route to the proxy: %s",
+				       on ? "make" : "remove", strerror(-r));
+	}
+	return 0;
+}
+
 /* ---- traffic control -------------------------------------------------------------------- */
 
 struct qdisc_search {

@@ -49,6 +49,14 @@ struct prt_ip_rule {		/* of policy routing, one that asks for a mark */
 typedef POL_VEC(struct prt_ip_rule) prt_ip_rules;
 int prt_net_rules(prt_ip_rules *out, struct pol_err *e);
 
+/*
+ * What carries POL_MARK_PROXY is for this host, whatever its address: a rule and a local route,
+ * IPv4 and IPv6.  That they are there (or gone) already is fine.
+ */
+#define PRT_PROXY_PRIORITY 9u	/* behind `local`, before all that users make */
+#define PRT_PROXY_TABLE 2004u
+int prt_net_proxy_route(bool on, struct pol_err *e);
+
 /* Kind of the qdisc that holds ingress filters: "clsact", "ingress"; "" if there is none.  Reads those of all interfaces. */
 int prt_net_ingress_qdisc(uint32_t ifindex, char kind[PRT_IFNAME], struct pol_err *e);
 /* How many filters hang at both sides of the clsact qdisc. */

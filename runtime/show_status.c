@@ -8,6 +8,7 @@
 #include "attach.h"
 #include "flows.h"
 #include "neighbours.h"
+#include "proxy.h"
 #include "show.h"
 
 #define POL_REASON_NAME(e, n, t) [POL_REASON_##e] = { n, t },
@@ -24,6 +25,7 @@ struct status {
 	prt_links links;
 	prt_ifindexes hooked;
 	struct pol_arena *arena;
+	char proxy[POL_PROXY_TEXT];	/* its counters as JSON; "": the policy needs none */
 };
 
 /* ---- gathering -------------------------------------------------------------------- */
@@ -101,6 +103,22 @@ static int look_beside(struct status *s, struct pol_err *e)
 	return r;
 }
 
+/* With http rules in force and nobody to judge requests all their flows are dropped. */
+static void look_at_proxy(const struct prt_env *env, struct status *s)
+{
+	struct pol_err why = { 0 };
+	struct prt_proxy p;
+
+	if (!prt_proxy_needed(&s->l.gen))
+		return;
+	prt_proxy_init(&p);
+	if (prt_proxy_open(env, false, 0, 0, &p, &why) || prt_proxy_status(&p, s->proxy, &why))
+		missing(s, "proxy", "polproxy", "does not answer; `polload proxy` starts it");
+	else if (!prt_proxy_knows(&p, s->l.gen.number))
+		missing(s, "proxy", "polproxy", "does not know the policy; `polload proxy` tells it");
+	prt_proxy_close(&p);
+}
+
 static int gather(struct prt_env *env, struct status *s, struct pol_err *e)
 {
 	prt_flows flows = { 0 };
@@ -127,6 +145,7 @@ static int gather(struct prt_env *env, struct status *s, struct pol_err *e)
 		else
 			s->remotes++;
 	}
+	look_at_proxy(env, s);
 	r = look_beside(s, e);
 	if (!r && prt_neighbours_check_rules(&why) == -EBUSY)
 		*pol_vec_push(&s->missing) = pol_arena_str(s->arena, pol_str(why.text));
@@ -191,6 +210,8 @@ static void text(const struct status *s, struct pol_buf *out)
 		       i->verdicts, i->verdict_room);
 	pol_buf_printf(out, "flows       %zu live\n", s->flows);
 	pol_buf_printf(out, "events      %" PRIu64 " lost\n", s->lost);
+	if (s->proxy[0])
+		pol_buf_printf(out, "proxy       %s\n", prt_safe(s->proxy));
 	drops_text(s, out);
 	for (size_t k = 0; k < s->missing.n; k++)
 		pol_buf_printf(out, "MISSING     %s\n", s->missing.v[k].p);
@@ -234,6 +255,8 @@ static void json(const struct status *s, struct pol_buf *out)
 		       s->hooks_there, s->hooks);
 	pol_buf_printf(out, ", \"pages\": [%u, %u], \"verdicts\": [%u, %u], \"flows\": %zu, \"events_lost\": %" PRIu64,
 		       i->pages, i->page_room, i->verdicts, i->verdict_room, s->flows, s->lost);
+	if (s->proxy[0])
+		pol_buf_printf(out, ", \"proxy\": %s", s->proxy);
 	drops_json(s, out);
 	pol_buf_addz(out, ", \"missing\": [");
 	for (size_t k = 0; k < s->missing.n; k++) {

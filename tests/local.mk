@@ -44,6 +44,10 @@ noinst_PROGRAMS += tests/tools/probe
 tests_tools_probe_SOURCES = tests/tools/probe.c
 tests_tools_probe_LDADD =
 
+noinst_PROGRAMS += tests/tools/http
+tests_tools_http_SOURCES = tests/tools/http.c
+tests_tools_http_LDADD =
+
 check_PROGRAMS += tests/tools/foreign
 tests_tools_foreign_SOURCES = tests/tools/foreign.c
 tests_tools_foreign_LDADD =
@@ -213,6 +217,7 @@ e2e_tests = \
 	tests/e2e/frames.sh \
 	tests/e2e/handover.sh \
 	tests/e2e/host.sh \
+	tests/e2e/http.sh \
 	tests/e2e/kill.sh \
 	tests/e2e/look.sh \
 	tests/e2e/neighbours.sh \

@@ -36,7 +36,7 @@ enum pol_proxy_op {
 	POL_PROXY_DRAIN = 5,	/* accepts no more, ends when the last request is done */
 };
 
-enum pol_proxy_fd {		/* all read-only map descriptors */
+enum pol_proxy_fd {		/* map descriptors; read-only, or of a frozen map */
 	POL_PROXY_FD_HTTP,	/* POL_MAP_HTTP; one of 0 bytes image size: no http rules */
 	POL_PROXY_FD_EP_INFO,	/* POL_MAP_EP_INFO: names for the log */
 	POL_PROXY_FD_EP_BY_ADDR,/* POL_MAP_EP_BY_ADDR: what the destination must not be */

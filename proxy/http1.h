@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * HTTP/1.1 heads and bodies (RFC 9110, RFC 9112), as strictly as a policy needs.
+ *
+ * What is matched must be what the server reads.  So nothing is repaired, guessed or joined: a
+ * message that two readers could understand differently is refused whole, and what passes is
+ * forwarded byte for byte.  No allocation; slices point into the caller's buffer.
+ */
+#ifndef POLC_PROXY_HTTP1_H
+#define POLC_PROXY_HTTP1_H
+
+#include "base/http.h"
+
+#define PX_HEAD_MAX 16384u	/* bytes of a head */
+#define PX_TARGET_MAX 8000u	/* bytes; RFC 9110, 4.1 asks for this much */
+#define PX_FIELDS_MAX 100u
+#define PX_METHOD_MAX 64u
+
+enum px_framing {
+	PX_BODY_NONE,
+	PX_BODY_LENGTH,
+	PX_BODY_CHUNKED,
+	PX_BODY_CLOSE,		/* of a response: until the server closes */
+};
+
+/* What must not be: the status to answer, and why, for a person. 0: nothing. */
+struct px_fault {
+	unsigned status;
+	const char *why;
+};
+
+struct px_head {
+	size_t size;		/* bytes, the empty line included */
+	bool minor0;		/* HTTP/1.0 */
+	/* request */
+	struct pol_str method, target, path;
+	/* response */
+	unsigned status;
+	/* fields; names in lower case, in `names` */
+	struct pol_http_field field[PX_FIELDS_MAX];
+	size_t nfields;
+	char names[PX_HEAD_MAX];
+	char host[256];		/* lower case, without port */
+	size_t nhost;
+	enum px_framing framing;
+	uint64_t length;	/* PX_BODY_LENGTH */
+	bool close, keep_alive;	/* named by Connection */
+	bool upgrade;		/* asks for, or (101) makes an upgrade */
+	bool expects;		/* Expect: 100-continue */
+};
+
+/*
+ * Is a whole head there?  *seen: how far earlier calls looked, 0 at first.  Its size; 0: not
+ * yet; -1: it cannot become one that is accepted (too large, or a line end that is none).
+ */
+int px_head_find(const char *p, size_t n, size_t *seen, struct px_fault *fault);
+
+/* A whole head of n bytes.  true: *h is filled.  false: *fault says why not. */
+bool px_request(struct px_head *h, const char *p, size_t n, struct px_fault *fault);
+/* request: what it answers; decides which body it has. */
+bool px_response(struct px_head *h, const char *p, size_t n, const char *method, bool upgrade,
+		 struct px_fault *fault);
+
+/* ---- bodies ------------------------------------------------------------------------ */
+
+/* Follows a body without keeping it. */
+struct px_body {
+	enum px_framing framing;
+	uint8_t state;
+	bool done;
+	bool trailers;		/* may follow the chunks */
+	uint64_t left;		/* of the body, or of the chunk */
+	uint32_t line;		/* bytes of the line, or of all trailers, so far */
+};
+
+/*
+ * Trailers of a request are refused: servers that merge them into the header would read there
+ * what nobody has judged.
+ */
+void px_body_begin(struct px_body *b, enum px_framing framing, uint64_t length, bool trailers);
+/*
+ * The next n bytes: how many of them belong to the body.  Fewer than n: it ended there
+ * (b->done).  -1: they break the framing.
+ */
+long px_body_take(struct px_body *b, const char *p, size_t n);
+
+#endif

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-2.0-only
+noinst_LIBRARIES += proxy/libproxy.a
+proxy_libproxy_a_SOURCES = \
+	proxy/conn.c \
+	proxy/conn.h \
+	proxy/control.c \
+	proxy/control.h \
+	proxy/http1.c \
+	proxy/http1.h \
+	proxy/log.c \
+	proxy/log.h \
+	proxy/message.c \
+	proxy/message.h \
+	proxy/policy.c \
+	proxy/policy.h \
+	proxy/worker.c \
+	proxy/worker.h
+
+proxy_libs = proxy/libproxy.a base/libpolbase.a $(LIBBPF_LIBS) $(LIBEV_LIBS) $(LIBSECCOMP_LIBS)
+
+sbin_PROGRAMS += polproxy
+polproxy_SOURCES = proxy/main.c
+polproxy_LDADD = $(proxy_libs)
+
+EXTRA_DIST += proxy/polproxy.service.in
+CLEANFILES += proxy/polproxy.service
+proxy/polproxy.service: $(srcdir)/proxy/polproxy.service.in Makefile
+	$(AM_V_GEN)$(MKDIR_P) proxy && $(SED) 's|@sbindir@|$(sbindir)|g' $(srcdir)/proxy/polproxy.service.in >$@.tmp && mv $@.tmp $@
+unitdir = $(prefix)/lib/systemd/system
+nodist_unit_DATA = proxy/polproxy.service

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* polproxy: its options. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "proxy/control.h"
+
+#ifndef POLC_VERSION
+#define POLC_VERSION "0.0"
+#endif
+
+enum exit_code { EXIT_DONE = 0, EXIT_BAD = 2, EXIT_SYSTEM = 3 };
+
+static const char help[] =
+	"usage: polproxy [OPTION...]\n"
+	"\n"
+	"Judges the HTTP requests of flows that polload's data path hands to it.  polload apply starts\n"
+	"it when a policy has http blocks; to run it under a service manager start it beforehand.\n"
+	"\n"
+	"      --control PATH   socket for polload (" POL_PROXY_CONTROL ")\n"
+	"      --workers N      processes, 1 to 64 (1)\n"
+	"      --port N         of the first worker on 127.0.0.1 and ::1, the others follow (15006)\n"
+	"      --user NAME      whom workers run as (polproxy if there is one, else nobody)\n"
+	"      --log FILE       access log, a JSON object a line; - is standard output (none)\n"
+	"      --version, --help\n";
+
+static int fail(const struct pol_err *e, enum exit_code code)
+{
+	fprintf(stderr, "polproxy: error: %s\n", e->text);
+	if (e->help[0])
+		fprintf(stderr, "  = help: %s\n", e->help);
+	return code;
+}
+
+static void note(const char *text)
+{
+	fprintf(stderr, "polproxy: %s\n", text);
+}
+
+static int bad(const char *what, const char *value)
+{
+	struct pol_err e = { 0 };
+
+	pol_err_help(&e, "polproxy --help");
+	pol_err(&e, -EINVAL, "%s '%s'", what, value);
+	return fail(&e, EXIT_BAD);
+}
+
+static bool number(const char *s, unsigned long max, unsigned long *out)
+{
+	char *end;
+
+	errno = 0;
+	*out = strtoul(s, &end, 10);
+	return s[0] >= '0' && s[0] <= '9' && !*end && !errno && *out >= 1 && *out <= max;
+}
+
+static int whom(const char *name, struct px_options *o, struct pol_err *e)
+{
+	const struct passwd *p = name ? getpwnam(name) : getpwnam("polproxy");
+
+	if (!p && !name)
+		p = getpwnam("nobody");
+	if (!p)
+		return pol_err(e, -ENOENT, "there is no user '%s'", name ? name : "nobody");
+	o->user = p->pw_uid;
+	o->group = p->pw_gid;
+	return o->user ? 0 : pol_err(e, -EINVAL, "workers do not run as root");
+}
+
+static int open_log(const char *path, struct px_options *o, struct pol_err *e)
+{
+	if (!path)
+		return 0;
+	o->log = strcmp(path, "-") ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640)
+				   : STDOUT_FILENO;
+	return o->log < 0 ? pol_err(e, -errno, "%s: cannot open: %s", path, strerror(errno)) : 0;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "control", 1, NULL, 'c' }, { "workers", 1, NULL, 'w' }, { "port", 1, NULL, 'p' },
+		{ "user", 1, NULL, 'u' },    { "log", 1, NULL, 'l' },	  { "version", 0, NULL, 'V' },
+		{ "help", 0, NULL, 'h' },    { NULL, 0, NULL, 0 },
+	};
+	struct px_options o = { .control = POL_PROXY_CONTROL, .workers = 1, .port = POL_PROXY_PORT,
+				.log = -1, .limit = PX_LIMITS_DEFAULT, .note = note };
+	const char *user = NULL, *log = NULL;
+	struct rlimit files;
+	struct pol_err e = { 0 };
+	unsigned long n;
+	int c, r;
+
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1)
+		switch (c) {
+		case 'c':
+			o.control = optarg;
+			break;
+		case 'w':
+			if (!number(optarg, POL_PROXY_WORKERS_MAX, &n))
+				return bad("--workers is 1 to 64, not", optarg);
+			o.workers = (unsigned)n;
+			break;
+		case 'p':
+			if (!number(optarg, 65535 - POL_PROXY_WORKERS_MAX, &n))
+				return bad("--port is no port:", optarg);
+			o.port = (uint16_t)n;
+			break;
+		case 'u':
+			user = optarg;
+			break;
+		case 'l':
+			log = optarg;
+			break;
+		case 'V':
+			puts("polproxy " POLC_VERSION);
+			return EXIT_DONE;
+		case 'h':
+			fputs(help, stdout);
+			return EXIT_DONE;
+		default:
+			return EXIT_BAD;
+		}
+	if (optind < argc)
+		return bad("unexpected argument", argv[optind]);
+	r = whom(user, &o, &e);
+	r = r ? r : open_log(log, &o, &e);
+	if (!r && !getrlimit(RLIMIT_NOFILE, &files)) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+	r = r ? r : px_control_run(&o, &e);
+	return r ? fail(&e, r == -EINVAL || r == -ENOENT ? EXIT_BAD : EXIT_SYSTEM) : EXIT_DONE;
+}

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "proxy.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <polc/http.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PATIENCE 15	/* seconds for an answer */
+#define START_TRIES 100	/* of 50 ms */
+
+void prt_proxy_init(struct prt_proxy *p)
+{
+	*p = (struct prt_proxy){ .fd = -1 };
+}
+
+void prt_proxy_close(struct prt_proxy *p)
+{
+	pol_cleanup_fd(&p->fd);
+}
+
+/* ---- asking --------------------------------------------------------------------------- */
+
+static int send_request(int fd, const struct pol_proxy_msg *m, const int *fds)
+{
+	struct iovec v = { .iov_base = (void *)m, .iov_len = sizeof(*m) };
+	union {
+		struct cmsghdr align;
+		char room[CMSG_SPACE(POL_PROXY_FDS * sizeof(int))];
+	} a = { .room = { 0 } };
+	struct msghdr h = { .msg_iov = &v, .msg_iovlen = 1 };
+	struct cmsghdr *c;
+
+	if (fds) {
+		h.msg_control = a.room;
+		h.msg_controllen = sizeof(a.room);
+		c = CMSG_FIRSTHDR(&h);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(POL_PROXY_FDS * sizeof(int));
+		memcpy(CMSG_DATA(c), fds, POL_PROXY_FDS * sizeof(int));
+	}
+	return sendmsg(fd, &h, MSG_NOSIGNAL) == (ssize_t)sizeof(*m) ? 0 : -errno;
+}
+
+static int ask(const struct prt_proxy *p, struct pol_proxy_msg *m, const int *fds, const char *what,
+	       struct pol_err *e)
+{
+	int r = send_request(p->fd, m, fds);
+	ssize_t got = r ? 0 : recv(p->fd, m, sizeof(*m), 0);
+
+	if (!r && got != (ssize_t)sizeof(*m))
+		r = got < 0 ? -errno : -EPIPE;
+	if (r)
+		return pol_err(e, r, "polproxy does not answer: %s", strerror(-r));
+	m->text[POL_PROXY_TEXT - 1] = '\0';
+	if (m->version != POL_PROXY_VERSION)
+		return pol_err(e, -EPROTONOSUPPORT, "polproxy is of another version; restart it");
+	if (m->status)
+		return pol_err(e, m->status, "polproxy cannot %s: %s", what,
+			       m->text[0] ? prt_safe(m->text) : strerror(-m->status));
+	return 0;
+}
+
+static struct pol_proxy_msg request(enum pol_proxy_op op, uint64_t gen)
+{
+	return (struct pol_proxy_msg){ .version = POL_PROXY_VERSION, .op = op, .gen = gen };
+}
+
+static int dial(const char *path, struct prt_proxy *p)
+{
+	struct timeval patience = { .tv_sec = PATIENCE };
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	struct pol_proxy_msg m = request(POL_PROXY_HELLO, 0);
+	struct ucred who = { .uid = 1 };
+	socklen_t n = sizeof(who);
+	int r;
+
+	if (strlen(path) >= sizeof(at.sun_path))
+		return -ENAMETOOLONG;
+	strcpy(at.sun_path, path);
+	p->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (p->fd < 0)
+		return -errno;
+	setsockopt(p->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	r = connect(p->fd, (void *)&at, sizeof(at)) ? -errno : 0;
+	/* whoever serves it gets our maps: nobody but root may */
+	if (!r && (getsockopt(p->fd, SOL_SOCKET, SO_PEERCRED, &who, &n) || who.uid != 0))
+		r = -EPERM;
+	r = r ? r : ask(p, &m, NULL, "say hello", NULL);
+	p->port = m.port;
+	p->workers = m.workers;
+	if (r)
+		prt_proxy_close(p);
+	return r;
+}
+
+/* ---- starting -------------------------------------------------------------------------- */
+
+static void become_proxy(const struct prt_env *env, unsigned workers, unsigned port)
+{
+	char n[16], at[16];
+	const char *argv[12] = { env->proxy, "--control", env->proxy_socket };
+	size_t i = 3;
+	int null = open("/dev/null", O_RDWR);
+
+	snprintf(n, sizeof(n), "%u", workers);
+	snprintf(at, sizeof(at), "%u", port);
+	argv[i++] = "--workers";
+	argv[i++] = n;
+	if (port) {
+		argv[i++] = "--port";
+		argv[i++] = at;
+	}
+	if (env->proxy_log) {
+		argv[i++] = "--log";
+		argv[i++] = env->proxy_log;
+	}
+	argv[i] = NULL;
+	setsid();
+	dup2(null, 0);
+	dup2(null, 1);
+	dup2(null, 2);
+	if (null > 2)
+		close(null);
+	execv(env->proxy, (char **)argv);
+	_exit(127);
+}
+
+static unsigned processors(void)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return n < 1 ? 1 : n > 8 ? 8 : (unsigned)n;
+}
+
+/* Twice forked, so that nobody has to wait for it. */
+static int start_proxy(const struct prt_env *env, unsigned workers, unsigned port,
+		       struct pol_err *e)
+{
+	char *path POL_CLEANUP(pol_cleanup_free) = strdup(env->proxy_socket);
+	pid_t pid;
+	int how;
+
+	if (access(env->proxy, X_OK)) {
+		pol_err_help(e, "install polproxy, or say where it is with POLPROXY=PATH");
+		return pol_err(e, -errno, "%s: the policy has http blocks, and polproxy is not there: %s",
+			       env->proxy, strerror(errno));
+	}
+	if (mkdir(dirname(path), 0700) && errno != EEXIST)
+		return pol_err(e, -errno, "%s: cannot create: %s", path, strerror(errno));
+	pid = fork();
+	if (!pid) {
+		if (!fork())
+			become_proxy(env, workers ? workers : processors(), port);
+		_exit(0);
+	}
+	if (pid < 0 || waitpid(pid, &how, 0) < 0)
+		return pol_err(e, -errno, "cannot start polproxy: %s", strerror(errno));
+	return 0;
+}
+
+int prt_proxy_open(const struct prt_env *env, bool start, unsigned workers, unsigned port,
+		   struct prt_proxy *p, struct pol_err *e)
+{
+	int r = dial(env->proxy_socket, p);
+
+	if (!r)
+		return 0;
+	if (r != -ENOENT && r != -ECONNREFUSED)
+		return pol_err(e, r, "%s: cannot reach polproxy: %s", env->proxy_socket, strerror(-r));
+	if (!start)
+		return -ENOENT;
+	r = start_proxy(env, workers, port, e);
+	if (r)
+		return r;
+	r = -ENOENT;
+	for (int i = 0; i < START_TRIES && r; i++) {
+		usleep(50000);
+		r = dial(env->proxy_socket, p);
+	}
+	if (r) {
+		pol_err_help(e, "start it by hand and see what it says: %s --control %s", env->proxy,
+			     env->proxy_socket);
+		return pol_err(e, -ETIMEDOUT, "polproxy does not start");
+	}
+	return 0;
+}
+
+/* ---- generations ------------------------------------------------------------------------- */
+
+/* A descriptor that can be read and not written. */
+static int read_only(int fd)
+{
+	LIBBPF_OPTS(bpf_get_fd_by_id_opts, opts, .open_flags = BPF_F_RDONLY);
+	struct bpf_map_info info = { 0 };
+	uint32_t len = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &len))
+		return -errno;
+	return bpf_map_get_fd_by_id_opts(info.id, &opts);
+}
+
+int prt_proxy_load(const struct prt_proxy *p, const struct prt_gen *g, int flows, struct pol_err *e)
+{
+	const int from[POL_PROXY_FDS] = { [POL_PROXY_FD_HTTP] = g->fd[PRT_GEN_HTTP],
+					  [POL_PROXY_FD_EP_INFO] = g->fd[PRT_GEN_EP_INFO],
+					  [POL_PROXY_FD_EP_BY_ADDR] = g->fd[PRT_GEN_EP_BY_ADDR],
+					  [POL_PROXY_FD_FLOWS] = flows };
+	struct pol_proxy_msg m = request(POL_PROXY_LOAD, g->number);
+	int fd[POL_PROXY_FDS], r = 0;
+
+	for (size_t i = 0; i < POL_PROXY_FDS; i++) {
+		/* the frozen one nobody can write, and only a writable descriptor can be mapped shared */
+		fd[i] = i == POL_PROXY_FD_HTTP ? fcntl(from[i], F_DUPFD_CLOEXEC, 3) : read_only(from[i]);
+		if (fd[i] < 0 && !r)
+			r = pol_err(e, fd[i], "cannot hand a map to polproxy: %s", strerror(-fd[i]));
+	}
+	r = r ? r : ask(p, &m, fd, "take the policy", e);
+	for (size_t i = 0; i < POL_PROXY_FDS; i++)
+		pol_cleanup_fd(&fd[i]);
+	return r;
+}
+
+int prt_proxy_forget(const struct prt_proxy *p, uint64_t gen, struct pol_err *e)
+{
+	struct pol_proxy_msg m = request(POL_PROXY_FORGET, gen);
+
+	return ask(p, &m, NULL, "forget a policy", e);
+}
+
+/* The generations that it names. */
+static int known(const struct prt_proxy *p, char text[POL_PROXY_TEXT], struct pol_err *e)
+{
+	struct pol_proxy_msg m = request(POL_PROXY_HELLO, 0);
+	int r = ask(p, &m, NULL, "say hello", e);
+
+	memcpy(text, m.text, POL_PROXY_TEXT);
+	return r;
+}
+
+int prt_proxy_keep(const struct prt_proxy *p, uint64_t keep, struct pol_err *e)
+{
+	char text[POL_PROXY_TEXT], *at = text, *end;
+	int r = known(p, text, e);
+
+	while (!r) {
+		uint64_t gen = strtoull(at, &end, 10);
+
+		if (end == at)
+			break;
+		at = end;
+		if (gen != keep)
+			r = prt_proxy_forget(p, gen, e);
+	}
+	return r;
+}
+
+bool prt_proxy_knows(const struct prt_proxy *p, uint64_t gen)
+{
+	char text[POL_PROXY_TEXT], *at = text, *end;
+
+	if (known(p, text, NULL))
+		return false;
+	for (;;) {
+		uint64_t one = strtoull(at, &end, 10);
+
+		if (end == at)
+			return false;
+		if (one == gen)
+			return true;
+		at = end;
+	}
+}
+
+int prt_proxy_status(const struct prt_proxy *p, char text[POL_PROXY_TEXT], struct pol_err *e)
+{
+	struct pol_proxy_msg m = request(POL_PROXY_STATUS, 0);
+	int r = ask(p, &m, NULL, "tell how it is", e);
+
+	memcpy(text, m.text, POL_PROXY_TEXT);
+	return r;
+}
+
+int prt_proxy_drain(const struct prt_proxy *p, struct pol_err *e)
+{
+	struct pol_proxy_msg m = request(POL_PROXY_DRAIN, 0);
+
+	return ask(p, &m, NULL, "end", e);
+}
+
+bool prt_proxy_needed(const struct prt_gen *g)
+{
+	struct bpf_map_info info = { 0 };
+	uint32_t len = sizeof(info);
+
+	return !bpf_obj_get_info_by_fd(g->fd[PRT_GEN_HTTP], &info, &len) &&
+	       info.value_size > sizeof(struct pol_http_image);
+}

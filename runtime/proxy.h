@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The loader's side of the proxy (polc/proxy.h): it runs, it knows each generation
+ * before that takes force, and the host's routing hands it what the data path marks.
+ */
+#ifndef POLC_RUNTIME_PROXY_H
+#define POLC_RUNTIME_PROXY_H
+
+#include <polc/proxy.h>
+
+#include "gen.h"
+
+struct prt_proxy {
+	int fd;			/* of the control socket; -1 */
+	uint16_t port, workers;
+};
+
+void prt_proxy_init(struct prt_proxy *p);
+void prt_proxy_close(struct prt_proxy *p);
+
+/*
+ * Connects; with `start`, starts the proxy if nobody answers, with that many workers from that
+ * port on (0: as it likes).  -ENOENT without an error text: without `start`, nobody answers.
+ */
+int prt_proxy_open(const struct prt_env *env, bool start, unsigned workers, unsigned port,
+		   struct prt_proxy *p, struct pol_err *e);
+int prt_proxy_load(const struct prt_proxy *p, const struct prt_gen *g, int flows, struct pol_err *e);
+/* A generation that it does not know is fine. */
+int prt_proxy_forget(const struct prt_proxy *p, uint64_t gen, struct pol_err *e);
+/* Forgets all but these (0: none). */
+int prt_proxy_keep(const struct prt_proxy *p, uint64_t keep, struct pol_err *e);
+bool prt_proxy_knows(const struct prt_proxy *p, uint64_t gen);
+int prt_proxy_status(const struct prt_proxy *p, char text[POL_PROXY_TEXT], struct pol_err *e);
+/* It ends when its last request is done. */
+int prt_proxy_drain(const struct prt_proxy *p, struct pol_err *e);
+
+/* Does the generation have http rules? */
+bool prt_proxy_needed(const struct prt_gen *g);
+
+#endif

@@ -1,0 +1,123 @@
+#!/bin/bash
+# shellcheck source-path=SCRIPTDIR
+# SPDX-License-Identifier: GPL-2.0-only
+# Requests are judged one by one, on routed links, from a container and from outside, v4 and v6; the
+# server sees the client; without the proxy nothing passes.
+. "$(dirname "$0")/lib.sh"
+HTTP=${HTTP:-$e2e_build/tests/tools/http}
+export POLPROXY=${POLPROXY:-$e2e_build/polproxy} POLC_PROXY_LOG=$work/access.log
+
+host_up
+container client 1 "app: client"
+container other 3 "app: other"
+container server 2 "app: server"
+outside world
+host_file client other server >host.yaml
+for a in "${v4[server]}" "${v6[server]}"; do
+	spawn server "$HTTP" serve "$a" 80 --record "$work/server.bytes"
+done
+for a in "${v4[world]}" "${v6[world]}"; do
+	spawn world "$HTTP" serve "$a" 80
+done
+sleep 0.2
+
+cat >web.pol <<'END'
+default deny;
+pool 10.66.0.0/16, fd66::/48;
+endpoint client = app == "client";
+endpoint other = app == "other";
+endpoint server = app == "server";
+policy client {
+    allow to server on tcp 80;
+    allow to world on tcp 80 http { allow GET "/out/**"; }
+}
+policy other { allow to server on tcp 80; }
+policy server {
+    allow from client on tcp 80 http {
+        allow GET, HEAD "/products/**";
+        allow POST "/orders" where header "content-type" == "application/json";
+        allow GET "/live" websocket;
+        deny * "/products/secret";
+    }
+    allow from world on tcp 80 http { allow GET "/public"; }
+    allow from other on tcp 80;
+}
+END
+"$POLC" web.pol -o web.bpf.o || bail "compile"
+
+# Status of one request; "none": no answer. HOW: curl's options.
+status() { # FROM TO PATH [HOW...]
+	local from=$1 to=$2 path=$3 a out=()
+	shift 3
+	for a in "${v4[$to]}" "[${v6[$to]}]"; do
+		out+=("$(inside "$from" curl -s -o /dev/null -w '%{http_code}' -m 3 "$@" "http://$a$path" || true)")
+	done
+	echo "${out[*]}"
+}
+
+"$POLLOAD" apply web.bpf.o -H host.yaml >out 2>&1 || bail "apply: $(cat out)"
+is "status says that nothing is missing" 0 "$("$POLLOAD" status >status.txt 2>&1; echo $?)"
+is "an allowed path" "200 200" "$(status client server /products/7)"
+is "another" "200 200" "$(status client server /products?x=1)"
+is "HEAD is allowed" "200 200" "$(status client server /products/7 -I)"
+is "a path that no line allows" "403 403" "$(status client server /admin)"
+is "a method that no line allows" "403 403" "$(status client server /products/7 -X DELETE)"
+is "a denied path inside of an allowed one" "403 403" "$(status client server /products/secret)"
+is "a path that is not canonical" "400 400" "$(status client server /x/../products/7 --path-as-is)"
+is "a header that a line asks for" "200 200" \
+	"$(status client server /orders -d '{}' -H 'content-type: application/json')"
+is "and without it" "403 403" "$(status client server /orders -d '{}' -H 'content-type: text/plain')"
+is "a plain allow is not looked at" "200 200" "$(status other server /admin)"
+is "from outside: allowed" "200 200" "$(status world server /public)"
+is "from outside: denied" "403 403" "$(status world server /products/7)"
+is "to outside: allowed" "200 200" "$(status client world /out/1)"
+is "to outside: denied" "403 403" "$(status client world /in)"
+for family in 4 6; do
+	declare -n at=v$family
+	a=${at[server]}
+	[ $family = 4 ] || a="[$a]"
+	is "the server sees the client (v$family)" "${at[client]}" \
+		"$(inside client curl -s -m 3 "http://$a/products/1")"
+	is "and the machine outside (v$family)" "${at[world]}" \
+		"$(inside world curl -s -m 3 "http://$a/public")"
+done
+is "several requests of one connection are judged one by one" "200 403 200" \
+	"$(inside client curl -s -m 5 -o /dev/null -o /dev/null -o /dev/null -w '%{http_code} ' \
+		"http://${v4[server]}/products/1" "http://${v4[server]}/admin" \
+		"http://${v4[server]}/products/2" | sed 's/ $//')"
+head -c 3000000 /dev/urandom >large
+is "a large body arrives whole" "200" "$(inside client curl -s -m 10 -o /dev/null -w '%{http_code}' \
+	-H 'content-type: application/json' --data-binary @large "http://${v4[server]}/orders")"
+# shellcheck disable=SC2016
+like "the log names who asked, and the line that decided" \
+	'"source":{"address":"10.66.1.2"' "$(cat access.log)"
+is "with file and line" "web.pol 16 deny" \
+	"$(grep '"path":"/products/secret"' access.log | head -1 | jq -r '"\(.file) \(.line) \(.verdict)"')"
+
+# The proxy dies.
+before=$("$POLLOAD" status --json | jq '.drops.no_proxy.packets // 0')
+worker=$(pgrep -P "$(pgrep -xo polproxy)" | head -1)
+for p in $(pgrep -x polproxy); do kill -STOP "$p"; done
+is "a proxy that does not answer lets nothing through" "000 000" "$(status client server /products/7)"
+for p in $(pgrep -x polproxy); do kill -KILL "$p"; done
+[ -n "$worker" ] || not_ok "the proxy has workers"
+is "without the proxy nothing passes" "000 000" "$(status client server /products/7)"
+is "what needs no proxy does" "200 200" "$(status other server /admin)"
+after=$("$POLLOAD" status --json | jq '.drops.no_proxy.packets // 0')
+[ "$after" -gt "$before" ]
+is "and it is counted" 0 $?
+is "status sees that it is missing" 1 "$("$POLLOAD" status >/dev/null 2>&1; echo $?)"
+"$POLLOAD" proxy || not_ok "proxy starts it again"
+is "started again it knows the policy" "200 403" \
+	"$(inside client curl -s -o /dev/null -w '%{http_code}' -m 3 "http://${v4[server]}/products/7") $(
+	   inside client curl -s -o /dev/null -w '%{http_code}' -m 3 "http://${v4[server]}/admin")"
+worker=$(pgrep -P "$(pgrep -xo polproxy)" | head -1)
+kill -KILL "$worker"
+sleep 1
+is "a worker that dies is started again" "200 200" "$(status client server /products/7)"
+
+"$POLLOAD" remove >/dev/null || not_ok "remove"
+is "remove takes the rule and the route away" "" "$(ip rule | grep 2004; ip -6 rule | grep 2004; ip route show table 2004 2>/dev/null)"
+for _ in 1 2 3 4 5 6 7 8 9 10; do pgrep -x polproxy >/dev/null || break; sleep 0.2; done
+is "and the proxy ends" "" "$(pgrep -x polproxy)"
+finish

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The two ends of HTTP connections, for tests: a server that keeps every byte that it receives, and
+ * a client that sends any bytes.
+ *
+ *   http serve ADDR PORT [--record FILE] [--raw DIR]
+ *	answers 200 with the client's address as body; /raw/NAME with the bytes of DIR/NAME, and then
+ *	closes; /sink reads and says how many bytes the body had
+ *   http ask ADDR PORT [--timeout MS] [--close]
+ *	sends what stands on its input, prints what comes, until the other side closes or nothing
+ *	comes for that long (1000); --close: says that no more follows; exit code 1: cannot connect,
+ *	2: reset
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static const char *record, *raw;
+static int timeout_ms = 1000;
+static bool half_close;
+
+static socklen_t address(const char *a, const char *port, struct sockaddr_storage *s)
+{
+	struct sockaddr_in *v4 = (void *)s;
+	struct sockaddr_in6 *v6 = (void *)s;
+
+	memset(s, 0, sizeof(*s));
+	if (inet_pton(AF_INET, a, &v4->sin_addr) == 1) {
+		v4->sin_family = AF_INET;
+		v4->sin_port = htons((uint16_t)atoi(port));
+		return sizeof(*v4);
+	}
+	if (inet_pton(AF_INET6, a, &v6->sin6_addr) != 1)
+		exit(99);
+	v6->sin6_family = AF_INET6;
+	v6->sin6_port = htons((uint16_t)atoi(port));
+	return sizeof(*v6);
+}
+
+static void put(int fd, const void *p, size_t n)
+{
+	for (size_t at = 0; at < n;) {
+		ssize_t w = write(fd, (const char *)p + at, n - at);
+
+		if (w < 0)
+			exit(2);
+		at += (size_t)w;
+	}
+}
+
+/* ---- server ---------------------------------------------------------------------------- */
+
+static char buffer[1 << 20];
+static size_t have;
+
+static bool more(int fd)
+{
+	ssize_t n = read(fd, buffer + have, sizeof(buffer) - 1 - have);
+	int keep;
+
+	if (n <= 0)
+		return false;
+	if (record) {
+		keep = open(record, O_WRONLY | O_APPEND | O_CREAT, 0644);
+		put(keep, buffer + have, (size_t)n);
+		close(keep);
+	}
+	have += (size_t)n;
+	buffer[have] = '\0';
+	return true;
+}
+
+static void drop(size_t n)
+{
+	memmove(buffer, buffer + n, have - n);
+	have -= n;
+	buffer[have] = '\0';
+}
+
+/* Reads over a body; its length. */
+static size_t body(int fd, const char *head)
+{
+	const char *length = strcasestr(head, "\ncontent-length:");
+	size_t left = length ? strtoul(length + 16, NULL, 10) : 0, all = left;
+	char *end;
+
+	if (strcasestr(head, "\ntransfer-encoding: chunked")) {
+		while (!(end = strstr(buffer, "0\r\n\r\n")))
+			if (!more(fd))
+				return 0;
+		all = (size_t)(end - buffer);
+		drop(all + 5);
+		return all;
+	}
+	while (left) {
+		size_t n = have < left ? have : left;
+
+		drop(n);
+		left -= n;
+		if (left && !more(fd))
+			break;
+	}
+	return all;
+}
+
+static void answer_raw(int fd, const char *name)
+{
+	char path[256], bytes[65536];
+	int from;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "%s/%.*s", raw ? raw : ".", (int)strcspn(name, " ?"), name);
+	from = open(path, O_RDONLY);
+	while (from >= 0 && (n = read(from, bytes, sizeof(bytes))) > 0)
+		put(fd, bytes, (size_t)n);
+	exit(0);
+}
+
+static void answer(int fd, const char *head, size_t received, const char *peer)
+{
+	const char *path = strchr(head, ' ');
+	char text[512], content[128];
+
+	if (path && !strncmp(path + 1, "/raw/", 5))
+		answer_raw(fd, path + 6);
+	if (path && !strncmp(path + 1, "/sink", 5))
+		snprintf(content, sizeof(content), "%zu\n", received);
+	else
+		snprintf(content, sizeof(content), "%s\n", peer);
+	if (strcasestr(head, "\nupgrade: websocket")) {
+		snprintf(text, sizeof(text), "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+			 "Connection: Upgrade\r\n\r\n");
+		put(fd, text, strlen(text));
+		for (;;) { /* echo */
+			if (have)
+				put(fd, buffer, have), drop(have);
+			if (!more(fd))
+				exit(0);
+		}
+	}
+	snprintf(text, sizeof(text), "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n%s",
+		 strlen(content), strncmp(head, "HEAD ", 5) ? content : "");
+	put(fd, text, strlen(text));
+}
+
+static void talk(int fd, const char *peer)
+{
+	char head[20000], *end;
+
+	for (;;) {
+		size_t n;
+
+		while (!(end = strstr(buffer, "\r\n\r\n")))
+			if (!more(fd))
+				return;
+		n = (size_t)(end + 4 - buffer);
+		snprintf(head, sizeof(head), "%.*s", (int)n, buffer);
+		drop(n);
+		if (strcasestr(head, "\nexpect: 100-continue"))
+			put(fd, "HTTP/1.1 100 Continue\r\n\r\n", 25);
+		n = body(fd, head);
+		answer(fd, head, n, peer);
+		if (strcasestr(head, "\nconnection: close"))
+			return;
+	}
+}
+
+static int serve(const char *a, const char *port)
+{
+	struct sockaddr_storage at, from;
+	socklen_t n = address(a, port, &at), m;
+	int one = 1, fd = socket(at.ss_family, SOCK_STREAM, 0);
+
+	signal(SIGCHLD, SIG_IGN);
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (bind(fd, (void *)&at, n) || listen(fd, 512))
+		return perror("http serve"), 99;
+	for (;;) {
+		char peer[INET6_ADDRSTRLEN];
+		int c;
+
+		m = sizeof(from);
+		c = accept(fd, (void *)&from, &m);
+		if (c < 0)
+			continue;
+		if (!fork()) {
+			setsockopt(c, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+			inet_ntop(from.ss_family,
+				  from.ss_family == AF_INET
+					  ? (void *)&((struct sockaddr_in *)&from)->sin_addr
+					  : (void *)&((struct sockaddr_in6 *)&from)->sin6_addr,
+				  peer, sizeof(peer));
+			talk(c, peer);
+			exit(0);
+		}
+		close(c);
+	}
+}
+
+/* ---- client ----------------------------------------------------------------------------------- */
+
+static int ask(const char *a, const char *port)
+{
+	struct sockaddr_storage at;
+	socklen_t n = address(a, port, &at);
+	int fd = socket(at.ss_family, SOCK_STREAM, 0);
+	struct timeval patience = { timeout_ms / 1000, timeout_ms % 1000 * 1000 };
+	char bytes[65536];
+	ssize_t got;
+
+	signal(SIGPIPE, SIG_IGN);
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	if (connect(fd, (void *)&at, n))
+		return 1;
+	while ((got = read(0, bytes, sizeof(bytes))) > 0)
+		if (send(fd, bytes, (size_t)got, 0) != got)
+			break;
+	if (half_close)
+		shutdown(fd, SHUT_WR);
+	for (;;) {
+		struct pollfd p = { .fd = fd, .events = POLLIN };
+
+		if (poll(&p, 1, timeout_ms) <= 0)
+			return 0;
+		got = read(fd, bytes, sizeof(bytes));
+		if (got <= 0)
+			return got < 0 ? 2 : 0;
+		put(1, bytes, (size_t)got);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 4)
+		return 99;
+	for (int i = 4; i < argc; i++) {
+		if (!strcmp(argv[i], "--record") && i + 1 < argc)
+			record = argv[++i];
+		else if (!strcmp(argv[i], "--raw") && i + 1 < argc)
+			raw = argv[++i];
+		else if (!strcmp(argv[i], "--timeout") && i + 1 < argc)
+			timeout_ms = atoi(argv[++i]);
+		else if (!strcmp(argv[i], "--close"))
+			half_close = true;
+		else
+			return 99;
+	}
+	return !strcmp(argv[1], "serve") ? serve(argv[2], argv[3]) : ask(argv[2], argv[3]);
+}
