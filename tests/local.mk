@@ -210,6 +210,7 @@ script_tests = \
 e2e_tests = \
 	tests/e2e/alternate.sh \
 	tests/e2e/apply.sh \
+	tests/e2e/bypass.sh \
 	tests/e2e/contain.sh \
 	tests/e2e/endpoint.sh \
 	tests/e2e/fail.sh \
@@ -277,6 +278,8 @@ EXTRA_DIST += \
 	tests/bench/bench.sh \
 	tests/bench/compile.sh \
 	tests/golden \
+	tests/http/requests.case \
+	tests/http/responses.case \
 	tests/packet/basic.pkt \
 	tests/packet/flood.pkt \
 	tests/packet/frag.pkt \
