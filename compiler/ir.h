@@ -143,6 +143,7 @@ struct pol_assertion {
 	uint32_t pred[2];	/* source, destination */
 	bool exact[2];		/* the address is given (`@`): it need not be in `pool` */
 	uint32_t l4;
+	struct pol_str method, path;	/* of a request; p NULL: about every request, or none */
 	struct pol_span span;	/* the statement */
 };
 

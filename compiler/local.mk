@@ -14,6 +14,8 @@ compiler_libcompiler_a_SOURCES = \
 	compiler/analysis/lint.c \
 	compiler/analysis/lint.h \
 	compiler/analysis/lint_rules.c \
+	compiler/analysis/requests.c \
+	compiler/analysis/requests.h \
 	compiler/analysis/sarif.c \
 	compiler/analysis/sarif.h \
 	compiler/analysis/solve.c \

@@ -46,11 +46,6 @@ static void refuse_decl(struct pol_lowering *l, const struct pol_decl *d)
 	case POL_DECL_FILTER:
 		pol_lower_refuse(l, d->head, "a filter");
 		break;
-	case POL_DECL_ASSERT:
-		if (d->assertion.flow->method.text.p)
-			pol_lower_refuse(l, d->assertion.flow->method.span,
-					 "an assertion about requests");
-		break;
 	case POL_DECL_CIDR:
 		if (d->cidr.dynamic)
 			pol_lower_refuse(l, d->head, "a set that changes at run time");
@@ -62,6 +57,7 @@ static void refuse_decl(struct pol_lowering *l, const struct pol_decl *d)
 	case POL_DECL_PORT:
 	case POL_DECL_ENDPOINT:
 	case POL_DECL_POLICY:
+	case POL_DECL_ASSERT:
 		break;
 	}
 }
@@ -424,6 +420,8 @@ static void add_assertions(struct pol_lowering *l)
 		to.exact[0] = has_address(f->from);
 		to.exact[1] = has_address(f->to);
 		to.l4 = pol_lower_ports(l, f->on);
+		to.method = f->method.text;
+		to.path = f->path.text;
 		*pol_vec_push(&l->ir->assertions) = to;
 	}
 }

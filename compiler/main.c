@@ -376,7 +376,7 @@ static int explain(const struct pol_options *o)
 		flow = pol_flow_parse(j.program, flow_text(&j), &j.diags);
 	if (flow && pol_explain(j.ir, j.program, flow, j.arena, &j.diags, &x)) {
 		pol_explain_print(j.ir, &x, o->json_answer, j.arena, &out);
-		r = x.flow.action == POL_ALLOW ? EXIT_DONE : EXIT_NO;
+		r = x.action == POL_ALLOW ? EXIT_DONE : EXIT_NO;
 	}
 	print(stdout, &out);
 	report(&j, stderr);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* What the grammar cannot say about a policy set: root-only statements, peers, rules, tiers. */
+#include "base/http.h"
 #include "lang/resolving.h"
 
 /* ---- statements of the root file ---------------------------------------------------- */
@@ -468,6 +469,9 @@ void pol_check_flow(struct pol_resolve *r, const struct pol_flow *f)
 	}
 	if (f->path.text.p && (!f->path.text.n || f->path.text.p[0] != '/'))
 		pol_diag(r->d, POL_P0321, f->path.span, "a path begins with `/`");
+	else if (f->path.text.p && pol_http_path_fault(f->path.text))
+		pol_diag(r->d, POL_P0321, f->path.span, "every request of this path gets 400: %s",
+			 pol_http_path_fault(f->path.text));
 }
 
 void pol_pass_check(struct pol_resolve *r)

@@ -7,6 +7,7 @@
 #include "compiler/analysis/assertions.h"
 
 #include "compiler/analysis/chain.h"
+#include "compiler/analysis/requests.h"
 #include "compiler/describe.h"
 
 #define STEPS (1u << 25) /* rules looked at, for one assertion */
@@ -16,6 +17,7 @@ struct asserting {
 	const struct pol_assertion *a;
 	uint64_t steps;
 	struct pol_point found;
+	struct pol_request_witness request;	/* of the flow found, if requests are what differs */
 };
 
 /* ---- what the assertion ranges over ------------------------------------------------ */
@@ -109,6 +111,80 @@ static enum pol_answer any_fits(struct asserting *x, const struct pol_box *b, un
 
 /* ---- the search ---------------------------------------------------------------------- */
 
+/* ---- requests ------------------------------------------------------------------------ */
+
+/*
+ * Every allow of ordinary policies counts, not only the one that decides: a rule that matches a
+ * part of the box gives the cut.
+ */
+static bool side_of(struct asserting *x, const struct pol_box *b, enum pol_direction d,
+		    struct pol_eval_side *out, struct pol_cut *cut)
+{
+	const struct pol_ir *ir = x->space.ir[0];
+
+	*out = (struct pol_eval_side){ .action = POL_ALLOW };
+	for (size_t i = 0; i < ir->rules.n; i++) {
+		const struct pol_rule *r = &ir->rules.v[i];
+		enum pol_answer a;
+
+		if (r->direction != d || r->stage != POL_STAGE_MAIN || r->action != POL_ALLOW ||
+		    r->audit)
+			continue;
+		x->steps -= x->steps > 0;
+		a = pol_space_rule(&x->space, 0, r, b);
+		if (a == POL_UNDECIDED) {
+			*cut = pol_cut_rule(&x->space, 0, r, b);
+			return false;
+		}
+		if (a == POL_NO)
+			continue;
+		if (r->http < 0)
+			out->plain = true;
+		else if (out->nhttp < POL_VERDICT_HTTP)
+			out->http[out->nhttp++] = (uint16_t)r->http;
+	}
+	return true;
+}
+
+/*
+ * A box whose flows are all allowed: is one of their requests what the assertion rules out?
+ * *cut is set if it must be cut to tell; then the answer is UNDECIDED.
+ */
+static enum pol_answer requests_break(struct asserting *x, const struct pol_box *b,
+				      const struct pol_chains *c, bool *must_cut,
+				      struct pol_cut *cut)
+{
+	struct pol_eval_side side[POL_DIRECTIONS];
+	struct pol_requests q = { .ir = x->space.ir[0], .method = x->a->method, .path = x->a->path,
+				  .allowed = !x->a->allow };
+	struct pol_request_witness w;
+	enum pol_answer a;
+
+	for (unsigned d = 0; d < POL_DIRECTIONS; d++) {
+		if (!c->dir[d].judged)
+			continue;
+		if (!c->dir[d].decided) { /* by an allow, but by which? */
+			*cut = pol_chain_cut(&x->space, &c->dir[d], b);
+			*must_cut = true;
+			return POL_UNDECIDED;
+		}
+		if (pol_chain_rule(&x->space, &c->dir[d])->stage != POL_STAGE_MAIN)
+			continue;
+		if (!side_of(x, b, d, &side[d], cut)) {
+			*must_cut = true;
+			return POL_UNDECIDED;
+		}
+		if (side[d].nhttp)
+			q.side[d] = &side[d];
+	}
+	a = pol_requests_find(&q, &x->steps, x->space.arena, &w);
+	if (a == POL_YES) {
+		x->found = pol_box_point(&x->space, b);
+		x->request = w;
+	}
+	return a;
+}
+
 /* Is there a flow of the box with the verdict that the assertion rules out? */
 static enum pol_answer breaks(struct asserting *x, const struct pol_box *b,
 			      const struct pol_chains *outer)
@@ -118,18 +194,26 @@ static enum pol_answer breaks(struct asserting *x, const struct pol_box *b,
 	const struct pol_chain *open;
 	struct pol_chains c;
 	enum pol_answer a;
+	bool must_cut = false, requests;
 
 	if (t.answer == POL_NO)
 		return POL_NO;
 	c = pol_chains_narrow(&x->space, outer, b, &x->steps);
 	may = pol_chains_actions(&c);
 	open = pol_chains_open(&c);
-	a = !x->steps ? POL_UNDECIDED : !(may & wrong) ? POL_NO : POL_YES;
-	if (a == POL_YES && t.answer == POL_YES && !(may & ~wrong)) {
+	/* with http blocks an allowed flow may have requests of either kind */
+	requests = x->space.ir[0]->https.n && may & POL_BIT(POL_ALLOW);
+	a = !x->steps ? POL_UNDECIDED : !(may & wrong) && !requests ? POL_NO : POL_YES;
+	if (a == POL_YES && t.answer == POL_YES && !open && requests) {
+		a = requests_break(x, b, &c, &must_cut, &t.cut);
+	} else if (a == POL_YES && t.answer == POL_YES && !(may & ~wrong) && !requests) {
 		x->found = pol_box_point(&x->space, b);
 	} else if (a == POL_YES) {
 		if (t.answer == POL_YES)
 			t.cut = pol_chain_cut(&x->space, open, b);
+		must_cut = true;
+	}
+	if (must_cut) {
 		a = POL_NO;
 		for (unsigned i = 0; i < 2 && a == POL_NO; i++) {
 			struct pol_box part = pol_box_part(&x->space, b, &t.cut, i);
@@ -170,8 +254,10 @@ static void say_failure(struct asserting *x, struct pol_diags *diags)
 
 	pol_point_judge(ir, &x->found, &f);
 	pol_point_print(&flow, ir, &x->found);
-	g = pol_diag(diags, POL_P0601, x->a->span, "assertion fails: a flow is %s",
-		     f.action == POL_ALLOW  ? "allowed"
+	g = pol_diag(diags, POL_P0601, x->a->span, "assertion fails: a %s is %s",
+		     x->request.path.p ? "request" : "flow",
+		     x->request.path.p && x->a->allow ? "denied"
+		     : f.action == POL_ALLOW  ? "allowed"
 		     : f.action == POL_DENY ? "denied"
 					    : "rejected");
 	pol_diag_label(diags, g, "does not hold");
@@ -186,6 +272,10 @@ static void say_failure(struct asserting *x, struct pol_diags *diags)
 			      : side->action == POL_DENY ? "denied"
 							 : "rejected");
 	}
+	if (x->request.path.p)
+		pol_diag_note(diags, g, "the request: %.*s %.*s to the host %.*s",
+			      POL_STR_ARG(x->request.method), POL_STR_ARG(x->request.path),
+			      POL_STR_ARG(x->request.host));
 	pol_diag_note(diags, g, "the flow: %s", flow.p);
 	pol_buf_free(&flow);
 }
@@ -287,6 +377,7 @@ void pol_check_assertions(const struct pol_ir *ir, struct pol_arena *a, struct p
 	all = begin(&x, ir, a);
 	for (size_t i = 0; i < ir->assertions.n; i++) {
 		x.a = &ir->assertions.v[i];
+		x.request = (struct pol_request_witness){ 0 };
 		check(&x, &all, diags);
 	}
 	pol_chains_free(&all);

@@ -165,6 +165,24 @@ static bool key_of(struct explaining *e, const struct pol_flow *f, uint32_t *key
 	return true;
 }
 
+/* Without headers and to no host: lines that ask for some do not match it. */
+static void ask_request(const struct pol_ir *ir, const struct pol_flow *f,
+			struct pol_explanation *out)
+{
+	struct pol_http_request r = { .method = f->method.text, .path = f->path.text };
+
+	out->action = out->flow.action;
+	out->request = f->method.text.p != NULL;
+	for (unsigned d = 0; d < POL_DIRECTIONS; d++) {
+		out->line[d] = (struct pol_http_verdict){ true, POL_HTTP_NO_LINE };
+		if (!out->request || !out->flow.judged[d])
+			continue;
+		out->line[d] = pol_eval_request(ir, &out->flow.side[d], &r);
+		if (out->action == POL_ALLOW && !out->line[d].allow)
+			out->action = POL_DENY;
+	}
+}
+
 bool pol_explain(const struct pol_ir *ir, const struct pol_program *program,
 		 const struct pol_flow *flow, struct pol_arena *a, struct pol_diags *diags,
 		 struct pol_explanation *out)
@@ -176,16 +194,10 @@ bool pol_explain(const struct pol_ir *ir, const struct pol_program *program,
 		.program = program,
 		.asked = flow,
 	};
-	if (flow->method.text.p) {
-		struct pol_diag *g = pol_diag(diags, POL_P0501, flow->method.span,
-					      "an http method cannot be judged by this version");
-
-		pol_diag_help(diags, g, "leave it out to ask about the connection");
-		return false;
-	}
 	if (!key_of(&e, flow, &out->l4_key) || !peer_of(&e, flow->from, &out->src) ||
 	    !peer_of(&e, flow->to, &out->dst))
 		return false;
 	pol_eval_flow(ir, &out->src, true, &out->dst, true, out->l4_key, &out->flow);
+	ask_request(ir, flow, out);
 	return true;
 }

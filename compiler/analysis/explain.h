@@ -10,6 +10,9 @@ struct pol_explanation {
 	struct pol_eval_peer src, dst;
 	uint32_t l4_key;
 	struct pol_eval_flow flow;
+	bool request;			/* asked about one: */
+	struct pol_http_verdict line[POL_DIRECTIONS]; /* what each side says of it */
+	enum pol_action action;		/* of the request, else of the flow */
 	const struct pol_program *program;
 	const struct pol_flow *asked;
 };

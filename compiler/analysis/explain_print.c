@@ -100,6 +100,31 @@ static void json_missed(const struct pol_ir *ir, const struct pol_explanation *x
 	pol_vec_free(&missed);
 }
 
+static void json_http(const struct pol_ir *ir, const struct pol_explanation *x,
+		      enum pol_direction dir, struct pol_buf *out)
+{
+	const struct pol_eval_side *s = &x->flow.side[dir];
+	const struct pol_http_line_info *l;
+
+	if (s->action != POL_ALLOW || !s->nhttp)
+		return;
+	pol_buf_printf(out, ",\"http\":{\"blocks\":%zu", s->nhttp);
+	if (x->request)
+		pol_buf_printf(out, ",\"action\":\"%s\"", x->line[dir].allow ? "allow" : "deny");
+	if (x->request && x->line[dir].line != POL_HTTP_NO_LINE) {
+		struct pol_buf at = { 0 };
+
+		l = &ir->http.lines[x->line[dir].line];
+		pol_buf_printf(&at, "%s:%u", pol_http_string(&ir->http, l->file).p, l->line);
+		pol_buf_addz(out, ",\"at\":");
+		pol_buf_json(out, pol_buf_str(&at));
+		pol_buf_addz(out, ",\"text\":");
+		pol_buf_json(out, pol_http_string(&ir->http, l->source));
+		pol_buf_free(&at);
+	}
+	pol_buf_addc(out, '}');
+}
+
 static void json_side(const struct pol_ir *ir, const struct pol_explanation *x,
 		      enum pol_direction dir, struct pol_buf *out)
 {
@@ -120,6 +145,7 @@ static void json_side(const struct pol_ir *ir, const struct pol_explanation *x,
 		pol_buf_addz(out, ",\"audit_at\":");
 		json_place(ir, ir->rules.v[x->flow.side[dir].audit_rule].span, out);
 	}
+	json_http(ir, x, dir, out);
 	json_missed(ir, x, dir, out);
 	pol_buf_addc(out, '}');
 }
@@ -154,7 +180,7 @@ static void print_json(const struct pol_ir *ir, const struct pol_explanation *x,
 	const struct pol_rule *r = rule_of(ir, x, x->flow.decided_by);
 
 	pol_buf_printf(out,
-		       "{\"verdict\":\"%s\",\"rule_at\":", pol_describe_action(x->flow.action));
+		       "{\"verdict\":\"%s\",\"rule_at\":", pol_describe_action(x->action));
 	if (r)
 		json_place(ir, r->span, out);
 	else
@@ -227,6 +253,36 @@ static void text_edits(const struct pol_ir *ir, const struct pol_explanation *x,
 	pol_vec_free(&v);
 }
 
+/* The http block's answer: a line of it, or that none matches; to a connection, that requests are judged. */
+static void text_http(const struct pol_ir *ir, const struct pol_explanation *x,
+		      enum pol_direction dir, struct pol_buf *out)
+{
+	const struct pol_eval_side *s = &x->flow.side[dir];
+	const struct pol_http_line_info *l;
+
+	if (s->action != POL_ALLOW || !s->nhttp)
+		return;
+	pol_buf_printf(out, "  %-8s %-7s ", "", "http");
+	if (!x->request) {
+		pol_buf_printf(out, "each request is judged by %zu block%s\n", s->nhttp,
+			       s->nhttp == 1 ? "" : "s");
+	} else if (x->line[dir].line == POL_HTTP_NO_LINE) {
+		pol_buf_addz(out, x->line[dir].allow ? "no line denies it\n" : "no line allows it; this one would: allow ");
+		if (!x->line[dir].allow) {
+			pol_buf_clean(out, x->asked->method.text);
+			pol_buf_addz(out, " \"");
+			pol_buf_clean(out, x->asked->path.text);
+			pol_buf_addz(out, "\";\n");
+		}
+	} else {
+		l = &ir->http.lines[x->line[dir].line];
+		pol_buf_clean(out, pol_http_string(&ir->http, l->file));
+		pol_buf_printf(out, ":%u  ", l->line);
+		pol_buf_clean(out, pol_http_string(&ir->http, l->source));
+		pol_buf_addc(out, '\n');
+	}
+}
+
 static void text_side(const struct pol_ir *ir, const struct pol_explanation *x,
 		      enum pol_direction dir, struct pol_buf *out)
 {
@@ -248,6 +304,7 @@ static void text_side(const struct pol_ir *ir, const struct pol_explanation *x,
 		pol_source_cite(out, ir->sources, ir->rules.v[audit].span, false);
 		pol_buf_addz(out, "  would deny it\n");
 	}
+	text_http(ir, x, dir, out);
 	text_missed(ir, x, dir, out);
 }
 
@@ -258,7 +315,7 @@ void pol_explain_print(const struct pol_ir *ir, const struct pol_explanation *x,
 		print_json(ir, x, a, out);
 		return;
 	}
-	pol_buf_printf(out, "%s: ", pol_describe_action(x->flow.action));
+	pol_buf_printf(out, "%s: ", pol_describe_action(x->action));
 	pol_buf_clean(out, x->text);
 	pol_buf_addc(out, '\n');
 	text_side(ir, x, POL_EGRESS, out);

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Requests: assertions over every method, host and path, and explain.
+d=$(mktemp -d) || exit
+cd "$d" || exit
+cat >web.pol <<'END'
+default deny;
+pool 10.1.0.0/16;
+endpoint web = app == "web";
+endpoint job = app == "job";
+policy web {
+    allow from job on tcp 80 http {
+        allow GET, HEAD "/jobs/**";
+        allow POST "/orders" where header "content-type" == "application/json";
+        allow GET "/inner" where host == "inner.example";
+        deny * "/jobs/secret";
+    }
+    allow from world on tcp 80 http { allow GET "/"; }
+    allow from any on tcp 443;
+}
+policy job { allow to web; }
+assert allow from job to web on tcp 80 GET "/jobs/7";
+assert deny from job to web on tcp 80 DELETE "/jobs/7";
+assert deny from job to web on tcp 80 GET "/jobs/secret";
+assert deny from world to web on tcp 80 GET "/jobs/7";
+assert allow from world to web on tcp 443;
+END
+"$POLC" check web.pol
+for line in 'deny from job to web on tcp 80 POST "/orders"' \
+	'allow from job to web on tcp 80 GET "/inner"' \
+	'deny from job to web on tcp 80 GET "/inner"' \
+	'allow from job to web on tcp 80' 'deny from job to web on tcp 80' \
+	'allow from job to web on tcp 80 GET "/a/../b"'; do
+	{ sed '/^assert/d' web.pol; echo "assert $line;"; } >wrong.pol
+	"$POLC" check wrong.pol | grep -E 'error|note|[0-9] \| assert'
+done
+for flow in 'GET "/jobs/7"' 'DELETE "/jobs/7"' 'GET "/jobs/secret"' ''; do
+	"$POLC" explain web.pol "from job to web on tcp 80 $flow"
+	echo "exit: $?"
+done
+"$POLC" explain --json web.pol 'from job to web on tcp 80 GET "/jobs/7"'
+rm -rf "$d"
