@@ -142,14 +142,14 @@ static int cut_cmp(const void *pa, const void *pb)
 }
 
 /* Between two cuts no rule begins or ends to match: the first key stands for all. */
-struct pol_l4set pol_list_allowed(const struct pol_ir *ir, struct pol_arena *a,
+struct pol_list_ports pol_list_allowed(const struct pol_ir *ir, struct pol_arena *a,
 				  const struct pol_list_member *src,
 				  const struct pol_list_member *dst)
 {
 	struct pol_ir small = without_rules(ir);
 	struct cuts cuts = { 0 };
-	POL_VEC(struct pol_range32) ranges = { 0 };
-	struct pol_l4set out;
+	POL_VEC(struct pol_range32) ranges = { 0 }, http = { 0 };
+	struct pol_list_ports out;
 
 	*pol_vec_push(&cuts) = 0;
 	rules_for(src, POL_EGRESS, &dst->peer, &small, &cuts);
@@ -162,11 +162,16 @@ struct pol_l4set pol_list_allowed(const struct pol_ir *ir, struct pol_arena *a,
 		if (next == cuts.v[i])
 			continue;
 		pol_eval_flow(&small, &src->peer, true, &dst->peer, true, cuts.v[i], &f);
-		if (f.action == POL_ALLOW)
-			*pol_vec_push(&ranges) = (struct pol_range32){ cuts.v[i], next - 1 };
+		if (f.action != POL_ALLOW)
+			continue;
+		*pol_vec_push(&ranges) = (struct pol_range32){ cuts.v[i], next - 1 };
+		if (f.side[POL_EGRESS].nhttp || f.side[POL_INGRESS].nhttp)
+			*pol_vec_push(&http) = (struct pol_range32){ cuts.v[i], next - 1 };
 	}
-	out = pol_l4set_of(a, ranges.v, ranges.n);
+	out.all = pol_l4set_of(a, ranges.v, ranges.n);
+	out.http = pol_l4set_of(a, http.v, http.n);
 	pol_vec_free(&ranges);
+	pol_vec_free(&http);
 	pol_vec_free(&cuts);
 	free_rules(&small);
 	return out;
@@ -228,12 +233,34 @@ static void dot_pair(struct listing *l, const struct pol_list_member *src,
 	pol_buf_printf(l->out, " [label=\"%s\"];\n", ports);
 }
 
+/* "udp 53, tcp 8080 (http)" */
+static void describe(struct listing *l, struct pol_list_ports on, struct pol_buf *out)
+{
+	struct pol_range32 *room =
+		pol_arena_alloc(l->arena, (on.all.n + on.http.n + 1) * sizeof(*room));
+	struct pol_l4set plain = { .range = room };
+
+	plain.n = pol_range32_combine(POL_SET_SUBTRACT, on.all.range, on.all.n, on.http.range,
+				      on.http.n, room);
+	if (plain.n)
+		pol_describe_l4(out, plain);
+	if (plain.n && on.http.n)
+		pol_buf_addz(out, ", ");
+	if (on.http.n) {
+		pol_describe_l4(out, on.http);
+		pol_buf_addz(out, " (http)");
+	}
+}
+
 static void add_pair(struct listing *l, const struct pol_list_member *src,
-		     const struct pol_list_member *dst, struct pol_l4set on)
+		     const struct pol_list_member *dst, struct pol_list_ports on)
 {
 	struct pol_buf ports = { 0 };
 
-	pol_describe_l4(&ports, on);
+	if (l->json)
+		pol_describe_l4(&ports, on.all);
+	else
+		describe(l, on, &ports);
 	if (l->dot) {
 		dot_pair(l, src, dst, ports.p);
 		pol_buf_free(&ports);
@@ -250,11 +277,24 @@ static void add_pair(struct listing *l, const struct pol_list_member *src,
 		add_family(l, "to_family", dst);
 		pol_buf_addz(l->out, ",\"on\":");
 		pol_buf_json(l->out, pol_buf_str(&ports));
+		if (on.http.n) {
+			struct pol_buf http = { 0 };
+
+			pol_describe_l4(&http, on.http);
+			pol_buf_addz(l->out, ",\"http\":");
+			pol_buf_json(l->out, pol_buf_str(&http));
+			pol_buf_free(&http);
+		}
 		pol_buf_addc(l->out, '}');
 	} else {
 		pol_buf_printf(l->out, " : %s\n", ports.p);
 	}
 	pol_buf_free(&ports);
+}
+
+static bool same_ports(struct pol_list_ports a, struct pol_list_ports b)
+{
+	return pol_l4set_equal(a.all, b.all) && pol_l4set_equal(a.http, b.http);
 }
 
 /*
@@ -265,10 +305,10 @@ static void list_pair(struct listing *l, size_t src, size_t dst)
 {
 	struct pol_list_member *m = l->members.v, one;
 	size_t pair = m[src].family[0] ? src : dst;
-	struct pol_l4set on = pol_list_allowed(l->ir, l->arena, &m[src], &m[dst]), other;
+	struct pol_list_ports on = pol_list_allowed(l->ir, l->arena, &m[src], &m[dst]), other;
 
 	if (!m[pair].family[0]) {
-		if (on.n)
+		if (on.all.n)
 			add_pair(l, &m[src], &m[dst], on);
 		return;
 	}
@@ -277,11 +317,11 @@ static void list_pair(struct listing *l, size_t src, size_t dst)
 	other = pol_list_allowed(l->ir, l->arena, &m[pair == src ? src + 1 : src],
 				 &m[pair == dst ? dst + 1 : dst]);
 	one = m[pair];
-	if (pol_l4set_equal(on, other))
+	if (same_ports(on, other))
 		one.family = "";
-	if (on.n)
+	if (on.all.n)
 		add_pair(l, pair == src ? &one : &m[src], pair == dst ? &one : &m[dst], on);
-	if (other.n && !pol_l4set_equal(on, other))
+	if (other.all.n && !same_ports(on, other))
 		add_pair(l, &m[pair == src ? src + 1 : src], &m[pair == dst ? dst + 1 : dst],
 			 other);
 }

@@ -17,8 +17,12 @@ void pol_list_member_set(const struct pol_ir *ir, struct pol_str name, const cha
 			 const struct pol_eval_peer *peer, struct pol_list_member *m);
 void pol_list_member_free(struct pol_list_member *m);
 
+struct pol_list_ports {
+	struct pol_l4set all, http;	/* http: those of them where requests are judged */
+};
+
 /* What both sides allow, audit policies left out; in the arena. */
-struct pol_l4set pol_list_allowed(const struct pol_ir *ir, struct pol_arena *a,
+struct pol_list_ports pol_list_allowed(const struct pol_ir *ir, struct pol_arena *a,
 				  const struct pol_list_member *src,
 				  const struct pol_list_member *dst);
 

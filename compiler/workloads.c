@@ -204,7 +204,7 @@ static struct pol_l4set between(struct work *w, struct pol_str src, struct pol_s
 			    (dst.n && !pol_str_eq(to->name, dst)))
 				continue;
 			all = pol_l4set_combine(w->arena, POL_SET_UNION, all,
-						pol_list_allowed(w->ir, w->arena, from, to));
+						pol_list_allowed(w->ir, w->arena, from, to).all);
 		}
 	return with_ports(w, all);
 }

@@ -100,6 +100,34 @@ static void json_missed(const struct pol_ir *ir, const struct pol_explanation *x
 	pol_vec_free(&missed);
 }
 
+static void json_line(const struct pol_ir *ir, const struct pol_http_line_info *l, struct pol_buf *out)
+{
+	struct pol_buf at = { 0 };
+
+	pol_buf_printf(&at, "%s:%u", pol_http_string(&ir->http, l->file).p, l->line);
+	pol_buf_json(out, pol_buf_str(&at));
+	pol_buf_free(&at);
+}
+
+/* The line by which a request is allowed or denied; NULL: none, then the rule is to be named. */
+static const struct pol_http_line_info *deciding_line(const struct pol_ir *ir,
+						      const struct pol_explanation *x)
+{
+	const struct pol_http_line_info *found = NULL;
+
+	if (!x->request || x->flow.action != POL_ALLOW)
+		return NULL;
+	for (unsigned d = POL_DIRECTIONS; d-- > 0;) {
+		uint32_t line = x->line[d].line;
+
+		if (!x->line[d].allow)
+			return line == POL_HTTP_NO_LINE ? NULL : &ir->http.lines[line];
+		if (line != POL_HTTP_NO_LINE)
+			found = &ir->http.lines[line];
+	}
+	return found;
+}
+
 static void json_http(const struct pol_ir *ir, const struct pol_explanation *x,
 		      enum pol_direction dir, struct pol_buf *out)
 {
@@ -112,15 +140,11 @@ static void json_http(const struct pol_ir *ir, const struct pol_explanation *x,
 	if (x->request)
 		pol_buf_printf(out, ",\"action\":\"%s\"", x->line[dir].allow ? "allow" : "deny");
 	if (x->request && x->line[dir].line != POL_HTTP_NO_LINE) {
-		struct pol_buf at = { 0 };
-
 		l = &ir->http.lines[x->line[dir].line];
-		pol_buf_printf(&at, "%s:%u", pol_http_string(&ir->http, l->file).p, l->line);
 		pol_buf_addz(out, ",\"at\":");
-		pol_buf_json(out, pol_buf_str(&at));
+		json_line(ir, l, out);
 		pol_buf_addz(out, ",\"text\":");
 		pol_buf_json(out, pol_http_string(&ir->http, l->source));
-		pol_buf_free(&at);
 	}
 	pol_buf_addc(out, '}');
 }
@@ -181,7 +205,9 @@ static void print_json(const struct pol_ir *ir, const struct pol_explanation *x,
 
 	pol_buf_printf(out,
 		       "{\"verdict\":\"%s\",\"rule_at\":", pol_describe_action(x->action));
-	if (r)
+	if (deciding_line(ir, x))
+		json_line(ir, deciding_line(ir, x), out);
+	else if (r)
 		json_place(ir, r->span, out);
 	else
 		pol_buf_addz(out, "null");

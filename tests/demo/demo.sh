@@ -42,6 +42,8 @@ build=$(cd "$build" && pwd) || exit 2
 polc=${POLC:-$build/polc}
 polload=${POLLOAD:-$build/polload}
 probe=${PROBE:-$build/tests/tools/probe}
+polproxy=${POLPROXY:-$build/polproxy}
+http=${HTTP:-$build/tests/tools/http}
 : "${POLC_TEMPLATES:=$tree/bpf-templates}" "${POLC_INCLUDE:=$tree/include}"
 export POLC_TEMPLATES POLC_INCLUDE
 
@@ -56,7 +58,7 @@ die() {
 	exit "${3:-1}"
 }
 
-for program in "$polc" "$polload" "$probe"; do
+for program in "$polc" "$polload" "$polproxy" "$probe" "$http"; do
 	[ -x "$program" ] || die "$program is not there: run ./quickstart" "" 2
 done
 
@@ -96,7 +98,8 @@ declare -A labels=(
 )
 outside=(office visitor scanner resolver)
 
-# from to protocol port: everything worth trying, allowed or not
+# from to protocol port, or from to METHOD path (of $web): everything worth trying, allowed or not
+web=8080
 flows=(
 	"visitor frontend tcp 8080"
 	"visitor frontend tcp 22"
@@ -109,6 +112,10 @@ flows=(
 	"scanner frontend tcp 8080"
 	"scanner api tcp 9090"
 	"frontend api tcp 8080"
+	"frontend api GET /products/7"
+	"frontend api DELETE /products/7"
+	"frontend api GET /products/secret"
+	"frontend api GET /admin"
 	"frontend api tcp 9090"
 	"frontend db tcp 5432"
 	"frontend resolver udp 53"
@@ -144,6 +151,7 @@ field() { # NAME: the first such field of the JSON on standard input
 explain() { # NUMBER FAMILY FROM TO PROTO [PORT]
 	local text verdict at on="$5 ${6:-}"
 	case $5$2 in
+	GET* | DELETE* | POST*) on="tcp $web $5 \"$6\"" ;;
 	ping4) on="icmp echo-request" ;;
 	ping6) on="icmp6 echo-request" ;;
 	esac
@@ -316,12 +324,21 @@ serve() { # every destination of a flow, in both families
 	for flow in "${flows[@]}"; do
 		read -r from to proto port <<<"$flow"
 		: "$from"
-		[ "$proto" != ping ] || continue
+		case "$to $proto $port" in
+		*" ping "*) continue ;;
+		"api tcp $web" | *" "[A-Z]*) proto=http port=$web ;;
+		esac
 		for family in 4 6; do
 			if [ $family = 4 ]; then address=${addr4[$to]}; else address=${addr6[$to]}; fi
 			key=$to-$proto-$port-$family
 			[ -z "${seen[$key]:-}" ] || continue
 			seen[$key]=1
+			if [ $proto = http ]; then
+				started_in_ns "$(where "$to")" "$http" serve "$address" "$port" \
+					--peers "$work/peers" >"$work/listen.$key" 2>&1 &
+				pids+=("$!")
+				continue
+			fi
 			started_in_ns "$(where "$to")" "$probe" listen "$proto" "$address" "$port" \
 				>"$work/listen.$key" 2>&1 &
 			pids+=("$!")
@@ -337,6 +354,15 @@ serve() { # every destination of a flow, in both families
 	done
 }
 
+# One request; its status.
+ask() { # FROM SOURCE TARGET METHOD PATH
+	local status
+	status=$(printf '%s %s HTTP/1.1\r\nHost: api\r\nConnection: close\r\n\r\n' "$4" "$5" |
+		started_in_ns "$(where "$1")" "$http" ask "$3" "$web" --timeout 2000 |
+		sed -n '1s/^HTTP\/1.1 \([0-9]*\).*/\1/p')
+	echo "${status:-none}"
+}
+
 # All at once: a flow that is dropped takes as long as its patience.
 try_all() {
 	local i family from to proto port source target words tries=()
@@ -349,7 +375,14 @@ try_all() {
 				source=${addr6[$from]} target=${addr6[$to]}
 			fi
 			words=(connect "$proto" "$target" "$port")
-			[ "$proto" != ping ] || words=(ping "$target")
+			case $proto in
+			ping) words=(ping "$target") ;;
+			[A-Z]*)
+				ask "$from" "$source" "$target" "$proto" "$port" >"$work/seen.$i.$family" &
+				tries+=("$!")
+				continue
+				;;
+			esac
 			started_in_ns "$(where "$from")" "$probe" "${words[@]}" \
 				--source "$source" --timeout 2000 >"$work/seen.$i.$family" 2>&1 &
 			tries+=("$!")
@@ -365,7 +398,7 @@ mismatches=0
 
 paint() { # WORD WIDTH
 	case $1 in
-	allow | open | ok) printf '%s%-*s%s' "$green" "$2" "$1" "$off" ;;
+	allow | open | ok | 200) printf '%s%-*s%s' "$green" "$2" "$1" "$off" ;;
 	MISMATCH) printf '%s%-*s%s' "$red" "$2" "$1" "$off" ;;
 	*) printf '%s%-*s%s' "$yellow" "$2" "$1" "$off" ;;
 	esac
@@ -382,7 +415,7 @@ row() { # FLOW FAMILY...: those for which the policy says the same
 	read -r from to proto port <<<"${flows[$i]}"
 	shift
 	read -r said at <"$work/said.$i.$1"
-	printf '    %-9s> %-9s %-9s %s' "$from" "$to" "$proto $port" "$(paint "$said" 9)"
+	printf '    %-9s> %-9s %-21s %s' "$from" "$to" "$proto $port" "$(paint "$said" 9)"
 	if [ -z "$why_not" ]; then
 		for family in 4 6; do
 			seen=-
@@ -390,7 +423,7 @@ row() { # FLOW FAMILY...: those for which the policy says the same
 			*" $family "*)
 				seen=$(head -n 1 "$work/seen.$i.$family" 2>/dev/null)
 				case $said/$seen in
-				allow/open | deny/timeout | reject/refused | reject/unreachable) ;;
+				allow/open | allow/200 | deny/403 | deny/timeout | reject/refused | reject/unreachable) ;;
 				*)
 					mark=MISMATCH
 					mismatches=$((mismatches + 1))
@@ -409,7 +442,7 @@ row() { # FLOW FAMILY...: those for which the policy says the same
 
 print_table() {
 	local i
-	printf '    %s%-9s  %-9s %-9s %-9s' "$bold" from to on expected
+	printf '    %s%-9s  %-9s %-21s %-9s' "$bold" from to on expected
 	[ -n "$why_not" ] || printf '%-12s%-12s%-9s' "IPv4 seen" "IPv6 seen" ""
 	printf ' %s%s\n' "by the rule" "$off"
 	for i in "${!flows[@]}"; do
@@ -439,6 +472,16 @@ serve
 export POLC_BPFFS=$work/bpf/polc POLC_STATE_DIR=$work/state
 permit=()
 [ "$(cat /proc/sys/kernel/unprivileged_bpf_disabled)" != 0 ] || permit=(--allow-unprivileged-bpf)
+# The demo's own, so that it ends with the demo; else polload would start it.
+export POLC_PROXY_SOCKET=$work/proxy.sock
+started_in_ns host "$polproxy" --control "$POLC_PROXY_SOCKET" --log "$work/access.log" >"$work/polproxy.out" 2>&1 &
+pids+=("$!")
+n=0
+until [ -S "$POLC_PROXY_SOCKET" ]; do
+	n=$((n + 1))
+	[ $n -lt 250 ] || die "polproxy does not start" "$work/polproxy.out" 3
+	sleep 0.02
+done
 started=$(date +%s%N)
 loaded apply "$object" -H "$work/host.yaml" "${permit[@]}" >"$work/apply.out" 2>&1 ||
 	die "polload apply failed" "$work/apply.out"
@@ -448,6 +491,18 @@ sed "s/^/    /" "$work/apply.out"
 try_all
 title "$count real connections"
 print_table
+
+title "Requests, one kept-alive connection"
+printf '    the api saw: %s\n' "$(sort -u "$work/peers" | paste -sd' ')"
+for path in /products/1 /admin /products/2; do
+	printf 'GET %s HTTP/1.1\r\nHost: api\r\n\r\n' "$path"
+done | started_in_ns frontend "$http" ask "${addr4[api]}" "$web" --timeout 300 |
+	sed -n 's/^\(HTTP\/1.1 [0-9]*\).*/    \1/p' >"$work/kept"
+cat "$work/kept"
+[ "$(grep -o '[0-9]*$' "$work/kept" | paste -sd' ')" = "200 403 200" ] || {
+	paint MISMATCH 9
+	mismatches=$((mismatches + 1))
+}
 
 title "Rules with hits"
 loaded rules >"$work/rules" 2>"$work/rules.err" || die "polload rules failed" "$work/rules.err"

@@ -3,8 +3,8 @@
  * The two ends of HTTP connections, for tests: a server that keeps every byte that it receives, and
  * a client that sends any bytes.
  *
- *   http serve ADDR PORT [--record FILE] [--raw DIR]
- *	answers 200 with the client's address as body; /raw/NAME with the bytes of DIR/NAME, and then
+ *   http serve ADDR PORT [--record FILE] [--raw DIR] [--peers FILE]
+ *	says "listening"; --peers: keeps the address of each client; answers 200 with the client's address as body; /raw/NAME with the bytes of DIR/NAME, and then
  *	closes; /sink reads and says how many bytes the body had
  *   http ask ADDR PORT [--timeout MS] [--close]
  *	sends what stands on its input, prints what comes, until the other side closes or nothing
@@ -25,7 +25,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static const char *record, *raw;
+static const char *record, *raw, *peers;
 static int timeout_ms = 1000;
 static bool half_close;
 
@@ -175,6 +175,16 @@ static void talk(int fd, const char *peer)
 	}
 }
 
+static void note_peer(const char *peer)
+{
+	int fd = peers ? open(peers, O_WRONLY | O_APPEND | O_CREAT, 0644) : -1;
+
+	if (fd < 0)
+		return;
+	dprintf(fd, "%s\n", peer);
+	close(fd);
+}
+
 static int serve(const char *a, const char *port)
 {
 	struct sockaddr_storage at, from;
@@ -185,6 +195,8 @@ static int serve(const char *a, const char *port)
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (bind(fd, (void *)&at, n) || listen(fd, 512))
 		return perror("http serve"), 99;
+	puts("listening");
+	fflush(stdout);
 	for (;;) {
 		char peer[INET6_ADDRSTRLEN];
 		int c;
@@ -200,6 +212,7 @@ static int serve(const char *a, const char *port)
 					  ? (void *)&((struct sockaddr_in *)&from)->sin_addr
 					  : (void *)&((struct sockaddr_in6 *)&from)->sin6_addr,
 				  peer, sizeof(peer));
+			note_peer(peer);
 			talk(c, peer);
 			exit(0);
 		}
@@ -246,6 +259,8 @@ int main(int argc, char **argv)
 	for (int i = 4; i < argc; i++) {
 		if (!strcmp(argv[i], "--record") && i + 1 < argc)
 			record = argv[++i];
+		else if (!strcmp(argv[i], "--peers") && i + 1 < argc)
+			peers = argv[++i];
 		else if (!strcmp(argv[i], "--raw") && i + 1 < argc)
 			raw = argv[++i];
 		else if (!strcmp(argv[i], "--timeout") && i + 1 < argc)
