@@ -426,5 +426,6 @@ void pol_cleanup_fd(int *fd)
 
 	if (*fd >= 0)
 		close(*fd);
+	*fd = -1;
 	errno = saved;
 }

@@ -119,7 +119,7 @@ int pol_write_file(const char *path, const void *data, size_t n, struct pol_err 
 
 #define POL_CLEANUP(f) __attribute__((cleanup(f)))
 void pol_cleanup_free(void *p);		/* char *p POL_CLEANUP(pol_cleanup_free) = NULL; */
-void pol_cleanup_fd(int *fd);		/* int fd POL_CLEANUP(pol_cleanup_fd) = -1; */
+void pol_cleanup_fd(int *fd);	/* leaves -1 */		/* int fd POL_CLEANUP(pol_cleanup_fd) = -1; */
 #define POL_TAKE_PTR(p) ({ __typeof__(p) take_ = (p); (p) = NULL; take_; })
 #define POL_TAKE_FD(fd) ({ int take_ = (fd); (fd) = -1; take_; })
 

@@ -333,7 +333,7 @@ serve() { # every destination of a flow, in both families
 			key=$to-$proto-$port-$family
 			[ -z "${seen[$key]:-}" ] || continue
 			seen[$key]=1
-			if [ $proto = http ]; then
+			if [ "$proto" = http ]; then
 				started_in_ns "$(where "$to")" "$http" serve "$address" "$port" \
 					--peers "$work/peers" >"$work/listen.$key" 2>&1 &
 				pids+=("$!")

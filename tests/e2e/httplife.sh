@@ -1,0 +1,139 @@
+#!/bin/bash
+# shellcheck source-path=SCRIPTDIR
+# SPDX-License-Identifier: GPL-2.0-only
+# HTTP rules over time: applies under load lose no request and let none through that no policy
+# allows; a live connection that comes under rules is reset; a proxy that somebody has taken over
+# reaches nothing but what its clients asked for; slow clients do not stop the others.
+. "$(dirname "$0")/lib.sh"
+HTTP=${HTTP:-$e2e_build/tests/tools/http}
+export POLPROXY=${POLPROXY:-$e2e_build/polproxy}
+
+host_up
+container client 1 "app: client"
+container server 2 "app: server"
+container other 3 "app: other"
+host_file client server other >host.yaml
+for a in "${v4[server]}" "${v6[server]}"; do
+	spawn server "$HTTP" serve "$a" 80 --record "$work/server.bytes"
+done
+serve server tcp 7000
+serve other tcp 80
+sleep 0.2
+
+policy() { # PATH: allowed beside /both
+	cat <<END
+default deny;
+pool 10.66.0.0/16, fd66::/48;
+endpoint client = app == "client";
+endpoint server = app == "server";
+endpoint other = app == "other";
+policy client { allow to { server, other } on tcp 80, 7000; }
+policy server {
+    allow from client on tcp 80 http { allow GET "/both"; allow GET "$1"; }
+    allow from client on tcp 7000;
+}
+policy other { allow from client on tcp 80 http { allow GET "/"; } }
+END
+}
+policy /one >one.pol
+policy /two >two.pol
+policy /one | sed 's/allow from client on tcp 7000;/allow from client on tcp 7000 http { }/' >more.pol
+for p in one two more; do "$POLC" "$p.pol" -o "$p.bpf.o" || bail "compile $p"; done
+"$POLLOAD" apply one.bpf.o -H host.yaml >out 2>&1 || bail "apply: $(cat out)"
+
+# ---- applies under load ----------------------------------------------------------------
+
+# Requests until told to stop; each answer is counted.
+load() { # NAME ADDRESS PATH
+	while [ ! -e stop ]; do
+		inside client curl -s -o /dev/null -o /dev/null -o /dev/null -o /dev/null -m 5 -w '%{http_code}\n' \
+			"http://$2/both" "http://$2$3" "http://$2/both" "http://$2/never" 2>/dev/null |
+			paste -sd' '
+	done >"seen.$1"
+}
+loads=()
+load 1 "${v4[server]}" /both &
+loads+=("$!")
+load 2 "[${v6[server]}]" /both &
+loads+=("$!")
+load 3 "${v4[server]}" /one &
+loads+=("$!")
+for i in $(seq 25); do
+	"$POLLOAD" apply two.bpf.o >/dev/null || not_ok "apply $i"
+	"$POLLOAD" apply one.bpf.o >/dev/null || not_ok "apply $i"
+done
+: >stop
+wait "${loads[@]}"
+n=$(cat seen.1 seen.2 | wc -l)
+[ "$n" -gt 50 ]
+is "50 applies with $n rounds of 4 requests beside them" 0 $?
+# curl writes one code for each URL
+is "what both policies allow is always answered, what neither does never" "200 200 200 403" \
+	"$(cat seen.1 seen.2 | sort -u | paste -sd'|')"
+is "what one of them allows is allowed or denied, nothing else" "200 200 200 403|200 403 200 403" \
+	"$(sort -u seen.3 | paste -sd'|')"
+is "and /never has not arrived" 0 "$(grep -ac 'GET /never' server.bytes)"
+
+# ---- a live connection that comes under HTTP rules -----------------------------------------
+
+inside client "$PROBE" stream "${v4[server]}" 7000 --for 4000 --timeout 1500 >stream.out 2>&1 &
+stream=$!
+sleep 0.5
+"$POLLOAD" apply more.bpf.o >/dev/null || not_ok "apply"
+if wait $stream; then
+	not_ok "a live connection that comes under HTTP rules ends" "$(cat stream.out)"
+else
+	ok "a live connection that comes under HTTP rules ends"
+fi
+[ "$("$POLLOAD" status --json | jq '.drops.http_gained.packets // 0')" -ge 1 ]
+is "and it is counted" 0 $?
+"$POLLOAD" apply one.bpf.o >/dev/null || not_ok "apply"
+
+# ---- slow clients ----------------------------------------------------------------------------
+
+for _ in $(seq 200); do
+	(printf 'GET /both HTTP/1.1\r\nHo'; sleep 6) |
+		inside client "$HTTP" ask "${v4[server]}" 80 --timeout 6000 >/dev/null 2>&1 &
+done
+sleep 1
+is "with 200 clients that never end their head the others are served" "200" \
+	"$(inside client curl -s -o /dev/null -m 3 -w '%{http_code}' "http://${v4[server]}/both")"
+is "and they hold nothing but a buffer each" true \
+	"$("$POLLOAD" status --json | jq '.proxy.open >= 150')"
+
+# ---- a proxy in other hands -----------------------------------------------------------------
+
+"$POLLOAD" remove >/dev/null
+for p in $(pgrep -x polproxy); do kill -KILL "$p" 2>/dev/null; done
+sleep 0.3
+"$POLLOAD" apply one.bpf.o -H host.yaml >out 2>&1 || bail "apply: $(cat out)"
+before=$("$POLLOAD" status --json | jq '.drops.proxy_credit.packets // 0')
+for a in "${v4[client]}" "${v6[client]}"; do
+	to=${v4[server]} third=${v4[other]}
+	[ "$a" = "${v4[client]}" ] || to=${v6[server]} third=${v6[other]}
+	is "with the proxy's mark and a client's address, but no redirected flow: nothing" timeout \
+		"$("$PROBE" connect tcp "$to" 80 --foreign "$a" --mark 0x300 --timeout 600)"
+	printf 'GET /both HTTP/1.1\r\nHost: h\r\n\r\n' |
+		inside client "$HTTP" ask "$to" 80 --timeout 200 >/dev/null
+	is "a credit for one server is none for another" timeout \
+		"$("$PROBE" connect tcp "$third" 80 --foreign "$a" --mark 0x300 --timeout 600)"
+	is "and that of a flow is spent by it" timeout \
+		"$("$PROBE" connect tcp "$to" 80 --foreign "$a" --mark 0x300 --timeout 600)"
+done
+after=$("$POLLOAD" status --json | jq '.drops.proxy_credit.packets // 0')
+[ "$after" -ge $((before + 6)) ]
+is "each was counted" 0 $?
+
+# ---- who is no client of the proxy ------------------------------------------------------------
+
+is "from this host itself an HTTP rule cannot be kept, so nothing passes" timeout \
+	"$(sed 's/^policy server {/&\n    allow from host on tcp 80 http { allow GET "\/**"; }/' one.pol >host.pol
+	   "$POLC" host.pol -o host.bpf.o && "$POLLOAD" apply host.bpf.o >/dev/null
+	   "$PROBE" connect tcp "${v4[server]}" 80 --timeout 600)"
+[ "$("$POLLOAD" status --json | jq '.drops.http_no_ingress.packets // 0')" -ge 1 ]
+is "by name" 0 $?
+port=$(ss -Hltn src 127.0.0.1 | awk '{ sub(/.*:/, "", $4); print $4; exit }')
+is "who dials the listener itself is reset" 2 \
+	"$(printf 'GET /both HTTP/1.1\r\nHost: h\r\n\r\n' | "$HTTP" ask 127.0.0.1 "$port" --timeout 500 >/dev/null; echo $?)"
+"$POLLOAD" remove >/dev/null || not_ok "remove"
+finish
