@@ -376,6 +376,9 @@ static void judge(struct px_conn *c, const struct px_head *h)
 	/* anew for each request: an apply may have judged the flow again */
 	if (!px_policy_flow(&c->w->policy, &c->key, &flow))
 		c->verdict = px_policy_judge(&c->w->policy, &flow, &r);
+	/* a tunnel to wherever: no line can allow it, and none is needed to deny it */
+	if (pol_str_is(h->method, "CONNECT") && c->verdict.answer == PX_ALLOW)
+		c->verdict.answer = PX_DENY;
 	c->judged = true;
 }
 

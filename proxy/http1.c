@@ -318,8 +318,13 @@ static bool target(struct px_head *h, struct px_fault *fault)
 	h->path = h->target;
 	if (h->target.n > PX_TARGET_MAX)
 		return bad(fault, 414, "the target is too long");
-	if (pol_str_is(h->method, "CONNECT"))
-		return true; /* no path: no line can match it */
+	if (pol_str_is(h->method, "CONNECT")) {
+		/* no path: no line can match it */
+		for (size_t i = 0; i < h->target.n; i++)
+			if (!is_token((unsigned char)h->target.p[i]) && (!h->target.p[i] || !strchr(":[]", h->target.p[i])))
+				return bad(fault, 400, "not a host and port");
+		return true;
+	}
 	if (mark) {
 		struct pol_str q = { mark + 1, (size_t)(h->target.p + h->target.n - mark - 1) };
 

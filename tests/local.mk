@@ -138,7 +138,7 @@ bench: all $(bench_programs)
 # Compiled apart from everything else: by the compiler that has libFuzzer, and with the
 # sanitizers, whatever the rest is built with.
 fuzzers = tests/fuzz/parse-fuzzer tests/fuzz/import-fuzzer tests/fuzz/object-fuzzer \
-	tests/fuzz/hostfile-fuzzer tests/fuzz/http-fuzzer
+	tests/fuzz/hostfile-fuzzer tests/fuzz/http-fuzzer tests/fuzz/http1-fuzzer
 
 FUZZ_LINK = $(MKDIR_P) tests/fuzz && \
 	$(FUZZ_CC) $(FUZZ_CFLAGS) $(DEFAULT_INCLUDES) $(AM_CPPFLAGS) -o $@
@@ -176,6 +176,10 @@ fuzz_http = $(fuzz_lang) $(filter compiler/http/%.c,$(compiler_libcompiler_a_SOU
 tests/fuzz/http-fuzzer: tests/fuzz/fuzz_http.c tests/fuzz/driver.c $(fuzz_http) lang/parse.c lang/scan.c
 	$(AM_V_CC)$(FUZZ_LINK) $(srcdir)/tests/fuzz/fuzz_http.c $(FUZZ_DRIVER) \
 		$(addprefix $(srcdir)/,$(fuzz_http)) lang/parse.c lang/scan.c $(FUZZ_LIBS)
+
+tests/fuzz/http1-fuzzer: tests/fuzz/fuzz_http1.c tests/fuzz/driver.c proxy/http1.c $(fuzz_base)
+	$(AM_V_CC)$(FUZZ_LINK) $(srcdir)/tests/fuzz/fuzz_http1.c $(FUZZ_DRIVER) \
+		$(addprefix $(srcdir)/,$(fuzz_base) proxy/http1.c) $(FUZZ_LIBS)
 
 check_SCRIPTS += $(fuzzers)
 CLEANFILES += $(fuzzers)
@@ -271,6 +275,7 @@ EXTRA_DIST += \
 	tests/fuzz/driver.c \
 	tests/fuzz/fuzz_hostfile.c \
 	tests/fuzz/fuzz_http.c \
+	tests/fuzz/fuzz_http1.c \
 	tests/fuzz/fuzz_import.c \
 	tests/fuzz/fuzz_object.c \
 	tests/fuzz/fuzz_parse.c \

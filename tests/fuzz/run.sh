@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # Fuzzes what reads what others wrote, each from a corpus in the tree.
-#   tests/fuzz/run.sh [parse|import|object|hostfile|http]...   all, if none is named
+#   tests/fuzz/run.sh [parse|import|object|hostfile|http|http1]...   all, if none is named
 #   POLC_FUZZ_SECONDS=N (60 for parse, 10 for the others)   POLC_FUZZ_SEED=N (by the clock, printed)
 # shellcheck disable=SC2317 # called by name
 set -u
 top=${top_srcdir:-$(cd "$(dirname "$0")/../.." && pwd)}
 build=${top_builddir:-$top/build}
 seed=${POLC_FUZZ_SEED:-$(date +%s)}
-[ $# -gt 0 ] || set -- parse import object hostfile http
+[ $# -gt 0 ] || set -- parse import object hostfile http http1
 export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
 tests=0
 failed=0
@@ -56,6 +56,22 @@ hostfile_corpus() {
 	printf '"%s"\n' 'uplinks' 'endpoints' 'remote' 'nodes' 'labels' 'addresses' '"::ffff:1.2.3.4"' >>words
 }
 
+# The cases that go through the proxy.
+http1_corpus() {
+	local n=0 line kind file
+	for file in requests responses; do
+		kind=Q
+		[ $file = requests ] || kind=S
+		while IFS= read -r line; do
+			case $line in '#'* | '') continue ;; esac
+			n=$((n + 1))
+			printf '%s%b' $kind "${line##* | }" >"corpus/$n"
+		done <"$top/tests/http/$file.case"
+	done
+	printf '"%s"\n' '\x0d\x0a' '\x0d\x0a\x0d\x0a' 'Host: h' 'Content-Length: ' 'Transfer-Encoding: chunked' \
+		'Connection: ' 'Upgrade: websocket' 'HTTP/1.1' 'GET / ' '0\x0d\x0a' ' 200 ' '%2F' >words
+}
+
 http_corpus() {
 	cp "$top"/tests/fuzz/http-corpus/* corpus/
 	printf '"%s"\n' 'allow ' 'deny ' 'GET' ' where ' 'host ' 'header ' '~\x22' '/**' '/*' '{2,3}' '[^a]' '(?:' \
@@ -93,7 +109,7 @@ fuzz() { # NAME SECONDS
 for name; do
 	case $name in
 	parse) fuzz parse 60 ;;
-	import | object | hostfile | http) fuzz "$name" 10 ;;
+	import | object | hostfile | http | http1) fuzz "$name" 10 ;;
 	*)
 		echo "$name: there is no such fuzzer"
 		exit 99
