@@ -37,7 +37,10 @@ struct px_conn {
 	bool connecting;
 	ev_io on_client, on_server;
 	ev_timer timer;
+	double deadline;	/* what the timer stands for; it may go off earlier */
 	struct pol_proxy_key key;
+	struct pol_proxy_flow flow;	/* how the data path judged it, as of ... */
+	uint64_t epoch;			/* ... that of the worker */
 	enum phase phase;
 	struct buffer up, down;	/* from the client; from the server */
 	struct px_body request, response;
@@ -122,8 +125,14 @@ static void conn_kill(struct px_conn *c, const char *why)
 	conn_free(c);
 }
 
+/* One that goes off too early is set again: moving it at each event would cost more. */
 static void timer(struct px_conn *c, double seconds)
 {
+	double now = ev_now(c->w->loop), before = c->deadline;
+
+	c->deadline = now + seconds;
+	if (ev_is_active(&c->timer) && before <= c->deadline)
+		return;
 	ev_timer_stop(c->w->loop, &c->timer);
 	ev_timer_set(&c->timer, seconds, 0);
 	ev_timer_start(c->w->loop, &c->timer);
@@ -353,6 +362,8 @@ static void keep_for_log(struct px_conn *c, const struct px_head *h)
 {
 	size_t n = h->method.n + h->nhost + h->path.n;
 
+	if (c->w->log < 0)
+		return;
 	c->log_text = malloc(n + 1);
 	if (!c->log_text)
 		return;
@@ -369,13 +380,13 @@ static void judge(struct px_conn *c, const struct px_head *h)
 	struct pol_http_request r = { .method = h->method, .host = { h->host, h->nhost },
 				      .path = h->path, .field = h->field, .nfields = h->nfields,
 				      .upgrade = h->upgrade };
-	struct pol_proxy_flow flow;
-
 	c->verdict = (struct px_verdict){ .answer = PX_UNKNOWN, .rule = POL_NO_RULE,
 					  .line = POL_HTTP_NO_LINE };
-	/* anew for each request: an apply may have judged the flow again */
-	if (!px_policy_flow(&c->w->policy, &c->key, &flow))
-		c->verdict = px_policy_judge(&c->w->policy, &flow, &r);
+	/* an apply has the data path judge the flow again, with the packets of this request at the latest */
+	if (c->epoch != c->w->epoch && !px_policy_flow(&c->w->policy, &c->key, &c->flow))
+		c->epoch = c->w->epoch;
+	if (c->epoch == c->w->epoch)
+		c->verdict = px_policy_judge(&c->w->policy, &c->flow, &r);
 	/* a tunnel to wherever: no line can allow it, and none is needed to deny it */
 	if (pol_str_is(h->method, "CONNECT") && c->verdict.answer == PX_ALLOW)
 		c->verdict.answer = PX_DENY;
@@ -706,9 +717,14 @@ static void on_server(struct ev_loop *loop, ev_io *io, int events)
 static void on_timer(struct ev_loop *loop, ev_timer *t, int events)
 {
 	struct px_conn *c = t->data;
+	double left = c->deadline - ev_now(loop);
 
-	(void)loop;
 	(void)events;
+	if (left > 0.001) {
+		ev_timer_set(t, left, 0);
+		ev_timer_start(loop, t);
+		return;
+	}
 	if (c->phase == PHASE_HEAD) {
 		c->answering = false;
 		refuse(c, 408, "refuse", "the head took too long");
@@ -752,16 +768,17 @@ static bool identify(struct px_conn *c)
 {
 	struct sockaddr_storage peer, name;
 	socklen_t n = sizeof(peer), m = sizeof(name);
-	struct pol_proxy_flow flow;
-
 	if (getpeername(c->client, (void *)&peer, &n) || getsockname(c->client, (void *)&name, &m) ||
 	    !from_sockaddr(&peer, &c->key.src, &c->key.sport_be) ||
 	    !from_sockaddr(&name, &c->key.dst, &c->key.dport_be) ||
-	    px_policy_flow(&c->w->policy, &c->key, &flow) ||
+	    px_policy_flow(&c->w->policy, &c->key, &c->flow) ||
 	    px_policy_is_host(&c->w->policy, &c->key.dst))
 		return false;
-	px_policy_name(&c->w->policy, flow.gen, flow.ep[POL_EGRESS], c->source);
-	px_policy_name(&c->w->policy, flow.gen, flow.ep[POL_INGRESS], c->destination);
+	c->epoch = c->w->epoch;
+	if (c->w->log < 0)
+		return true;
+	px_policy_name(&c->w->policy, c->flow.gen, c->flow.ep[POL_EGRESS], c->source);
+	px_policy_name(&c->w->policy, c->flow.gen, c->flow.ep[POL_INGRESS], c->destination);
 	return true;
 }
 

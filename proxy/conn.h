@@ -33,6 +33,7 @@ struct px_conn;
 struct px_worker {
 	struct ev_loop *loop;
 	struct px_policy policy;
+	uint64_t epoch;			/* of the policy: what was looked up before counts no more */
 	struct px_counters count;
 	struct px_limits limit;
 	struct px_conn *first;		/* all connections */

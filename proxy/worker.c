@@ -113,12 +113,14 @@ static void obey(struct running *r, struct pol_proxy_msg *m, int fds[POL_PROXY_F
 	switch ((enum pol_proxy_op)m->op) {
 	case POL_PROXY_LOAD:
 		m->status = px_policy_load(&r->w.policy, m->gen, fds, &e);
+		r->w.epoch++;
 		for (size_t i = 0; i < POL_PROXY_FDS; i++)
 			fds[i] = -1;
 		snprintf(m->text, sizeof(m->text), "%s", e.text);
 		break;
 	case POL_PROXY_FORGET:
 		px_policy_forget(&r->w.policy, m->gen);
+		r->w.epoch++;
 		break;
 	case POL_PROXY_STATUS:
 		status(&r->w, m);

@@ -285,6 +285,7 @@ EXTRA_DIST += \
 	tests/fuzz/object-corpus \
 	tests/bench/bench.sh \
 	tests/bench/compile.sh \
+	tests/bench/proxy.sh \
 	tests/golden \
 	tests/http/requests.case \
 	tests/http/responses.case \

@@ -229,6 +229,7 @@ static int ask(const char *a, const char *port)
 	int fd = socket(at.ss_family, SOCK_STREAM, 0);
 	struct timeval patience = { timeout_ms / 1000, timeout_ms % 1000 * 1000 };
 	char bytes[65536];
+	bool reset = false;
 	ssize_t got;
 
 	signal(SIGPIPE, SIG_IGN);
@@ -236,8 +237,10 @@ static int ask(const char *a, const char *port)
 	if (connect(fd, (void *)&at, n))
 		return 1;
 	while ((got = read(0, bytes, sizeof(bytes))) > 0)
-		if (send(fd, bytes, (size_t)got, 0) != got)
+		if (send(fd, bytes, (size_t)got, 0) != got) {
+			reset = true; /* by now nothing would tell it any more */
 			break;
+		}
 	if (half_close)
 		shutdown(fd, SHUT_WR);
 	for (;;) {
@@ -247,7 +250,7 @@ static int ask(const char *a, const char *port)
 			return 0;
 		got = read(fd, bytes, sizeof(bytes));
 		if (got <= 0)
-			return got < 0 ? 2 : 0;
+			return got < 0 || reset ? 2 : 0;
 		put(1, bytes, (size_t)got);
 	}
 }
