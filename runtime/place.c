@@ -237,6 +237,33 @@ const uint32_t *prt_place_pages(const struct prt_place *p)
 	return prt_image_pages(p->image);
 }
 
+/* Equal subtrees are one page, met at several heights: `seen` has a bit for each. */
+static bool leads_to_http(const struct prt_place *p, uint16_t *seen, uint32_t page, unsigned height)
+{
+	const uint32_t *entry;
+
+	if (seen[page] >> height & 1)
+		return false;
+	seen[page] |= (uint16_t)(1u << height);
+	entry = prt_image_page(p->image, page);
+	for (unsigned i = 0; i < POL_PAGE; i++)
+		if (height == 1 ? prt_image_verdict(p->image, entry[i])->nhttp != 0
+				: leads_to_http(p, seen, entry[i], height - 1))
+			return true;
+	return false;
+}
+
+bool prt_place_uses_http(const struct prt_place *p, uint32_t root)
+{
+	const struct prt_manifest *m = &p->o->manifest;
+	uint16_t *seen POL_CLEANUP(pol_cleanup_free) = NULL;
+
+	if (!p->o->http_image.n || !root)
+		return false;
+	seen = calloc(p->o->max_pages, sizeof(*seen));
+	return !seen || leads_to_http(p, seen, root, m->column_levels + m->l4_levels);
+}
+
 const struct pol_verdict *prt_place_verdicts(const struct prt_place *p)
 {
 	return prt_image_verdicts(p->image);

@@ -127,6 +127,8 @@ int prt_place_del(struct prt_place *p, uint32_t ep, struct pol_err *e);
  * only what updates name (and the compiler's) is to be read from it.
  */
 const uint32_t *prt_place_pages(const struct prt_place *p);
+/* Does a verdict below this root name http rules? */
+bool prt_place_uses_http(const struct prt_place *p, uint32_t root);
 const struct pol_verdict *prt_place_verdicts(const struct prt_place *p);
 uint32_t prt_place_npages(const struct prt_place *p);
 uint32_t prt_place_nverdicts(const struct prt_place *p);

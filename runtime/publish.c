@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "net.h"
+
 int prt_publish_eps(struct pol_arena *arena, const struct prt_world *w, struct prt_place_ep **out,
 		    struct pol_err *e)
 {
@@ -63,12 +65,38 @@ static void write_root(struct prt_gen *g, const struct prt_member *m,
 		__atomic_store_n(&s->root[d], r->root[d], __ATOMIC_RELEASE);
 }
 
+/*
+ * What a bridge forwards never comes through this host's stack, so no socket of the proxy can take
+ * it: better said now than dropped later.
+ */
+static int check_bridged(const struct prt_member *const *at, const struct prt_place *p,
+			 const struct prt_place_update *u, struct pol_err *e)
+{
+	for (size_t i = 0; i < u->roots.n; i++) {
+		const struct prt_place_root *r = &u->roots.v[i];
+		const struct prt_member *m = at[r->ep];
+		struct prt_link link;
+
+		if (!m || !m->info.ifindex ||
+		    (!prt_place_uses_http(p, r->root[POL_INGRESS]) &&
+		     !prt_place_uses_http(p, r->root[POL_EGRESS])) ||
+		    prt_net_link_by_index(m->info.ifindex, &link, NULL) || !link.bridge_port)
+			continue;
+		pol_err_help(e, "route to it instead of bridging, or let no rule with `http` select it");
+		return pol_err(e, -EINVAL,
+			       "endpoint '%s': HTTP rules hold for it, and its interface '%s' is a port of a bridge",
+			       prt_safe(m->info.name), prt_safe(link.name));
+	}
+	return 0;
+}
+
 int prt_publish(struct prt_gen *g, const struct prt_world *w, const struct prt_place *p,
 		const struct prt_place_update *u, struct pol_err *e)
 {
 	const struct prt_member **at POL_CLEANUP(pol_cleanup_free) = index_of(w);
 	int r = at ? 0 : pol_err(e, -ENOMEM, "no memory for the endpoints");
 
+	r = r ? r : check_bridged(at, p, u, e);
 	if (!r && u->grace)
 		r = prt_grace(e);
 	if (r)

@@ -119,6 +119,17 @@ for _ in 1 2 3 4 5 6 7 8 9 10; do
 done
 is "a worker that dies is started again" "200 200" "$(status client server /products/7)"
 
+# A bridge forwards past the stack.
+ip link add br0 type bridge
+ip link set br0 up
+ip link set v-server master br0
+{ sed 's/name: server,/&  mac: '"$(inside server cat /sys/class/net/eth0/address)"',/' host.yaml; } >bridged.yaml
+out=$("$POLLOAD" apply web.bpf.o -H bridged.yaml 2>&1)
+is "apply refuses HTTP rules for an endpoint on a bridge" 2 $?
+like "and names it" "endpoint 'server': HTTP rules hold for it" "$out"
+ip link set v-server nomaster
+is "and the policy in force stays" "200 200" "$(status client server /products/7)"
+
 "$POLLOAD" remove >/dev/null || not_ok "remove"
 is "remove takes the rule and the route away" "" "$(ip rule | grep 2004; ip -6 rule | grep 2004; ip route show table 2004 2>/dev/null)"
 for _ in 1 2 3 4 5 6 7 8 9 10; do pgrep -x polproxy >/dev/null || break; sleep 0.2; done
