@@ -60,7 +60,7 @@ __noinline int pol_flow_open(struct __sk_buff *skb, struct pol_pkt *p,
 #if POL_USES_HTTP
 	p->proxy = 0;
 	if (p->tell & POL_TELL_CLAIM) {
-		reason = pol_proxy_spend(p, 0);
+		reason = pol_proxy_sent(skb) ? pol_proxy_spend(p, 0) : POL_REASON_PROXY_CREDIT;
 		if (reason)
 			return reason;
 		/* the client's from here on, and not this host's */

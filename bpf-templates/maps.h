@@ -94,6 +94,13 @@ struct {
 	__type(value, struct pol_onward);
 } proxy_onward SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct pol_proxy_self);
+} proxy_self SEC(".maps");
+
 /* Too large for the stack; private to the data path. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -208,8 +215,5 @@ struct {
 /* Set by the loader before the object is loaded. */
 const volatile __u64 pol_generation = 0;
 const volatile __u64 pol_hash_seed[2] = { 0, 0 };
-#if POL_USES_HTTP
-const volatile __u32 pol_proxy_listen[2] = { 0, 0 };
-#endif
 
 #endif

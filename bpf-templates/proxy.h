@@ -77,7 +77,8 @@ __noinline int pol_steer_connection(struct __sk_buff *skb, struct pol_pkt *p)
 
 __noinline int pol_steer_listener(struct __sk_buff *skb, struct pol_pkt *p)
 {
-	__u32 workers = pol_proxy_listen[1], port = pol_proxy_listen[0], len;
+	__u32 zero = 0, len;
+	struct pol_proxy_self *self = bpf_map_lookup_elem(&proxy_self, &zero);
 	struct bpf_sock_tuple t = {};
 	struct bpf_sock *sk;
 	__be16 dport;
@@ -85,8 +86,10 @@ __noinline int pol_steer_listener(struct __sk_buff *skb, struct pol_pkt *p)
 
 	if (!p)
 		return -1;
+	if (!self || !self->workers)
+		return 0;
 	len = pol_tuple(&t, p);
-	dport = bpf_htons(port + (workers ? (__u32)p->key.hash % workers : 0));
+	dport = bpf_htons(self->port + (__u32)p->key.hash % self->workers);
 	if (p->v6) {
 		__builtin_memset(t.ipv6.daddr, 0, sizeof(t.ipv6.daddr));
 		t.ipv6.daddr[3] = bpf_htonl(1);
@@ -222,6 +225,20 @@ __noinline int pol_proxy_tell(struct pol_pkt *p, __u32 ifindex)
 	if (reason && pol_ct_seek(p))
 		pol_ct_remove(p, p->slot);
 	return reason;
+}
+
+/*
+ * Is what this host sends the proxy's?  A credit that was not used up (a request that got 403) must be
+ * of no use to a container in the host's network with CAP_NET_RAW, whatever mark and address it takes:
+ * it is not the proxy's user, and if it can become that, not in the proxy's cgroup.
+ */
+static __always_inline int pol_proxy_sent(struct __sk_buff *skb)
+{
+	__u32 zero = 0;
+	struct pol_proxy_self *self = bpf_map_lookup_elem(&proxy_self, &zero);
+
+	return self && self->workers && bpf_get_socket_uid(skb) == self->uid &&
+	       (!self->cgroup || bpf_skb_cgroup_id(skb) == self->cgroup);
 }
 
 /*

@@ -415,15 +415,16 @@ static int lint(const struct pol_options *o)
 static bool fails(const struct pol_options *o, const struct pol_diff *d)
 {
 	bool widened = pol_diff_count(d, POL_CHANGE_WIDENED),
-	     narrowed = pol_diff_count(d, POL_CHANGE_NARROWED);
+	     narrowed = pol_diff_count(d, POL_CHANGE_NARROWED),
+	     unclear = d->undecided || d->requests;
 
 	switch (o->fail_on) {
 	case POL_FAIL_ON_ANY:
-		return d->changes.n || d->undecided;
+		return d->changes.n || unclear;
 	case POL_FAIL_ON_WIDEN:
-		return widened || d->undecided;
+		return widened || unclear;
 	case POL_FAIL_ON_NARROW:
-		return narrowed || d->undecided;
+		return narrowed || unclear;
 	case POL_FAIL_ON_NEVER:
 		break;
 	}

@@ -382,8 +382,12 @@ static void judge(struct px_conn *c, const struct px_head *h)
 				      .upgrade = h->upgrade };
 	c->verdict = (struct px_verdict){ .answer = PX_UNKNOWN, .rule = POL_NO_RULE,
 					  .line = POL_HTTP_NO_LINE };
-	/* an apply has the data path judge the flow again, with the packets of this request at the latest */
-	if (c->epoch != c->w->epoch && !px_policy_flow(&c->w->policy, &c->key, &c->flow))
+	/*
+	 * After a flip the data path judges the flow again, with the packets of this request at the
+	 * latest; while a newer generation is loaded than the one that judged it, that may be any moment.
+	 */
+	if ((c->epoch != c->w->epoch || c->flow.gen != px_policy_newest(&c->w->policy)) &&
+	    !px_policy_flow(&c->w->policy, &c->key, &c->flow))
 		c->epoch = c->w->epoch;
 	if (c->epoch == c->w->epoch)
 		c->verdict = px_policy_judge(&c->w->policy, &c->flow, &r);

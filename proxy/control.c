@@ -291,6 +291,7 @@ static void hello(struct parent *p, struct pol_proxy_msg *m)
 {
 	int at = 0;
 
+	m->gen = p->o->user;
 	m->text[0] = '\0';
 	for (size_t i = 0; i < p->gens.n && at < 900; i++)
 		at += snprintf(m->text + at, sizeof(m->text) - (size_t)at, "%s%llu", i ? " " : "",

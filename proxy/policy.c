@@ -82,6 +82,16 @@ void px_policy_free(struct px_policy *p)
 	pol_vec_free(&p->gens);
 }
 
+uint64_t px_policy_newest(const struct px_policy *p)
+{
+	uint64_t newest = 0;
+
+	for (size_t i = 0; i < p->gens.n; i++)
+		if (p->gens.v[i].number > newest)
+			newest = p->gens.v[i].number;
+	return newest;
+}
+
 /* proxy_flows outlives generations: any descriptor of it will do. */
 int px_policy_flow(const struct px_policy *p, const struct pol_proxy_key *key,
 		   struct pol_proxy_flow *out)

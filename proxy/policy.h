@@ -27,6 +27,8 @@ int px_policy_load(struct px_policy *p, uint64_t number, int fd[POL_PROXY_FDS], 
 void px_policy_forget(struct px_policy *p, uint64_t number);
 void px_policy_free(struct px_policy *p);
 
+/* The highest number that is loaded; 0: none is. */
+uint64_t px_policy_newest(const struct px_policy *p);
 /* What is known of the client's connection; -ENOENT: nothing, so nobody redirected it. */
 int px_policy_flow(const struct px_policy *p, const struct pol_proxy_key *key,
 		   struct pol_proxy_flow *out);

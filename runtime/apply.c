@@ -126,7 +126,6 @@ static void describe(struct tx *t, const struct prt_apply *a)
 	snprintf(i->policy, sizeof(i->policy), "%.*s", POL_STR_ARG(a->object->manifest.policy));
 }
 
-/* The proxy runs before the object is loaded: its ports are constants of the programs. */
 static int open_proxy(struct tx *t, const struct prt_apply *a, struct pol_err *e)
 {
 	if (!a->object->http_image.n)
@@ -141,7 +140,8 @@ static int tell_proxy(struct tx *t, struct pol_err *e)
 
 	if (t->proxy.fd < 0)
 		return 0;
-	r = prt_proxy_load(&t->proxy, &t->next, t->shared.map[PRT_SHARED_PROXY_FLOWS], e);
+	r = prt_proxy_load(&t->proxy, &t->next, t->shared.map[PRT_SHARED_PROXY_FLOWS],
+			   t->shared.map[PRT_SHARED_PROXY_SELF], e);
 	return r ? r : prt_net_proxy_route(true, e);
 }
 
@@ -154,7 +154,7 @@ static int prepare(struct tx *t, const struct prt_apply *a, struct pol_err *e)
 		r = prt_shared_make(&t->shared, e);
 	r = r ? r : make_world(t, a, e);
 	r = r ? r : open_proxy(t, a, e);
-	r = r ? r : prt_gen_load(a->object, &t->shared, t->old.number + 1, &t->proxy, &t->next, e);
+	r = r ? r : prt_gen_load(a->object, &t->shared, t->old.number + 1, &t->next, e);
 	if (r)
 		return r;
 	describe(t, a);
@@ -182,6 +182,18 @@ static int commit(struct tx *t, const struct prt_apply *a, struct pol_err *e)
 	return r;
 }
 
+/* The policy needs the proxy no more: it stays, with nothing to say. */
+static int leave_proxy(struct tx *t, struct pol_err *e)
+{
+	int r = prt_proxy_open(t->env, false, 0, 0, &t->proxy, e);
+
+	if (!r)
+		r = prt_proxy_keep(&t->proxy, 0, e);
+	else if (r == -ENOENT && !e->text[0])
+		r = 0;
+	return r ? r : prt_net_proxy_route(false, e);
+}
+
 /* Step 8: the policy is in force, so trouble here is a note. */
 static void finish(struct tx *t, struct prt_applied *out)
 {
@@ -191,6 +203,8 @@ static void finish(struct tx *t, struct prt_applied *out)
 	r = r ? r : prt_settle(t->env, &t->shared, &t->next, &t->world, &why);
 	if (!r && t->proxy.fd >= 0)
 		r = prt_proxy_keep(&t->proxy, t->next.number, &why);
+	else if (!r && !t->fresh && prt_proxy_needed(&t->old))
+		r = leave_proxy(t, &why);
 	if (r)
 		prt_env_note(t->env, "the policy is in force, but cleaning up failed: %s", why.text);
 	*out = (struct prt_applied){ .generation = t->next.number, .previous = t->old.number,
@@ -273,7 +287,8 @@ int prt_proxy_again(struct prt_env *env, struct pol_err *e)
 		r = pol_err(e, -ENOENT, "no policy is in force");
 	if (!r && prt_proxy_needed(&t.old)) {
 		r = prt_proxy_open(env, true, 0, 0, &t.proxy, e);
-		r = r ? r : prt_proxy_load(&t.proxy, &t.old, t.shared.map[PRT_SHARED_PROXY_FLOWS], e);
+		r = r ? r : prt_proxy_load(&t.proxy, &t.old, t.shared.map[PRT_SHARED_PROXY_FLOWS],
+					    t.shared.map[PRT_SHARED_PROXY_SELF], e);
 		r = r ? r : prt_proxy_keep(&t.proxy, t.old.number, e);
 		r = r ? r : prt_net_proxy_route(true, e);
 	}

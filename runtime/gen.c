@@ -10,7 +10,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "proxy.h"
 #include "quiet.h"
 
 #define PRT_GEN_NAME(e, n, p) [PRT_GEN_##e] = { n, p },
@@ -133,7 +132,7 @@ static long constant(const struct btf *btf, const char *name, size_t size, size_
 }
 
 static int set_constants(struct bpf_object *bpf, uint64_t number, const uint64_t seed[2],
-			 const struct prt_proxy *proxy, struct pol_err *e)
+			 struct pol_err *e)
 {
 	struct bpf_map *m = bpf_object__find_map_by_name(bpf, ".rodata");
 	const struct btf *btf = bpf_object__btf(bpf);
@@ -141,8 +140,6 @@ static int set_constants(struct bpf_object *bpf, uint64_t number, const uint64_t
 	const void *now = m ? bpf_map__initial_value(m, &room) : NULL;
 	long gen = constant(btf, POL_VAR_GENERATION, sizeof(number), room);
 	long key = constant(btf, POL_VAR_HASH_SEED, 2 * sizeof(*seed), room);
-	const uint32_t at[2] = { proxy ? proxy->port : 0, proxy ? proxy->workers : 0 };
-	long listen = constant(btf, POL_VAR_PROXY, sizeof(at), room);
 	char *copy POL_CLEANUP(pol_cleanup_free) = NULL;
 	int r;
 
@@ -155,8 +152,6 @@ static int set_constants(struct bpf_object *bpf, uint64_t number, const uint64_t
 	memcpy(copy, now, room);
 	memcpy(copy + gen, &number, sizeof(number));
 	memcpy(copy + key, seed, 2 * sizeof(*seed));
-	if (listen >= 0)
-		memcpy(copy + listen, at, sizeof(at));
 	r = bpf_map__set_initial_value(m, copy, room);
 	return r ? pol_err(e, r, "map '.rodata': cannot set: %s", strerror(-r)) : 0;
 }
@@ -270,8 +265,8 @@ static int refused(int code, struct pol_err *e)
 		       why[0] ? ": " : "", prt_safe(why));
 }
 
-static int load_bpf(const struct prt_object *o, struct prt_shared *s, const struct prt_proxy *proxy,
-		    struct prt_gen *g, struct pol_err *e)
+static int load_bpf(const struct prt_object *o, struct prt_shared *s, struct prt_gen *g,
+		    struct pol_err *e)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "polc");
 	static const uint64_t no_seed[2];
@@ -283,7 +278,7 @@ static int load_bpf(const struct prt_object *o, struct prt_shared *s, const stru
 		return pol_err(e, -ENOEXEC, "%s: libbpf cannot read it: %s", prt_safe(o->path.p),
 			       strerror(errno));
 	r = check_contents(g->bpf, e);
-	r = r ? r : set_constants(g->bpf, g->number, s ? s->meta.seed : no_seed, proxy, e);
+	r = r ? r : set_constants(g->bpf, g->number, s ? s->meta.seed : no_seed, e);
 	if (!r && s)
 		r = prt_shared_reuse(s, g->bpf, e);
 	if (r)
@@ -296,14 +291,14 @@ static int load_bpf(const struct prt_object *o, struct prt_shared *s, const stru
 }
 
 int prt_gen_load(const struct prt_object *o, struct prt_shared *s, uint64_t number,
-		 const struct prt_proxy *proxy, struct prt_gen *g, struct pol_err *e)
+		 struct prt_gen *g, struct pol_err *e)
 {
 	int r;
 
 	g->number = number;
 	g->info.page_room = o->max_pages;
 	g->info.verdict_room = o->max_verdicts;
-	r = load_bpf(o, s, proxy, g, e);
+	r = load_bpf(o, s, g, e);
 	r = r ? r : take_fds(g, e);
 	r = r ? r : make_own(g, PRT_GEN_EP_INFO, BPF_MAP_TYPE_HASH, sizeof(struct pol_ep_info),
 			     POL_EP_MAX, BPF_F_NO_PREALLOC, e);

@@ -69,11 +69,10 @@ void prt_gen_close(struct prt_gen *g);	/* after init; leaves it as init does */
  * everything.  With `s`: as generation `number`, using the shared maps that there are, and
  * taking up in `s` those that it is the first to have.  Without: for the
  * verifier's opinion only.  -ENOEXEC: it lacks something; -EACCES, -EINVAL, ...: the verifier
- * refused it, and why.  proxy: where it listens; NULL: nobody, so flows with http rules are dropped.
+ * refused it, and why.
  */
-struct prt_proxy;
 int prt_gen_load(const struct prt_object *o, struct prt_shared *s, uint64_t number,
-		 const struct prt_proxy *proxy, struct prt_gen *g, struct pol_err *e);
+		 struct prt_gen *g, struct pol_err *e);
 int prt_gen_write_info(struct prt_gen *g, struct pol_err *e);
 /* Pins its maps and programs, each of them: a PROG_ARRAY without a pin or fd forgets its programs. */
 int prt_gen_pin(const struct prt_env *env, const struct prt_gen *g, struct pol_err *e);

@@ -169,7 +169,7 @@ static int verb_check(struct command *c)
 		return done(c, r, &e, r == -ENOMEM ? EXIT_SYSTEM : EXIT_BAD);
 	prt_gen_init(&g);
 	r = prt_env_privileges(&e);
-	r = r ? r : prt_gen_load(o, NULL, 1, NULL, &g, &e);
+	r = r ? r : prt_gen_load(o, NULL, 1, &g, &e);
 	if (!r)
 		prt_show_checked(&c->env, c->arg[0], &g, &c->out);
 	prt_gen_close(&g);

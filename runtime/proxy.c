@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <limits.h>
+#include <mntent.h>
 #include <polc/http.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -74,6 +76,46 @@ static struct pol_proxy_msg request(enum pol_proxy_op op, uint64_t gen)
 	return (struct pol_proxy_msg){ .version = POL_PROXY_VERSION, .op = op, .gen = gen };
 }
 
+/* Where the version 2 hierarchy is mounted; it may stand beside version 1. */
+static bool cgroup_mount(char out[PATH_MAX])
+{
+	FILE *f = setmntent("/proc/self/mounts", "re");
+	struct mntent *m;
+	bool found = false;
+
+	while (f && !found && (m = getmntent(f))) {
+		found = !strcmp(m->mnt_type, "cgroup2");
+		if (found)
+			snprintf(out, PATH_MAX, "%s", m->mnt_dir);
+	}
+	if (f)
+		endmntent(f);
+	return found;
+}
+
+/* The id is the number of the folder's inode (kernfs). */
+static uint64_t cgroup_of(pid_t pid)
+{
+	char path[64], mount[PATH_MAX], folder[2 * PATH_MAX], line[PATH_MAX];
+	uint64_t id = 0;
+	struct stat st;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)pid);
+	f = cgroup_mount(mount) ? fopen(path, "re") : NULL;
+	while (f && fgets(line, sizeof(line), f)) {
+		line[strcspn(line, "\n")] = '\0';
+		if (strncmp(line, "0::", 3))
+			continue;
+		snprintf(folder, sizeof(folder), "%s%s", mount, line + 3);
+		if (!stat(folder, &st))
+			id = st.st_ino;
+	}
+	if (f)
+		fclose(f);
+	return id;
+}
+
 static int dial(const char *path, struct prt_proxy *p)
 {
 	struct timeval patience = { .tv_sec = PATIENCE };
@@ -97,6 +139,8 @@ static int dial(const char *path, struct prt_proxy *p)
 	r = r ? r : ask(p, &m, NULL, "say hello", NULL);
 	p->port = m.port;
 	p->workers = m.workers;
+	p->uid = (uint32_t)m.gen;
+	p->cgroup = r ? 0 : cgroup_of(who.pid);
 	if (r)
 		prt_proxy_close(p);
 	return r;
@@ -208,8 +252,11 @@ static int read_only(int fd)
 	return bpf_map_get_fd_by_id_opts(info.id, &opts);
 }
 
-int prt_proxy_load(const struct prt_proxy *p, const struct prt_gen *g, int flows, struct pol_err *e)
+int prt_proxy_load(const struct prt_proxy *p, const struct prt_gen *g, int flows, int map,
+		   struct pol_err *e)
 {
+	const struct pol_proxy_self self = { .cgroup = p->cgroup, .uid = p->uid, .port = p->port,
+					     .workers = p->workers };
 	const int from[POL_PROXY_FDS] = { [POL_PROXY_FD_HTTP] = g->fd[PRT_GEN_HTTP],
 					  [POL_PROXY_FD_EP_INFO] = g->fd[PRT_GEN_EP_INFO],
 					  [POL_PROXY_FD_EP_BY_ADDR] = g->fd[PRT_GEN_EP_BY_ADDR],
@@ -224,6 +271,8 @@ int prt_proxy_load(const struct prt_proxy *p, const struct prt_gen *g, int flows
 			r = pol_err(e, fd[i], "cannot hand a map to polproxy: %s", strerror(-fd[i]));
 	}
 	r = r ? r : ask(p, &m, fd, "take the policy", e);
+	if (!r && bpf_map_update_elem(map, &(uint32_t){ 0 }, &self, BPF_ANY))
+		r = pol_err(e, -errno, "map '%s': cannot write: %s", POL_MAP_PROXY_SELF, strerror(errno));
 	for (size_t i = 0; i < POL_PROXY_FDS; i++)
 		pol_cleanup_fd(&fd[i]);
 	return r;

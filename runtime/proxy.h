@@ -13,6 +13,8 @@
 struct prt_proxy {
 	int fd;			/* of the control socket; -1 */
 	uint16_t port, workers;
+	uint32_t uid;		/* of its workers */
+	uint64_t cgroup;	/* id; 0: not known */
 };
 
 void prt_proxy_init(struct prt_proxy *p);
@@ -24,7 +26,9 @@ void prt_proxy_close(struct prt_proxy *p);
  */
 int prt_proxy_open(const struct prt_env *env, bool start, unsigned workers, unsigned port,
 		   struct prt_proxy *p, struct pol_err *e);
-int prt_proxy_load(const struct prt_proxy *p, const struct prt_gen *g, int flows, struct pol_err *e);
+/* Hands it the generation, and the data path who it is: `self` is the map proxy_self. */
+int prt_proxy_load(const struct prt_proxy *p, const struct prt_gen *g, int flows, int self,
+		   struct pol_err *e);
 /* A generation that it does not know is fine. */
 int prt_proxy_forget(const struct prt_proxy *p, uint64_t gen, struct pol_err *e);
 /* Forgets all but these (0: none). */

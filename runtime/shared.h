@@ -6,7 +6,7 @@
  *			meta (struct prt_meta) and hooks (ifindex -> struct prt_hook)
  *   made by the first object that has them, then reused by each later one
  *			ct, frags, events, events_lost, drops, scratch; with http rules
- *			also proxy_flows, proxy_onward
+ *			also proxy_flows, proxy_onward, proxy_self
  *
  * `ep_by_if`, `ep_by_addr` and `ep_info` are not among them: each generation
  * has its own, so who lives where changes at the same instant as what is
@@ -25,7 +25,8 @@ struct bpf_object;
 #define PRT_SHARED(X) \
 	X(CT, POL_MAP_CT) X(FRAGS, POL_MAP_FRAGS) X(EVENTS, POL_MAP_EVENTS) \
 	X(EVENTS_LOST, POL_MAP_EVENTS_LOST) X(DROPS, POL_MAP_DROPS) X(SCRATCH, POL_MAP_SCRATCH) \
-	X(PROXY_FLOWS, POL_MAP_PROXY_FLOWS) X(PROXY_ONWARD, POL_MAP_PROXY_ONWARD)
+	X(PROXY_FLOWS, POL_MAP_PROXY_FLOWS) X(PROXY_ONWARD, POL_MAP_PROXY_ONWARD) \
+	X(PROXY_SELF, POL_MAP_PROXY_SELF)
 #define PRT_SHARED_ENUM(e, n) PRT_SHARED_##e,
 enum prt_shared_map { PRT_SHARED(PRT_SHARED_ENUM) PRT_SHARED_MAX };
 #undef PRT_SHARED_ENUM

@@ -6,6 +6,8 @@
  */
 #include "compiler/analysis/diff.h"
 
+#include "compiler/ranges.h"
+
 #include "compiler/analysis/chain.h"
 
 #define STEPS ((uint64_t)1 << 30)
@@ -95,8 +97,23 @@ static struct sign sign_pred(const struct pol_ir *ir, const struct pol_pred *p,
 	return sum;
 }
 
-static struct sign sign_rule(const struct pol_rule *r, const struct sign *sels,
-			     const struct sign *preds, const struct pol_l4set *l4)
+/* The lines of an http block as they are written, in any order. */
+static struct sign sign_http(const struct pol_ir *ir, const struct pol_rule *r)
+{
+	struct sign sum = { r->http >= 0, 0 };
+	const struct pol_http_rule *h;
+
+	if (r->http < 0)
+		return sum;
+	h = &ir->http.rules[r->http];
+	for (uint32_t i = 0; i < h->nlines; i++)
+		mix(&sum, sign_str(pol_http_string(&ir->http, ir->http.lines[h->line + i].source)));
+	return sum;
+}
+
+static struct sign sign_rule(const struct pol_ir *ir, const struct pol_rule *r,
+			     const struct sign *sels, const struct sign *preds,
+			     const struct pol_l4set *l4)
 {
 	struct sign s[] = {
 		{ r->implicit * 64u + r->stage * 8u + r->direction, r->action },
@@ -104,6 +121,7 @@ static struct sign sign_rule(const struct pol_rule *r, const struct sign *sels,
 		sels[r->subject],
 		preds[r->pred],
 		sign_of(l4->range, l4->n * sizeof(*l4->range)),
+		sign_http(ir, r),
 	};
 
 	return sign_of(s, sizeof(s));
@@ -121,7 +139,7 @@ static struct sign *sign_rules(const struct pol_ir *ir, struct pol_arena *a)
 		preds[i] = sign_pred(ir, &ir->preds.v[i], sels);
 	for (size_t i = 0; i < ir->rules.n; i++)
 		rules[i] =
-			sign_rule(&ir->rules.v[i], sels, preds, &ir->l4sets.v[ir->rules.v[i].l4]);
+			sign_rule(ir, &ir->rules.v[i], sels, preds, &ir->l4sets.v[ir->rules.v[i].l4]);
 	return rules;
 }
 
@@ -357,6 +375,25 @@ static int change_cmp(const void *pa, const void *pb)
 	return (a->rule[1] > b->rule[1]) - (a->rule[1] < b->rule[1]);
 }
 
+/* An ordinary allow that differs and is, or may meet on one flow, one with an http block. */
+static bool touches_requests(const struct diffing *d, unsigned i, const struct pol_rule *r)
+{
+	if (!d->changed[i][r->id] || r->audit || r->stage != POL_STAGE_MAIN || r->action != POL_ALLOW)
+		return false;
+	if (r->http >= 0)
+		return true;
+	for (unsigned k = 0; k < 2; k++)
+		for (size_t h = 0; h < d->s->ir[k]->https.n; h++) {
+			const struct pol_rule *x =
+				&d->s->ir[k]->rules.v[d->s->ir[k]->https.v[h].rule];
+
+			if (x->direction == r->direction &&
+			    pol_l4set_overlap(d->s->ir[i]->l4sets.v[r->l4], d->s->ir[k]->l4sets.v[x->l4]))
+				return true;
+		}
+	return false;
+}
+
 void pol_diff_find(struct pol_diff *out, const struct pol_ir *const ir[2], struct pol_arena *a,
 		   uint64_t steps)
 {
@@ -373,6 +410,9 @@ void pol_diff_find(struct pol_diff *out, const struct pol_ir *const ir[2], struc
 	for (unsigned i = 0; i < 2; i++)
 		d.changed[i] =
 			find_changed(d.sign[i], ir[i]->rules.n, d.sign[!i], ir[!i]->rules.n, a);
+	for (unsigned i = 0; i < 2; i++)
+		for (size_t r = 0; r < ir[i]->rules.n; r++)
+			out->requests |= touches_requests(&d, i, &ir[i]->rules.v[r]);
 	find_few(&d);
 	for (unsigned i = 0; i < POL_ROOTS; i++) {
 		struct pol_box b = pol_root_box(&out->space, i);

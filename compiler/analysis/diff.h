@@ -26,6 +26,7 @@ struct pol_change {
 struct pol_diff {
 	POL_VEC(struct pol_change) changes;
 	bool undecided;		/* the bound on steps ended it: more may change */
+	bool requests;		/* allows that meet http blocks differ: requests may change, which is not looked into */
 	struct pol_space space;
 };
 

@@ -56,7 +56,9 @@ static void print_text(struct pol_buf *out, const struct pol_diff *d)
 	}
 	if (d->undecided)
 		pol_buf_addz(out, "undecided: too many cases, other flows may change too\n");
-	else if (!d->changes.n)
+	if (d->requests)
+		pol_buf_addz(out, "undecided: http blocks, or allows beside them, differ; which requests change is not compared\n");
+	if (!d->undecided && !d->requests && !d->changes.n)
 		pol_buf_addz(out, "no flow changes\n");
 }
 
@@ -99,7 +101,8 @@ static void print_json(struct pol_buf *out, const struct pol_diff *d)
 		}
 		pol_buf_addc(out, ']');
 	}
-	pol_buf_printf(out, ",\"undecided\":%s}\n", d->undecided ? "true" : "false");
+	pol_buf_printf(out, ",\"undecided\":%s,\"requests_undecided\":%s}\n",
+		       d->undecided ? "true" : "false", d->requests ? "true" : "false");
 }
 
 void pol_diff_print(const struct pol_diff *d, bool json, struct pol_buf *out)

@@ -250,12 +250,15 @@ static bool same_place(const struct pol_rule *a, const struct pol_rule *b)
 	       a->action == b->action;
 }
 
-/* Without b, would x say the same of what both match? Limits and log lines are more than a verdict. */
+/* Without b, would x say the same of what both match? Limits, log lines and http blocks are more than a verdict. */
 static bool may_block(const struct pol_rule *x, const struct pol_rule *b)
 {
-	bool more = x->log || x->limit >= 0 || x->name.n;
+	bool more = x->log || x->limit >= 0 || x->name.n || x->http >= 0;
 
 	if (x == b)
+		return false;
+	/* an allow beside an http block opens what that restricts; lines of two blocks add up */
+	if (same_place(x, b) && b->http >= 0)
 		return false;
 	if (same_place(x, b))
 		return !more || (x->action != POL_ALLOW && b->order < x->order);

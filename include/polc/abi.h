@@ -317,6 +317,13 @@ struct pol_proxy_flow {
  * redirect.  Keyed without source port: the proxy connects from the client's
  * address by a port of its own.
  */
+/* proxy_self: who the proxy is.  Written by the loader whenever it speaks to the proxy. */
+struct pol_proxy_self {
+	__u64 cgroup;			/* id of its cgroup (v2); 0: not known, and not asked */
+	__u32 uid;			/* of its workers */
+	__u16 port, workers;		/* of the first listener; 0 workers: there is none */
+};
+
 struct pol_onward_key {
 	struct pol_addr src, dst;
 	__be16 dport_be;
@@ -327,7 +334,7 @@ struct pol_onward {
 	__u32 seen;			/* seconds, CLOCK_MONOTONIC, of the last redirect */
 };
 #define POL_ONWARD_MAX 65535u		/* credits of one key, about */
-#define POL_ONWARD_SECONDS 600		/* that a credit lasts */
+#define POL_ONWARD_SECONDS 120		/* that a credit lasts */
 
 /* ---- counters and events ------------------------------------------------------ */
 
@@ -426,6 +433,7 @@ enum pol_hook {
 #define POL_MAP_DROPS "drops"		/* PERCPU_ARRAY[POL_REASON_MAX] struct pol_count */
 #define POL_MAP_PROXY_FLOWS "proxy_flows" /* LRU_HASH struct pol_proxy_key -> struct pol_proxy_flow */
 #define POL_MAP_PROXY_ONWARD "proxy_onward" /* LRU_HASH struct pol_onward_key -> struct pol_onward */
+#define POL_MAP_PROXY_SELF "proxy_self" /* ARRAY[1] struct pol_proxy_self */
 #define POL_MAP_SCRATCH "scratch"	/* PERCPU_ARRAY[1] struct pol_scratch */
 
 /*
@@ -446,7 +454,6 @@ enum pol_hook {
 
 /* Set by the loader in .rodata before the object is loaded (libbpf skeleton-less). */
 #define POL_VAR_GENERATION "pol_generation"	/* const volatile __u64 */
-#define POL_VAR_PROXY "pol_proxy_listen"	/* const volatile __u32[2]: first port and number of workers; of an object with http rules */
 #define POL_VAR_HASH_SEED "pol_hash_seed"	/* const volatile __u64[2]: ct hash key, the host's secret */
 
 #define POL_ASSERT_SIZE(t, n) _Static_assert(sizeof(t) == (n), #t " changed size")
@@ -467,6 +474,7 @@ POL_ASSERT_SIZE(struct pol_proxy_side, 72);
 POL_ASSERT_SIZE(struct pol_proxy_flow, 176);
 POL_ASSERT_SIZE(struct pol_onward_key, 40);
 POL_ASSERT_SIZE(struct pol_onward, 8);
+POL_ASSERT_SIZE(struct pol_proxy_self, 16);
 POL_ASSERT_SIZE(struct pol_event, 72);
 POL_ASSERT_SIZE(struct pol_scratch, 56);
 

@@ -124,9 +124,9 @@ ip link add br0 type bridge
 ip link set br0 up
 ip link set v-server master br0
 { sed 's/name: server,/&  mac: '"$(inside server cat /sys/class/net/eth0/address)"',/' host.yaml; } >bridged.yaml
-out=$("$POLLOAD" apply web.bpf.o -H bridged.yaml 2>&1)
+said=$("$POLLOAD" apply web.bpf.o -H bridged.yaml 2>&1)
 is "apply refuses HTTP rules for an endpoint on a bridge" 2 $?
-like "and names it" "endpoint 'server': HTTP rules hold for it" "$out"
+like "and names it" "endpoint 'server': HTTP rules hold for it" "$said"
 ip link set v-server nomaster
 is "and the policy in force stays" "200 200" "$(status client server /products/7)"
 

@@ -108,6 +108,8 @@ for p in $(pgrep -x polproxy); do kill -KILL "$p" 2>/dev/null; done
 sleep 0.3
 "$POLLOAD" apply one.bpf.o -H host.yaml >out 2>&1 || bail "apply: $(cat out)"
 before=$("$POLLOAD" status --json | jq '.drops.proxy_credit.packets // 0')
+cp "$PROBE" probe
+chmod 755 "$work" probe
 for a in "${v4[client]}" "${v6[client]}"; do
 	to=${v4[server]} third=${v4[other]}
 	[ "$a" = "${v4[client]}" ] || to=${v6[server]} third=${v6[other]}
@@ -117,6 +119,14 @@ for a in "${v4[client]}" "${v6[client]}"; do
 		inside client "$HTTP" ask "$to" 80 --timeout 200 >/dev/null
 	is "a credit for one server is none for another" timeout \
 		"$("$PROBE" connect tcp "$third" 80 --foreign "$a" --mark 0x300 --timeout 600)"
+	printf 'GET /never HTTP/1.1\r\nHost: h\r\n\r\n' |
+		inside client "$HTTP" ask "$to" 80 --timeout 200 | head -1 | grep -q 403 ||
+		not_ok "a request that is denied"
+	for user in 0 65533; do
+		is "a credit that a denied request left is of no use to user $user" timeout \
+			"$(setpriv --reuid=$user --clear-groups --inh-caps=-all,+net_raw --ambient-caps=-all,+net_raw \
+				"$work/probe" connect tcp "$to" 80 --foreign "$a" --mark 0x300 --timeout 600)"
+	done
 	is "and that of a flow is spent by it" timeout \
 		"$("$PROBE" connect tcp "$to" 80 --foreign "$a" --mark 0x300 --timeout 600)"
 done

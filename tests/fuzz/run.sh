@@ -61,11 +61,11 @@ http1_corpus() {
 	local n=0 line kind file
 	for file in requests responses; do
 		kind=Q
-		[ $file = requests ] || kind=S
+		[ "$file" = requests ] || kind=S
 		while IFS= read -r line; do
 			case $line in '#'* | '') continue ;; esac
 			n=$((n + 1))
-			printf '%s%b' $kind "${line##* | }" >"corpus/$n"
+			printf '%s%b' "$kind" "${line##* | }" >"corpus/$n"
 		done <"$top/tests/http/$file.case"
 	done
 	printf '"%s"\n' '\x0d\x0a' '\x0d\x0a\x0d\x0a' 'Host: h' 'Content-Length: ' 'Transfer-Encoding: chunked' \

@@ -38,4 +38,25 @@ for flow in 'GET "/jobs/7"' 'DELETE "/jobs/7"' 'GET "/jobs/secret"' ''; do
 	echo "exit: $?"
 done
 "$POLC" explain --json web.pol 'from job to web on tcp 80 GET "/jobs/7"'
+cat >lines.pol <<'END'
+default deny;
+endpoint web = app == "web";
+policy web {
+    allow from any on tcp 80 http {
+        allow GET "/a/**";
+        allow GET "/a/b";
+        allow GET "/a/b" where header "x";
+        allow GET "/c";
+        deny * "/c";
+        deny GET "/c";
+    }
+    allow from any on tcp 80 http { allow GET "/other"; }
+}
+END
+"$POLC" lint lines.pol
+sed 's|/other|/another|' lines.pol >other.pol
+"$POLC" diff --fail-on widen lines.pol lines.pol
+echo "exit: $?"
+"$POLC" diff --fail-on widen lines.pol other.pol
+echo "exit: $?"
 rm -rf "$d"
