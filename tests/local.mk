@@ -226,6 +226,7 @@ e2e_tests = \
 	tests/e2e/host.sh \
 	tests/e2e/http.sh \
 	tests/e2e/httplife.sh \
+	tests/e2e/import.sh \
 	tests/e2e/kill.sh \
 	tests/e2e/look.sh \
 	tests/e2e/neighbours.sh \

@@ -52,7 +52,7 @@ static void check_policy(struct pol_str text)
 	pol_diags_init(&d, a);
 	p = pol_load("i.pol", &fs, a, &d);
 	for (size_t i = 0; i < d.all.n; i++)
-		if (d.all.v[i]->severity == POL_ERROR && d.all.v[i]->code != POL_P0501) {
+		if (d.all.v[i]->severity == POL_ERROR) {
 			fprintf(stderr, "P%04d: %s\n", (int)d.all.v[i]->code,
 				d.all.v[i]->message.p);
 			die("a mistake in", text);
