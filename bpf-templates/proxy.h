@@ -24,7 +24,8 @@
 
 #if POL_USES_HTTP
 
-#define POL_TCP_TIME_WAIT 6	/* enum bpf: BPF_TCP_TIME_WAIT, BPF_TCP_LISTEN */
+#define POL_TCP_ESTABLISHED 1	/* BPF_TCP_ESTABLISHED, _TIME_WAIT, _LISTEN (linux/bpf.h) */
+#define POL_TCP_TIME_WAIT 6
 #define POL_TCP_LISTEN 10
 
 /* The sockets of the flow's two ends, as the packet names them. */
@@ -50,8 +51,8 @@ static __always_inline int pol_proxys(const struct bpf_sock *full)
 }
 
 /*
- * Assigns the packet to the proxy's socket of its connection.  1: a connection that exists;
- * 0: there is none; -1: the kernel refuses.  A full socket without our mark is somebody's who
+ * Assigns the packet to the proxy's socket of its connection.  2: one that is established; 1: one
+ * that begins or ends; 0: there is none; -1: the kernel refuses.  A full socket without our mark is somebody's who
  * bound a foreign address (IPV6_FREEBIND needs no privilege).
  */
 __noinline int pol_steer_connection(struct __sk_buff *skb, struct pol_pkt *p)
@@ -70,7 +71,8 @@ __noinline int pol_steer_connection(struct __sk_buff *skb, struct pol_pkt *p)
 	full = bpf_sk_fullsock(sk);
 	if (full ? full->state != POL_TCP_LISTEN && pol_proxys(full)
 		 : sk->state != POL_TCP_TIME_WAIT || !(p->tcp_flags & POL_TCP_SYN))
-		ret = bpf_sk_assign(skb, sk, 0) ? -1 : 1;
+		ret = bpf_sk_assign(skb, sk, 0) ? -1
+		      : full && full->state == POL_TCP_ESTABLISHED ? 2 : 1;
 	bpf_sk_release(sk);
 	return ret;
 }
@@ -272,22 +274,21 @@ __noinline int pol_proxy_spend(struct pol_pkt *p, __u32 reply)
 
 /*
  * The state of what an uplink brings: only one direction of these flows is seen by a hook, the
- * other leaves by the stack.  Established is what the stack has a connection for.
+ * other leaves by the stack.  Established is what is so to the stack: a handshake that nobody ended
+ * is not, and a forged RST or FIN, which the stack did not take, changes nothing for long.
  * POL_CT_FREE: the tuple is used anew.
  */
 __noinline __u32 pol_proxy_state(struct __sk_buff *skb, struct pol_pkt *p, __u32 state)
 {
-	int over = state == POL_CT_CLOSED || state == POL_CT_CLOSING;
-
 	if (!p || p->tcp_flags & POL_TCP_RST)
 		return POL_CT_CLOSED;
 	if ((p->tcp_flags & (POL_TCP_SYN | POL_TCP_ACK)) == POL_TCP_SYN)
-		return over ? POL_CT_FREE : state;
+		return state == POL_CT_CLOSED || state == POL_CT_CLOSING ? POL_CT_FREE : state;
 	if (p->tcp_flags & POL_TCP_FIN)
 		return POL_CT_CLOSING;
-	if (over || state == POL_CT_ESTABLISHED || pol_steer_connection(skb, p) <= 0)
-		return state;
-	return POL_CT_ESTABLISHED;
+	if (state != POL_CT_ESTABLISHED && pol_steer_connection(skb, p) == 2)
+		return POL_CT_ESTABLISHED;
+	return state;
 }
 
 #endif /* POL_USES_HTTP */

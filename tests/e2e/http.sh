@@ -85,6 +85,16 @@ is "several requests of one connection are judged one by one" "200 403 200" \
 	"$(inside client curl -s -m 5 -o /dev/null -o /dev/null -o /dev/null -w '%{http_code} ' \
 		"http://${v4[server]}/products/1" "http://${v4[server]}/admin" \
 		"http://${v4[server]}/products/2" | sed 's/ $//')"
+# An uplink sees one direction alone: established is what is so to the stack.
+{ printf 'GET /public HTTP/1.1\r\nHost: h\r\n\r\n'; sleep 0.5
+  printf 'GET /public HTTP/1.1\r\nHost: h\r\n\r\n'; sleep 1; } |
+	inside world "$HTTP" ask "${v4[server]}" 80 --timeout 1500 >kept &
+kept=$!
+sleep 1
+is "a connection from outside is established" true "$("$POLLOAD" flows --json |
+	jq "[.[] | select((tostring | contains(\"${v4[world]}\")) and .state == \"established\")] | length >= 1")"
+wait $kept
+is "and both its requests are answered" 2 "$(grep -c '^HTTP/1.1 200' kept)"
 head -c 3000000 /dev/urandom >large
 is "a large body arrives whole" "200" "$(inside client curl -s -m 10 -o /dev/null -w '%{http_code}' \
 	-H 'content-type: application/json' --data-binary @large "http://${v4[server]}/orders")"
