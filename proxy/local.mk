@@ -25,6 +25,6 @@ polproxy_LDADD = $(proxy_libs)
 EXTRA_DIST += proxy/polproxy.service.in
 CLEANFILES += proxy/polproxy.service
 proxy/polproxy.service: $(srcdir)/proxy/polproxy.service.in Makefile
-	$(AM_V_GEN)$(MKDIR_P) proxy && $(SED) 's|@sbindir@|$(sbindir)|g' $(srcdir)/proxy/polproxy.service.in >$@.tmp && mv $@.tmp $@
+	$(AM_V_GEN)$(MKDIR_P) proxy && $(SED) 's|[@]sbindir[@]|$(sbindir)|g' $(srcdir)/proxy/polproxy.service.in >$@.tmp && mv $@.tmp $@
 unitdir = $(prefix)/lib/systemd/system
 nodist_unit_DATA = proxy/polproxy.service
