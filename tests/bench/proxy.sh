@@ -4,15 +4,16 @@
 # Requests through polproxy beside HAProxy, driven transparently with the same rules, and beside no
 # proxy at all: interleaved rounds between two containers, medians.  Needs haproxy and wrk.
 #
-#	proxy.sh	as root; ROUNDS (5), SECONDS_EACH (2), RULES ("10 1000"), CONNECTIONS ("1 32")
+#	proxy.sh	as root; ROUNDS (5), SECONDS_EACH (2), RULES ("10 1000"), CONNECTIONS ("1 32"), IDLE (9000)
 #
 # The server is HAProxy too, in its own namespace, answering by itself.
-: "${ROUNDS:=5}" "${SECONDS_EACH:=2}" "${RULES:=10 1000}" "${CONNECTIONS:=1 32}"
+: "${IDLE:=9000}" "${ROUNDS:=5}" "${SECONDS_EACH:=2}" "${RULES:=10 1000}" "${CONNECTIONS:=1 32}"
 for tool in haproxy wrk nft; do
 	command -v "$tool" >/dev/null || { echo "proxy.sh: needs $tool; left out"; exit 0; }
 done
-export ROUNDS SECONDS_EACH RULES CONNECTIONS
+export ROUNDS SECONDS_EACH RULES CONNECTIONS IDLE
 . "$(dirname "$0")/../e2e/lib.sh"
+HTTP=${HTTP:-$e2e_build/tests/tools/http}
 export POLPROXY=${POLPROXY:-$e2e_build/polproxy}
 
 host_up
@@ -25,6 +26,7 @@ for d in all default v-client v-server; do echo 0 >/proc/sys/net/ipv4/conf/$d/rp
 cat >server.cfg <<END
 global
     nbthread 2
+    maxconn $((IDLE + 200))
 defaults
     mode http
     timeout client 60s
@@ -121,6 +123,19 @@ for _ in $(seq "$ROUNDS"); do
 		done
 	done
 done >samples
+# Memory of the workers for connections that do nothing.
+rss() { for p in $(pgrep -x polproxy); do awk '/^RssAnon/ { print $2 }' "/proc/$p/status"; done | awk '{ s += $1 } END { print s + 0 }'; }
+"$POLLOAD" apply "http${RULES%% *}.bpf.o" >/dev/null || bail "apply"
+before=$(rss)
+spawn client "$HTTP" hold "${v4[server]}" 80 "$IDLE"
+holder=$spawned
+for _ in $(seq 100); do
+	held=$(cat out.client.* 2>/dev/null | tail -1)
+	[ -z "$held" ] || break
+	sleep 0.2
+done
+after=$(rss)
+kill "$holder"
 "$POLLOAD" remove >/dev/null
 
 echo "### Requests: polproxy beside HAProxy $(haproxy -v | sed -n '1s/.*version \([0-9.]*\).*/\1/p')"
@@ -138,3 +153,6 @@ for who in direct $(for n in $RULES; do echo "polproxy-$n haproxy-$n"; done); do
 			"$(col 4 | median)" "$(col 5 | median)"
 	done
 done
+echo
+awk -v n="${held:-0}" -v kib=$((after - before)) 'BEGIN {
+	printf "%d idle connections: %d KiB of the workers, %.0f bytes each, beside the kernel\x27s sockets.\n", n, kib, n ? kib * 1024 / n : 0 }'

@@ -6,6 +6,8 @@
  *   http serve ADDR PORT [--record FILE] [--raw DIR] [--peers FILE]
  *	says "listening"; --peers: keeps the address of each client; answers 200 with the client's address as body; /raw/NAME with the bytes of DIR/NAME, and then
  *	closes; /sink reads and says how many bytes the body had
+ *   http hold ADDR PORT N
+ *	opens N connections, has one request answered on each, says how many and waits for a signal
  *   http ask ADDR PORT [--timeout MS] [--close]
  *	sends what stands on its input, prints what comes, until the other side closes or nothing
  *	comes for that long (1000); --close: says that no more follows; exit code 1: cannot connect,
@@ -22,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -255,10 +258,38 @@ static int ask(const char *a, const char *port)
 	}
 }
 
+/* ---- many clients that do nothing ---------------------------------------------------------------- */
+
+static int hold(const char *a, const char *port, int n)
+{
+	static const char request[] = "GET /hit/7 HTTP/1.1\r\nHost: h\r\n\r\n";
+	struct rlimit files = { (rlim_t)n + 100, (rlim_t)n + 100 };
+	struct sockaddr_storage at;
+	socklen_t len = address(a, port, &at);
+	int answered = 0;
+	char bytes[4096];
+
+	setrlimit(RLIMIT_NOFILE, &files);
+	for (int i = 0; i < n; i++) {
+		int fd = socket(at.ss_family, SOCK_STREAM, 0);
+
+		if (fd < 0 || connect(fd, (void *)&at, len))
+			break;
+		put(fd, request, strlen(request));
+		answered += read(fd, bytes, sizeof(bytes)) > 12 && !memcmp(bytes + 9, "200", 3);
+	}
+	printf("%d\n", answered);
+	fflush(stdout);
+	pause();
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 4)
 		return 99;
+	if (!strcmp(argv[1], "hold"))
+		return argc == 5 ? hold(argv[2], argv[3], atoi(argv[4])) : 99;
 	for (int i = 4; i < argc; i++) {
 		if (!strcmp(argv[i], "--record") && i + 1 < argc)
 			record = argv[++i];
