@@ -8,10 +8,11 @@
  *	closes; /sink reads and says how many bytes the body had
  *   http hold ADDR PORT N
  *	opens N connections, has one request answered on each, says how many and waits for a signal
- *   http ask ADDR PORT [--timeout MS] [--close]
+ *   http ask ADDR PORT [--timeout MS] [--answers N] [--bytes N] [--close]
  *	sends what stands on its input, prints what comes, until the other side closes or nothing
- *	comes for that long (1000); --close: says that no more follows; exit code 1: cannot connect,
- *	2: reset
+ *	comes for that long (1000); --answers, --bytes: waits for so many status lines or bytes up to
+ *	ten seconds, whatever the machine is doing, and only then that long for what should not come;
+ *	--close: says that no more follows; exit code 1: cannot connect, 2: reset
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -30,6 +31,7 @@
 
 static const char *record, *raw, *peers;
 static int timeout_ms = 1000;
+static size_t want_answers, want_bytes;
 static bool half_close;
 
 static socklen_t address(const char *a, const char *port, struct sockaddr_storage *s)
@@ -225,6 +227,20 @@ static int serve(const char *a, const char *port)
 
 /* ---- client ----------------------------------------------------------------------------------- */
 
+/* Counts the status lines in N more bytes of a stream; AT: how much of one the last bytes were. */
+static size_t status_lines(const char *bytes, size_t n, size_t *at)
+{
+	static const char start[] = "HTTP/1.";
+	size_t found = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		*at = bytes[i] == start[*at] ? *at + 1 : bytes[i] == start[0];
+		if (*at == sizeof(start) - 1)
+			*at = 0, found++;
+	}
+	return found;
+}
+
 static int ask(const char *a, const char *port)
 {
 	struct sockaddr_storage at;
@@ -232,6 +248,7 @@ static int ask(const char *a, const char *port)
 	int fd = socket(at.ss_family, SOCK_STREAM, 0);
 	struct timeval patience = { timeout_ms / 1000, timeout_ms % 1000 * 1000 };
 	char bytes[65536];
+	size_t answers = 0, all = 0, at_start = 0;
 	bool reset = false;
 	ssize_t got;
 
@@ -248,13 +265,16 @@ static int ask(const char *a, const char *port)
 		shutdown(fd, SHUT_WR);
 	for (;;) {
 		struct pollfd p = { .fd = fd, .events = POLLIN };
+		bool enough = answers >= want_answers && all >= want_bytes;
 
-		if (poll(&p, 1, timeout_ms) <= 0)
+		if (poll(&p, 1, enough ? timeout_ms : 10000) <= 0)
 			return 0;
 		got = read(fd, bytes, sizeof(bytes));
 		if (got <= 0)
 			return got < 0 || reset ? 2 : 0;
 		put(1, bytes, (size_t)got);
+		all += (size_t)got;
+		answers += status_lines(bytes, (size_t)got, &at_start);
 	}
 }
 
@@ -299,6 +319,10 @@ int main(int argc, char **argv)
 			raw = argv[++i];
 		else if (!strcmp(argv[i], "--timeout") && i + 1 < argc)
 			timeout_ms = atoi(argv[++i]);
+		else if (!strcmp(argv[i], "--answers") && i + 1 < argc)
+			want_answers = (size_t)atol(argv[++i]);
+		else if (!strcmp(argv[i], "--bytes") && i + 1 < argc)
+			want_bytes = (size_t)atol(argv[++i]);
 		else if (!strcmp(argv[i], "--close"))
 			half_close = true;
 		else
