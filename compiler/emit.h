@@ -17,6 +17,8 @@ void pol_emit_c_bare(const struct pol_tables *t, struct pol_buf *out);
 /* The two YAML sections (polc/manifest.h). */
 void pol_emit_manifest(const struct pol_tables *t, struct pol_buf *out);
 void pol_emit_rules(const struct pol_tables *t, struct pol_buf *out);
+/* SHA-256 over all texts in order, as hexadecimal digits: what the manifest calls sources. */
+void pol_emit_sources_hash(struct pol_buf *out, const struct pol_sources *s);
 
 struct pol_object_options {
 	const char *clang;	/* command */

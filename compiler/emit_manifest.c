@@ -68,7 +68,7 @@ static const char *bool_name(bool v)
 
 /* ---- head ---------------------------------------------------------------------- */
 
-static void add_sources_hash(struct pol_buf *b, const struct pol_sources *s)
+void pol_emit_sources_hash(struct pol_buf *b, const struct pol_sources *s)
 {
 	crypto_hash_sha256_state state;
 	unsigned char hash[crypto_hash_sha256_BYTES];
@@ -90,7 +90,7 @@ static void emit_head(struct pol_buf *b, const struct pol_tables *t)
 	add_text(b, ir->sources && ir->sources->all.n ? ir->sources->all.v[0]->name
 						      : POL_STR("policy"));
 	pol_buf_addz(b, "\nsources: \"");
-	add_sources_hash(b, ir->sources);
+	pol_emit_sources_hash(b, ir->sources);
 	pol_buf_printf(b, "\"\ndefault: %s\nhost_open: %s\n",
 		       ir->default_action == POL_ALLOW ? "allow" : "deny",
 		       bool_name(ir->host_open));

@@ -10,9 +10,6 @@
 #define VERB_NAME(id, name) [POL_VERB_##id] = name,
 static const char *const verb_names[] = { POL_VERBS(VERB_NAME) };
 
-/* Of CLI.md, not there yet. */
-static const char *const later[] = { "verify" };
-
 static const char *const help[] = {
 	[POL_VERB_COMPILE] =
 		"usage: polc FILE.pol [-o FILE.bpf.o]   compile a policy into a BPF object\n"
@@ -25,6 +22,7 @@ static const char *const help[] = {
 		"       polc lint FILE                  rules without effect and other things hardly meant\n"
 		"       polc diff OLD NEW               the flows that change, by rules\n"
 		"       polc graph FILE                 who may reach whom, drawn (dot)\n"
+		"       polc verify OBJ [FILE]          does the object do what its text says?\n"
 		"       polc import FILE|DIR...         policies of Kubernetes and Cilium to a policy text\n"
 		"       polc --explain CODE             the long text of a diagnostic\n"
 		"\n"
@@ -97,6 +95,16 @@ static const char *const help[] = {
 		"Signs whole objects with the secret key in FILE. The signature of OBJ goes to\n"
 		"OBJ.sig, and belongs beside it on the host. `openssl pkeyutl` makes and checks the\n"
 		"same ones, see polc(1).\n",
+	[POL_VERB_VERIFY] =
+		"usage: polc verify [--json] [-H HOST.yaml] [--tables-only] OBJ [FILE]\n"
+		"\n"
+		"Does the object do what the policy in FILE says? Its tables are compared with the\n"
+		"rules exactly, for all peers, addresses and ports; then its programs are loaded\n"
+		"and judge packets at every bound of every rule. The first difference is printed.\n"
+		"FILE is the policy that OBJ names, beside it or here, if none is given.\n"
+		"  -H HOST.yaml     take the endpoints of that host file instead of made-up ones\n"
+		"  --tables-only    load nothing: needs no root\n"
+		"Exit code 1: they differ.\n",
 	[POL_VERB_IMPORT] =
 		"usage: polc import [-o OUT.pol] [--host OUT.yaml] [--lax] FILE|DIR...\n"
 		"\n"
@@ -123,8 +131,8 @@ enum long_option {
 	O_VERSION,
 	O_FAIL_ON,
 	O_LAX,
-	O_HOST,
 	O_WORKLOADS,
+	O_TABLES_ONLY,
 };
 
 static const struct option long_options[] = {
@@ -144,7 +152,8 @@ static const struct option long_options[] = {
 	{ "output", required_argument, NULL, 'o' },
 	{ "fail-on", required_argument, NULL, O_FAIL_ON },
 	{ "lax", no_argument, NULL, O_LAX },
-	{ "host", required_argument, NULL, O_HOST },
+	{ "host", required_argument, NULL, 'H' },
+	{ "tables-only", no_argument, NULL, O_TABLES_ONLY },
 	{ "workloads", required_argument, NULL, O_WORKLOADS },
 	{ "version", no_argument, NULL, O_VERSION },
 	{ "help", no_argument, NULL, 'h' },
@@ -243,8 +252,11 @@ static int set_option(struct pol_options *o, int c, struct pol_err *e)
 	case O_LAX:
 		o->lax = true;
 		return 0;
-	case O_HOST:
+	case 'H':
 		return set_path(&o->host, e);
+	case O_TABLES_ONLY:
+		o->tables_only = true;
+		return 0;
 	case O_WORKLOADS:
 		return set_path(&o->workloads, e);
 	case O_JSON:
@@ -292,9 +304,6 @@ static int take_verb(struct pol_options *o, struct pol_err *e)
 {
 	const char *word = o->n_args ? o->arg[0] : "";
 
-	for (size_t i = 0; i < POL_ARRAY_LEN(later); i++)
-		if (strcmp(word, later[i]) == 0)
-			return pol_err(e, -EINVAL, "`polc %s` is not in this version", word);
 	for (size_t i = POL_VERB_COMPILE + 1; i < POL_VERB_MAX; i++) {
 		if (strcmp(word, verb_names[i]) != 0)
 			continue;
@@ -312,7 +321,8 @@ static int check_verb(const struct pol_options *o, struct pol_err *e)
 {
 	bool compile = o->verb == POL_VERB_COMPILE, import = o->verb == POL_VERB_IMPORT;
 	bool answer = o->verb == POL_VERB_LIST || o->verb == POL_VERB_EXPLAIN ||
-		      o->verb == POL_VERB_LINT || o->verb == POL_VERB_DIFF;
+		      o->verb == POL_VERB_LINT || o->verb == POL_VERB_DIFF ||
+		      o->verb == POL_VERB_VERIFY;
 	const char *wrong = NULL;
 
 	if (o->endpoint_kinds && !compile && o->verb != POL_VERB_CHECK)
@@ -321,8 +331,12 @@ static int check_verb(const struct pol_options *o, struct pol_err *e)
 		wrong = o->to_c ? "-S" : o->stats ? "--stats" : "--dump";
 	if (!compile && !import && o->out)
 		wrong = "-o";
-	if (!import && (o->lax || o->host))
-		wrong = o->lax ? "--lax" : "--host";
+	if (!import && o->lax)
+		wrong = "--lax";
+	if (!import && o->verb != POL_VERB_VERIFY && o->host)
+		wrong = "--host";
+	if (o->verb != POL_VERB_VERIFY && o->tables_only)
+		wrong = "--tables-only";
 	if (o->verb != POL_VERB_LIST && o->workloads)
 		wrong = "--workloads";
 	if (o->verb != POL_VERB_FMT && (o->write || o->check))
@@ -354,7 +368,7 @@ static int check_count(const struct pol_options *o, struct pol_err *e)
 
 	if (o->n_args == 0)
 		return pol_err(e, -EINVAL, "no %s file given",
-			       o->verb == POL_VERB_SIGN     ? "object"
+			       o->verb == POL_VERB_SIGN || o->verb == POL_VERB_VERIFY ? "object"
 			       : o->verb == POL_VERB_KEYGEN ? "key"
 			       : o->verb == POL_VERB_IMPORT ? "manifest"
 							    : "policy");
@@ -362,7 +376,9 @@ static int check_count(const struct pol_options *o, struct pol_err *e)
 		return pol_err(e, -EINVAL, "no flow given: from PEER to PEER on PROTO PORT");
 	if (o->verb == POL_VERB_DIFF && o->n_args != 2)
 		return pol_err(e, -EINVAL, "two policy files are compared: OLD NEW");
-	if (!many && o->verb != POL_VERB_EXPLAIN && o->verb != POL_VERB_DIFF && o->n_args > 1)
+	if (o->verb == POL_VERB_VERIFY && o->n_args > 2)
+		return pol_err(e, -EINVAL, "one object and its policy; `%s` is too many", o->arg[2]);
+	if (!many && o->verb != POL_VERB_VERIFY && o->verb != POL_VERB_EXPLAIN && o->verb != POL_VERB_DIFF && o->n_args > 1)
 		return pol_err(e, -EINVAL, "one file at a time; `%s` is too many", o->arg[1]);
 	return 0;
 }
@@ -373,7 +389,7 @@ int pol_options_parse(int argc, char **argv, struct pol_options *o, struct pol_e
 
 	*o = (struct pol_options){ 0 };
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":o:Swh", long_options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, ":o:H:Swh", long_options, NULL)) != -1) {
 		if (c == '?' || c == ':')
 			return unknown_option(c, argv, e);
 		r = set_option(o, c, e);

@@ -16,6 +16,7 @@
 	X(LINT, "lint")                                                                      \
 	X(DIFF, "diff")                                                                      \
 	X(GRAPH, "graph")                                                                    \
+	X(VERIFY, "verify")                                                                  \
 	X(IMPORT, "import")
 
 #define POL_VERB_ITEM(id, name) POL_VERB_##id,
@@ -49,7 +50,8 @@ struct pol_options {
 	bool fail_on_given;
 	const char *out;		/* -o, NULL: beside the policy */
 	uint32_t endpoint_kinds;	/* --endpoint-kinds, 0: not given */
-	const char *host;		/* --host of import: where its host file goes */
+	const char *host;		/* -H; of import: where its host file goes, else the one that is asked */
+	bool tables_only;		/* of verify */
 	const char *workloads;		/* --workloads of list */
 	const char *dump, *code;	/* --dump, --explain */
 	const char *clang, *templates, *include; /* NULL: as built */

@@ -36,6 +36,7 @@ _polc() {
 	_polc_command
 	case $prev in
 	-o) _polc_files .o .c; return ;;
+	-H) _polc_files .yaml .yml; return ;;
 	--format) _polc_words text json sarif; return ;;
 	--key) _polc_files; return ;;
 	--explain) return ;;
@@ -54,6 +55,7 @@ _polc() {
 		diff) _polc_words --json --fail-on= --help ;;
 		lint) _polc_words --json --format= --help ;;
 		import) _polc_words -o --host --lax --help ;;
+		verify) _polc_words -H --json --tables-only --help ;;
 		sign) _polc_words --key --help ;;
 		'' | *.pol) _polc_words -o -S --stats --endpoint-kinds= --dump= --format= --color= --clang= --templates= --include= --explain --version --help ;;
 		*) _polc_words --help ;;
@@ -65,7 +67,7 @@ _polc() {
 	'')
 		_polc_files .pol
 		mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < \
-			<(compgen -W "check fmt list explain lint diff graph import keygen sign" -- "$cur")
+			<(compgen -W "check fmt list explain lint diff graph verify import keygen sign" -- "$cur")
 		;;
 	import) _polc_files .yaml .yml .json ;;
 	explain)
@@ -76,6 +78,13 @@ _polc() {
 		fi
 		;;
 	sign) _polc_files .o ;;
+	verify)
+		if [ "$arguments" = 1 ]; then
+			_polc_files .o
+		else
+			_polc_files .pol
+		fi
+		;;
 	keygen) _polc_files ;;
 	*) _polc_files .pol ;;
 	esac

@@ -507,6 +507,16 @@ static int read_head(struct reader *r, const struct pol_yaml *const v[KEYS])
 	return ret;
 }
 
+/* What id 0 is taken for without a look. */
+static bool is_every_class(const struct prt_manifest *m)
+{
+	uint32_t next = 0;
+
+	for (size_t i = 0; m->nsets && i < m->set[0].n && m->set[0].range[i].lo == next; i++)
+		next = m->set[0].range[i].hi + 1;
+	return next == m->address_classes;
+}
+
 static int read_body(struct reader *r, const struct pol_yaml *const v[KEYS])
 {
 	int ret = read_selectors(r, v[SELECTORS]);
@@ -518,7 +528,7 @@ static int read_body(struct reader *r, const struct pol_yaml *const v[KEYS])
 	ret = READ_LIST(r, v[CLASSES], "classes", class, nclasses, read_class);
 	if (!ret)
 		ret = READ_LIST(r, v[SETS], "sets", set, nsets, read_set);
-	if (!ret && !r->m->nsets)
+	if (!ret && !is_every_class(r->m))
 		ret = pol_yaml_err(&r->doc, v[SETS], "the first set must be every class");
 	if (!ret)
 		ret = READ_LIST(r, v[PREDICATES], "predicates", pred, npreds, read_pred);

@@ -3,7 +3,7 @@
 # ---- programs -------------------------------------------------------------------
 
 # Every test program may use every room; the linker takes what it needs.
-LDADD = runtime/libruntime.a compiler/libcompiler.a lang/liblang.a base/libpolbase.a \
+LDADD = verify/libverify.a runtime/libruntime.a compiler/libcompiler.a lang/liblang.a base/libpolbase.a \
 	$(LIBBPF_LIBS) $(LIBELF_LIBS) $(LIBYAML_LIBS) $(LIBSODIUM_LIBS) $(CMOCKA_LIBS)
 
 unit_tests = \
@@ -63,7 +63,8 @@ tests_tools_hostcheck_SOURCES = tests/tools/hostcheck.c
 
 generator = tests/tools/genpolicy.c tests/tools/genpolicy.h
 
-EXTRA_PROGRAMS = tests/tools/polgen
+check_PROGRAMS += tests/tools/polgen
+EXTRA_PROGRAMS =
 tests_tools_polgen_SOURCES = tests/tools/polgen.c $(generator)
 
 # ---- packets and policies through the kernel -----------------------------------------
@@ -89,10 +90,8 @@ tests/packet/fixture.bpf.o: tests/packet/fixture.bpf.c tests/packet/fixture.h $(
 property_common = \
 	tests/property/build.c \
 	tests/property/build.h \
-	tests/property/kernel.c \
-	tests/property/kernel.h \
-	tests/property/world.c \
-	tests/property/world.h \
+	tests/property/random.c \
+	tests/property/random.h \
 	$(generator)
 
 check_PROGRAMS += tests/property/property
@@ -106,6 +105,10 @@ tests_property_property_SOURCES = \
 
 check_PROGRAMS += tests/property/limits
 tests_property_limits_SOURCES = tests/property/limits.c $(property_common)
+
+check_PROGRAMS += tests/verify/mutants
+tests_verify_mutants_SOURCES = tests/verify/mutants.c $(generator)
+
 
 check_PROGRAMS += tests/http/automaton
 tests_http_automaton_SOURCES = tests/http/automaton.c
@@ -204,8 +207,11 @@ script_tests = \
 	tests/packet.sh \
 	tests/golden/run.sh \
 	tests/http/automaton.sh \
+	tests/verify/mutants.sh \
+	tests/verify/verify.sh \
 	tests/corpus/cilium \
 	tests/corpus/kubernetes \
+	tests/corpus/roundtrip \
 	tests/demo/check.sh \
 	tests/dependencies \
 	tests/man-examples \

@@ -27,7 +27,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../property/kernel.h"
+#include "../property/build.h"
+#include "verify/kernel.h"
 #include "bench_flow.h"
 #include "benchpolicy.h"
 
@@ -242,7 +243,7 @@ static int load(struct subject *s, struct kernel *k, const struct build_paths *p
 	if (!r)
 		r = place(s, e);
 	if (!r)
-		r = generation_load(k, &s->build, 1 + (uint64_t)(s - subjects), &s->g, e);
+		r = generation_load(k, s->build.object, s->build.place, 1 + (uint64_t)(s - subjects), &s->g, e);
 	for (unsigned i = 0; i < 2 * BENCH_ENDPOINTS && !r; i++)
 		if (fill_endpoint(s, k, i))
 			r = pol_err(e, -errno, "cannot fill the maps: %s", strerror(errno));
@@ -436,7 +437,7 @@ static int wrap_templates(const char *dir, const char *templates, const char *be
 static int bench(const struct build_paths *paths, unsigned rounds, uint64_t seed, struct pol_err *e)
 {
 	struct kernel *k = NULL;
-	int r = kernel_open(&k, e);
+	int r = kernel_open(&k, RANDOM_LOCAL, e);
 
 	for (unsigned i = 0; i < nsubjects && !r; i++)
 		r = load(&subjects[i], k, paths, seed, e);

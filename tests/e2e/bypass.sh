@@ -82,16 +82,15 @@ request() { # NAME ANSWERS SERVER BYTES
 }
 
 response() { # NAME CLIENT BYTES
-	local code seen until
+	local code seen until=()
 	bytes "$3" >raw/answer
 	case $2 in
-	pass) until="--bytes $(wc -c <raw/answer)" ;;
-	502) until="--answers 1" ;;
-	*) until="--bytes 1000000" ;; # it ends
+	pass) until=(--bytes "$(wc -c <raw/answer)") ;;
+	502) until=(--answers 1) ;;
+	*) until=(--bytes 1000000) ;; # it ends
 	esac
 	printf 'GET /raw/answer HTTP/1.1\r\nHost: h\r\n\r\n' |
-		# shellcheck disable=SC2086 # two words
-		inside client "$HTTP" ask "${v4[server]}" 80 $until --timeout 60 >answer
+		inside client "$HTTP" ask "${v4[server]}" 80 "${until[@]}" --timeout 60 >answer
 	code=$?
 	seen="$(wc -c <answer) bytes, exit code $code"
 	case $2 in

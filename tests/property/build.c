@@ -82,55 +82,9 @@ void build_free(struct build *b)
 	memset(b, 0, sizeof(*b));
 }
 
-static int place_one(struct build *b, const struct world_ep *ep, struct pol_err *e)
-{
-	struct prt_place_update u = { 0 };
-	struct prt_label label[GEN_KEYS];
-	struct prt_place_ep given = {
-		.ep = ep->number,
-		.local = ep->here,
-		.labels = label,
-		.nlabels = ep->nlabels,
-		.addrs = ep->addr,
-		.naddrs = ep->naddrs,
-	};
-	int r;
-
-	for (size_t i = 0; i < ep->nlabels; i++)
-		label[i] = (struct prt_label){ ep->label[i].key, ep->label[i].value };
-	r = prt_place_add(b->place, &given, 1, &u, e);
-	prt_place_update_free(&u);
-	return r;
-}
-
-/* One by one, as `endpoint add` does: later endpoints change the trees of earlier ones. */
 int build_place(struct build *b, const struct world *w, struct pol_err *e)
 {
-	int r = 0;
-
 	prt_place_free(b->place);
-	b->place = prt_place_new(b->object);
-	for (size_t i = 0; i < w->neps && !r; i++)
-		r = place_one(b, &w->ep[i], e);
-	return r;
-}
-
-struct prt_place_peer build_peer(const struct build *b, const struct world *w, struct pol_ip ip)
-{
-	struct prt_place_peer peer = { .addr = ip };
-	const struct world_ep *ep = world_owner(w, ip);
-
-	if (!ep) {
-		uint32_t kind = world_peer(w, b->ir, ip).kind;
-
-		peer.entity = kind == POL_PEER_HOST   ? POL_ENTITY_HOST
-			      : kind == POL_PEER_NODE ? POL_ENTITY_NODE
-						      : POL_ENTITY_WORLD;
-		return peer;
-	}
-	peer.entity = POL_ENTITY_ENDPOINT;
-	for (size_t i = 0; i < ep->naddrs; i++)
-		if (world_same(ep->addr[i], ip))
-			peer.column = prt_place_get_column(b->place, ep->number, i);
-	return peer;
+	b->place = NULL;
+	return world_place_all(w, b->object, &b->place, e);
 }

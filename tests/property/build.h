@@ -9,8 +9,7 @@
 
 #include "lang/resolve.h"
 #include "runtime/object.h"
-#include "runtime/place.h"
-#include "world.h"
+#include "random.h"
 
 struct build_paths { const char *clang, *templates, *include, *scratch_dir; };
 
@@ -32,8 +31,5 @@ int build_policy(struct build *b, const char *text, const struct build_paths *pa
 /* Puts the endpoints of w in place of those before. */
 int build_place(struct build *b, const struct world *w, struct pol_err *e);
 void build_free(struct build *b);
-
-/* The peer as a placement sees it. */
-struct prt_place_peer build_peer(const struct build *b, const struct world *w, struct pol_ip ip);
 
 #endif

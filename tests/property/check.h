@@ -6,7 +6,8 @@
 #ifndef POLC_TESTS_CHECK_H
 #define POLC_TESTS_CHECK_H
 
-#include "kernel.h"
+#include "build.h"
+#include "verify/judge.h"
 
 /* What decided, for the summary: a test whose every packet falls to `default` shows little. */
 struct tally {
@@ -15,8 +16,6 @@ struct tally {
 	uint64_t audited, limited, both_sides;
 };
 
-void check_expect(const struct build *b, const struct world *w, const struct flow *f,
-		  struct pol_eval_flow *out);
 void check_tally(struct tally *t, const struct build *b, const struct pol_eval_flow *f);
 
 /* The evaluator against the language itself (oracle.h): does the IR say what the text says? */
@@ -26,13 +25,5 @@ bool check_lowering(const struct build *b, const struct world *w, const struct f
 /* The tables as the loader placed them, walked in user space, against the evaluator. */
 bool check_tables(const struct build *b, const struct world *w, const struct flow *f,
 		  const struct pol_eval_flow *expect, struct pol_buf *why);
-
-/* What the kernel did with a packet that had to be judged. */
-bool check_judged(const struct seen *s, const struct flow *f, const struct pol_eval_flow *expect,
-		  struct pol_buf *why);
-/* ... that had to pass because its flow is known. */
-bool check_passed(const struct seen *s, struct pol_buf *why);
-/* ... of a live flow after a change of policy: judged again, in the direction of the originator. */
-bool check_again(const struct seen *s, const struct pol_eval_flow *expect, struct pol_buf *why);
 
 #endif

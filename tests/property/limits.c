@@ -14,7 +14,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "kernel.h"
+#include "build.h"
+#include "verify/kernel.h"
 
 static const char policy[] =
 	"default deny;\n"
@@ -187,10 +188,10 @@ static void run_generation(struct kernel *k, const struct build *b, const struct
 	struct generation *g;
 	struct pol_err e = { 0 };
 	struct flow before = *last;
-	int r = generation_load(k, b, generation, &g, &e);
+	int r = generation_load(k, b->object, b->place, generation, &g, &e);
 
 	if (!r)
-		r = generation_fill(k, g, b, w, &e);
+		r = generation_fill(k, g, b->place, w, &e);
 	if (r)
 		stop(r, &e);
 	if (before.proto && !passes(k, g, w, &before, FRAME_NEXT)) {
@@ -233,7 +234,7 @@ int main(void)
 		return 1;
 	}
 	rmdir(dir);
-	if (kernel_open(&k, &e))
+	if (kernel_open(&k, RANDOM_LOCAL, &e))
 		stop(-EPERM, &e);
 	run_generation(k, &b, &w, 1, &last);
 	run_generation(k, &b, &w, 2, &last);

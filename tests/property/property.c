@@ -137,15 +137,15 @@ static bool new_flow_agrees(struct run *r, struct generation *g, const struct fl
 {
 	struct seen s;
 
-	return send(r, g, f, FRAME_FIRST, &s, why) && check_judged(&s, f, want, why);
+	return send(r, g, f, FRAME_FIRST, &s, why) && judge_new(&s, f, want, why);
 }
 
 static int load(struct run *r, uint64_t number, struct generation **g, struct pol_err *e)
 {
-	int code = generation_load(r->kernel, &r->build, number, g, e);
+	int code = generation_load(r->kernel, r->build.object, r->build.place, number, g, e);
 
 	if (!code) {
-		code = generation_fill(r->kernel, *g, &r->build, &r->world, e);
+		code = generation_fill(r->kernel, *g, r->build.place, &r->world, e);
 		if (code)
 			generation_free(*g);
 	}
@@ -174,7 +174,7 @@ static bool differs(struct run *r, const struct gen_policy *p, const struct flow
 	gen_policy_text(p, &text);
 	if (!build_policy(&t.build, text.p, r->paths, &messages, &e) &&
 	    !build_place(&t.build, &t.world, &e)) {
-		check_expect(&t.build, &t.world, f, &want);
+		judge_expect(t.build.ir, &t.world, f, &want);
 		if (!in_kernel) {
 			different = !user_space_agrees(&t, f, &want, &why);
 		} else if (!load(&t, 1, &g, &e)) {
@@ -251,7 +251,7 @@ static bool compare_tables(struct run *r)
 	for (unsigned i = 0; i < r->o->flows && good; i++) {
 		struct flow f = world_flow(&r->world, &r->rng, &r->policy, i);
 
-		check_expect(&r->build, &r->world, &f, &want);
+		judge_expect(r->build.ir, &r->world, &f, &want);
 		good = user_space_agrees(r, &f, &want, &why);
 		r->stats->flows++;
 		if (!good)
@@ -341,7 +341,7 @@ static bool compare_new(struct run *r, struct generation *g, struct live *live)
 		do
 			f = world_flow(&r->world, &r->rng, &r->policy, serial++);
 		while (used_before(live, i, &f));
-		check_expect(&r->build, &r->world, &f, &want);
+		judge_expect(r->build.ir, &r->world, &f, &want);
 		check_tally(&r->stats->tally, &r->build, &want);
 		live[i] = (struct live){ f, want.action == POL_ALLOW };
 		expect_hits(hits, &want);
@@ -366,13 +366,13 @@ static bool compare_later(struct run *r, struct generation *g, const struct live
 
 	r->stats->later++;
 	if (!l->allowed) {
-		check_expect(&r->build, &r->world, &l->f, &want);
+		judge_expect(r->build.ir, &r->world, &l->f, &want);
 		return new_flow_agrees(r, g, &l->f, &want, why);
 	}
 	if (!flow_tracked(&l->f))
 		return true;
 	for (unsigned i = 0; i < POL_ARRAY_LEN(later); i++)
-		if (!send(r, g, &l->f, later[i], &s, why) || !check_passed(&s, why))
+		if (!send(r, g, &l->f, later[i], &s, why) || !judge_known(&s, why))
 			return false;
 	return true;
 }
@@ -407,8 +407,8 @@ static bool compare_again_all(struct run *r, struct generation *g, const struct 
 
 		if (!live[i].allowed || !flow_tracked(f))
 			continue;
-		check_expect(&r->build, &r->world, f, &want);
-		good = send(r, g, f, kind, &s, &why) && check_again(&s, &want, &why);
+		judge_expect(r->build.ir, &r->world, f, &want);
+		good = send(r, g, f, kind, &s, &why) && judge_again(&s, &want, &why);
 		r->stats->again++;
 		if (!good)
 			report(r, &r->policy, f, why.p);
@@ -473,7 +473,7 @@ static bool leaf_of(const struct build *b, const struct world *w, const struct f
 	const struct prt_manifest *m = &b->object->manifest;
 	struct pol_ip own = dir == POL_EGRESS ? f->src : f->dst;
 	struct pol_ip far = dir == POL_EGRESS ? f->dst : f->src;
-	struct prt_place_peer peer = build_peer(b, w, far);
+	struct prt_place_peer peer = world_place_peer(w, b->ir, b->place, far);
 	const uint32_t *pages = prt_place_pages(b->place);
 	uint32_t root[POL_DIRECTIONS], at, n = prt_place_nverdicts(b->place);
 	unsigned levels = m->column_levels + m->l4_levels;
@@ -531,7 +531,7 @@ static void spoil_evaluator(struct run *r, const struct flow *f, const struct po
 	struct pol_buf why = { 0 };
 
 	rule->action = was == POL_ALLOW ? POL_DENY : POL_ALLOW;
-	check_expect(&r->build, &r->world, f, &false_one);
+	judge_expect(r->build.ir, &r->world, f, &false_one);
 	r->stats->spoiled++;
 	if (!check_tables(&r->build, &r->world, f, &false_one, &why))
 		r->stats->noticed++;
@@ -549,7 +549,7 @@ static void self_test(struct run *r)
 	for (unsigned i = 0; i < 20; i++) {
 		struct flow f = world_flow(&r->world, &r->rng, &r->policy, i);
 
-		check_expect(&r->build, &r->world, &f, &want);
+		judge_expect(r->build.ir, &r->world, &f, &want);
 		spoil_evaluator(r, &f, &want);
 		if (g)
 			spoil_kernel(r, g, &f, &want);
@@ -594,7 +594,7 @@ static void work(const struct options *o, const struct build_paths *paths, unsig
 
 	if (!o->kernel)
 		snprintf(stats->skipped, sizeof(stats->skipped), "not asked for");
-	else if (kernel_open(&r.kernel, &e))
+	else if (kernel_open(&r.kernel, RANDOM_LOCAL, &e))
 		snprintf(stats->skipped, sizeof(stats->skipped), "%s", e.text);
 	for (unsigned i = job; o->seconds ? now() < end : i < o->policies; i += o->jobs) {
 		struct gen_rng mix;

@@ -2,7 +2,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* unshare, sched_setaffinity */
 #endif
-#include "kernel.h"
+#include "verify/kernel.h"
 
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
@@ -30,14 +30,14 @@ static const char *const programs[POL_HOOK_MAX] = {
 };
 
 struct kernel {
-	unsigned device[WORLD_LOCAL]; /* ifindex of each local endpoint's device */
-	unsigned uplink;
+	unsigned device[WORLD_EPS]; /* ifindex of each local endpoint's device */
+	unsigned uplink, ndevices;
 	int shared[SHARED]; /* -1 until the first object made them */
 	void *ct;
 	size_t ct_size;
 	int ncpus, cpu;
 	struct pol_scratch *scratch; /* room for one of each CPU */
-	struct pol_addr known[256]; /* keys of ep_by_addr */
+	struct pol_addr known[WORLD_EPS * WORLD_ADDRS + 2 * WORLD_OTHERS]; /* keys of ep_by_addr */
 	size_t nknown;
 };
 
@@ -67,24 +67,30 @@ static int make_devices(struct kernel *k, struct pol_err *e)
 
 	if (!ip)
 		return pol_err(e, -errno, "cannot run ip: %s", strerror(errno));
-	for (unsigned i = 0; i <= WORLD_LOCAL; i++)
+	for (unsigned i = 0; i <= k->ndevices; i++)
 		fprintf(ip,
 			"link add dev pt%u address 02:00:00:00:01:%02x type veth peer name pu%u\n",
 			i, i, i);
 	if (pclose(ip) != 0)
 		return pol_err(e, -EIO, "ip cannot make veth devices");
 	k->uplink = if_nametoindex("pt0");
-	for (unsigned i = 0; i < WORLD_LOCAL; i++) {
+	for (unsigned i = 0; i < k->ndevices; i++) {
 		snprintf(name, sizeof(name), "pt%u", i + 1);
 		k->device[i] = if_nametoindex(name);
 	}
 	return k->uplink ? 0 : pol_err(e, -ENODEV, "device pt0 did not appear");
 }
 
-/* libbpf tells of sections that are ours and not its; its warnings are worth seeing. */
-static int say_warnings(enum libbpf_print_level level, const char *format, va_list args)
+/* The last thing that libbpf warned of: why an object could not be loaded. */
+static char warning[256];
+
+static int keep_warning(enum libbpf_print_level level, const char *format, va_list args)
 {
-	return level == LIBBPF_WARN ? vfprintf(stderr, format, args) : 0;
+	if (level == LIBBPF_WARN) {
+		vsnprintf(warning, sizeof(warning), format, args);
+		warning[strcspn(warning, "\n")] = '\0';
+	}
+	return 0;
 }
 
 /* The scratch map is by CPU: stay on the one where we are. */
@@ -98,11 +104,12 @@ static void stay_here(struct kernel *k)
 	sched_setaffinity(0, sizeof(set), &set);
 }
 
-int kernel_open(struct kernel **out, struct pol_err *e)
+int kernel_open(struct kernel **out, unsigned endpoints, struct pol_err *e)
 {
 	struct kernel *k = calloc(1, sizeof(*k));
 	int r;
 
+	k->ndevices = endpoints;
 	for (int i = 0; i < SHARED; i++)
 		k->shared[i] = -1;
 	if (unshare(CLONE_NEWNET))
@@ -118,7 +125,7 @@ int kernel_open(struct kernel **out, struct pol_err *e)
 	}
 	k->scratch = calloc((size_t)k->ncpus, sizeof(*k->scratch));
 	stay_here(k);
-	libbpf_set_print(say_warnings);
+	libbpf_set_print(keep_warning);
 	*out = k;
 	return 0;
 }
@@ -202,14 +209,14 @@ static int set_table(struct bpf_object *o, const char *section, const void *p, s
 	return bpf_map__set_initial_value(map, table, size);
 }
 
-static int set_tables(struct bpf_object *o, const struct build *b, struct pol_err *e)
+static int set_tables(struct bpf_object *o, const struct prt_place *p, struct pol_err *e)
 {
-	int r = set_table(o, POL_SEC_PAGES, prt_place_pages(b->place),
-			  prt_place_npages(b->place) * POL_PAGE * sizeof(uint32_t), e);
+	int r = set_table(o, POL_SEC_PAGES, prt_place_pages(p),
+			  prt_place_npages(p) * POL_PAGE * sizeof(uint32_t), e);
 
 	return r ? r
-		 : set_table(o, POL_SEC_VERDICTS, prt_place_verdicts(b->place),
-			     prt_place_nverdicts(b->place) * sizeof(struct pol_verdict), e);
+		 : set_table(o, POL_SEC_VERDICTS, prt_place_verdicts(p),
+			     prt_place_nverdicts(p) * sizeof(struct pol_verdict), e);
 }
 
 static int share_maps(struct kernel *k, struct bpf_object *o, struct pol_err *e)
@@ -271,23 +278,23 @@ static int find_programs(struct generation *g, struct pol_err *e)
 	return 0;
 }
 
-int generation_load(struct kernel *k, const struct build *b, uint64_t number,
-		    struct generation **out, struct pol_err *e)
+int generation_load(struct kernel *k, const struct prt_object *o, const struct prt_place *p,
+		    uint64_t number, struct generation **out, struct pol_err *e)
 {
 	struct generation *g = calloc(1, sizeof(*g));
 	int r = 0;
 
-	g->object = bpf_object__open_mem(b->object->data, b->object->size, NULL);
+	g->object = bpf_object__open_mem(o->data, o->size, NULL);
 	if (!g->object)
 		r = pol_err(e, -errno, "libbpf cannot open the object: %s", strerror(errno));
 	if (!r)
 		r = set_constants(g->object, number, e);
 	if (!r)
-		r = set_tables(g->object, b, e);
+		r = set_tables(g->object, p, e);
 	if (!r)
 		r = share_maps(k, g->object, e);
 	if (!r && (r = bpf_object__load(g->object)))
-		pol_err(e, r, "the kernel refuses the object: %s", strerror(-r));
+		pol_err(e, r, "the kernel refuses the object: %s (%s)", strerror(-r), warning);
 	if (!r)
 		r = keep_maps(k, g->object, e);
 	if (!r)
@@ -330,7 +337,7 @@ static int own(struct kernel *k, struct pol_ip ip, const struct pol_owner *owner
 	return bpf_map_update_elem(k->shared[BY_ADDR], &key, owner, BPF_ANY);
 }
 
-static int fill_ep(struct kernel *k, struct generation *g, const struct build *b,
+static int fill_ep(struct kernel *k, struct generation *g, const struct prt_place *p,
 		   const struct world_ep *ep, uint32_t *slot)
 {
 	int columns = bpf_object__find_map_fd_by_name(g->object, POL_MAP_ADDR_COLUMN);
@@ -342,7 +349,7 @@ static int fill_ep(struct kernel *k, struct generation *g, const struct build *b
 	int r = 0;
 
 	for (size_t i = 0; i < ep->naddrs && !r; i++, ++*slot) {
-		uint32_t column = prt_place_get_column(b->place, ep->number, i);
+		uint32_t column = prt_place_get_column(p, ep->number, i);
 		struct pol_owner owner = { .ep = ep->number,
 					   .slot = *slot,
 					   .ifindex = ifindex,
@@ -355,20 +362,20 @@ static int fill_ep(struct kernel *k, struct generation *g, const struct build *b
 	}
 	if (r || !ep->here)
 		return r;
-	prt_place_get_root(b->place, ep->number, state.root);
+	prt_place_get_root(p, ep->number, state.root);
 	r = bpf_map_update_elem(states, &ep->number, &state, BPF_ANY);
 	if (ep->number & 1) { /* half of them are held to their MAC */
 		hangs.flags = POL_IF_HAS_MAC;
 		container_mac(hangs.mac, ep->number);
 	}
 	r = r ? r : bpf_map_update_elem(k->shared[BY_IF], &ifindex, &hangs, BPF_ANY);
-	if (r || ep->number % 4 == 3)	/* a quarter of them are found by the hashes alone */
+	if (r || ep->number % 4 == 3) /* a quarter of them are found by the hashes alone */
 		return r;
 	return bpf_map_update_elem(bpf_object__find_map_fd_by_name(g->object, POL_MAP_IF_NEAR),
 				   &near, &hangs, BPF_ANY);
 }
 
-int generation_fill(struct kernel *k, struct generation *g, const struct build *b,
+int generation_fill(struct kernel *k, struct generation *g, const struct prt_place *p,
 		    const struct world *w, struct pol_err *e)
 {
 	struct pol_if uplink = { .kind = POL_IF_UPLINK };
@@ -380,7 +387,7 @@ int generation_fill(struct kernel *k, struct generation *g, const struct build *
 		bpf_map_delete_elem(k->shared[BY_ADDR], &k->known[--k->nknown]);
 	r = bpf_map_update_elem(k->shared[BY_IF], &k->uplink, &uplink, BPF_ANY);
 	for (size_t i = 0; i < w->neps && !r; i++)
-		r = fill_ep(k, g, b, &w->ep[i], &slot);
+		r = fill_ep(k, g, p, &w->ep[i], &slot);
 	for (size_t i = 0; i < w->nhost && !r; i++)
 		r = own(k, w->host[i], &host);
 	for (size_t i = 0; i < w->nnode && !r; i++)

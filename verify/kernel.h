@@ -1,27 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A policy in the kernel: devices in a network namespace of its own, the
- * object's programs loaded with the maps filled as the loader fills them, and
- * packets run through them one by one.
+ * A policy in the kernel: devices in a network namespace of its own, the object's programs
+ * loaded with the maps filled as the loader fills them, and packets run through them one by one.
  */
-#ifndef POLC_TESTS_KERNEL_H
-#define POLC_TESTS_KERNEL_H
+#ifndef POLC_VERIFY_KERNEL_H
+#define POLC_VERIFY_KERNEL_H
 
-#include "build.h"
+#include "verify/world.h"
 
 struct kernel;		/* of one process: devices, and maps that all policies share */
 struct generation;	/* one loaded object */
 
-/* -EPERM, -ENOSYS and the like: BPF or namespaces are not to be had here. */
-int kernel_open(struct kernel **k, struct pol_err *e);
+/* With devices for so many local endpoints, WORLD_EPS at most. -EPERM, -ENOSYS and the like: BPF or namespaces are not to be had here. */
+int kernel_open(struct kernel **k, unsigned endpoints, struct pol_err *e);
 void kernel_close(struct kernel *k);
 
-/* Loads b's object with b's placement as generation `number`. */
-int generation_load(struct kernel *k, const struct build *b, uint64_t number,
-		    struct generation **g, struct pol_err *e);
+/* Loads the object with that placement as generation `number`. */
+int generation_load(struct kernel *k, const struct prt_object *o, const struct prt_place *p,
+		    uint64_t number, struct generation **g, struct pol_err *e);
 void generation_free(struct generation *g);
 /* Writes roots, columns, owners and devices of w: what apply does last. */
-int generation_fill(struct kernel *k, struct generation *g, const struct build *b,
+int generation_fill(struct kernel *k, struct generation *g, const struct prt_place *p,
 		    const struct world *w, struct pol_err *e);
 /* Changes one entry of the page tables behind everybody's back; false if there is no such entry. */
 bool generation_spoil(struct generation *g, uint32_t page, uint32_t entry, uint32_t value);

@@ -1,0 +1,90 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# polc verify, programs in the kernel: what is compiled right passes; what is compiled from a
+# data path that is wrong in one place does not, though its tables are right.
+set -u
+tree=${top_srcdir:-.}
+work=$(mktemp -d) || exit 99
+trap 'rm -rf "$work"' EXIT
+tests=0
+
+[ "$(id -u)" = 0 ] || {
+	echo "not root"
+	exit 77
+}
+
+report() { # NAME STATUS
+	tests=$((tests + 1))
+	[ "$2" = 0 ] || sed 's/^/# /' "$work/said"
+	[ "$2" = 0 ] && echo "ok $tests - $1" || echo "not ok $tests - $1"
+}
+
+compile() { # POLICY OPTION...
+	local policy=$1
+	shift
+	"$POLC" "$policy" -o "$work/object" "$@" >"$work/said" 2>&1
+}
+
+for policy in "$tree"/lang/examples/*.pol; do
+	compile "$policy" && "$POLC" verify "$work/object" "$policy" >"$work/said" 2>&1 &&
+		grep -q 'packets *[1-9][0-9]* through' "$work/said"
+	report "${policy##*/}" $?
+done
+
+cat >"$work/host.yaml" <<'END'
+host: node-1
+host_addresses: [192.0.2.1]
+endpoints:
+  - {name: web-1, interface: veth0, addresses: [10.66.0.2, "fd66::2"], labels: {app: frontend}}
+  - {name: api-1, interface: veth1, addresses: [10.66.0.3], labels: {app: api}}
+remote:
+  - {addresses: [10.66.0.9], labels: {app: api}}
+END
+compile "$tree/lang/examples/shop.pol" &&
+	"$POLC" verify -H "$work/host.yaml" "$work/object" "$tree/lang/examples/shop.pol" >"$work/said" 2>&1
+report "shop.pol with the endpoints of a host file" $?
+
+# One line of the data path wrong: the packets must tell.
+cat >"$work/wrong.pol" <<'END'
+default deny;
+pool 10.66.0.0/16, fd66::/48;
+endpoint web = app == "web";
+endpoint client = app == "client";
+cidr office = 192.0.2.0/24, 2001:db8:1::/48, 2001:db8:2:3::40/122;
+policy web {
+    allow from client on tcp 80, udp 53, icmp echo-request;
+    allow from world in office on tcp 8000-8010;
+    allow to world in office on tcp 443;
+    reject to host;
+    allow from host on tcp 22;
+}
+policy client { allow to any; }
+END
+broken() { # NAME FILE SED
+	local from=${POLC_TEMPLATES:-$tree/bpf-templates} code
+	rm -rf "$work/templates"
+	cp -r "$from" "$work/templates"
+	sed -i "$3" "$work/templates/$2"
+	if cmp -s "$work/templates/$2" "$from/$2"; then
+		echo "the change does not fit $2 any more" >"$work/said"
+		report "$1" 1
+		return
+	fi
+	if ! compile "$work/wrong.pol" --templates="$work/templates"; then
+		report "$1: compiles" 1
+		return
+	fi
+	"$POLC" verify "$work/object" "$work/wrong.pol" >"$work/said" 2>&1
+	code=$?
+	[ $code = 1 ] && grep -q 'differs (packets)' "$work/said"
+	report "$1" $?
+}
+broken "IPv4 addresses one too low" classify.h 's/((k - x - 1) >> 63)/((k - x) >> 63)/'
+broken "IPv6 high halves one too low" classify.h 's/pol_lt(hi, pol_v6_key/pol_lt(hi - 1, pol_v6_key/'
+broken "low halves forgotten" classify.h 's/return pol_class_v6_low(at & ~POL_V6_LOW, lo);/return pol_class_v6_low(at \& ~POL_V6_LOW, 0);/'
+broken "the host taken for the world" classify.h 's/entity = POL_ENTITY_HOST;/entity = POL_ENTITY_WORLD;/'
+broken "the source port judged" judge.h 's/p->rev ? p->sport_be : p->dport_be/p->rev ? p->dport_be : p->sport_be/'
+broken "ingress not asked of neighbours" judge.h 's/return to ? pol_judge_side/return to \&\& !from ? pol_judge_side/'
+broken "a deny let through" judge.h 's/if (v->action == POL_ALLOW)/if (v->action != POL_REJECT)/'
+broken "a reject that is silent" judge.h 's/v->action == POL_REJECT ? POL_REASON_REJECT/v->action == POL_SKIP ? POL_REASON_REJECT/'
+echo "1..$tests"

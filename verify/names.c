@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "compiler/describe.h"
+#include "compiler/emit.h"
+#include "verify/private.h"
+
+bool ver_differs(struct ver_report *r, const char *where, const char *format, ...)
+{
+	char text[1024];
+	va_list args;
+
+	if (r->first.where)
+		return false;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	r->first.where = where;
+	r->first.what = pol_arena_str(r->arena, pol_str(text));
+	return false;
+}
+
+/* ---- selectors ------------------------------------------------------------------ */
+
+/* The same numbers in both, so that one list names the operations. */
+_Static_assert(PRT_SEL_TRUE == (int)POL_SEL_TRUE && PRT_SEL_IN == (int)POL_SEL_IN &&
+		       PRT_SEL_HAS == (int)POL_SEL_HAS && PRT_SEL_NOT == (int)POL_SEL_NOT &&
+		       PRT_SEL_AND == (int)POL_SEL_AND && PRT_SEL_OR == (int)POL_SEL_OR,
+	       "operations are numbered alike");
+
+static bool among(const uint32_t *v, size_t n, uint32_t x)
+{
+	for (size_t i = 0; i < n; i++)
+		if (v[i] == x)
+			return true;
+	return false;
+}
+
+static bool same_selector(const struct prt_manifest *m, const struct prt_selector *p,
+			  const struct pol_sel *s, const uint32_t *sel_of)
+{
+	if ((int)p->op != (int)s->op || p->n != s->n)
+		return false;
+	if ((s->op == POL_SEL_IN || s->op == POL_SEL_HAS) && !pol_str_eq(p->key, s->key))
+		return false;
+	for (size_t i = 0; i < s->n; i++) {
+		if (s->op == POL_SEL_IN ? !pol_str_eq(m->atom[p->atom[i]].value, s->value[i])
+					: !among(s->operand, s->n, sel_of[p->operand[i]]))
+			return false;
+		if (s->op != POL_SEL_IN && among(p->operand, i, p->operand[i]))
+			return false; /* twice the same would leave one out */
+	}
+	return true;
+}
+
+bool ver_selectors(struct ver_report *r, uint32_t **out)
+{
+	const struct prt_manifest *m = &r->object->manifest;
+	const struct pol_ir *ir = r->ir;
+	uint32_t *sel_of = pol_arena_alloc(r->arena, (m->nselectors + 1) * sizeof(*sel_of));
+
+	*out = sel_of;
+	for (uint32_t i = 0; i < m->nselectors; i++) {
+		uint32_t k = i;
+
+		/* As a rule they are numbered alike. */
+		if (k >= ir->sels.n || !same_selector(m, &m->selector[i], &ir->sels.v[k], sel_of))
+			for (k = 0; k < ir->sels.n; k++)
+				if (same_selector(m, &m->selector[i], &ir->sels.v[k], sel_of))
+					break;
+		if (k == ir->sels.n)
+			return ver_differs(r, "manifest",
+					   "selector %u of the object is none of the policy's", i);
+		sel_of[i] = k;
+	}
+	if (m->nclasses != ir->classes.n)
+		return ver_differs(r, "manifest", "%zu endpoint definitions, the policy has %zu",
+				   m->nclasses, ir->classes.n);
+	for (size_t i = 0; i < m->nclasses; i++)
+		if (!pol_str_eq(m->class[i].name, ir->classes.v[i].name) ||
+		    sel_of[m->class[i].selector] != ir->classes.v[i].sel)
+			return ver_differs(r, "manifest", "endpoint definition %zu, %.*s, differs",
+					   i, POL_STR_ARG(ir->classes.v[i].name));
+	return true;
+}
+
+/* ---- head, rules, limits ------------------------------------------------------------ */
+
+static bool head(struct ver_report *r)
+{
+	const struct prt_manifest *m = &r->object->manifest;
+	struct pol_buf hash = { 0 };
+	bool same;
+
+	pol_emit_sources_hash(&hash, r->ir->sources);
+	same = pol_str_eq(pol_buf_str(&hash), m->sources);
+	pol_buf_free(&hash);
+	if (!same)
+		return ver_differs(r, "manifest",
+				   "the object was compiled from another text than this one");
+	if (m->default_allow != (r->ir->default_action == POL_ALLOW))
+		return ver_differs(r, "manifest", "its default is %s, the policy's is %s",
+				   m->default_allow ? "allow" : "deny",
+				   m->default_allow ? "deny" : "allow");
+	if (m->host_open != r->ir->host_open)
+		return ver_differs(r, "manifest", "`option host open` differs");
+	return true;
+}
+
+/* As the manifest has it: "admin 20"; empty for all but rules of tiers. */
+static bool same_tier(const struct pol_rule *want, struct pol_str got)
+{
+	char text[32] = "";
+
+	if (want->stage != POL_STAGE_MAIN && want->implicit == POL_EXPLICIT)
+		snprintf(text, sizeof(text), "%s %d",
+			 want->stage == POL_STAGE_ADMIN ? "admin" : "baseline", want->priority);
+	return pol_str_is(got, text);
+}
+
+static bool same_rule(const struct pol_ir *ir, const struct pol_rule *want,
+		      const struct prt_rule *got)
+{
+	static const char *const implicit[] = { "", "closed", "default", "host" };
+	struct pol_source *src = ir->sources ? pol_source_of(ir->sources, want->span) : NULL;
+
+	return pol_str_eq(got->file, src ? src->name : POL_STR("")) &&
+	       got->line == (src ? pol_source_place(src, want->span.start).line : 0) &&
+	       pol_str_eq(got->policy, want->policy) && pol_str_eq(got->text, want->text) &&
+	       pol_str_eq(got->name, want->name) &&
+	       pol_str_is(got->direction, want->direction == POL_INGRESS ? "ingress" : "egress") &&
+	       pol_str_is(got->action, pol_describe_action(want->action)) &&
+	       pol_str_is(got->implicit, implicit[want->implicit]) && same_tier(want, got->tier) &&
+	       got->audit == want->audit;
+}
+
+static bool rules(struct ver_report *r, struct pol_err *e)
+{
+	struct prt_rules all = { 0 };
+	bool same = true;
+
+	if (prt_rules_parse(r->object, &all, e))
+		return false;
+	if (all.n != r->ir->rules.n)
+		same = ver_differs(r, "rules", "it has %zu rules, the policy has %zu", all.n,
+				   r->ir->rules.n);
+	for (size_t i = 0; same && i < all.n; i++)
+		if (!same_rule(r->ir, &r->ir->rules.v[i], &all.v[i]))
+			same = ver_differs(
+				r, "rules",
+				"rule %zu says %.*s:%u `%.*s`, which is not that rule of the policy",
+				i, POL_STR_ARG(all.v[i].file), all.v[i].line,
+				POL_STR_ARG(all.v[i].text));
+	prt_rules_free(&all);
+	return same;
+}
+
+static bool limits(struct ver_report *r)
+{
+	const struct prt_object *o = r->object;
+
+	if (o->manifest.nlimits != r->ir->limits.n)
+		return ver_differs(r, "limits", "it has %u limits, the policy has %zu",
+				   o->manifest.nlimits, r->ir->limits.n);
+	for (size_t i = 0; i < r->ir->limits.n; i++) {
+		const struct pol_limit *want = &r->ir->limits.v[i], *got = &o->limits[i];
+
+		if (want->ns_per_token != got->ns_per_token || want->burst_ns != got->burst_ns ||
+		    want->rule != got->rule || want->per_source != got->per_source ||
+		    (want->per_source && (want->len4 != got->len4 || want->len6 != got->len6)))
+			return ver_differs(r, "limits", "limit %zu is not the one of `%.*s`", i,
+					   POL_STR_ARG(r->ir->rules.v[want->rule].text));
+	}
+	return true;
+}
+
+bool ver_names(struct ver_report *r, struct pol_err *e)
+{
+	const struct prt_object *o = r->object;
+
+	if (!head(r) || !rules(r, e) || !limits(r))
+		return false;
+	/* One layout for one set of lines (compiler/http/image.c): equal automata are equal bytes. */
+	if (!pol_str_eq(o->http_image, r->ir->http_image))
+		return ver_differs(r, "http",
+				   "the automata of http blocks differ from the policy's");
+	return true;
+}
