@@ -98,4 +98,4 @@ compiler_libs = compiler/libcompiler.a lang/liblang.a base/libpolbase.a \
 
 bin_PROGRAMS += polc
 polc_SOURCES = compiler/main.c
-polc_LDADD = verify/libverify.a runtime/libruntime.a $(compiler_libs) $(LIBBPF_LIBS)
+polc_LDADD = verify/libverify.a lsp/liblsp.a runtime/libruntime.a $(compiler_libs) $(LIBBPF_LIBS) $(JANSSON_LIBS)

@@ -28,6 +28,7 @@
 #include "compiler/stats.h"
 #include "compiler/workloads.h"
 #include "lang/format.h"
+#include "lsp/lsp.h"
 #include "verify/verify.h"
 
 enum { EXIT_DONE, EXIT_NO, EXIT_BAD, EXIT_SYSTEM };
@@ -526,6 +527,16 @@ static int verify(const struct pol_options *o)
 	return r;
 }
 
+/* ---- polc lsp ----------------------------------------------------------------- */
+
+static int lsp(void)
+{
+	struct pol_err e = { 0 };
+	int r = lsp_serve(STDIN_FILENO, STDOUT_FILENO, &e);
+
+	return r < 0 ? fail(&e, r == -EBADMSG ? EXIT_BAD : EXIT_SYSTEM) : r;
+}
+
 /* ---- polc import -------------------------------------------------------------- */
 
 static int write_or_print(const char *path, struct pol_buf *b, struct pol_err *e)
@@ -706,6 +717,8 @@ static int run(const struct pol_options *o)
 		return diff(o);
 	case POL_VERB_VERIFY:
 		return verify(o);
+	case POL_VERB_LSP:
+		return lsp();
 	case POL_VERB_IMPORT:
 		return import(o);
 	case POL_VERB_MAX:

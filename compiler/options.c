@@ -23,6 +23,7 @@ static const char *const help[] = {
 		"       polc diff OLD NEW               the flows that change, by rules\n"
 		"       polc graph FILE                 who may reach whom, drawn (dot)\n"
 		"       polc verify OBJ [FILE]          does the object do what its text says?\n"
+		"       polc lsp                        a language server for editors\n"
 		"       polc import FILE|DIR...         policies of Kubernetes and Cilium to a policy text\n"
 		"       polc --explain CODE             the long text of a diagnostic\n"
 		"\n"
@@ -105,6 +106,11 @@ static const char *const help[] = {
 		"  -H HOST.yaml     take the endpoints of that host file instead of made-up ones\n"
 		"  --tables-only    load nothing: needs no root\n"
 		"Exit code 1: they differ.\n",
+	[POL_VERB_LSP] = "usage: polc lsp\n"
+			 "\n"
+			 "Answers an editor on standard input and output, by the Language Server Protocol:\n"
+			 "diagnostics, definitions, references, hover, completion, symbols, formatting.\n"
+			 "Editors start it themselves; see polc(1) for what they have to be told.\n",
 	[POL_VERB_IMPORT] =
 		"usage: polc import [-o OUT.pol] [--host OUT.yaml] [--lax] FILE|DIR...\n"
 		"\n"
@@ -366,6 +372,8 @@ static int check_count(const struct pol_options *o, struct pol_err *e)
 	bool many = o->verb == POL_VERB_CHECK || o->verb == POL_VERB_FMT ||
 		    o->verb == POL_VERB_SIGN || o->verb == POL_VERB_IMPORT;
 
+	if (o->verb == POL_VERB_LSP)
+		return o->n_args ? pol_err(e, -EINVAL, "`polc lsp` takes no files") : 0;
 	if (o->n_args == 0)
 		return pol_err(e, -EINVAL, "no %s file given",
 			       o->verb == POL_VERB_SIGN || o->verb == POL_VERB_VERIFY ? "object"

@@ -17,6 +17,7 @@
 	X(DIFF, "diff")                                                                      \
 	X(GRAPH, "graph")                                                                    \
 	X(VERIFY, "verify")                                                                  \
+	X(LSP, "lsp")                                                                        \
 	X(IMPORT, "import")
 
 #define POL_VERB_ITEM(id, name) POL_VERB_##id,

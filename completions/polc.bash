@@ -67,7 +67,7 @@ _polc() {
 	'')
 		_polc_files .pol
 		mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < \
-			<(compgen -W "check fmt list explain lint diff graph verify import keygen sign" -- "$cur")
+			<(compgen -W "check fmt list explain lint diff graph verify lsp import keygen sign" -- "$cur")
 		;;
 	import) _polc_files .yaml .yml .json ;;
 	explain)
@@ -86,6 +86,7 @@ _polc() {
 		fi
 		;;
 	keygen) _polc_files ;;
+	lsp) ;;
 	*) _polc_files .pol ;;
 	esac
 }

@@ -141,7 +141,8 @@ bench: all $(bench_programs)
 # Compiled apart from everything else: by the compiler that has libFuzzer, and with the
 # sanitizers, whatever the rest is built with.
 fuzzers = tests/fuzz/parse-fuzzer tests/fuzz/import-fuzzer tests/fuzz/object-fuzzer \
-	tests/fuzz/hostfile-fuzzer tests/fuzz/http-fuzzer tests/fuzz/http1-fuzzer
+	tests/fuzz/hostfile-fuzzer tests/fuzz/http-fuzzer tests/fuzz/http1-fuzzer \
+	tests/fuzz/lsp-fuzzer
 
 FUZZ_LINK = $(MKDIR_P) tests/fuzz && \
 	$(FUZZ_CC) $(FUZZ_CFLAGS) $(DEFAULT_INCLUDES) $(AM_CPPFLAGS) -o $@
@@ -184,6 +185,13 @@ tests/fuzz/http1-fuzzer: tests/fuzz/fuzz_http1.c tests/fuzz/driver.c proxy/http1
 	$(AM_V_CC)$(FUZZ_LINK) $(srcdir)/tests/fuzz/fuzz_http1.c $(FUZZ_DRIVER) \
 		$(addprefix $(srcdir)/,$(fuzz_base) proxy/http1.c) $(FUZZ_LIBS)
 
+# The server with all that answers it.
+fuzz_lsp = $(fuzz_lang) $(filter %.c,$(lsp_liblsp_a_SOURCES)) $(filter %.c,$(compiler_libcompiler_a_SOURCES))
+
+tests/fuzz/lsp-fuzzer: tests/fuzz/fuzz_lsp.c tests/fuzz/driver.c $(fuzz_lsp) lang/parse.c lang/scan.c
+	$(AM_V_CC)$(FUZZ_LINK) $(srcdir)/tests/fuzz/fuzz_lsp.c $(FUZZ_DRIVER) \
+		$(addprefix $(srcdir)/,$(fuzz_lsp)) lang/parse.c lang/scan.c $(FUZZ_LIBS) $(JANSSON_LIBS)
+
 check_SCRIPTS += $(fuzzers)
 CLEANFILES += $(fuzzers)
 if FUZZERS
@@ -207,6 +215,8 @@ script_tests = \
 	tests/packet.sh \
 	tests/golden/run.sh \
 	tests/http/automaton.sh \
+	tests/lsp/edit.sh \
+	tests/lsp/editors.sh \
 	tests/verify/mutants.sh \
 	tests/verify/verify.sh \
 	tests/corpus/cilium \

@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # Fuzzes what reads what others wrote, each from a corpus in the tree.
-#   tests/fuzz/run.sh [parse|import|object|hostfile|http|http1]...   all, if none is named
+#   tests/fuzz/run.sh [parse|import|object|hostfile|http|http1|lsp]...   all, if none is named
 #   POLC_FUZZ_SECONDS=N (60 for parse, 10 for the others)   POLC_FUZZ_SEED=N (by the clock, printed)
 # shellcheck disable=SC2317 # called by name
 set -u
 top=${top_srcdir:-$(cd "$(dirname "$0")/../.." && pwd)}
 build=${top_builddir:-$top/build}
 seed=${POLC_FUZZ_SEED:-$(date +%s)}
-[ $# -gt 0 ] || set -- parse import object hostfile http http1
+[ $# -gt 0 ] || set -- parse import object hostfile http http1 lsp
 export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
 tests=0
 failed=0
@@ -54,6 +54,18 @@ hostfile_corpus() {
 	cp "$top"/tests/fuzz/hostfile-corpus/* "$top"/tests/golden/hostfile/*.yaml corpus/
 	yaml_words >words
 	printf '"%s"\n' 'uplinks' 'endpoints' 'remote' 'nodes' 'labels' 'addresses' '"::ffff:1.2.3.4"' >>words
+}
+
+# Texts to be asked about, and messages.
+lsp_corpus() {
+	local n=0 file
+	while read -r file; do
+		n=$((n + 1))
+		cp "$file" "corpus/$n-$(basename "$file")"
+	done < <(find "$top/lang/examples" "$top/tests/golden/list" -name '*.pol' -size -4k | sort)
+	printf '{"method":"textDocument/didOpen","params":{"textDocument":{"uri":"untitled:a","version":1,"text":"import \\"untitled:b\\";\\ndefault deny;"}}}\036{"method":"textDocument/didOpen","params":{"textDocument":{"uri":"untitled:b","version":1,"text":"endpoint x = true;"}}}\036{"id":1,"method":"textDocument/hover","params":{"textDocument":{"uri":"untitled:b"},"position":{"line":0,"character":10}}}\036{"method":"textDocument/didClose","params":{"textDocument":{"uri":"untitled:b"}}}\036{"id":2,"method":"shutdown"}\036{"method":"exit"}' >corpus/messages
+	sed -n 's/^%token.* "\([a-z0-9]*\)"$/"\1"/p' "$top/lang/parse.y" >words
+	printf '"%s"\n' '\x1e' 'textDocument/' 'definition' 'references' 'formatting' 'didChange' 'contentChanges' 'range' 'text' 'version' >>words
 }
 
 # The cases that go through the proxy.
@@ -109,7 +121,7 @@ fuzz() { # NAME SECONDS
 for name; do
 	case $name in
 	parse) fuzz parse 60 ;;
-	import | object | hostfile | http | http1) fuzz "$name" 10 ;;
+	import | object | hostfile | http | http1 | lsp) fuzz "$name" 10 ;;
 	*)
 		echo "$name: there is no such fuzzer"
 		exit 99
