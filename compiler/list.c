@@ -9,8 +9,7 @@
 struct listing {
 	const struct pol_ir *ir;
 	struct pol_arena *arena;
-	bool json, dot, any;
-	struct pol_buf *out;
+	struct pol_list *list;
 	POL_VEC(struct pol_list_member) members;
 };
 
@@ -143,8 +142,8 @@ static int cut_cmp(const void *pa, const void *pb)
 
 /* Between two cuts no rule begins or ends to match: the first key stands for all. */
 struct pol_list_ports pol_list_allowed(const struct pol_ir *ir, struct pol_arena *a,
-				  const struct pol_list_member *src,
-				  const struct pol_list_member *dst)
+				       const struct pol_list_member *src,
+				       const struct pol_list_member *dst)
 {
 	struct pol_ir small = without_rules(ir);
 	struct cuts cuts = { 0 };
@@ -177,119 +176,43 @@ struct pol_list_ports pol_list_allowed(const struct pol_ir *ir, struct pol_arena
 	return out;
 }
 
-/* ---- output ------------------------------------------------------------------- */
-
-static void add_name(struct listing *l, const struct pol_list_member *m)
-{
-	if (l->json)
-		pol_buf_json(l->out, m->name);
-	else
-		pol_buf_add(l->out, m->name);
-	if (!l->json && m->family[0])
-		pol_buf_printf(l->out, " (%s)", m->family);
-}
-
-static void add_family(struct listing *l, const char *key, const struct pol_list_member *m)
-{
-	if (m->family[0])
-		pol_buf_printf(l->out, ",\"%s\":\"%s\"", key, m->family);
-}
-
-/* A name that a family may follow, as Graphviz quotes: only quotes and backslashes are special. */
-static void dot_name(struct listing *l, const struct pol_list_member *m)
-{
-	pol_buf_addc(l->out, '"');
-	for (size_t i = 0; i < m->name.n; i++) {
-		if (m->name.p[i] == '"' || m->name.p[i] == '\\')
-			pol_buf_addc(l->out, '\\');
-		pol_buf_addc(l->out, m->name.p[i]);
-	}
-	if (m->family[0])
-		pol_buf_printf(l->out, " (%s)", m->family);
-	pol_buf_addc(l->out, '"');
-}
-
-/* Classes are rounded, what is outside stands as a box. */
-static void dot_node(struct listing *l, const struct pol_list_member *m)
-{
-	bool endpoint = m->peer.kind == POL_PEER_ENDPOINT;
-
-	pol_buf_addz(l->out, "\t");
-	dot_name(l, m);
-	pol_buf_printf(l->out, " [shape=box, style=\"%s\", fillcolor=\"%s\"];\n",
-		       endpoint ? "rounded,filled" : "filled", endpoint ? "#e8f0fe" : "#f1f3f4");
-}
-
-static void dot_pair(struct listing *l, const struct pol_list_member *src,
-		     const struct pol_list_member *dst, const char *ports)
-{
-	/* Said with each edge: Graphviz takes the same node for the same name. */
-	dot_node(l, src);
-	dot_node(l, dst);
-	pol_buf_addz(l->out, "\t");
-	dot_name(l, src);
-	pol_buf_addz(l->out, " -> ");
-	dot_name(l, dst);
-	pol_buf_printf(l->out, " [label=\"%s\"];\n", ports);
-}
+/* ---- what is found ------------------------------------------------------------ */
 
 /* "udp 53, tcp 8080 (http)" */
-static void describe(struct listing *l, struct pol_list_ports on, struct pol_buf *out)
+static struct pol_str describe(struct listing *l, struct pol_list_ports on)
 {
 	struct pol_range32 *room =
 		pol_arena_alloc(l->arena, (on.all.n + on.http.n + 1) * sizeof(*room));
 	struct pol_l4set plain = { .range = room };
+	struct pol_buf b = { 0 };
+	struct pol_str kept;
 
 	plain.n = pol_range32_combine(POL_SET_SUBTRACT, on.all.range, on.all.n, on.http.range,
 				      on.http.n, room);
 	if (plain.n)
-		pol_describe_l4(out, plain);
+		pol_describe_l4(&b, plain);
 	if (plain.n && on.http.n)
-		pol_buf_addz(out, ", ");
+		pol_buf_addz(&b, ", ");
 	if (on.http.n) {
-		pol_describe_l4(out, on.http);
-		pol_buf_addz(out, " (http)");
+		pol_describe_l4(&b, on.http);
+		pol_buf_addz(&b, " (http)");
 	}
+	kept = pol_arena_str(l->arena, pol_buf_str(&b));
+	pol_buf_free(&b);
+	return kept;
+}
+
+static struct pol_list_end end_of(const struct pol_list_member *m)
+{
+	return (struct pol_list_end){ m->name, m->family, m->peer.kind };
 }
 
 static void add_pair(struct listing *l, const struct pol_list_member *src,
 		     const struct pol_list_member *dst, struct pol_list_ports on)
 {
-	struct pol_buf ports = { 0 };
-
-	if (l->json)
-		pol_describe_l4(&ports, on.all);
-	else
-		describe(l, on, &ports);
-	if (l->dot) {
-		dot_pair(l, src, dst, ports.p);
-		pol_buf_free(&ports);
-		return;
-	}
-	if (l->json)
-		pol_buf_addz(l->out, l->any ? ",\n {\"from\":" : "[\n {\"from\":");
-	l->any = true;
-	add_name(l, src);
-	pol_buf_addz(l->out, l->json ? ",\"to\":" : " => ");
-	add_name(l, dst);
-	if (l->json) {
-		add_family(l, "from_family", src);
-		add_family(l, "to_family", dst);
-		pol_buf_addz(l->out, ",\"on\":");
-		pol_buf_json(l->out, pol_buf_str(&ports));
-		if (on.http.n) {
-			struct pol_buf http = { 0 };
-
-			pol_describe_l4(&http, on.http);
-			pol_buf_addz(l->out, ",\"http\":");
-			pol_buf_json(l->out, pol_buf_str(&http));
-			pol_buf_free(&http);
-		}
-		pol_buf_addc(l->out, '}');
-	} else {
-		pol_buf_printf(l->out, " : %s\n", ports.p);
-	}
-	pol_buf_free(&ports);
+	*pol_vec_push(&l->list->pairs) = (struct pol_list_pair){
+		.from = end_of(src), .to = end_of(dst), .on = on, .text = describe(l, on)
+	};
 }
 
 static bool same_ports(struct pol_list_ports a, struct pol_list_ports b)
@@ -326,28 +249,88 @@ static void list_pair(struct listing *l, size_t src, size_t dst)
 			 other);
 }
 
-void pol_list(const struct pol_ir *ir, struct pol_arena *a, enum pol_list_format format,
-	      struct pol_buf *out)
+void pol_list_make(const struct pol_ir *ir, struct pol_arena *a, struct pol_list *out)
 {
-	struct listing l = { .ir = ir, .arena = a, .out = out };
+	struct listing l = { .ir = ir, .arena = a, .list = out };
 
-	l.json = format == POL_LIST_JSON;
-	l.dot = format == POL_LIST_DOT;
+	*out = (struct pol_list){ .ir = ir };
 	gather(&l);
-	if (l.dot)
-		pol_buf_addz(out,
-			     "digraph policy {\n\trankdir=LR;\n\tnode [fontname=\"sans-serif\"];\n"
-			     "\tedge [fontname=\"sans-serif\", fontsize=10];\n");
+	for (size_t i = 0; i < l.members.n; i++)
+		if (l.members.v[i].peer.kind == POL_PEER_ENDPOINT)
+			*pol_vec_push(&out->classes) = end_of(&l.members.v[i]);
 	for (size_t i = 0; i < l.members.n; i++)
 		for (size_t k = 0; k < l.members.n; k++)
 			if (l.members.v[i].peer.kind == POL_PEER_ENDPOINT ||
 			    l.members.v[k].peer.kind == POL_PEER_ENDPOINT)
 				list_pair(&l, i, k);
-	if (l.json)
-		pol_buf_addz(out, l.any ? "\n]\n" : "[]\n");
-	if (l.dot)
-		pol_buf_addz(out, "}\n");
 	for (size_t i = 0; i < l.members.n; i++)
 		pol_list_member_free(&l.members.v[i]);
 	pol_vec_free(&l.members);
+}
+
+void pol_list_free(struct pol_list *l)
+{
+	pol_vec_free(&l->pairs);
+	pol_vec_free(&l->classes);
+}
+
+/* ---- output ------------------------------------------------------------------- */
+
+static void print_line(const struct pol_list_pair *p, struct pol_buf *out)
+{
+	pol_list_name(out, &p->from);
+	pol_buf_addz(out, " => ");
+	pol_list_name(out, &p->to);
+	pol_buf_printf(out, " : %.*s\n", POL_STR_ARG(p->text));
+}
+
+static void add_ports(struct pol_buf *out, const char *key, struct pol_l4set on)
+{
+	struct pol_buf ports = { 0 };
+
+	pol_describe_l4(&ports, on);
+	pol_buf_printf(out, ",\"%s\":", key);
+	pol_buf_json(out, pol_buf_str(&ports));
+	pol_buf_free(&ports);
+}
+
+static void add_family(struct pol_buf *out, const char *key, const struct pol_list_end *end)
+{
+	if (end->family[0])
+		pol_buf_printf(out, ",\"%s\":\"%s\"", key, end->family);
+}
+
+static void print_object(const struct pol_list_pair *p, struct pol_buf *out)
+{
+	pol_buf_addz(out, "{\"from\":");
+	pol_buf_json(out, p->from.name);
+	pol_buf_addz(out, ",\"to\":");
+	pol_buf_json(out, p->to.name);
+	add_family(out, "from_family", &p->from);
+	add_family(out, "to_family", &p->to);
+	add_ports(out, "on", p->on.all);
+	if (p->on.http.n)
+		add_ports(out, "http", p->on.http);
+	pol_buf_addc(out, '}');
+}
+
+void pol_list_name(struct pol_buf *out, const struct pol_list_end *end)
+{
+	pol_buf_add(out, end->name);
+	if (end->family[0])
+		pol_buf_printf(out, " (%s)", end->family);
+}
+
+void pol_list_print(const struct pol_list *l, bool json, struct pol_buf *out)
+{
+	for (size_t i = 0; i < l->pairs.n; i++) {
+		if (!json) {
+			print_line(&l->pairs.v[i], out);
+			continue;
+		}
+		pol_buf_addz(out, i ? ",\n " : "[\n ");
+		print_object(&l->pairs.v[i], out);
+	}
+	if (json)
+		pol_buf_addz(out, l->pairs.n ? "\n]\n" : "[]\n");
 }

@@ -39,6 +39,8 @@ compiler_libcompiler_a_SOURCES = \
 	compiler/emit_manifest.c \
 	compiler/eval.c \
 	compiler/eval.h \
+	compiler/graph.c \
+	compiler/graph.h \
 	compiler/http/automaton.h \
 	compiler/http/dfa.c \
 	compiler/http/http.h \
@@ -67,6 +69,8 @@ compiler_libcompiler_a_SOURCES = \
 	compiler/intern.h \
 	compiler/intern_sel.c \
 	compiler/ir.h \
+	compiler/layout.c \
+	compiler/layout.h \
 	compiler/list.c \
 	compiler/list.h \
 	compiler/listing.h \

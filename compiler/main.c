@@ -21,6 +21,7 @@
 #include "compiler/analysis/explain.h"
 #include "compiler/import/import.h"
 #include "compiler/analysis/lint.h"
+#include "compiler/graph.h"
 #include "compiler/list.h"
 #include "compiler/lower.h"
 #include "compiler/options.h"
@@ -326,6 +327,20 @@ static int check(const struct pol_options *o)
 
 /* ---- polc list, polc explain -------------------------------------------------- */
 
+static void print_list(const struct job *j, struct pol_buf *out)
+{
+	struct pol_list all;
+
+	pol_list_make(j->ir, j->arena, &all);
+	if (j->o->verb == POL_VERB_LIST)
+		pol_list_print(&all, j->o->json_answer, out);
+	else if (j->o->svg)
+		pol_graph_svg(&all, j->arena, out);
+	else
+		pol_graph_dot(&all, out);
+	pol_list_free(&all);
+}
+
 static int list(const struct pol_options *o)
 {
 	struct pol_buf out = { 0 };
@@ -338,11 +353,7 @@ static int list(const struct pol_options *o)
 		if (o->workloads)
 			wrong = pol_list_workloads(j.ir, o->workloads, j.arena, &out, &e);
 		else
-			pol_list(j.ir, j.arena,
-				 o->verb == POL_VERB_GRAPH ? POL_LIST_DOT
-				 : o->json_answer          ? POL_LIST_JSON
-							   : POL_LIST_TEXT,
-				 &out);
+			print_list(&j, &out);
 		r = wrong ? fail(&e, wrong == -EINVAL ? EXIT_BAD : EXIT_SYSTEM) : EXIT_DONE;
 	}
 	print(stdout, &out);

@@ -21,7 +21,7 @@ static const char *const help[] = {
 		"       polc sign --key FILE OBJ...     sign objects: OBJ.sig\n"
 		"       polc lint FILE                  rules without effect and other things hardly meant\n"
 		"       polc diff OLD NEW               the flows that change, by rules\n"
-		"       polc graph FILE                 who may reach whom, drawn (dot)\n"
+		"       polc graph FILE                 who may reach whom, drawn (dot, SVG)\n"
 		"       polc verify OBJ [FILE]          does the object do what its text says?\n"
 		"       polc lsp                        a language server for editors\n"
 		"       polc import FILE|DIR...         policies of Kubernetes and Cilium to a policy text\n"
@@ -72,9 +72,10 @@ static const char *const help[] = {
 		"The flows on which two policies differ, grouped by the rules that decide them, with\n"
 		"one flow each: widened, narrowed, or denied with another answer.\n"
 		"Exit code 1: something changes; with --fail-on only if that does.\n",
-	[POL_VERB_GRAPH] = "usage: polc graph FILE | dot -Tsvg >policy.svg\n"
+	[POL_VERB_GRAPH] = "usage: polc graph [--format=svg|dot] FILE >policy.svg\n"
 			   "\n"
-			   "What `polc list` says, drawn: a graph in the language of Graphviz.\n",
+			   "What `polc list` says, drawn: as an SVG that needs nothing else, or in the\n"
+			   "language of Graphviz, which is the default.\n",
 	[POL_VERB_EXPLAIN] =
 		"usage: polc explain [--json] FILE FLOW\n"
 		"\n"
@@ -177,9 +178,12 @@ static int set_format(struct pol_options *o, const char *value, struct pol_err *
 {
 	o->json_diags = strcmp(value, "json") == 0;
 	o->sarif = strcmp(value, "sarif") == 0;
-	if (o->json_diags || o->sarif || strcmp(value, "text") == 0)
+	o->svg = strcmp(value, "svg") == 0;
+	o->dot = strcmp(value, "dot") == 0;
+	if (o->json_diags || o->sarif || o->svg || o->dot || strcmp(value, "text") == 0)
 		return 0;
-	return pol_err(e, -EINVAL, "--format=%s: unknown; it is text, json or, of lint, sarif",
+	return pol_err(e, -EINVAL,
+		       "--format=%s: unknown; it is text, json, of lint sarif, of graph dot or svg",
 		       value);
 }
 
@@ -355,6 +359,8 @@ static int check_verb(const struct pol_options *o, struct pol_err *e)
 		wrong = "--fail-on";
 	if (o->sarif && o->verb != POL_VERB_LINT)
 		wrong = "--format=sarif";
+	if ((o->svg || o->dot) && o->verb != POL_VERB_GRAPH)
+		wrong = o->svg ? "--format=svg" : "--format=dot";
 	if (wrong)
 		return pol_err(e, -EINVAL, "%s is no option of `polc%s%s`", wrong,
 			       compile ? "" : " ", verb_names[o->verb]);

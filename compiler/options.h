@@ -43,6 +43,8 @@ struct pol_options {
 	bool to_c, stats;		/* -S, --stats */
 	bool json_diags, json_answer;	/* --format=json, --json */
 	bool sarif;			/* --format=sarif, of lint */
+	bool svg;			/* --format=svg, of graph */
+	bool dot;			/* --format=dot, likewise: the default */
 	bool write, check;		/* of fmt */
 	bool lax;			/* of import */
 	enum pol_colour colour;

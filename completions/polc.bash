@@ -42,7 +42,7 @@ _polc() {
 	--explain) return ;;
 	esac
 	case $cur in
-	--format=*) cur=${cur#*=}; _polc_words text json sarif; return ;;
+	--format=*) cur=${cur#*=}; _polc_words text json sarif dot svg; return ;;
 	--fail-on=*) cur=${cur#*=}; _polc_words any widen narrow never; return ;;
 	--workloads=*) cur=${cur#*=}; _polc_files .yaml .yml; return ;;
 	--dump=*) cur=${cur#*=}; _polc_words ast ir decisions classes tables c manifest help; return ;;
@@ -52,6 +52,7 @@ _polc() {
 		check) _polc_words --format= --color= --help ;;
 		list) _polc_words --json --workloads= --help ;;
 		explain) _polc_words --json --help ;;
+		graph) _polc_words --format= --help ;;
 		diff) _polc_words --json --fail-on= --help ;;
 		lint) _polc_words --json --format= --help ;;
 		import) _polc_words -o --host --lax --help ;;
