@@ -11,7 +11,10 @@ compiler_libcompiler_a_SOURCES = \
 	compiler/analysis/explain.c \
 	compiler/analysis/explain.h \
 	compiler/analysis/explain_print.c \
+	compiler/analysis/fix.c \
+	compiler/analysis/fix.h \
 	compiler/analysis/lint.c \
+	compiler/analysis/lint_host.c \
 	compiler/analysis/lint.h \
 	compiler/analysis/lint_rules.c \
 	compiler/analysis/requests.c \
@@ -41,6 +44,8 @@ compiler_libcompiler_a_SOURCES = \
 	compiler/eval.h \
 	compiler/graph.c \
 	compiler/graph.h \
+	compiler/hosts.c \
+	compiler/hosts.h \
 	compiler/http/automaton.h \
 	compiler/http/dfa.c \
 	compiler/http/http.h \

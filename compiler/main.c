@@ -20,6 +20,7 @@
 #include "compiler/emit.h"
 #include "compiler/analysis/explain.h"
 #include "compiler/import/import.h"
+#include "compiler/analysis/fix.h"
 #include "compiler/analysis/lint.h"
 #include "compiler/graph.h"
 #include "compiler/list.h"
@@ -399,18 +400,57 @@ static int explain(const struct pol_options *o)
 
 /* ---- polc lint ---------------------------------------------------------------- */
 
+/* 0, or the code to end with. */
+static int fix(const struct pol_options *o)
+{
+	const char *path = o->arg[0];
+	struct pol_fix f = { .rules = 0 };
+	struct pol_err e = { 0 };
+	int r = pol_lint_fix(path, &f, &e);
+
+	if (!r && (f.rules || f.prefixes))
+		r = pol_write_file(path, f.text.p, f.text.n, &e);
+	if (!r && f.unproved)
+		fprintf(stderr, "polc: %s: that nothing changes could not be proved; left as it is\n", path);
+	else if (!r)
+		fprintf(stderr, "polc: %s: %u rules and %u prefixes taken out\n", path, f.rules,
+			f.prefixes);
+	pol_buf_free(&f.text);
+	/* Errors are told by what follows. */
+	return r == -EINVAL ? 0 : r ? fail(&e, EXIT_SYSTEM) : 0;
+}
+
+static int lint_host(struct job *j, struct pol_err *e)
+{
+	pol_host_endpoints there = { 0 };
+	int r = pol_hosts_read(j->o->host, j->arena, &there, e);
+
+	if (!r)
+		pol_lint_host(j->ir, j->program, &there, j->o->host, &j->diags);
+	pol_vec_free(&there);
+	return r;
+}
+
 static int lint(const struct pol_options *o)
 {
 	struct pol_render how = { .json = o->json_diags || o->json_answer,
 				  .colour = colour_on(o, stdout),
 				  .max = POL_DIAG_KEEP };
 	struct pol_buf out = { 0 };
+	struct pol_err e = { 0 };
 	struct job j;
-	int r = EXIT_BAD;
+	int r = o->fix ? fix(o) : 0;
 
+	if (r)
+		return r;
+	r = EXIT_BAD;
 	job_open(o, o->arg[0], &j);
 	if (lower(&j)) {
 		pol_lint(j.ir, j.program, j.arena, &j.diags);
+		if (o->host && lint_host(&j, &e)) {
+			job_close(&j);
+			return fail(&e, e.code == -EINVAL ? EXIT_BAD : EXIT_SYSTEM);
+		}
 		r = j.diags.n_warnings ? EXIT_NO : EXIT_DONE;
 	}
 	pol_diags_sort(&j.diags);

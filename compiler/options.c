@@ -61,11 +61,14 @@ static const char *const help[] = {
 		"  --workloads=HOST.yaml  instead list every pair of endpoints of that host file and\n"
 		"                         the IPv4 ranges outside, with their TCP, UDP and SCTP ports\n",
 	[POL_VERB_LINT] =
-		"usage: polc lint [--json] [--format=text|json|sarif] FILE\n"
+		"usage: polc lint [--fix] [-H HOST.yaml] [--json] [--format=text|json|sarif] FILE\n"
 		"\n"
 		"Rules that never decide or change nothing, with the rules to blame; selectors and\n"
 		"peers that nobody can be; prefixes inside others; as notes, allows that another\n"
-		"policy cuts, and tests that a missing label satisfies. Exit code 1: warnings.\n",
+		"policy cuts, and tests that a missing label satisfies. Exit code 1: warnings.\n"
+		"  -H HOST.yaml     also what no endpoint of that host file is\n"
+		"  --fix            first take redundant rules and prefixes out of FILE, if it is\n"
+		"                   proved that no flow is judged otherwise then\n",
 	[POL_VERB_DIFF] =
 		"usage: polc diff [--json] [--fail-on=any|widen|narrow|never] OLD NEW\n"
 		"\n"
@@ -140,6 +143,7 @@ enum long_option {
 	O_LAX,
 	O_WORKLOADS,
 	O_TABLES_ONLY,
+	O_FIX,
 };
 
 static const struct option long_options[] = {
@@ -160,6 +164,7 @@ static const struct option long_options[] = {
 	{ "fail-on", required_argument, NULL, O_FAIL_ON },
 	{ "lax", no_argument, NULL, O_LAX },
 	{ "host", required_argument, NULL, 'H' },
+	{ "fix", no_argument, NULL, O_FIX },
 	{ "tables-only", no_argument, NULL, O_TABLES_ONLY },
 	{ "workloads", required_argument, NULL, O_WORKLOADS },
 	{ "version", no_argument, NULL, O_VERSION },
@@ -264,6 +269,9 @@ static int set_option(struct pol_options *o, int c, struct pol_err *e)
 		return 0;
 	case 'H':
 		return set_path(&o->host, e);
+	case O_FIX:
+		o->fix = true;
+		return 0;
 	case O_TABLES_ONLY:
 		o->tables_only = true;
 		return 0;
@@ -343,7 +351,9 @@ static int check_verb(const struct pol_options *o, struct pol_err *e)
 		wrong = "-o";
 	if (!import && o->lax)
 		wrong = "--lax";
-	if (!import && o->verb != POL_VERB_VERIFY && o->host)
+	if (o->verb != POL_VERB_LINT && o->fix)
+		wrong = "--fix";
+	if (!import && o->verb != POL_VERB_VERIFY && o->verb != POL_VERB_LINT && o->host)
 		wrong = "--host";
 	if (o->verb != POL_VERB_VERIFY && o->tables_only)
 		wrong = "--tables-only";

@@ -47,6 +47,7 @@ struct pol_options {
 	bool dot;			/* --format=dot, likewise: the default */
 	bool write, check;		/* of fmt */
 	bool lax;			/* of import */
+	bool fix;			/* of lint */
 	enum pol_colour colour;
 	const char *key;		/* --key of sign */
 	enum pol_fail_on fail_on;

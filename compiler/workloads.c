@@ -1,57 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "compiler/workloads.h"
 
-#include <errno.h>
-
-#include "base/yaml.h"
+#include "compiler/hosts.h"
 #include "compiler/listing.h"
 #include "compiler/ranges.h"
-
-#define MAX_FILE (64u << 20)
 
 struct work {
 	const struct pol_ir *ir;
 	struct pol_arena *arena;
-	struct pol_yaml_doc doc;
 	struct pol_buf *out;
 	POL_VEC(struct pol_list_member) members; /* replicas of one name may stand apart */
 	POL_VEC(struct pol_str) groups; /* names, each once */
 	POL_VEC(uint32_t) cuts; /* first addresses of what rules tell apart */
 };
 
-/* ---- the file ------------------------------------------------------------------------- */
-
-static int read_labels(struct work *w, const struct pol_yaml *at, struct pol_labels *out)
-{
-	struct pol_label *v;
-
-	if (at->kind != POL_YAML_MAP)
-		return pol_yaml_err(&w->doc, at, "labels must be a mapping: key: value");
-	v = pol_arena_alloc(w->arena, (at->n + 1) * sizeof(*v));
-	for (size_t i = 0; i < at->n; i++) {
-		if (at->item[2 * i + 1].kind != POL_YAML_SCALAR)
-			return pol_yaml_err(&w->doc, &at->item[2 * i + 1],
-					    "a label must be a single value");
-		v[i] = (struct pol_label){ at->item[2 * i].text, at->item[2 * i + 1].text };
-	}
-	*out = (struct pol_labels){ v, at->n };
-	return 0;
-}
-
-static int read_address(struct work *w, const struct pol_yaml *at, struct pol_eval_peer *peer)
-{
-	struct pol_prefix p;
-	int ret = pol_yaml_list(&w->doc, at, "addresses");
-
-	if (ret || !at->n)
-		return ret;
-	if (at->item[0].kind != POL_YAML_SCALAR || pol_prefix_parse(at->item[0].text, &p) ||
-	    p.len != (p.addr.family == 4 ? 32 : 128))
-		return pol_yaml_err(&w->doc, at, "an address is expected here");
-	peer->has_addr = true;
-	peer->addr = p.addr;
-	return 0;
-}
+/* ---- who there is --------------------------------------------------------------- */
 
 static struct pol_str group_name(struct pol_str name)
 {
@@ -69,56 +32,6 @@ static void add_member(struct work *w, struct pol_str name, const struct pol_eva
 		if (pol_str_eq(w->groups.v[i], group))
 			return;
 	*pol_vec_push(&w->groups) = group;
-}
-
-static int read_entry(struct work *w, const struct pol_yaml *at)
-{
-	static const char *const key[] = { "name", "labels", "addresses", "interface", "mac" };
-	const struct pol_yaml *v[POL_ARRAY_LEN(key)];
-	struct pol_eval_peer peer = { .kind = POL_PEER_ENDPOINT };
-	struct pol_str name;
-	int ret = pol_yaml_map(&w->doc, at, "an endpoint", key, POL_ARRAY_LEN(key), v);
-
-	if (!ret && !v[0])
-		ret = pol_yaml_err(&w->doc, at, "an endpoint without a name");
-	if (!ret)
-		ret = pol_yaml_text(&w->doc, v[0], "a name", &name);
-	if (!ret && v[1])
-		ret = read_labels(w, v[1], &peer.labels);
-	if (!ret && v[2])
-		ret = read_address(w, v[2], &peer);
-	if (!ret)
-		add_member(w, name, &peer);
-	return ret;
-}
-
-static int read_file(struct work *w)
-{
-	static const char *const key[] = { "endpoints", "remote", "host", "host_addresses",
-					   "uplinks",   "nodes",  "proxy" };
-	static const struct pol_yaml_limits limits = {
-		.depth = 8,
-		.nodes = 4000000,
-		.scalar = 4096,
-		.keys = 512,
-	};
-	const struct pol_yaml *v[POL_ARRAY_LEN(key)];
-	struct pol_yaml root;
-	char *text POL_CLEANUP(pol_cleanup_free) = NULL;
-	size_t n;
-	int ret = pol_read_file(w->doc.path, MAX_FILE, &text, &n, w->doc.err);
-
-	if (!ret)
-		ret = pol_yaml_parse(&w->doc, (struct pol_str){ text, n }, &limits, &root);
-	if (!ret)
-		ret = pol_yaml_map(&w->doc, &root, "the host file", key, POL_ARRAY_LEN(key), v);
-	for (size_t k = 0; k < 2; k++) {
-		if (!ret && v[k])
-			ret = pol_yaml_list(&w->doc, v[k], key[k]);
-		for (size_t i = 0; !ret && v[k] && i < v[k]->n; i++)
-			ret = read_entry(w, &v[k]->item[i]);
-	}
-	return ret;
 }
 
 /* ---- what is printed ---------------------------------------------------------------------- */
@@ -281,8 +194,13 @@ static void list_world(struct work *w, struct pol_str group, bool out)
 int pol_list_workloads(const struct pol_ir *ir, const char *path, struct pol_arena *a,
 		       struct pol_buf *out, struct pol_err *e)
 {
-	struct work w = { .ir = ir, .arena = a, .out = out, .doc = { path, -EINVAL, a, e } };
-	int ret = read_file(&w);
+	struct work w = { .ir = ir, .arena = a, .out = out };
+	pol_host_endpoints there = { 0 };
+	int ret = pol_hosts_read(path, a, &there, e);
+
+	for (size_t i = 0; !ret && i < there.n; i++)
+		add_member(&w, there.v[i].name, &there.v[i].peer);
+	pol_vec_free(&there);
 
 	find_cuts(&w);
 	for (size_t i = 0; !ret && i < w.groups.n; i++) {

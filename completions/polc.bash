@@ -54,7 +54,7 @@ _polc() {
 		explain) _polc_words --json --help ;;
 		graph) _polc_words --format= --help ;;
 		diff) _polc_words --json --fail-on= --help ;;
-		lint) _polc_words --json --format= --help ;;
+		lint) _polc_words --fix -H --json --format= --help ;;
 		import) _polc_words -o --host --lax --help ;;
 		verify) _polc_words -H --json --tables-only --help ;;
 		sign) _polc_words --key --help ;;

@@ -354,6 +354,8 @@ void pol_diags_render(struct pol_buf *out, const struct pol_diags *d, const stru
 		if (!how->json)
 			pol_buf_addc(out, '\n');
 	}
+	if (how->json && d->n_errors + d->n_warnings > n)
+		pol_buf_printf(out, ",\n{\"more\":%zu}", d->n_errors + d->n_warnings - n);
 	if (how->json)
 		pol_buf_addz(out, n ? "\n]\n" : "]\n");
 	else

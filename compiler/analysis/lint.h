@@ -8,6 +8,7 @@
 #define POLC_LINT_H
 
 #include "compiler/analysis/space.h"
+#include "compiler/hosts.h"
 #include "lang/resolve.h"
 
 enum pol_life {
@@ -34,7 +35,11 @@ struct pol_rule_life {
  */
 struct pol_rule_life *pol_lint_rules(const struct pol_space *s, struct pol_arena *a, uint64_t steps);
 
-/* Everything, as diagnostics. */
+/* What nobody of these endpoints is: definitions, subjects and peers. `where`: the host file, for messages. */
+void pol_lint_host(const struct pol_ir *ir, const struct pol_program *program,
+		   const pol_host_endpoints *there, const char *where, struct pol_diags *diags);
+
+/* Everything else, as diagnostics. */
 void pol_lint(const struct pol_ir *ir, const struct pol_program *program, struct pol_arena *a,
 	      struct pol_diags *diags);
 

@@ -128,5 +128,9 @@ void pol_sarif(struct pol_buf *out, const struct pol_diags *d, const struct pol_
 			pol_buf_addz(out, ",\n");
 		result(out, d->all.v[i], s);
 	}
-	pol_buf_addz(out, "\n  ]\n}]}\n");
+	pol_buf_addz(out, "\n  ]");
+	if (d->n_errors + d->n_warnings > d->all.n)
+		pol_buf_printf(out, ",\n  \"properties\":{\"more\":%zu}",
+			       d->n_errors + d->n_warnings - d->all.n);
+	pol_buf_addz(out, "\n}]}\n");
 }
