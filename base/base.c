@@ -17,7 +17,7 @@ struct pol_str pol_str(const char *z)
 
 bool pol_str_eq(struct pol_str a, struct pol_str b)
 {
-	return a.n == b.n && (a.p == b.p || memcmp(a.p, b.p, a.n) == 0);
+	return a.n == b.n && (!a.n || a.p == b.p || memcmp(a.p, b.p, a.n) == 0);
 }
 
 bool pol_str_is(struct pol_str a, const char *z)

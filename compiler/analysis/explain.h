@@ -2,7 +2,7 @@
 #ifndef POLC_EXPLAIN_H
 #define POLC_EXPLAIN_H
 
-#include "compiler/eval.h"
+#include "compiler/analysis/why.h"
 #include "lang/resolve.h"
 
 struct pol_explanation {
@@ -25,6 +25,10 @@ struct pol_explanation {
 bool pol_explain(const struct pol_ir *ir, const struct pol_program *program,
 		 const struct pol_flow *flow, struct pol_arena *a, struct pol_diags *diags,
 		 struct pol_explanation *out);
+
+/* For a no, the fewest changes that would allow the flow: all of them together. Free the vector. */
+void pol_explain_edits(const struct pol_ir *ir, const struct pol_explanation *x,
+		       struct pol_arena *a, pol_edit_vec *out);
 
 /*
  * Text: the verdict, then a line a side with the deciding rule, the rules that missed and on

@@ -30,8 +30,8 @@ static struct pol_str peer_text(const struct pol_explanation *x, const struct po
 				POL_STR_ARG(pol_source_text(s, p->right->span)));
 }
 
-static void edits(const struct pol_ir *ir, const struct pol_explanation *x, struct pol_arena *a,
-		  pol_edit_vec *out)
+void pol_explain_edits(const struct pol_ir *ir, const struct pol_explanation *x,
+		       struct pol_arena *a, pol_edit_vec *out)
 {
 	struct pol_str on = pol_source_text(x->program->sources, x->asked->on->span);
 	const struct pol_ast_peer *ends[] = { x->asked->from, x->asked->to };
@@ -179,7 +179,7 @@ static void json_edits(const struct pol_ir *ir, const struct pol_explanation *x,
 {
 	pol_edit_vec v = { 0 };
 
-	edits(ir, x, a, &v);
+	pol_explain_edits(ir, x, a, &v);
 	pol_buf_addz(out, ",\"edits\":[");
 	for (size_t i = 0; i < v.n; i++) {
 		pol_buf_printf(out, "%s{\"do\":\"%s\",\"at\":", i ? "," : "",
@@ -254,7 +254,7 @@ static void text_edits(const struct pol_ir *ir, const struct pol_explanation *x,
 {
 	pol_edit_vec v = { 0 };
 
-	edits(ir, x, a, &v);
+	pol_explain_edits(ir, x, a, &v);
 	if (v.n)
 		pol_buf_addz(out, "to allow it:\n");
 	for (size_t i = 0; i < v.n; i++) {

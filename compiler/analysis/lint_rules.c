@@ -351,8 +351,9 @@ static bool probe(struct linting *l, const struct pol_box *b, const struct pol_c
 	e->lo = e->hi = nth & 2 ? b->end[peer].lo : b->end[peer].hi;
 	if (e->kinds & kinds[nth % 3])
 		e->kinds = kinds[nth % 3];
-	for (size_t i = 0; i < c->n && l->steps; i++, l->steps--)
-		if (pol_space_rule(l->s, 0, &l->ir->rules.v[c->rule[i]], &one) != POL_NO)
+	for (size_t i = 0; i < c->n; i++, l->steps--)
+		if (!l->steps ||
+		    pol_space_rule(l->s, 0, &l->ir->rules.v[c->rule[i]], &one) != POL_NO)
 			return false;
 	l->life[l->x->id].flow = pol_box_point(l->s, &one);
 	return true;

@@ -99,6 +99,7 @@ struct editing {
 	const struct pol_program *program;
 	struct pol_arena *a;
 	struct pol_str own, who, on;
+	const struct pol_rule *before;	/* of the last tiers, the first that the flow meets; NULL: none */
 	pol_edit_vec *out;
 };
 
@@ -162,20 +163,49 @@ static void add_allow(struct editing *e, const struct pol_rule *closed)
 						   .text = allow_text(e) };
 }
 
-/* A baseline policy closes nothing; its number must be free. */
-static void add_policy(struct editing *e)
+static bool tier_is_free(const struct editing *e, int32_t tier)
+{
+	for (size_t i = 0; i < e->q->ir->rules.n; i++) {
+		const struct pol_rule *r = &e->q->ir->rules.v[i];
+
+		if (r->stage == POL_STAGE_BASELINE && !r->implicit && r->priority == tier)
+			return false;
+	}
+	/* Nor may the other side's new policy have it. */
+	for (size_t i = 0; i < e->out->n; i++)
+		if (pol_span_is_none(e->out->v[i].at) && e->out->v[i].tier == tier)
+			return false;
+	return true;
+}
+
+/* Before the first of the last tiers that has something against it, else behind all; -1: no room. */
+static int32_t choose_tier(const struct editing *e)
 {
 	int32_t tier = 0;
 
+	if (e->before) {
+		for (tier = e->before->priority - 1; tier >= 0 && !tier_is_free(e, tier); tier--)
+			;
+		return tier;
+	}
 	for (size_t i = 0; i < e->q->ir->rules.n; i++) {
 		const struct pol_rule *r = &e->q->ir->rules.v[i];
 
 		if (r->stage == POL_STAGE_BASELINE && !r->implicit && r->priority >= tier)
 			tier = r->priority + 1;
 	}
+	while (!tier_is_free(e, tier))
+		tier++;
+	return tier;
+}
+
+/* A baseline policy closes nothing. */
+static void add_policy(struct editing *e, int32_t tier)
+{
 	*pol_vec_push(e->out) = (struct pol_edit){
 		.dir = e->q->dir,
 		.at = POL_NO_SPAN,
+		.tier = tier,
 		.text = pol_arena_printf(e->a,
 					 "policy \"new %s\" on %.*s tier baseline %d { %.*s }",
 					 e->q->dir == POL_EGRESS ? "egress" : "ingress",
@@ -192,7 +222,7 @@ static bool edit(struct editing *e, const struct pol_rule *r)
 		return true;
 	case POL_IMPLICIT_DEFAULT:
 		if (r->action != POL_ALLOW)
-			add_policy(e);
+			add_policy(e, choose_tier(e));
 		return true;
 	case POL_IMPLICIT_HOST:
 		return true;
@@ -209,7 +239,8 @@ void pol_why_edits(const struct pol_side_question *q, const struct pol_program *
 		   struct pol_str own_text, struct pol_str who, struct pol_str on,
 		   struct pol_arena *a, pol_edit_vec *out)
 {
-	struct editing e = { q, program, a, own_text, who, on, out };
+	struct editing e = { .q = q, .program = program, .a = a, .own = own_text, .who = who,
+			     .on = on, .out = out };
 	bool skipped[POL_STAGES] = { false };
 
 	for (size_t i = 0; i < q->ir->by_order.n; i++) {
@@ -218,9 +249,19 @@ void pol_why_edits(const struct pol_side_question *q, const struct pol_program *
 		if ((skipped[r->stage] && r->implicit != POL_IMPLICIT_DEFAULT) || !concerns(q, r) ||
 		    misses(q, r))
 			continue;
-		if (r->action == POL_SKIP)
+		if (r->stage == POL_STAGE_BASELINE && !r->implicit && r->action != POL_ALLOW) {
+			e.before = r;
+			if (choose_tier(&e) >= 0) {
+				add_policy(&e, choose_tier(&e));
+				return;
+			}
+			/* No number is left before it: it must let the flow by. */
+			e.before = NULL;
+			except(&e, r);
+		} else if (r->action == POL_SKIP) {
 			skipped[r->stage] = true;
-		else if (edit(&e, r))
+		} else if (edit(&e, r)) {
 			return;
+		}
 	}
 }

@@ -45,6 +45,7 @@ struct pol_edit {
 	struct pol_span at;	/* to the policy there; POL_NO_SPAN: at the end of the file */
 	struct pol_str policy;	/* its name */
 	struct pol_str text;
+	int32_t tier;		/* of an added policy: its number */
 };
 typedef POL_VEC(struct pol_edit) pol_edit_vec;
 
