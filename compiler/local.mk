@@ -7,7 +7,9 @@ compiler_libcompiler_a_SOURCES = \
 	compiler/analysis/chain.h \
 	compiler/analysis/diff.c \
 	compiler/analysis/diff.h \
+	compiler/analysis/diff_http.c \
 	compiler/analysis/diff_print.c \
+	compiler/analysis/diffing.h \
 	compiler/analysis/explain.c \
 	compiler/analysis/explain.h \
 	compiler/analysis/explain_print.c \

@@ -4,36 +4,11 @@
  * same order nothing can differ, so only what touches rules that were added,
  * removed or moved is cut further: first by these rules.
  */
-#include "compiler/analysis/diff.h"
-
+#include "compiler/analysis/diffing.h"
 #include "compiler/ranges.h"
-
-#include "compiler/analysis/chain.h"
 
 #define STEPS ((uint64_t)1 << 30)
 #define MAX_CHANGES 10000u
-#define MAX_DEPTH 4000u
-#define FEW 64u
-
-/* What a rule says, whatever its number: 128 bits, so that equal means equal. */
-struct sign {
-	uint64_t a, b;
-};
-
-struct diffing {
-	struct pol_diff *out;
-	const struct pol_space *s;
-	struct sign *sign[2]; /* by rule */
-	bool *changed[2]; /* no such rule in the other policy */
-	uint64_t steps;
-	/* Few rules changed, and the others stand in the same order: only where these match can anything differ. */
-	bool few;
-	struct {
-		unsigned ir;
-		const struct pol_rule *rule;
-	} these[FEW];
-	size_t n_these;
-};
 
 /* ---- what rules say ---------------------------------------------------------------- */
 
@@ -198,7 +173,7 @@ static void find_few(struct diffing *d)
 
 			if (!d->changed[i][k] || r->audit)
 				continue;
-			if (d->n_these == FEW)
+			if (d->n_these == DIFF_FEW)
 				return;
 			d->these[d->n_these].ir = i;
 			d->these[d->n_these++].rule = r;
@@ -244,6 +219,24 @@ static enum pol_direction side_of(const struct pol_chains *no)
 		       : POL_INGRESS;
 }
 
+void pol_diff_report(struct diffing *d, const struct pol_box *b, const struct pol_change *x)
+{
+	for (size_t i = 0; i < d->out->changes.n; i++) {
+		const struct pol_change *y = &d->out->changes.v[i];
+
+		if (y->rule[0] == x->rule[0] && y->rule[1] == x->rule[1] && y->kind == x->kind &&
+		    !y->request.method.p == !x->request.method.p)
+			return;
+	}
+	if (d->out->changes.n == MAX_CHANGES) {
+		d->out->undecided = true;
+		d->steps = 0;
+		return;
+	}
+	*pol_vec_push(&d->out->changes) = *x;
+	d->out->changes.v[d->out->changes.n - 1].flow = pol_box_point(d->s, b);
+}
+
 static void report(struct diffing *d, const struct pol_box *b, const struct pol_chains c[2],
 		   const uint32_t may[2])
 {
@@ -258,19 +251,7 @@ static void report(struct diffing *d, const struct pol_box *b, const struct pol_
 		side[i] = x.kind == POL_CHANGE_ANSWER ? side_of(&c[i]) : x.dir;
 		x.rule[i] = c[i].dir[side[i]].rule[0];
 	}
-	for (size_t i = 0; i < d->out->changes.n; i++) {
-		const struct pol_change *y = &d->out->changes.v[i];
-
-		if (y->rule[0] == x.rule[0] && y->rule[1] == x.rule[1] && y->kind == x.kind)
-			return;
-	}
-	if (d->out->changes.n == MAX_CHANGES) {
-		d->out->undecided = true;
-		d->steps = 0;
-		return;
-	}
-	x.flow = pol_box_point(d->s, b);
-	*pol_vec_push(&d->out->changes) = x;
+	pol_diff_report(d, b, &x);
 }
 
 /* By a rule that changed, if one cuts the box; else by what must be known next. */
@@ -336,7 +317,7 @@ static void walk(struct diffing *d, const struct pol_box *b, const struct pol_ch
 	uint32_t may[2];
 	bool any = true;
 
-	if (!d->steps || depth > MAX_DEPTH) {
+	if (!d->steps || depth > DIFF_DEPTH) {
 		d->out->undecided = true;
 		return;
 	}
@@ -412,7 +393,8 @@ void pol_diff_find(struct pol_diff *out, const struct pol_ir *const ir[2], struc
 			find_changed(d.sign[i], ir[i]->rules.n, d.sign[!i], ir[!i]->rules.n, a);
 	for (unsigned i = 0; i < 2; i++)
 		for (size_t r = 0; r < ir[i]->rules.n; r++)
-			out->requests |= touches_requests(&d, i, &ir[i]->rules.v[r]);
+			if (touches_requests(&d, i, &ir[i]->rules.v[r]))
+				*pol_vec_push(&d.touching) = (struct diff_rule){ i, &ir[i]->rules.v[r] };
 	find_few(&d);
 	for (unsigned i = 0; i < POL_ROOTS; i++) {
 		struct pol_box b = pol_root_box(&out->space, i);
@@ -423,9 +405,13 @@ void pol_diff_find(struct pol_diff *out, const struct pol_ir *const ir[2], struc
 				if (!pol_root_judges(i, dir))
 					root[k].dir[dir] = pol_chain_unjudged(k);
 		walk(&d, &b, root, 0);
+		if (d.touching.n)
+			pol_diff_requests(&d, &b, root, 0);
 	}
 	for (unsigned i = 0; i < 2; i++)
 		pol_chains_free(&all[i]);
+	pol_vec_free(&d.touching);
+	pol_vec_free(&d.compared);
 	if (out->changes.n)
 		qsort(out->changes.v, out->changes.n, sizeof(*out->changes.v), change_cmp);
 }

@@ -6,6 +6,7 @@
 #ifndef POLC_DIFF_H
 #define POLC_DIFF_H
 
+#include "compiler/analysis/requests.h"
 #include "compiler/analysis/space.h"
 
 enum pol_change_kind {
@@ -21,12 +22,13 @@ struct pol_change {
 	uint32_t rule[2];	/* that decide in the old and the new policy */
 	enum pol_action action[2];
 	struct pol_point flow;	/* one of them, as the old policy sees it */
+	struct pol_request_witness request; /* method.p: only requests change, this one among them */
 };
 
 struct pol_diff {
 	POL_VEC(struct pol_change) changes;
 	bool undecided;		/* the bound on steps ended it: more may change */
-	bool requests;		/* allows that meet http blocks differ: requests may change, which is not looked into */
+	bool requests;		/* likewise of requests on flows that both allow */
 	struct pol_space space;
 };
 

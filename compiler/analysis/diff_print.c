@@ -24,6 +24,19 @@ static const struct pol_rule *rule_of(const struct pol_diff *d, const struct pol
 static void flow(struct pol_buf *out, const struct pol_diff *d, const struct pol_change *x)
 {
 	pol_point_print_both(out, d->space.ir[0], d->space.ir[1], &x->flow);
+	if (!x->request.method.p)
+		return;
+	/* As `polc explain` takes it; its host stands behind it. */
+	pol_buf_addc(out, ' ');
+	pol_buf_clean(out, x->request.method);
+	pol_buf_addz(out, " \"");
+	pol_buf_clean(out, x->request.path);
+	pol_buf_addz(out, "\"");
+	if (x->request.host.n) {
+		pol_buf_addz(out, " (host ");
+		pol_buf_clean(out, x->request.host);
+		pol_buf_addc(out, ')');
+	}
 }
 
 static void text_change(struct pol_buf *out, const struct pol_diff *d, const struct pol_change *x)
@@ -57,7 +70,7 @@ static void print_text(struct pol_buf *out, const struct pol_diff *d)
 	if (d->undecided)
 		pol_buf_addz(out, "undecided: too many cases, other flows may change too\n");
 	if (d->requests)
-		pol_buf_addz(out, "undecided: http blocks, or allows beside them, differ; which requests change is not compared\n");
+		pol_buf_addz(out, "undecided: header tests of http blocks differ, or there are too many cases: other requests may change too\n");
 	if (!d->undecided && !d->requests && !d->changes.n)
 		pol_buf_addz(out, "no flow changes\n");
 }
@@ -82,7 +95,7 @@ static void json_change(struct pol_buf *out, const struct pol_diff *d, const str
 	flow(&text, d, x);
 	pol_buf_addz(out, ",\"flow\":");
 	pol_buf_json(out, pol_buf_str(&text));
-	pol_buf_addc(out, '}');
+	pol_buf_printf(out, ",\"requests\":%s}", x->request.method.p ? "true" : "false");
 	pol_buf_free(&text);
 }
 

@@ -1,24 +1,34 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "compiler/analysis/requests.h"
 
+#include <ctype.h>
+
 #define AUTOMATA_MAX 16u
 
 /* Where in METHOD SP host SP path; at the beginning of a part it cannot end yet. */
 enum part { METHOD_BEGIN, METHOD, HOST_BEGIN, HOST, PATH, PARTS };
 
+/* What the last segment is so far: `//`, `/./` and `/../` are no canonical paths (400). */
+enum segment { EMPTY, DOT, DOTS, OTHER };
+
 struct node {
 	uint32_t state[AUTOMATA_MAX];
-	uint32_t from;		/* node that led here */
+	uint32_t from; /* node that led here */
 	uint8_t part, byte;
+	uint8_t segment; /* enum segment, of a path */
+};
+
+struct automaton {
+	const struct pol_http_view *view;
+	uint32_t number;
 };
 
 struct walk {
 	const struct pol_requests *q;
-	const struct pol_http_view *view;
-	uint32_t automaton[AUTOMATA_MAX];
+	struct automaton automaton[AUTOMATA_MAX];
 	size_t n;
 	POL_VEC(struct node) nodes;
-	uint32_t *slot;		/* hash table: node + 1 */
+	uint32_t *slot; /* hash table: node + 1 */
 	size_t nslots;
 	uint64_t *steps;
 	struct pol_arena *arena;
@@ -27,37 +37,49 @@ struct walk {
 
 /* ---- what the lines at the end say ------------------------------------------------------- */
 
-static size_t place(const struct walk *w, uint32_t automaton)
+static size_t place(const struct walk *w, const struct pol_http_view *view, uint32_t number)
 {
 	size_t i = 0;
 
-	while (i < w->n && w->automaton[i] != automaton)
+	while (i < w->n && (w->automaton[i].view != view || w->automaton[i].number != number))
 		i++;
 	return i;
 }
 
 struct tally {
-	bool deny, deny_if;	/* a deny line; one that asks for headers */
+	bool deny, deny_if; /* a deny line; one that asks for headers */
 	bool allow, allow_if;
+	uint64_t sign[2]; /* of the lines that ask for headers or upgrade, in any order */
 };
 
-static struct tally count(const struct walk *w, const struct node *node,
-			  const struct pol_eval_side *side)
+static void sign_line(struct tally *t, const struct pol_http_view *v,
+		      const struct pol_http_line_info *l)
+{
+	struct pol_str text = pol_http_string(v, l->source);
+
+	t->sign[0] += pol_hash(text.p, text.n, 11);
+	t->sign[1] += pol_hash(text.p, text.n, 0x9e3779b97f4a7c15);
+}
+
+static struct tally count(const struct walk *w, const struct pol_http_view *v,
+			  const struct node *node, const struct pol_eval_side *side)
 {
 	struct tally t = { .allow = side->plain };
 
 	for (size_t i = 0; i < side->nhttp; i++) {
-		const struct pol_http_rule *r = &w->view->rules[side->http[i]];
-		size_t at = place(w, r->automaton);
-		const struct pol_http_automaton *m = &w->view->automata[r->automaton];
-		const uint32_t *accept = (const void *)((const char *)w->view->image + m->accept_at);
-		const uint32_t *set = &w->view->sets[accept[node->state[at]]];
+		const struct pol_http_rule *r = &v->rules[side->http[i]];
+		size_t at = place(w, v, r->automaton);
+		const struct pol_http_automaton *m = &v->automata[r->automaton];
+		const uint32_t *accept = (const void *)((const char *)v->image + m->accept_at);
+		const uint32_t *set = &v->sets[accept[node->state[at]]];
 
 		for (uint32_t k = 1; k <= set[0]; k++) {
-			const struct pol_http_line_info *l = &w->view->lines[set[k]];
+			const struct pol_http_line_info *l = &v->lines[set[k]];
 
 			if (l->http_rule != side->http[i])
 				continue;
+			if (l->ntests || l->flags & POL_HTTP_WEBSOCKET)
+				sign_line(&t, v, l);
 			if (l->flags & POL_HTTP_DENY)
 				*(l->ntests ? &t.deny_if : &t.deny) = true;
 			else
@@ -65,6 +87,49 @@ static struct tally count(const struct walk *w, const struct node *node,
 		}
 	}
 	return t;
+}
+
+/* What one policy says of the requests that end in a node, of both sides together. */
+struct saying {
+	bool passes; /* without any header that a line asks for */
+	bool may_pass, may_fail; /* with some */
+	uint64_t sign[2];
+};
+
+static struct saying say(const struct walk *w, const struct pol_requests *q,
+			 const struct node *node)
+{
+	struct saying s = { .passes = true, .may_pass = true };
+
+	for (unsigned d = 0; d < POL_DIRECTIONS; d++) {
+		const struct pol_eval_side *side = q->side[d];
+		struct tally t;
+
+		if (!side || !side->nhttp)
+			continue;
+		t = count(w, &q->ir->http, node, side);
+		s.passes = s.passes && t.allow && !t.deny;
+		s.may_pass = s.may_pass && (t.allow || t.allow_if) && !t.deny;
+		s.may_fail = s.may_fail || t.deny || t.deny_if || !t.allow;
+		for (unsigned i = 0; i < 2; i++)
+			s.sign[i] += (t.sign[i] * 4 + t.allow * 2u + t.deny) * (d + 1);
+	}
+	return s;
+}
+
+/*
+ * Passes it here and not there?  Where both policies ask the same of headers they say the same
+ * whatever the headers are.
+ */
+static enum pol_answer compare(const struct walk *w, const struct node *node)
+{
+	struct saying a = say(w, w->q, node), b = say(w, w->q->but, node);
+
+	if (!a.may_pass || !(b.may_fail || !b.passes))
+		return POL_NO;
+	if (a.passes && !b.passes)
+		return POL_YES;
+	return a.sign[0] == b.sign[0] && a.sign[1] == b.sign[1] ? POL_NO : POL_UNDECIDED;
 }
 
 /*
@@ -75,13 +140,15 @@ static enum pol_answer answer(const struct walk *w, const struct node *node)
 {
 	enum pol_answer all = w->q->allowed ? POL_YES : POL_NO;
 
+	if (w->q->but)
+		return compare(w, node);
 	for (unsigned d = 0; d < POL_DIRECTIONS; d++) {
 		const struct pol_eval_side *side = w->q->side[d];
 		struct tally t;
 
 		if (!side || !side->nhttp)
 			continue;
-		t = count(w, node, side);
+		t = count(w, &w->q->ir->http, node, side);
 		if (!w->q->allowed && (t.deny || t.deny_if || !t.allow))
 			return POL_YES;
 		if (w->q->allowed && (t.deny || (!t.allow && !t.allow_if)))
@@ -96,8 +163,9 @@ static enum pol_answer answer(const struct walk *w, const struct node *node)
 
 static uint32_t next_state(const struct walk *w, size_t i, uint32_t state, uint8_t byte)
 {
-	const struct pol_http_automaton *m = &w->view->automata[w->automaton[i]];
-	const char *image = (const void *)w->view->image;
+	const struct pol_http_view *v = w->automaton[i].view;
+	const struct pol_http_automaton *m = &v->automata[w->automaton[i].number];
+	const char *image = (const void *)v->image;
 	const uint8_t *class = (const void *)(image + m->class_at);
 	const uint16_t *next = (const void *)(image + m->next_at);
 
@@ -106,13 +174,13 @@ static uint32_t next_state(const struct walk *w, size_t i, uint32_t state, uint8
 
 static size_t slot_of(const struct walk *w, const struct node *n)
 {
-	uint64_t seed = n->part;
+	uint64_t seed = n->part * 8u + n->segment;
 	size_t at = pol_hash(n->state, w->n * sizeof(n->state[0]), seed) & (w->nslots - 1);
 
 	while (w->slot[at]) {
 		const struct node *have = &w->nodes.v[w->slot[at] - 1];
 
-		if (have->part == n->part &&
+		if (have->part == n->part && have->segment == n->segment &&
 		    !memcmp(have->state, n->state, w->n * sizeof(n->state[0])))
 			break;
 		at = (at + 1) & (w->nslots - 1);
@@ -170,7 +238,7 @@ static bool can_be(enum part part, unsigned char c)
 		return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (c && strchr(mark, c)) ||
 		       c == '[' || c == ']' || c == ':';
 	case PATH:
-		return c > 0x20 && c < 0x7f && !strchr("\"#;<>?\\^`{|}", c);
+		return isalnum(c) || (c && strchr("-._~/!$&'()*+,=:@", c));
 	case PARTS:
 		break;
 	}
@@ -192,7 +260,11 @@ static struct pol_str spelt(const struct walk *w, uint32_t at, enum part part)
 static bool found(struct walk *w, uint32_t at, struct pol_request_witness *out)
 {
 	const struct pol_requests *q = w->q;
-	enum pol_answer a = answer(w, &w->nodes.v[at]);
+	enum pol_answer a;
+
+	if (w->nodes.v[at].segment == DOT || w->nodes.v[at].segment == DOTS)
+		return false;
+	a = answer(w, &w->nodes.v[at]);
 
 	if (a == POL_UNDECIDED)
 		w->unsure = true;
@@ -209,6 +281,38 @@ static bool found(struct walk *w, uint32_t at, struct pol_request_witness *out)
 	return true;
 }
 
+/* False: no canonical path goes on like that. */
+static bool segment(struct node *n, enum segment before, unsigned char c)
+{
+	n->segment = c != '.' ? OTHER : before == EMPTY ? DOT : before == DOT ? DOTS : OTHER;
+	if (c == '/')
+		n->segment = EMPTY;
+	return c != '/' || before == OTHER;
+}
+
+/*
+ * Encoded bytes are not tried.  Where no pattern names the percent sign it is to all automata as
+ * some other sign is, and with that in its place the path is one of those that are tried.
+ */
+static bool percent_is_like_others(const struct walk *w)
+{
+	for (unsigned char c = '!'; c < 0x7f; c++) {
+		bool alike = can_be(PATH, c) && c != '/' && c != '.';
+
+		for (size_t i = 0; i < w->n && alike; i++) {
+			const struct pol_http_view *v = w->automaton[i].view;
+			const uint8_t *class =
+				(const void *)((const char *)v->image +
+					       v->automata[w->automaton[i].number].class_at);
+
+			alike = class['%'] == class[c];
+		}
+		if (alike)
+			return true;
+	}
+	return false;
+}
+
 /* The part goes on by any byte. */
 static void spread(struct walk *w, uint32_t at, enum part part)
 {
@@ -222,6 +326,8 @@ static void spread(struct walk *w, uint32_t at, enum part part)
 		if (!can_be(here, c))
 			continue;
 		n = step(w, at, c, part);
+		if (here == PATH && !segment(&n, w->nodes.v[at].segment, c))
+			continue;
 		visit(w, &n);
 	}
 }
@@ -250,7 +356,7 @@ static enum pol_answer run(struct walk *w, struct pol_request_witness *out)
 	struct node first = { .part = METHOD_BEGIN };
 
 	for (size_t i = 0; i < w->n; i++)
-		first.state[i] = w->view->automata[w->automaton[i]].start;
+		first.state[i] = w->automaton[i].view->automata[w->automaton[i].number].start;
 	visit(w, &first);
 	for (uint32_t at = 0; at < w->nodes.n && *w->steps; at++) {
 		enum part part = w->nodes.v[at].part;
@@ -272,28 +378,39 @@ static enum pol_answer run(struct walk *w, struct pol_request_witness *out)
 		if (part == PATH && !q->path.p)
 			spread(w, at, PATH);
 	}
-	return !*w->steps || w->unsure ? POL_UNDECIDED : POL_NO;
+	return !*w->steps || w->unsure || (!q->path.p && !percent_is_like_others(w)) ? POL_UNDECIDED
+										     : POL_NO;
+}
+
+/* False: too many at once. */
+static bool gather(struct walk *w, const struct pol_requests *q)
+{
+	const struct pol_http_view *v = &q->ir->http;
+
+	for (unsigned d = 0; d < POL_DIRECTIONS; d++)
+		for (size_t i = 0; q->side[d] && i < q->side[d]->nhttp; i++) {
+			uint32_t m = v->rules[q->side[d]->http[i]].automaton;
+
+			if (place(w, v, m) < w->n)
+				continue;
+			if (w->n == AUTOMATA_MAX)
+				return false;
+			w->automaton[w->n++] = (struct automaton){ v, m };
+		}
+	return true;
 }
 
 static enum pol_answer find(const struct pol_requests *q, uint64_t *budget, struct pol_arena *a,
 			    struct pol_request_witness *out)
 {
-	struct walk w = { .q = q, .view = &q->ir->http, .steps = budget, .arena = a };
+	struct walk w = { .q = q, .steps = budget, .arena = a };
 	enum pol_answer result;
 
 	*out = (struct pol_request_witness){ 0 };
-	for (unsigned d = 0; d < POL_DIRECTIONS; d++)
-		for (size_t i = 0; q->side[d] && i < q->side[d]->nhttp; i++) {
-			uint32_t m = w.view->rules[q->side[d]->http[i]].automaton;
-
-			if (place(&w, m) < w.n)
-				continue;
-			if (w.n == AUTOMATA_MAX)
-				return POL_UNDECIDED;
-			w.automaton[w.n++] = m;
-		}
+	if (!gather(&w, q) || (q->but && !gather(&w, q->but)))
+		return POL_UNDECIDED;
 	if (!w.n)
-		return q->allowed ? POL_YES : POL_NO;
+		return q->allowed && !q->but ? POL_YES : POL_NO;
 	result = run(&w, out);
 	pol_vec_free(&w.nodes);
 	free(w.slot);

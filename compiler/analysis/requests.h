@@ -15,6 +15,8 @@ struct pol_requests {
 	const struct pol_eval_side *side[POL_DIRECTIONS];	/* NULL: not judged; else ALLOW */
 	struct pol_str method, path;	/* p NULL: every one */
 	bool allowed;			/* look for one that passes; else for one that does not */
+	/* With `allowed`: that passes here and does not there, by another policy; NULL: anywhere. */
+	const struct pol_requests *but;
 };
 
 struct pol_request_witness {	/* memory: the arena's; p NULL: all pass alike */
@@ -23,7 +25,7 @@ struct pol_request_witness {	/* memory: the arena's; p NULL: all pass alike */
 
 /*
  * UNDECIDED: *steps (product states) ran out; or only headers decide, and rules that allow and
- * rules that deny ask for some at once.
+ * rules that deny ask for some at once, or both policies ask for other ones.
  */
 enum pol_answer pol_requests_find(const struct pol_requests *q, uint64_t *steps,
 				  struct pol_arena *a, struct pol_request_witness *out);

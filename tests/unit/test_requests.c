@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "compiler/analysis/requests.h"
+#include "compiler/analysis/diff.h"
 #include "policy_text.h"
 
 static uint64_t seed = 20261124;
@@ -46,8 +46,10 @@ static bool passes(const struct pol_ir *ir, const struct pol_eval_flow *f, const
 {
 	struct pol_http_request r = { .method = pol_str(m), .host = pol_str(h), .path = pol_str(p) };
 
-	return pol_eval_request(ir, &f->side[0], &r).allow &&
-	       pol_eval_request(ir, &f->side[1], &r).allow;
+	for (unsigned d = 0; d < POL_DIRECTIONS; d++)
+		if (f->judged[d] && !pol_eval_request(ir, &f->side[d], &r).allow)
+			return false;
+	return true;
 }
 
 static void try_all(const struct pol_ir *ir, const struct pol_eval_flow *f, bool allowed,
@@ -79,6 +81,25 @@ static void try_all(const struct pol_ir *ir, const struct pol_eval_flow *f, bool
 		assert_int_equal(any, POL_YES);
 }
 
+static void random_text(struct pol_buf *text)
+{
+	pol_buf_addz(text, "default deny;\nendpoint a = app == \"a\";\nendpoint b = app == \"b\";\n"
+			   "policy a { allow to b on tcp 80");
+	if (rnd(2)) {
+		pol_buf_addz(text, " http {\n");
+		lines(text, 1 + rnd(3));
+		pol_buf_addc(text, '}');
+	}
+	pol_buf_addz(text, "; }\npolicy b {\nallow from a on tcp 80 http {\n");
+	lines(text, rnd(4));
+	pol_buf_addz(text, "}\nallow from any on tcp 80 http {\n");
+	lines(text, rnd(3));
+	pol_buf_printf(text, "}\n%s}\n", rnd(5) ? "" : "allow from a on tcp;\n");
+	/* a block ends without a semicolon */
+	for (char *at; (at = strstr(text->p, "}; }"));)
+		memcpy(at, "}  }", 4);
+}
+
 static void as_many_as_by_hand(void **state)
 {
 	unsigned yes = 0, no = 0;
@@ -89,21 +110,7 @@ static void as_many_as_by_hand(void **state)
 		struct pol_explanation x;
 		struct policy p;
 
-		pol_buf_addz(&text, "default deny;\nendpoint a = app == \"a\";\nendpoint b = app == \"b\";\n"
-				    "policy a { allow to b on tcp 80");
-		if (rnd(2)) {
-			pol_buf_addz(&text, " http {\n");
-			lines(&text, 1 + rnd(3));
-			pol_buf_addc(&text, '}');
-		}
-		pol_buf_addz(&text, "; }\npolicy b {\nallow from a on tcp 80 http {\n");
-		lines(&text, rnd(4));
-		pol_buf_addz(&text, "}\nallow from any on tcp 80 http {\n");
-		lines(&text, rnd(3));
-		pol_buf_printf(&text, "}\n%s}\n", rnd(5) ? "" : "allow from a on tcp;\n");
-		/* a block ends without a semicolon */
-		for (char *at; (at = strstr(text.p, "}; }"));)
-			memcpy(at, "}  }", 4);
+		random_text(&text);
 		p = policy_ok(text.p);
 		x = policy_explain(&p, "from a to b on tcp 80");
 		assert_int_equal(x.flow.action, POL_ALLOW);
@@ -119,9 +126,106 @@ static void as_many_as_by_hand(void **state)
 	assert_true(yes > 20 && no > 20);
 }
 
+/* ---- between two policies -------------------------------------------------------------- */
+
+/* Of the requests that we try, does one pass by x and not by y? */
+static bool one_differs(const struct policy p[2], const struct pol_eval_flow f[2], unsigned x)
+{
+	static const char *const all[] = { "a", "b.example", "c", "zz" };
+
+	for (size_t m = 0; m < 4; m++)
+		for (size_t k = 0; k < POL_ARRAY_LEN(paths); k++)
+			for (size_t h = 0; h < 4; h++)
+				if (passes(p[x].ir, &f[x], methods[m], all[h], paths[k]) &&
+				    !passes(p[!x].ir, &f[!x], methods[m], all[h], paths[k]))
+					return true;
+	return false;
+}
+
+static void check_diff(struct policy p[2], unsigned seen[2])
+{
+	const struct pol_ir *ir[] = { p[0].ir, p[1].ir };
+	bool told[2] = { false, false };
+	struct pol_eval_flow f[2];
+	struct pol_diff d;
+
+	for (unsigned i = 0; i < 2; i++)
+		f[i] = policy_explain(&p[i], "from a to b on tcp 80").flow;
+	pol_diff_find(&d, ir, p[0].arena, 0);
+	assert_false(d.undecided || d.requests); /* no line asks for headers */
+	for (size_t i = 0; i < d.changes.n; i++) {
+		const struct pol_change *x = &d.changes.v[i];
+		unsigned by = x->kind == POL_CHANGE_WIDENED; /* whom it passes by */
+		struct pol_eval_flow g[2];
+
+		if (!x->request.method.p)
+			continue;
+		for (unsigned k = 0; k < 2; k++) {
+			struct pol_point q = pol_point_for(ir[k], &x->flow);
+
+			pol_point_judge(ir[k], &q, &g[k]);
+			assert_int_equal(passes(ir[k], &g[k], x->request.method.p, x->request.host.p,
+						x->request.path.p), k == by);
+		}
+		told[by] = true;
+		seen[by]++;
+	}
+	for (unsigned i = 0; i < 2; i++)
+		if (one_differs(p, f, i))
+			assert_true(told[i]);
+	pol_diff_free(&d);
+}
+
+static void diff_finds_the_requests(void **state)
+{
+	unsigned seen[2] = { 0, 0 };
+
+	(void)state;
+	for (int i = 0; i < 300; i++) {
+		struct pol_buf text[2] = { { 0 } };
+		struct policy p[2];
+
+		for (unsigned k = 0; k < 2; k++) {
+			random_text(&text[k]);
+			p[k] = policy_ok(text[k].p);
+		}
+		check_diff(p, seen);
+		for (unsigned k = 0; k < 2; k++) {
+			policy_free(&p[k]);
+			pol_buf_free(&text[k]);
+		}
+	}
+	assert_true(seen[0] > 50 && seen[1] > 50);
+}
+
+/* A policy and itself, its lines and blocks in another order, and with what makes no difference. */
+static void same_requests_are_no_change(void **state)
+{
+	static const char *const text[] = {
+		"default deny;\nendpoint a = app == \"a\";\npolicy s on [app == \"s\"] {\n"
+		"allow from a on tcp 80 http { allow GET \"/x/**\"; deny * \"/x/y\"; allow POST \"/z\" where header \"k\" == \"1\"; }\n}\n",
+		"default deny;\nendpoint a = app == \"a\";\npolicy s on [app == \"s\"] {\n"
+		"allow from a on tcp 80 http { allow GET \"/x/**\"; allow GET \"/x/q\"; deny * \"/x/y\"; }\n"
+		"allow from a on tcp 80 http { allow POST \"/z\" where header \"k\" == \"1\"; }\n}\n",
+	};
+	struct policy p[2] = { policy_ok(text[0]), policy_ok(text[1]) };
+	const struct pol_ir *ir[] = { p[0].ir, p[1].ir };
+	struct pol_diff d;
+
+	(void)state;
+	pol_diff_find(&d, ir, p[0].arena, 0);
+	assert_int_equal(d.changes.n, 0);
+	assert_false(d.undecided || d.requests);
+	pol_diff_free(&d);
+	policy_free(&p[0]);
+	policy_free(&p[1]);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(as_many_as_by_hand) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(as_many_as_by_hand),
+					   cmocka_unit_test(diff_finds_the_requests),
+					   cmocka_unit_test(same_requests_are_no_change) };
 
 	return cmocka_run_group_tests_name("requests", tests, NULL, NULL);
 }
