@@ -16,5 +16,7 @@ printf '\n%s\n' "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n1), $
 "${BENCH:-$here/bench}" --csv "$out/packets.csv"
 printf '\n### Compiling\n\n'
 "$here/compile.sh" --csv "$out/compile.csv"
+printf "\n### Questions\n\n"
+"$here/analysis.sh"
 printf '\n'
 "$here/proxy.sh"
