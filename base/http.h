@@ -39,6 +39,7 @@ struct pol_http_request {
 	struct pol_str method;	/* as sent */
 	struct pol_str host;	/* lower case, without port */
 	struct pol_str path;	/* canonical, without query */
+	struct pol_str query;	/* from its `?` on; empty: none */
 	const struct pol_http_field *field;
 	size_t nfields;
 	bool upgrade;		/* asks for an upgrade, or is a CONNECT */

@@ -184,12 +184,12 @@ struct pol_ast_limit {
 
 enum pol_ast_action { POL_AST_ACTIONS(POL_ENUM_ITEM) };
 
-enum pol_cond_test { POL_COND_PRESENT, POL_COND_EQ, POL_COND_MATCH };
+enum pol_cond_test { POL_COND_PRESENT, POL_COND_EQ, POL_COND_MATCH, POL_COND_ABSENT };
 
-struct pol_cond {		/* of an HTTP line: host == "x", header "n" ~"re", header "n" */
+struct pol_cond {		/* of an HTTP line: host == "x", header "n" ~"re", header "n", not query */
 	struct pol_cond *next;
 	struct pol_span span;
-	bool host;		/* else a header */
+	bool host, query;	/* else a header */
 	struct pol_string header;
 	enum pol_cond_test test;
 	struct pol_string value;	/* EQ: the text, MATCH: the regular expression */

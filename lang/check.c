@@ -448,6 +448,24 @@ static void check_policy(struct pol_resolve *r, const struct pol_decl *d)
 		check_void_http(r, p);
 }
 
+/* A command may ask about a request with a query. */
+static struct pol_str path_of(const struct pol_flow *f)
+{
+	struct pol_str p = f->path.text;
+	const char *mark = p.n ? memchr(p.p, '?', p.n) : NULL;
+
+	if (mark)
+		p.n = (size_t)(mark - p.p);
+	return p;
+}
+
+static void check_assertion(struct pol_resolve *r, const struct pol_flow *f)
+{
+	pol_check_flow(r, f);
+	if (f->path.text.p && path_of(f).n != f->path.text.n)
+		pol_diag(r->d, POL_P0321, f->path.span, "an assertion is about every query");
+}
+
 void pol_check_flow(struct pol_resolve *r, const struct pol_flow *f)
 {
 	struct pol_flat_ports ports = pol_flat(r, f->on);
@@ -469,9 +487,9 @@ void pol_check_flow(struct pol_resolve *r, const struct pol_flow *f)
 	}
 	if (f->path.text.p && (!f->path.text.n || f->path.text.p[0] != '/'))
 		pol_diag(r->d, POL_P0321, f->path.span, "a path begins with `/`");
-	else if (f->path.text.p && pol_http_path_fault(f->path.text))
+	else if (f->path.text.p && pol_http_path_fault(path_of(f)))
 		pol_diag(r->d, POL_P0321, f->path.span, "every request of this path gets 400: %s",
-			 pol_http_path_fault(f->path.text));
+			 pol_http_path_fault(path_of(f)));
 }
 
 void pol_pass_check(struct pol_resolve *r)
@@ -491,7 +509,7 @@ void pol_pass_check(struct pol_resolve *r)
 			pol_check_filter(r, d);
 			break;
 		case POL_DECL_ASSERT:
-			pol_check_flow(r, d->assertion.flow);
+			check_assertion(r, d->assertion.flow);
 			break;
 		case POL_DECL_PORT:
 			check_ports(r, d->port.ports);

@@ -133,7 +133,7 @@ static void check_cond(struct pol_resolve *r, const struct pol_cond *c)
 		g = pol_diag(r->d, POL_P0325, c->value.span, "this host can never match");
 		pol_diag_help(r->d, g, "hosts are compared in lower case and without the port");
 	}
-	if (!c->host && !c->header.text.n)
+	if (!c->host && !c->query && !c->header.text.n)
 		pol_diag(r->d, POL_P0332, c->header.span, "empty header name");
 }
 

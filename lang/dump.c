@@ -127,7 +127,7 @@ static void log_and_name(struct pol_buf *b, bool log, const struct pol_string *n
 
 static void http_line(struct pol_buf *b, const struct pol_http_line *l)
 {
-	static const char *const tests[] = { "present", "==", "~" };
+	static const char *const tests[] = { "present", "==", "~", "absent" };
 
 	pol_buf_printf(b, " (%s", pol_action_name(l->action));
 	for (const struct pol_method *m = l->methods.first; m; m = m->next)
@@ -135,8 +135,8 @@ static void http_line(struct pol_buf *b, const struct pol_http_line *l)
 	pol_buf_addz(b, l->regex ? " ~" : " ");
 	string(b, l->path.text);
 	for (const struct pol_cond *c = l->where.first; c; c = c->next) {
-		pol_buf_addz(b, c->host ? " (host" : " (header ");
-		if (!c->host)
+		pol_buf_addz(b, c->host ? " (host" : c->query ? " (query" : " (header ");
+		if (!c->host && !c->query)
 			string(b, c->header.text);
 		pol_buf_printf(b, " %s ", tests[c->test]);
 		string(b, c->value.text);

@@ -61,6 +61,7 @@ static const struct keyword {
 	{ "port", T_PORT },
 	{ "proto", T_PROTO },
 	{ "public", T_PUBLIC },
+	{ "query", T_QUERY },
 	{ "random", T_RANDOM },
 	{ "reject", T_REJECT },
 	{ "sctp", T_SCTP },

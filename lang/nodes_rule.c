@@ -154,6 +154,18 @@ struct pol_cond *pol_node_cond(struct pol_parse *ctx, const struct pol_string *h
 	return c;
 }
 
+struct pol_cond *pol_node_query(struct pol_parse *ctx, enum pol_cond_test test,
+				struct pol_string value, struct pol_span at)
+{
+	struct pol_cond *c = POL_NEW(ctx, pol_cond);
+
+	c->span = at;
+	c->query = true;
+	c->test = test;
+	c->value = value;
+	return c;
+}
+
 /* ---- filters ---------------------------------------------------------------------------- */
 
 struct pol_filter_rule *pol_filter_from(struct pol_parse *ctx, struct pol_filter_rule *r,

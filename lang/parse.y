@@ -170,6 +170,7 @@ static void pol_yyerror(struct pol_span *at, struct pol_parse *ctx, const char *
 %token <string> POLICY "policy"
 %token <string> POOL "pool"
 %token <string> PORT "port"
+%token <string> QUERY "query"
 %token <string> RANDOM "random"
 %token <string> SERVICE "service"
 %token <string> SOURCE "source"
@@ -328,7 +329,7 @@ name:
 soft:
   ADMIN | ASSERT | AUDIT | BACKEND | BALANCE | BASELINE | BURST | CIDR | DEFAULT | DSR | DYNAMIC
 | ENDPOINT | FILE | FILTER | HEADER | HTTP | IMPORT | LOG | MAGLEV | MODE | NAMED | NAT | OPEN
-| OPTION | PER | POLICY | POOL | PORT | RANDOM | SERVICE | SOURCE | SPORT | TIER | VIP
+| OPTION | PER | POLICY | POOL | PORT | QUERY | RANDOM | SERVICE | SOURCE | SPORT | TIER | VIP
 | WEBSOCKET | WEIGHT
 ;
 
@@ -654,7 +655,10 @@ conds:
 ;
 
 cond:
-  "host" "==" STRING	{ $$ = pol_node_cond(ctx, NULL, POL_COND_EQ, $STRING, @$); }
+  "not" "query"		{ $$ = pol_node_query(ctx, POL_COND_ABSENT, (struct pol_string){ 0 }, @$); }
+| "query" "==" STRING	{ $$ = pol_node_query(ctx, POL_COND_EQ, $STRING, @$); }
+| "query" REGEX		{ $$ = pol_node_query(ctx, POL_COND_MATCH, $REGEX, @$); }
+| "host" "==" STRING	{ $$ = pol_node_cond(ctx, NULL, POL_COND_EQ, $STRING, @$); }
 | "host" REGEX		{ $$ = pol_node_cond(ctx, NULL, POL_COND_MATCH, $REGEX, @$); }
 | "header" STRING {
 	$$ = pol_node_cond(ctx, &$STRING, POL_COND_PRESENT, (struct pol_string){ 0 }, @$);

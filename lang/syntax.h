@@ -201,6 +201,8 @@ struct pol_ast_rule *pol_node_rule(struct pol_parse *ctx, enum pol_ast_action ac
 				   struct pol_span action_span, bool egress,
 				   struct pol_ast_peer *peer,
 				   struct pol_ports *on, struct pol_attrs a, struct pol_span at);
+struct pol_cond *pol_node_query(struct pol_parse *ctx, enum pol_cond_test test,
+				struct pol_string value, struct pol_span at);
 /* header NULL: of the host */
 struct pol_cond *pol_node_cond(struct pol_parse *ctx, const struct pol_string *header,
 			       enum pol_cond_test test, struct pol_string value,

@@ -236,7 +236,7 @@ static void next(struct list *l, const struct context *c)
 		if (is_one_of(last, "allow deny ,"))
 			keywords(l, "GET HEAD POST PUT DELETE PATCH OPTIONS");
 		else if (is_one_of(last, "where and"))
-			keywords(l, "host header");
+			keywords(l, "host header query not");
 		else
 			keywords(l, "where websocket");
 	} else if (is_one_of(last, "icmp icmp6")) {

@@ -378,7 +378,8 @@ static void keep_for_log(struct px_conn *c, const struct px_head *h)
 static void judge(struct px_conn *c, const struct px_head *h)
 {
 	struct pol_http_request r = { .method = h->method, .host = { h->host, h->nhost },
-				      .path = h->path, .field = h->field, .nfields = h->nfields,
+				      .path = h->path, .query = { h->path.p + h->path.n, h->target.n - h->path.n },
+				      .field = h->field, .nfields = h->nfields,
 				      .upgrade = h->upgrade };
 	c->verdict = (struct px_verdict){ .answer = PX_UNKNOWN, .rule = POL_NO_RULE,
 					  .line = POL_HTTP_NO_LINE };

@@ -165,12 +165,17 @@ static bool key_of(struct explaining *e, const struct pol_flow *f, uint32_t *key
 	return true;
 }
 
-/* Without headers and to no host: lines that ask for some do not match it. */
+/* Without headers and to no host: lines that ask for some do not match it. A query may be there. */
 static void ask_request(const struct pol_ir *ir, const struct pol_flow *f,
 			struct pol_explanation *out)
 {
 	struct pol_http_request r = { .method = f->method.text, .path = f->path.text };
+	const char *mark = r.path.n ? memchr(r.path.p, '?', r.path.n) : NULL;
 
+	if (mark) {
+		r.query = (struct pol_str){ mark, (size_t)(r.path.p + r.path.n - mark) };
+		r.path.n -= r.query.n;
+	}
 	out->action = out->flow.action;
 	out->request = f->method.text.p != NULL;
 	for (unsigned d = 0; d < POL_DIRECTIONS; d++) {

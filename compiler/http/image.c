@@ -278,13 +278,14 @@ static void all_automata(struct writing *w)
 
 /* ---- lines ------------------------------------------------------------------------------------- */
 
-static uint32_t value_automaton(struct writing *w, const struct pol_cond *c, uint32_t line)
+static uint32_t value_automaton(struct writing *w, const struct pol_cond *c, struct pol_str value,
+				uint32_t line)
 {
 	struct pol_nfa nfa = { .full = false };
 	struct pol_dfa d;
 	uint32_t no = 0;
 
-	pol_nfa_value(&nfa, c->value.text, line);
+	pol_nfa_value(&nfa, value, line);
 	if (!smallest(&d, &nfa, w->max)) {
 		no = put_automaton(w, &d);
 		pol_dfa_free(&d);
@@ -297,21 +298,32 @@ static uint32_t value_automaton(struct writing *w, const struct pol_cond *c, uin
 	return no;
 }
 
+/* The query counts from its question mark on, so that none at all is the empty text (polc/http.h). */
+static struct pol_str with_mark(struct writing *w, const struct pol_cond *c)
+{
+	if (!c->query || c->test == POL_COND_ABSENT)
+		return c->value.text;
+	return pol_arena_printf(w->d->arena, c->test == POL_COND_MATCH ? "\\?(%.*s)" : "?%.*s",
+				POL_STR_ARG(c->value.text));
+}
+
 static void add_test(struct writing *w, const struct pol_cond *c, uint32_t line)
 {
-	struct pol_http_test t = { .name = lower(w, c->header.text) };
+	struct pol_http_test t = { .name = c->query ? string(w, POL_STR(POL_HTTP_QUERY))
+						    : lower(w, c->header.text) };
 
 	switch (c->test) {
 	case POL_COND_PRESENT:
 		t.kind = POL_HTTP_PRESENT;
 		break;
 	case POL_COND_EQ:
+	case POL_COND_ABSENT:
 		t.kind = POL_HTTP_EQUAL;
-		t.value = string(w, c->value.text);
+		t.value = string(w, with_mark(w, c));
 		break;
 	case POL_COND_MATCH:
 		t.kind = POL_HTTP_MATCH;
-		t.value = value_automaton(w, c, line);
+		t.value = value_automaton(w, c, with_mark(w, c), line);
 		break;
 	}
 	*pol_vec_push(&w->tests) = t;

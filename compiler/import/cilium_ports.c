@@ -282,7 +282,18 @@ static int add_header(struct pol_cilium *c, const struct pol_yaml *at, struct po
 	return add_quoted(c, at, value, false, b);
 }
 
-static int add_conditions(struct pol_cilium *c, const struct pol_yaml *at, struct pol_buf *b)
+/*
+ * There the expression is matched with path and query together.  One that ends in `.*` takes any
+ * query that follows; of any other only requests without a query are sure to be meant.
+ */
+static bool takes_queries(struct pol_str path)
+{
+	return !path.n || (path.n >= 2 && memcmp(path.p + path.n - 2, ".*", 2) == 0 &&
+			   !memchr(path.p, '|', path.n) && (path.n < 3 || path.p[path.n - 3] != '\\'));
+}
+
+static int add_conditions(struct pol_cilium *c, const struct pol_yaml *at, struct pol_str path,
+			  struct pol_buf *b)
 {
 	const struct pol_yaml *headers = NULL;
 	const char *word = " where ";
@@ -294,6 +305,10 @@ static int add_conditions(struct pol_cilium *c, const struct pol_yaml *at, struc
 	if (!ret && host.n) {
 		pol_buf_printf(b, "%shost ", word);
 		ret = add_quoted(c, at, without_anchors(host), true, b);
+		word = " and ";
+	}
+	if (!ret && !takes_queries(without_anchors(path))) {
+		pol_buf_printf(b, "%snot query", word);
 		word = " and ";
 	}
 	for (size_t i = 0; !ret && headers && i < headers->n; i++) {
@@ -325,12 +340,8 @@ static int add_line(struct pol_cilium *c, const struct pol_yaml *at, struct pol_
 	if (!ret)
 		ret = add_quoted(c, at, path.n ? without_anchors(path) : POL_STR(".*"), true, b);
 	if (!ret)
-		ret = add_conditions(c, at, b);
+		ret = add_conditions(c, at, path, b);
 	pol_buf_addz(b, ";\n");
-	if (!ret && path.n && !(path.n > 2 && memcmp(path.p + path.n - 2, ".*", 2) == 0))
-		pol_import_warn(
-			c->im, c->o, at,
-			"the path is compared without its query here: a request with one passes too");
 	return ret;
 }
 

@@ -64,6 +64,8 @@ struct pol_http_line_info {
 };
 
 /* Allow: exactly one field line of that name, and it passes.  Deny: any that passes. */
+/* In the place of a header's name: the target from its `?` on, and the empty text where there is none. */
+#define POL_HTTP_QUERY ":query"
 enum pol_http_test_kind { POL_HTTP_PRESENT = 0, POL_HTTP_EQUAL = 1, POL_HTTP_MATCH = 2 };
 struct pol_http_test {
 	__u32 name;		/* string, lower case */

@@ -28,6 +28,10 @@ policy server {
         allow POST "/json" where header "content-type" == "application/json";
         allow GET "/ws" websocket;
         allow GET "/raw/**";
+        allow GET "/none" where not query;
+        allow GET "/one" where query == "id=1";
+        allow GET "/many" where query ~"id=[0-9]+(&x)?";
+        deny * "/ok/**" where query ~".*debug.*";
         deny * "/ok/secret";
         deny * "/**" where header "x-block" == "1";
     }

@@ -60,3 +60,27 @@ echo "exit: $?"
 "$POLC" diff --fail-on widen lines.pol other.pol
 echo "exit: $?"
 rm -rf "$d"
+# Queries.
+mkdir -p "$TMPDIR/q" && cd "$TMPDIR/q" || exit
+cat >q.pol <<'POL'
+default deny;
+endpoint c = app == "c";
+endpoint s = app == "s";
+policy c { allow to s on tcp 80; }
+policy s {
+	allow from c on tcp 80 http {
+		allow GET "/a" where not query;
+		allow GET "/b" where query == "id=1" and host == "h";
+		allow GET "/b" where query ~"x=[0-9]+";
+	}
+}
+assert deny from c to s on tcp 80 GET "/b?y";
+POL
+"$POLC" check q.pol
+sed -i '/^assert/d' q.pol
+"$POLC" fmt --check q.pol
+echo "= $?"
+for path in /a '/a?' '/a?x' /b '/b?x=7' '/b?x=7&y' '/c?x' '/a//?x'; do
+	printf '%s: ' "$path"
+	"$POLC" explain q.pol from c to s on tcp 80 GET "\"$path\"" 2>&1 | head -1
+done
