@@ -58,6 +58,7 @@ compiler_libcompiler_a_SOURCES = \
 	compiler/import/cilium.h \
 	compiler/import/cilium_peers.c \
 	compiler/import/cilium_ports.c \
+	compiler/import/cilium_services.c \
 	compiler/import/import.c \
 	compiler/import/import.h \
 	compiler/import/model.c \

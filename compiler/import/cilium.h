@@ -25,6 +25,9 @@ const struct pol_yaml *pol_cilium_foreign(const struct pol_yaml *sel);
 int pol_cilium_peers(struct pol_cilium *c, const struct pol_yaml *rule, bool egress, bool deny,
 		     struct pol_cilium_peers *out);
 
+/* One element of toServices; *why: that it cannot be said, and in what words. */
+int pol_cilium_service(struct pol_cilium *c, const struct pol_yaml *at,
+		       struct pol_cilium_peers *out, const char **why);
 /* One element of toPorts, or icmps, into r; *left_out: it cannot be said. */
 int pol_cilium_ports(struct pol_cilium *c, const struct pol_yaml *at, bool deny,
 		     struct pol_import_rule *r, bool *left_out);

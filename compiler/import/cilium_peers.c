@@ -179,6 +179,20 @@ static int read_cidr(struct pol_cilium *c, const struct pol_yaml *at, struct pol
 	return ret;
 }
 
+static int read_services(struct pol_cilium *c, const struct pol_yaml *list, bool deny,
+			 struct pol_cilium_peers *out)
+{
+	const char *why;
+	int ret = 0;
+
+	for (size_t i = 0; !ret && i < list->n; i++) {
+		ret = pol_cilium_service(c, &list->item[i], out, &why);
+		if (!ret && why)
+			ret = leave_out(c, &list->item[i], deny, out, why);
+	}
+	return ret;
+}
+
 /* ---- all of a rule ------------------------------------------------------------------------- */
 
 enum l3 { ENDPOINTS, CIDR, CIDR_SET, ENTITIES, NODES, GROUPS, SERVICES, FQDNS, L3_MAX };
@@ -190,6 +204,8 @@ static int read_kind(struct pol_cilium *c, enum l3 kind, const char *key,
 
 	if (kind == ENDPOINTS)
 		return read_endpoints(c, list, deny, out);
+	if (kind == SERVICES)
+		return read_services(c, list, deny, out);
 	if (kind >= NODES)
 		return leave_out(c, list, deny, out, key);
 	for (size_t i = 0; !ret && i < list->n; i++) {

@@ -93,6 +93,9 @@ static int write_policy(struct pol_import *im, const struct pol_import_object *o
 		return pol_import_cilium(im, o);
 	case POL_IMPORT_OTHER:
 	case POL_IMPORT_NAMESPACE:
+	case POL_IMPORT_SERVICE:
+	case POL_IMPORT_ENDPOINTS:
+	case POL_IMPORT_ENDPOINT_SLICE:
 	case POL_IMPORT_POD:
 	case POL_IMPORT_DEPLOYMENT:
 	case POL_IMPORT_REPLICA_SET:

@@ -12,6 +12,9 @@
 #define POL_IMPORT_KINDS(X)                                                                  \
 	X(OTHER, "")                                                                         \
 	X(NAMESPACE, "Namespace")                                                            \
+	X(SERVICE, "Service")                                                                \
+	X(ENDPOINTS, "Endpoints")                                                            \
+	X(ENDPOINT_SLICE, "EndpointSlice")                                                   \
 	X(POD, "Pod")                                                                        \
 	X(DEPLOYMENT, "Deployment")                                                          \
 	X(REPLICA_SET, "ReplicaSet")                                                         \

@@ -54,6 +54,9 @@ static int set_kind(struct pol_import_object *o, struct pol_str kind)
 		if (pol_str_is(kind, kind_names[i]))
 			o->kind = (enum pol_import_kind)i;
 	/* What limits traffic may not be passed over: the result would be wider. */
+	/* Others have a Service too. */
+	if ((o->kind == POL_IMPORT_SERVICE || o->kind == POL_IMPORT_ENDPOINTS) && !pol_str_is(version, "v1"))
+		o->kind = POL_IMPORT_OTHER;
 	if (o->kind == POL_IMPORT_OTHER && ends_with(kind, "NetworkPolicy"))
 		return pol_yaml_err(o->doc, o->root, "policies of kind `%s` cannot be imported",
 				    pol_quote(kind, q));

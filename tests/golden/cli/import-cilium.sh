@@ -81,7 +81,7 @@ try() { # SPEC...: strictly, then with --lax
 	done
 }
 try 'egress: [{toFQDNs: [{matchName: a.example}]}, {toEntities: [kube-apiserver, host]}]'
-try 'egressDeny: [{toServices: [{}]}], egress: [{toCIDRSet: [{cidrGroupRef: g}]}]'
+try 'egressDeny: [{toServices: [{k8sService: {serviceName: x}}]}], egress: [{toCIDRSet: [{cidrGroupRef: g}]}]'
 try 'ingress: [{fromEndpoints: [{matchLabels: {reserved:init: ""}}], authentication: {mode: required}}]'
 try 'ingress: [{fromEndpoints: [{}], authentication: {mode: disabled}, toPorts: [{serverNames: [a], ports: [{port: "1"}]}]}]'
 try 'egress: [{toPorts: [{ports: [{port: "53"}], rules: {dns: [{matchPattern: "*"}]}}]}]'
