@@ -91,8 +91,6 @@ compiler_libcompiler_a_SOURCES = \
 	compiler/lower_tiers.c \
 	compiler/lowering.h \
 	compiler/object.c \
-	compiler/options.c \
-	compiler/options.h \
 	compiler/partition.c \
 	compiler/partition.h \
 	compiler/ranges.c \
@@ -107,7 +105,3 @@ compiler_libcompiler_a_SOURCES = \
 
 compiler_libs = compiler/libcompiler.a lang/liblang.a base/libpolbase.a \
 	$(LIBELF_LIBS) $(LIBYAML_LIBS) $(LIBSODIUM_LIBS)
-
-bin_PROGRAMS += polc
-polc_SOURCES = compiler/main.c
-polc_LDADD = verify/libverify.a lsp/liblsp.a runtime/libruntime.a $(compiler_libs) $(LIBBPF_LIBS) $(JANSSON_LIBS)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-#include "compiler/options.h"
+#include "tool/options.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -75,10 +75,11 @@ static const char *const help[] = {
 		"The flows on which two policies differ, grouped by the rules that decide them, with\n"
 		"one flow each: widened, narrowed, or denied with another answer.\n"
 		"Exit code 1: something changes; with --fail-on only if that does.\n",
-	[POL_VERB_GRAPH] = "usage: polc graph [--format=svg|dot] FILE >policy.svg\n"
-			   "\n"
-			   "What `polc list` says, drawn: as an SVG that needs nothing else, or in the\n"
-			   "language of Graphviz, which is the default.\n",
+	[POL_VERB_GRAPH] =
+		"usage: polc graph [--format=svg|dot] FILE >policy.svg\n"
+		"\n"
+		"What `polc list` says, drawn: as an SVG that needs nothing else, or in the\n"
+		"language of Graphviz, which is the default.\n",
 	[POL_VERB_EXPLAIN] =
 		"usage: polc explain [--json] FILE FLOW\n"
 		"\n"
@@ -110,11 +111,12 @@ static const char *const help[] = {
 		"  -H HOST.yaml     take the endpoints of that host file instead of made-up ones\n"
 		"  --tables-only    load nothing: needs no root\n"
 		"Exit code 1: they differ.\n",
-	[POL_VERB_LSP] = "usage: polc lsp\n"
-			 "\n"
-			 "Answers an editor on standard input and output, by the Language Server Protocol:\n"
-			 "diagnostics, definitions, references, hover, completion, symbols, formatting.\n"
-			 "Editors start it themselves; see polc(1) for what they have to be told.\n",
+	[POL_VERB_LSP] =
+		"usage: polc lsp\n"
+		"\n"
+		"Answers an editor on standard input and output, by the Language Server Protocol:\n"
+		"diagnostics, definitions, references, hover, completion, symbols, formatting.\n"
+		"Editors start it themselves; see polc(1) for what they have to be told.\n",
 	[POL_VERB_IMPORT] =
 		"usage: polc import [-o OUT.pol] [--host OUT.yaml] [--lax] FILE|DIR...\n"
 		"\n"
@@ -393,16 +395,18 @@ static int check_count(const struct pol_options *o, struct pol_err *e)
 	if (o->n_args == 0)
 		return pol_err(e, -EINVAL, "no %s file given",
 			       o->verb == POL_VERB_SIGN || o->verb == POL_VERB_VERIFY ? "object"
-			       : o->verb == POL_VERB_KEYGEN ? "key"
-			       : o->verb == POL_VERB_IMPORT ? "manifest"
-							    : "policy");
+			       : o->verb == POL_VERB_KEYGEN                           ? "key"
+			       : o->verb == POL_VERB_IMPORT                           ? "manifest"
+										      : "policy");
 	if (o->verb == POL_VERB_EXPLAIN && o->n_args == 1)
 		return pol_err(e, -EINVAL, "no flow given: from PEER to PEER on PROTO PORT");
 	if (o->verb == POL_VERB_DIFF && o->n_args != 2)
 		return pol_err(e, -EINVAL, "two policy files are compared: OLD NEW");
 	if (o->verb == POL_VERB_VERIFY && o->n_args > 2)
-		return pol_err(e, -EINVAL, "one object and its policy; `%s` is too many", o->arg[2]);
-	if (!many && o->verb != POL_VERB_VERIFY && o->verb != POL_VERB_EXPLAIN && o->verb != POL_VERB_DIFF && o->n_args > 1)
+		return pol_err(e, -EINVAL, "one object and its policy; `%s` is too many",
+			       o->arg[2]);
+	if (!many && o->verb != POL_VERB_VERIFY && o->verb != POL_VERB_EXPLAIN &&
+	    o->verb != POL_VERB_DIFF && o->n_args > 1)
 		return pol_err(e, -EINVAL, "one file at a time; `%s` is too many", o->arg[1]);
 	return 0;
 }
