@@ -251,7 +251,8 @@ e2e_tests = \
 	tests/e2e/rollback.sh \
 	tests/e2e/sign.sh \
 	tests/e2e/trust.sh \
-	tests/e2e/twice.sh
+	tests/e2e/twice.sh \
+	tests/e2e/upstreams.sh
 
 TESTS += $(unit_tests) $(script_tests) tests/property/limits $(e2e_tests)
 LOG_DRIVER = $(SHELL) $(srcdir)/tests/log-driver
@@ -265,7 +266,7 @@ AM_TESTS_ENVIRONMENT = \
 	POLC_INCLUDE='$(abs_srcdir)/include'; export POLC_INCLUDE; \
 	CC='$(CC)'; CLANG='$(CLANG)'; export CC CLANG; \
 	CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT; \
-	POLC_MAY_SKIP='tests/scripts.sh tests/openssl.sh tests/corpus/cilium tests/corpus/kubernetes tests/corpus/roundtrip'; export POLC_MAY_SKIP;
+	POLC_MAY_SKIP='tests/scripts.sh tests/openssl.sh tests/corpus/cilium tests/corpus/kubernetes tests/corpus/roundtrip tests/e2e/upstreams.sh'; export POLC_MAY_SKIP;
 
 # One line for people and scripts, from the results of the last `make check`.
 count-tests:
@@ -302,10 +303,12 @@ EXTRA_DIST += \
 	tests/fuzz/http-corpus \
 	tests/fuzz/import-corpus \
 	tests/fuzz/object-corpus \
+	tests/bench/analysis.sh \
 	tests/bench/bench.sh \
 	tests/bench/compile.sh \
 	tests/bench/proxy.sh \
 	tests/golden \
+	tests/http/cases.sh \
 	tests/http/requests.case \
 	tests/http/responses.case \
 	tests/packet/basic.pkt \

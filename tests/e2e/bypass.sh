@@ -4,6 +4,7 @@
 # Requests and responses that readers could understand in two ways, through the real proxy:
 # tests/http/*.case say what each is answered and what the other side may receive.
 . "$(dirname "$0")/lib.sh"
+. "$e2e_tree/tests/http/cases.sh"
 HTTP=${HTTP:-$e2e_build/tests/tools/http}
 export POLPROXY=${POLPROXY:-$e2e_build/polproxy}
 
@@ -15,46 +16,11 @@ mkdir raw
 : >server.bytes
 spawn server "$HTTP" serve "${v4[server]}" 80 --record "$work/server.bytes" --raw "$work/raw"
 sleep 0.2
-cat >web.pol <<'END'
-default deny;
-pool 10.66.0.0/16, fd66::/48;
-endpoint client = app == "client";
-endpoint server = app == "server";
-policy client { allow to server on tcp 80; }
-policy server {
-    allow from client on tcp 80 http {
-        allow GET, HEAD, POST "/ok/**";
-        allow GET "/host" where host == "api.example";
-        allow POST "/json" where header "content-type" == "application/json";
-        allow GET "/ws" websocket;
-        allow GET "/raw/**";
-        allow GET "/none" where not query;
-        allow GET "/one" where query == "id=1";
-        allow GET "/many" where query ~"id=[0-9]+(&x)?";
-        deny * "/ok/**" where query ~".*debug.*";
-        deny * "/ok/secret";
-        deny * "/**" where header "x-block" == "1";
-    }
-}
-END
+printf '%s\n' "$http_policy" >web.pol
 "$POLC" web.pol -o web.bpf.o || bail "compile"
 "$POLLOAD" apply web.bpf.o -H host.yaml >out 2>&1 || bail "apply: $(cat out)"
 
-# {TEXT*N}, then the escapes.
-bytes() { # TEXT
-	local t=$1 whole text n many
-	while [[ $t =~ \{([^{}*]+)\*([0-9]+)\} ]]; do
-		whole=${BASH_REMATCH[0]} text=${BASH_REMATCH[1]} n=${BASH_REMATCH[2]}
-		printf -v many "%${n}s" ''
-		t=${t/"$whole"/${many// /$text}}
-	done
-	printf '%b' "$t"
-}
-
-codes() { # FILE: status codes in it
-	LC_ALL=C grep -ao 'HTTP/1\.1 [0-9][0-9][0-9]' "$1" | cut -c10-12 | paste -sd' '
-}
-
+# shellcheck disable=SC2317 # called by name
 request() { # NAME ANSWERS SERVER BYTES
 	local name=$1 want=$2 server=$3 got answers
 	bytes "$4" >sent
@@ -107,12 +73,7 @@ response() { # NAME CLIENT BYTES
 	is "response: $1: $2 ($seen)" 0 $?
 }
 
-while IFS= read -r line; do
-	case $line in '#'* | '') continue ;; esac
-	name=${line%% | *} line=${line#* | }
-	want=${line%% | *} line=${line#* | }
-	request "$name" "$want" "${line%% | *}" "${line#* | }"
-done <"$e2e_tree/tests/http/requests.case"
+each_request "$e2e_tree/tests/http/requests.case" request
 while IFS= read -r line; do
 	case $line in '#'* | '') continue ;; esac
 	name=${line%% | *} line=${line#* | }
