@@ -226,9 +226,35 @@ static const char *phrase(unsigned status)
 	}
 }
 
-/* Into the empty down buffer.  Which rule it was is for the log, not for the client. */
+/* Which line it was is for the log, and for the client only where that was asked for. */
+static void name_rule(const struct px_conn *c, unsigned status, char *out, size_t size)
+{
+	const struct px_verdict *v = &c->verdict;
+	const struct pol_http_line_info *l;
+	struct pol_str file;
+
+	out[0] = '\0';
+	if (status != 403 || !c->w->name_rules || !c->judged || !v->gen || !v->gen->image)
+		return;
+	if (v->line == POL_HTTP_NO_LINE) {
+		snprintf(out, size, "X-Policy-Rule: none\r\n");
+		return;
+	}
+	l = &v->gen->view.lines[v->line];
+	file = pol_http_string(&v->gen->view, l->file);
+	/* The name of a file is its author's: nothing in it may end the line. */
+	snprintf(out, size, "X-Policy-Rule: %.*s:%u", (int)(file.n < 128 ? file.n : 128), file.p,
+		 l->line);
+	for (char *p = out; *p; p++)
+		if ((unsigned char)*p < 0x20 || (unsigned char)*p > 0x7e)
+			*p = '?';
+	strcat(out, "\r\n");
+}
+
+/* Into the empty down buffer. */
 static bool answer(struct px_conn *c, unsigned status, bool close)
 {
+	char rule[256];
 	int n;
 
 	if (c->down.n) /* an interim answer is still going out */
@@ -237,11 +263,12 @@ static bool answer(struct px_conn *c, unsigned status, bool close)
 		c->down.p = malloc(BUFFER);
 	if (!c->down.p)
 		return false;
+	name_rule(c, status, rule, sizeof(rule));
 	n = snprintf(c->down.p, BUFFER,
 		     "HTTP/1.1 %u %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n"
-		     "Cache-Control: no-store\r\n%s\r\n%s\n",
+		     "Cache-Control: no-store\r\n%s%s\r\n%s\n",
 		     status, phrase(status), strlen(phrase(status)) + 1,
-		     close ? "Connection: close\r\n" : "", phrase(status));
+		     close ? "Connection: close\r\n" : "", rule, phrase(status));
 	if (!strcmp(c->method, "HEAD")) /* its answer has no body */
 		n -= (int)strlen(phrase(status)) + 1;
 	c->down.at = 0;

@@ -36,6 +36,7 @@ struct px_worker {
 	uint64_t epoch;			/* of the policy: what was looked up before counts no more */
 	struct px_counters count;
 	struct px_limits limit;
+	bool name_rules;	/* a 403 says which line it is by */
 	struct px_conn *first;		/* all connections */
 	int log;			/* descriptor; -1: no log */
 	bool draining;			/* accept no more; each connection ends after its request */

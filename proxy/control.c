@@ -139,7 +139,7 @@ static void child(const struct parent *p, const struct worker *w, int control)
 {
 	struct px_start s = { .listener = { w->listener[0], w->listener[1] }, .control = control,
 			      .log = p->o->log, .user = p->o->user, .group = p->o->group,
-			      .limit = p->o->limit, .note = p->o->note };
+			      .limit = p->o->limit, .name_rules = p->o->name_rules, .note = p->o->note };
 	sigset_t none;
 
 	/* of what the parent holds a worker keeps its own alone */

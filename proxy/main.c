@@ -28,6 +28,7 @@ static const char help[] =
 	"      --port N         of the first worker on 127.0.0.1 and ::1, the others follow (15006)\n"
 	"      --user NAME      whom workers run as (polproxy if there is one, else nobody)\n"
 	"      --log FILE       access log, a JSON object a line; - is standard output (none)\n"
+	"      --name-rules     say in a 403 which line of the policy it is by (X-Policy-Rule)\n"
 	"      --version, --help\n";
 
 static int fail(const struct pol_err *e, enum exit_code code)
@@ -87,7 +88,7 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "control", 1, NULL, 'c' }, { "workers", 1, NULL, 'w' }, { "port", 1, NULL, 'p' },
-		{ "user", 1, NULL, 'u' },    { "log", 1, NULL, 'l' },	  { "version", 0, NULL, 'V' },
+		{ "user", 1, NULL, 'u' },    { "log", 1, NULL, 'l' },	  { "name-rules", 0, NULL, 'n' }, { "version", 0, NULL, 'V' },
 		{ "help", 0, NULL, 'h' },    { NULL, 0, NULL, 0 },
 	};
 	struct px_options o = { .control = POL_PROXY_CONTROL, .workers = 1, .port = POL_PROXY_PORT,
@@ -118,6 +119,9 @@ int main(int argc, char **argv)
 			break;
 		case 'l':
 			log = optarg;
+			break;
+		case 'n':
+			o.name_rules = true;
 			break;
 		case 'V':
 			puts("polproxy " POLC_VERSION);

@@ -195,6 +195,7 @@ void px_worker_run(const struct px_start *s)
 	r.w.loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
 	r.w.log = s->log;
 	r.w.limit = s->limit;
+	r.w.name_rules = s->name_rules;
 	tzset(); /* or the first line of the log would want to open a file */
 	failed = r.w.loop ? drop_privileges(s) : -ENOMEM;
 	failed = failed ? failed : shut_kernel();

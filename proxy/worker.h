@@ -14,6 +14,7 @@ struct px_start {
 	int log;		/* -1: none */
 	unsigned user, group;	/* 0: stay what we are (tests) */
 	struct px_limits limit;
+	bool name_rules;	/* a 403 says which line it is by */
 	void (*note)(const char *text);
 };
 

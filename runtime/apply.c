@@ -130,8 +130,7 @@ static int open_proxy(struct tx *t, const struct prt_apply *a, struct pol_err *e
 {
 	if (!a->object->http_image.n)
 		return 0;
-	return prt_proxy_open(t->env, true, a->host ? a->host->proxy_workers : 0,
-			      a->host ? a->host->proxy_port : 0, &t->proxy, e);
+	return prt_proxy_open(t->env, true, a->host, &t->proxy, e);
 }
 
 static int tell_proxy(struct tx *t, struct pol_err *e)
@@ -185,7 +184,7 @@ static int commit(struct tx *t, const struct prt_apply *a, struct pol_err *e)
 /* The policy needs the proxy no more: it stays, with nothing to say. */
 static int leave_proxy(struct tx *t, struct pol_err *e)
 {
-	int r = prt_proxy_open(t->env, false, 0, 0, &t->proxy, e);
+	int r = prt_proxy_open(t->env, false, NULL, &t->proxy, e);
 
 	if (!r)
 		r = prt_proxy_keep(&t->proxy, 0, e);
@@ -270,7 +269,7 @@ static int remove_proxy(struct prt_env *env, struct pol_err *e)
 	struct pol_err why = { 0 };
 
 	prt_proxy_init(&p);
-	if (!prt_proxy_open(env, false, 0, 0, &p, &why))
+	if (!prt_proxy_open(env, false, NULL, &p, &why))
 		prt_proxy_drain(&p, &why);
 	prt_proxy_close(&p);
 	return prt_net_proxy_route(false, e);
@@ -286,7 +285,7 @@ int prt_proxy_again(struct prt_env *env, struct pol_err *e)
 	if ((r == -ENOENT && !e->text[0]) || (!r && t.fresh))
 		r = pol_err(e, -ENOENT, "no policy is in force");
 	if (!r && prt_proxy_needed(&t.old)) {
-		r = prt_proxy_open(env, true, 0, 0, &t.proxy, e);
+		r = prt_proxy_open(env, true, NULL, &t.proxy, e);
 		r = r ? r : prt_proxy_load(&t.proxy, &t.old, t.shared.map[PRT_SHARED_PROXY_FLOWS],
 					    t.shared.map[PRT_SHARED_PROXY_SELF], e);
 		r = r ? r : prt_proxy_keep(&t.proxy, t.old.number, e);

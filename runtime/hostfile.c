@@ -332,7 +332,7 @@ static int read_uplinks(struct reader *r, const struct pol_yaml *at)
 
 static int read_proxy(struct reader *r, const struct pol_yaml *at)
 {
-	static const char *const key[] = { "workers", "port" };
+	static const char *const key[] = { "workers", "port", "name_rules" };
 	const struct pol_yaml *v[POL_ARRAY_LEN(key)];
 	int ret = pol_yaml_map(&r->doc, at, "proxy", key, POL_ARRAY_LEN(key), v);
 
@@ -342,6 +342,8 @@ static int read_proxy(struct reader *r, const struct pol_yaml *at)
 	if (!ret && v[1])
 		ret = pol_yaml_u32(&r->doc, v[1], "port", 1, 65535 - POL_PROXY_WORKERS_MAX,
 				   &r->host->proxy_port);
+	if (!ret && v[2])
+		ret = pol_yaml_bool(&r->doc, v[2], "name_rules", &r->host->proxy_name_rules);
 	return ret;
 }
 

@@ -19,7 +19,7 @@
  *	    labels: {app: db}
  *	nodes:
  *	  - {name: node-2, addresses: [192.0.2.2]}
- *	proxy: {workers: 2, port: 15006}	# of polproxy, if polload starts it
+ *	proxy: {workers: 2, port: 15006, name_rules: false}	# of polproxy, if polload starts it
  *
  * Every key may be left out, except an endpoint's name, interface and
  * addresses, and the addresses of a remote and of a node (with its name).
@@ -76,6 +76,7 @@ struct prt_hostfile {
 	const struct prt_node *nodes;
 	size_t nnodes;
 	uint32_t proxy_workers, proxy_port; /* 0: not said */
+	bool proxy_name_rules;
 };
 
 /*

@@ -148,10 +148,19 @@ static int dial(const char *path, struct prt_proxy *p)
 
 /* ---- starting -------------------------------------------------------------------------- */
 
-static void become_proxy(const struct prt_env *env, unsigned workers, unsigned port)
+static unsigned processors(void)
 {
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return n < 1 ? 1 : n > 8 ? 8 : (unsigned)n;
+}
+
+static void become_proxy(const struct prt_env *env, const struct prt_hostfile *host)
+{
+	unsigned workers = host && host->proxy_workers ? host->proxy_workers : processors();
+	unsigned port = host ? host->proxy_port : 0;
 	char n[16], at[16];
-	const char *argv[12] = { env->proxy, "--control", env->proxy_socket };
+	const char *argv[16] = { env->proxy, "--control", env->proxy_socket };
 	size_t i = 3;
 	int null = open("/dev/null", O_RDWR);
 
@@ -163,6 +172,8 @@ static void become_proxy(const struct prt_env *env, unsigned workers, unsigned p
 		argv[i++] = "--port";
 		argv[i++] = at;
 	}
+	if (host && host->proxy_name_rules)
+		argv[i++] = "--name-rules";
 	if (env->proxy_log) {
 		argv[i++] = "--log";
 		argv[i++] = env->proxy_log;
@@ -178,15 +189,8 @@ static void become_proxy(const struct prt_env *env, unsigned workers, unsigned p
 	_exit(127);
 }
 
-static unsigned processors(void)
-{
-	long n = sysconf(_SC_NPROCESSORS_ONLN);
-
-	return n < 1 ? 1 : n > 8 ? 8 : (unsigned)n;
-}
-
 /* Twice forked, so that nobody has to wait for it. */
-static int start_proxy(const struct prt_env *env, unsigned workers, unsigned port,
+static int start_proxy(const struct prt_env *env, const struct prt_hostfile *host,
 		       struct pol_err *e)
 {
 	char *path POL_CLEANUP(pol_cleanup_free) = strdup(env->proxy_socket);
@@ -203,7 +207,7 @@ static int start_proxy(const struct prt_env *env, unsigned workers, unsigned por
 	pid = fork();
 	if (!pid) {
 		if (!fork())
-			become_proxy(env, workers ? workers : processors(), port);
+			become_proxy(env, host);
 		_exit(0);
 	}
 	if (pid < 0 || waitpid(pid, &how, 0) < 0)
@@ -211,7 +215,7 @@ static int start_proxy(const struct prt_env *env, unsigned workers, unsigned por
 	return 0;
 }
 
-int prt_proxy_open(const struct prt_env *env, bool start, unsigned workers, unsigned port,
+int prt_proxy_open(const struct prt_env *env, bool start, const struct prt_hostfile *host,
 		   struct prt_proxy *p, struct pol_err *e)
 {
 	int r = dial(env->proxy_socket, p);
@@ -222,7 +226,7 @@ int prt_proxy_open(const struct prt_env *env, bool start, unsigned workers, unsi
 		return pol_err(e, r, "%s: cannot reach polproxy: %s", env->proxy_socket, strerror(-r));
 	if (!start)
 		return -ENOENT;
-	r = start_proxy(env, workers, port, e);
+	r = start_proxy(env, host, e);
 	if (r)
 		return r;
 	r = -ENOENT;

@@ -8,6 +8,7 @@
 
 #include <polc/proxy.h>
 
+#include "hostfile.h"
 #include "gen.h"
 
 struct prt_proxy {
@@ -21,10 +22,10 @@ void prt_proxy_init(struct prt_proxy *p);
 void prt_proxy_close(struct prt_proxy *p);
 
 /*
- * Connects; with `start`, starts the proxy if nobody answers, with that many workers from that
- * port on (0: as it likes).  -ENOENT without an error text: without `start`, nobody answers.
+ * Connects; with `start`, starts the proxy if nobody answers, as the host file asks (NULL: as it
+ * likes).  -ENOENT without an error text: without `start`, nobody answers.
  */
-int prt_proxy_open(const struct prt_env *env, bool start, unsigned workers, unsigned port,
+int prt_proxy_open(const struct prt_env *env, bool start, const struct prt_hostfile *host,
 		   struct prt_proxy *p, struct pol_err *e);
 /* Hands it the generation, and the data path who it is: `self` is the map proxy_self. */
 int prt_proxy_load(const struct prt_proxy *p, const struct prt_gen *g, int flows, int self,

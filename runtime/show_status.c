@@ -112,7 +112,7 @@ static void look_at_proxy(const struct prt_env *env, struct status *s)
 	if (!prt_proxy_needed(&s->l.gen))
 		return;
 	prt_proxy_init(&p);
-	if (prt_proxy_open(env, false, 0, 0, &p, &why) || prt_proxy_status(&p, s->proxy, &why))
+	if (prt_proxy_open(env, false, NULL, &p, &why) || prt_proxy_status(&p, s->proxy, &why))
 		missing(s, "proxy", "polproxy", "does not answer; `polload proxy` starts it");
 	else if (!prt_proxy_knows(&p, s->l.gen.number))
 		missing(s, "proxy", "polproxy", "does not know the policy; `polload proxy` tells it");

@@ -12,6 +12,7 @@ host_up
 container client 1 "app: client"
 container server 2 "app: server"
 host_file client server >host.yaml
+echo 'proxy: {name_rules: true}' >>host.yaml
 mkdir raw
 : >server.bytes
 spawn server "$HTTP" serve "${v4[server]}" 80 --record "$work/server.bytes" --raw "$work/raw"
@@ -79,6 +80,12 @@ while IFS= read -r line; do
 	name=${line%% | *} line=${line#* | }
 	response "$name" "${line%% | *}" "${line#* | }"
 done <"$e2e_tree/tests/http/responses.case"
+
+# Asked to, the proxy tells who is denied by which line.
+line=$(grep -n 'deny \* "/ok/secret"' web.pol | cut -d: -f1)
+printf 'GET /ok/secret HTTP/1.1\r\nHost: h\r\n\r\nGET /none? HTTP/1.1\r\nHost: h\r\n\r\n' |
+	inside client "$HTTP" ask "${v4[server]}" 80 --answers 2 --timeout 60 >answer
+is "a 403 names its line" "web.pol:$line none" "$(tr -d '\r' <answer | sed -n 's/^X-Policy-Rule: //p' | paste -sd' ')"
 
 "$POLLOAD" remove >/dev/null || not_ok "remove"
 finish
