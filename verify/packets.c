@@ -21,7 +21,11 @@
 #define PEERS 128 /* addresses of one rule */
 #define KEYS 64
 #define FORGET_AFTER 512 /* flows, so that no source reaches its share of the connection table */
-#define RULE_STEPS 400000000ull /* packets times rules: the evaluator walks the rules for each */
+#define PACKETS_A_RULE 40 /* about */
+#define RULE_STEPS                                                                                 \
+	2000000000ull /* packets times rules: the evaluator walks an endpoint's for each */
+
+typedef POL_VEC(uint32_t) rule_ids;
 
 struct round {
 	struct ver_report *r;
@@ -31,6 +35,9 @@ struct round {
 	uint64_t number; /* of the generation */
 	uint32_t serial; /* of the flow */
 	uint32_t stride; /* every so many rules are asked */
+	rule_ids of[WORLD_EPS]
+		   [POL_DIRECTIONS]; /* by endpoint: the rules that select it, in their order */
+	struct pol_ir few; /* those of the two ends of a flow */
 	uint32_t since; /* flows in the connection table */
 	struct flow bare[32]; /* those of them that nothing but addresses and protocol tell apart */
 	size_t nbare;
@@ -298,6 +305,43 @@ static void ask_keys(const struct round *d, struct questions *q, const struct po
 
 /* ---- one packet ------------------------------------------------------------------------ */
 
+/* ---- the evaluator, asked of no more rules than can matter ------------------------------- */
+
+static void select_rules(struct round *d)
+{
+	const struct pol_ir *ir = d->r->ir;
+
+	for (size_t k = 0; k < d->world.nlocal; k++) {
+		d->of[k][POL_INGRESS].n = d->of[k][POL_EGRESS].n = 0;
+		for (size_t i = 0; i < ir->by_order.n; i++) {
+			const struct pol_rule *r = &ir->rules.v[ir->by_order.v[i]];
+
+			if (pol_eval_sel(ir, r->subject, world_labels(&d->world.ep[k])))
+				*pol_vec_push(&d->of[k][r->direction]) = r->id;
+		}
+	}
+}
+
+static void add_rules(struct round *d, struct pol_ip ip, enum pol_direction dir)
+{
+	const struct world_ep *ep = world_owner(&d->world, ip);
+	const rule_ids *ids = ep && ep->here ? &d->of[ep->number - 1][dir] : NULL;
+
+	for (size_t i = 0; ids && i < ids->n; i++) {
+		*pol_vec_push(&d->few.by_order) = (uint32_t)d->few.rules.n;
+		*pol_vec_push(&d->few.rules) = d->r->ir->rules.v[ids->v[i]];
+	}
+}
+
+/* Directions do not compete, so the rules of both ends may stand one behind the other. */
+static void expect(struct round *d, const struct flow *f, struct pol_eval_flow *out)
+{
+	d->few.rules.n = d->few.by_order.n = 0;
+	add_rules(d, f->src, POL_EGRESS);
+	add_rules(d, f->dst, POL_INGRESS);
+	judge_expect(&d->few, &d->world, f, out);
+}
+
 /* What stands between a verdict and the flow: an empty bucket, and a proxy that is not here. */
 static bool held_up(const struct seen *s, const struct pol_eval_flow *want)
 {
@@ -397,7 +441,7 @@ static int run_flow(struct round *d, struct flow *f, struct pol_err *e)
 		return 0;
 	d->since++;
 	d->r->packets++;
-	judge_expect(d->r->ir, &d->world, f, &want);
+	expect(d, f, &want);
 	r = generation_run(d->kernel, d->generation, &d->world, f, FRAME_FIRST, d->serial & 1,
 			   &seen, e);
 	if (r)
@@ -459,6 +503,7 @@ static int run_world(struct round *d, const uint32_t *rule, size_t n, struct pol
 	if (!r)
 		r = generation_fill(d->kernel, d->generation, place, &d->world, e);
 	forget(d);
+	select_rules(d);
 	for (size_t i = 0; !r && i < n; i += d->stride)
 		r = run_rule(d, &d->r->ir->rules.v[rule[i]], e);
 	generation_free(d->generation);
@@ -527,6 +572,22 @@ static int run_rounds(struct round *d, const char *host, uint32_t *rule, struct 
 	return r;
 }
 
+/* How many rules must be left out so that it takes seconds, not minutes. */
+static uint32_t stride_of(const struct pol_ir *ir, const uint32_t *rule)
+{
+	uint64_t steps = 0;
+	size_t end;
+
+	for (size_t at = 0; at < ir->rules.n; at = end) {
+		for (end = at; end < ir->rules.n &&
+			       ir->rules.v[rule[end]].subject == ir->rules.v[rule[at]].subject;
+		     end++)
+			;
+		steps += (uint64_t)PACKETS_A_RULE * (end - at) * (end - at);
+	}
+	return (uint32_t)(1 + steps / RULE_STEPS);
+}
+
 int ver_packets(struct ver_report *r, const char *host, struct pol_err *e)
 {
 	const struct pol_ir *ir = r->ir;
@@ -537,17 +598,24 @@ int ver_packets(struct ver_report *r, const char *host, struct pol_err *e)
 	if (!d)
 		abort();
 	d->r = r;
-	/* About 40 packets a rule. */
-	d->stride = 1 + (uint32_t)(40ull * ir->rules.n * ir->rules.n / RULE_STEPS);
 	for (uint32_t i = 0; i < ir->rules.n; i++)
 		rule[i] = i;
 	qsort_r(rule, ir->rules.n, sizeof(*rule), by_subject, (void *)ir);
+	d->stride = stride_of(ir, rule);
+	d->few = *ir;
+	memset(&d->few.rules, 0, sizeof(d->few.rules));
+	memset(&d->few.by_order, 0, sizeof(d->few.by_order));
 	ret = kernel_open(&d->kernel, WORLD_EPS, e);
 	if (!ret)
 		ret = run_rounds(d, host, rule, e);
 	kernel_close(d->kernel);
 	r->packets_checked = ret >= 0;
 	r->rules_skipped = ir->rules.n - (ir->rules.n + d->stride - 1) / d->stride;
+	for (size_t i = 0; i < WORLD_EPS; i++)
+		for (unsigned k = 0; k < POL_DIRECTIONS; k++)
+			pol_vec_free(&d->of[i][k]);
+	pol_vec_free(&d->few.rules);
+	pol_vec_free(&d->few.by_order);
 	free(d);
 	return ret < 0 ? ret : 0;
 }
