@@ -297,6 +297,7 @@ EXTRA_DIST += \
 	tests/fuzz/fuzz_http.c \
 	tests/fuzz/fuzz_http1.c \
 	tests/fuzz/fuzz_import.c \
+	tests/fuzz/fuzz_lsp.c \
 	tests/fuzz/fuzz_object.c \
 	tests/fuzz/fuzz_parse.c \
 	tests/fuzz/hostfile-corpus \

@@ -25,7 +25,7 @@ while read -r file; do
 		failed=1
 	fi
 	rm -f /tmp/shellcheck.$$
-done < <(find . \( -path ./.git -o -path './build*' -o -path ./autom4te.cache -o -path ./build-aux \) -prune -o \
+done < <(find . \( -path ./.git -o -path './build*' -o -path './_build' -o -path ./autom4te.cache -o -path ./build-aux \) -prune -o \
 	-type f \( -perm -u+x -o -name '*.sh' -o -name '*.bash' \) ! -name configure ! -name 'configure~' ! -name '*.o' -print | sort)
 echo "1..$tests"
 exit $failed
