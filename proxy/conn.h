@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * One connection of a client, and the one onward connection that it has.
- *
- * Requests are taken one after the other: what is pipelined behind one waits in the buffer until
- * that one is answered, so answers are in order and what a server sends belongs to one request.
- * Each direction has one buffer, only while it holds something; only bytes that have been judged
- * (ok) are ever written.
+ * One connection of a client, and the one onward connection that it has: whose it is, what the
+ * policy knows of it, its sockets, its timer, its end.  What is said over both is a protocol's, which
+ * the client's first bytes choose.
  */
 #ifndef POLC_PROXY_CONN_H
 #define POLC_PROXY_CONN_H
@@ -28,8 +25,6 @@ struct px_limits {			/* seconds */
 };
 #define PX_LIMITS_DEFAULT { .head = 10, .idle = 75, .connect = 5 }
 
-struct px_conn;
-
 struct px_worker {
 	struct ev_loop *loop;
 	struct px_policy policy;
@@ -40,12 +35,74 @@ struct px_worker {
 	struct px_conn *first;		/* all connections */
 	int log;			/* descriptor; -1: no log */
 	bool draining;			/* accept no more; each connection ends after its request */
-	struct px_head request, response; /* of the connection at hand: parsing keeps nothing else */
+	/* of the connection at hand, so that none keeps them: */
+	struct px_head request, response; /* what a parser found */
+	char scratch[PX_HEAD_MAX];	/* what was just received */
+};
+
+struct px_conn;
+
+/*
+ * Each of these but `free` may end with px_conn_free or px_conn_kill: a caller does not touch the
+ * connection again.  The protocol keeps what it needs in c->relay.
+ */
+struct px_protocol {
+	/* The client's first n bytes, which are not kept; the onward connection is not there yet. */
+	void (*begin)(struct px_conn *c, const char *p, size_t n);
+	void (*client)(struct px_conn *c, int events);	/* EV_READ, EV_WRITE of that socket */
+	void (*server)(struct px_conn *c, int events);
+	/* It is there, or (false) it is not and c->server is -1. */
+	void (*connected)(struct px_conn *c, bool there);
+	void (*timeout)(struct px_conn *c);		/* of px_conn_timer */
+	void (*drain)(struct px_conn *c);		/* w->draining was set */
+	void (*free)(struct px_conn *c, const char *why); /* notes what is under way, frees c->relay */
+};
+extern const struct px_protocol px_http1;
+
+struct px_conn {
+	struct px_worker *w;
+	struct px_conn *next, **link;
+	const struct px_protocol *protocol; /* NULL: not chosen yet */
+	void *relay;			/* the protocol's */
+	int client, server;		/* server -1: not connected yet */
+	bool connecting;
+	uint8_t seen;			/* not chosen yet: so many bytes of HTTP/2's preface came */
+	ev_io on_client, on_server;
+	ev_timer timer;
+	double deadline;		/* what the timer stands for; it may go off earlier */
+	struct pol_proxy_key key;
+	struct pol_proxy_flow flow;	/* how the data path judged it, as of ... */
+	uint64_t epoch;			/* ... that of the worker */
+	char source[POL_EP_NAME], destination[POL_EP_NAME]; /* for the log, else "" */
 };
 
 /* Takes the accepted, non-blocking socket over. */
 void px_conn_accept(struct px_worker *w, int fd);
 /* Idle connections end at once, the others after their request. */
 void px_conn_drain(struct px_worker *w);
+
+/* ---- for protocols ------------------------------------------------------------------ */
+
+/* The end, in order; what is under way is noted as failed for `why` (NULL: nothing is). */
+void px_conn_free(struct px_conn *c, const char *why);
+/* The end by RST on both sides: what they have got is not to be taken for whole. */
+void px_conn_kill(struct px_conn *c, const char *why);
+/* The end of the onward half alone, by RST. */
+void px_conn_drop_server(struct px_conn *c);
+/* As px_conn_kill does it, at the end of this descriptor. */
+void px_conn_abort(int fd);
+
+/* protocol->timeout is called in so many seconds, unless this is called again before. */
+void px_conn_timer(struct px_conn *c, double seconds);
+void px_conn_watch(struct px_conn *c, ev_io *io, int fd, bool read, bool write);
+
+/*
+ * Connects from the client's address to where the client wanted to go; once for a connection, as the
+ * data path's credit is.  false: that cannot even begin; else protocol->connected follows.
+ */
+bool px_conn_onward(struct px_conn *c);
+
+/* Judges by the newest policy that the data path has judged the flow by. */
+struct px_verdict px_conn_judge(struct px_conn *c, const struct pol_http_request *r);
 
 #endif

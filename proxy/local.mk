@@ -5,8 +5,11 @@ proxy_libproxy_a_SOURCES = \
 	proxy/conn.h \
 	proxy/control.c \
 	proxy/control.h \
+	proxy/exchange.c \
+	proxy/exchange.h \
 	proxy/http1.c \
 	proxy/http1.h \
+	proxy/http1relay.c \
 	proxy/log.c \
 	proxy/log.h \
 	proxy/message.c \
