@@ -6,6 +6,8 @@ dist_template_DATA = \
 	bpf-templates/ct.h \
 	bpf-templates/ct_insert.h \
 	bpf-templates/datapath.h \
+	bpf-templates/edge.h \
+	bpf-templates/edge_parse.h \
 	bpf-templates/event.h \
 	bpf-templates/flow.h \
 	bpf-templates/frag.h \

@@ -128,6 +128,12 @@ static void define(struct pol_buf *b, const char *name, uint64_t value, const ch
 	pol_buf_printf(b, "#define %-20s %-9s /* %s */\n", name, number, comment);
 }
 
+/* Something to do at XDP: see edge.h of the templates. */
+static bool uses_edge(const struct pol_ir *ir)
+{
+	return ir->filters.n > 0;
+}
+
 static void emit_constants(struct pol_buf *b, const struct pol_tables *t)
 {
 	const struct pol_ir *ir = t->ir;
@@ -167,6 +173,8 @@ static void emit_constants(struct pol_buf *b, const struct pol_tables *t)
 	define(b, "POL_USES_REJECT", reject, "some rule answers");
 	define(b, "POL_USES_AUDIT", audit, "some policy only audits");
 	define(b, "POL_USES_HTTP", ir->https.n > 0, "some rule has an http block");
+	if (uses_edge(ir))
+		define(b, "POL_USES_FILTERS", ir->filters.n > 0, "there is a filter");
 }
 
 /* ---- address and L4 classes -------------------------------------------------------------- */
@@ -371,16 +379,23 @@ static void end_of_policy(struct pol_buf *b, const struct pol_tables *t)
 	pol_buf_free(&file);
 }
 
-static void emit_programs(struct pol_buf *b)
+static void emit_programs(struct pol_buf *b, const struct pol_ir *ir)
 {
 	static const char *const hook[] = { "ep_out", "ep_in", "uplink_in" };
 
-	pol_buf_addz(b, "\n#include \"datapath.h\"\n\n");
+	pol_buf_addz(b, "\n#include \"datapath.h\"\n");
+	if (uses_edge(ir))
+		pol_buf_addz(b, "#include \"edge.h\"\n");
+	pol_buf_addc(b, '\n');
 	for (size_t i = 0; i < POL_ARRAY_LEN(hook); i++)
 		pol_buf_printf(
 			b,
 			"SEC(\"tc\") int pol_%s(struct __sk_buff *skb) { return pol_hook_%s(skb); }\n",
 			hook[i], hook[i]);
+	if (uses_edge(ir))
+		pol_buf_addz(
+			b,
+			"SEC(\"xdp.frags\") int pol_xdp(struct xdp_md *ctx) { return pol_hook_xdp(ctx); }\n");
 	pol_buf_addz(b, "\nchar LICENSE[] SEC(\"license\") = \"GPL\";\n");
 }
 
@@ -401,7 +416,7 @@ static void emit(const struct pol_tables *t, bool bare, struct pol_buf *out)
 	}
 	emit_limits(out, t);
 	end_of_policy(out, t);
-	emit_programs(out);
+	emit_programs(out, t->ir);
 }
 
 void pol_emit_c(const struct pol_tables *t, struct pol_buf *out)

@@ -214,6 +214,24 @@ static void emit_blocks(struct pol_buf *b, const struct pol_tables *t)
 	}
 }
 
+static void emit_filters(struct pol_buf *b, const struct pol_ir *ir)
+{
+	if (ir->filters.n)
+		begin_list(b, "filters", ir->filters.n);
+	for (size_t i = 0; i < ir->filters.n; i++) {
+		const struct pol_ir_filter *f = &ir->filters.v[i];
+
+		pol_buf_addz(b, "  - {name: ");
+		add_text(b, f->name);
+		pol_buf_addz(b, ", interfaces: [");
+		for (size_t k = 0; k < f->ninterfaces; k++) {
+			pol_buf_addz(b, k ? ", " : "");
+			add_text(b, f->interface[k]);
+		}
+		pol_buf_addz(b, "]}\n");
+	}
+}
+
 void pol_emit_manifest(const struct pol_tables *t, struct pol_buf *out)
 {
 	emit_head(out, t);
@@ -222,6 +240,7 @@ void pol_emit_manifest(const struct pol_tables *t, struct pol_buf *out)
 	emit_predicates(out, t);
 	emit_blocks(out, t);
 	pol_buf_printf(out, "limits: %zu\n", t->ir->limits.n);
+	emit_filters(out, t->ir);
 }
 
 /* ---- rules ---------------------------------------------------------------------------- */

@@ -154,6 +154,14 @@ struct pol_ir_http {
 	const struct pol_http *block;
 };
 
+/* filter NAME on INTERFACES; in order of the text. */
+struct pol_ir_filter {
+	struct pol_str name;
+	struct pol_str *interface;
+	size_t ninterfaces;
+	struct pol_span span;
+};
+
 struct pol_ir {
 	struct pol_arena *arena;
 	const struct pol_sources *sources;
@@ -170,6 +178,7 @@ struct pol_ir {
 	POL_VEC(struct pol_class) classes;
 	POL_VEC(struct pol_named_set) cidrs;
 	POL_VEC(struct pol_assertion) assertions;
+	POL_VEC(struct pol_ir_filter) filters;
 	POL_VEC(struct pol_ir_http) https;	/* in order of the text */
 	struct pol_str http_image;		/* of all of them (polc/http.h); n == 0: there are none */
 	struct pol_http_view http;		/* into it */

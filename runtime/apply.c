@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "edge.h"
 #include "lock.h"
 #include "neighbours.h"
 #include "proxy.h"
@@ -152,6 +153,7 @@ static int prepare(struct tx *t, const struct prt_apply *a, struct pol_err *e)
 	if (!r && t->fresh)
 		r = prt_shared_make(&t->shared, e);
 	r = r ? r : make_world(t, a, e);
+	r = r ? r : prt_edge_bind(&a->object->manifest, a->audit, &t->world, e);
 	r = r ? r : open_proxy(t, a, e);
 	r = r ? r : prt_gen_load(a->object, &t->shared, t->old.number + 1, &t->next, e);
 	if (r)
@@ -175,7 +177,7 @@ static int commit(struct tx *t, const struct prt_apply *a, struct pol_err *e)
 		r = prt_shared_pin_new(t->env, &t->shared, e);
 	r = r ? r : prt_gen_pin(t->env, &t->next, e);
 	r = r ? r : prt_settle_attach(t->env, &t->shared, &t->world, true, e);
-	r = r ? r : prt_gen_enter_root(&t->next, t->shared.root, e);
+	r = r ? r : prt_gen_enter_root(&t->next, &t->shared, e);
 	if (!r)
 		prt_shared_flip(&t->shared, t->next.number);
 	return r;

@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "neighbours.h"
+#include "xdp.h"
 
 /* Where each stub hangs, and on what kind of interface. */
 static const struct {
@@ -126,8 +127,10 @@ static int make_qdisc(const struct prt_shared *s, const struct prt_link *link,
 	bool seen = !bpf_map_lookup_elem(s->hooks, &link->ifindex, &known);
 	int r;
 
-	if (seen)
+	if (seen) {
 		h.made_qdisc = known.made_qdisc;
+		h.xdp = known.xdp;
+	}
 	r = record(s->hooks, link->ifindex, h, e);
 	if (r)
 		return r;
@@ -221,7 +224,8 @@ int prt_detach(int hooks, uint32_t ifindex, struct pol_err *e)
 	if (!r) {
 		bool known = !bpf_map_lookup_elem(hooks, &ifindex, &h);
 
-		r = detach_one(ifindex, BPF_TC_INGRESS, e);
+		r = prt_xdp_detach(hooks, ifindex, e);
+		r = r ? r : detach_one(ifindex, BPF_TC_INGRESS, e);
 		r = r ? r : detach_one(ifindex, BPF_TC_EGRESS, e);
 		if (!r && known && h.made_qdisc)
 			r = remove_qdisc(ifindex, e);

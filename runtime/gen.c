@@ -18,10 +18,11 @@ static const struct {
 } maps[PRT_GEN_MAP_MAX] = { PRT_GEN_MAPS(PRT_GEN_NAME) };
 #undef PRT_GEN_NAME
 
-static const char *const progs[POL_HOOK_MAX] = {
+static const char *const progs[POL_HOOKS] = {
 	[POL_HOOK_EP_OUT] = POL_PROG_EP_OUT,
 	[POL_HOOK_EP_IN] = POL_PROG_EP_IN,
 	[POL_HOOK_UPLINK_IN] = POL_PROG_UPLINK_IN,
+	[POL_HOOK_XDP] = POL_PROG_XDP,
 };
 
 void prt_gen_init(struct prt_gen *g)
@@ -29,7 +30,7 @@ void prt_gen_init(struct prt_gen *g)
 	memset(g, 0, sizeof(*g));
 	for (size_t i = 0; i < PRT_GEN_MAP_MAX; i++)
 		g->fd[i] = -1;
-	for (size_t i = 0; i < POL_HOOK_MAX; i++)
+	for (size_t i = 0; i < POL_HOOKS; i++)
 		g->prog[i] = -1;
 }
 
@@ -63,7 +64,7 @@ void prt_gen_close(struct prt_gen *g)
 		munmap(g->verdicts, bytes_of(g, PRT_GEN_VERDICTS));
 	for (size_t i = 0; i < PRT_GEN_MAP_MAX; i++)
 		pol_cleanup_fd(&g->fd[i]);
-	for (size_t i = 0; i < POL_HOOK_MAX; i++)
+	for (size_t i = 0; i < POL_HOOKS; i++)
 		pol_cleanup_fd(&g->prog[i]);
 	bpf_object__close(g->bpf);
 	prt_gen_init(g);
@@ -156,27 +157,33 @@ static int set_constants(struct bpf_object *bpf, uint64_t number, const uint64_t
 	return r ? pol_err(e, r, "map '.rodata': cannot set: %s", strerror(-r)) : 0;
 }
 
-static bool known_prog(const char *name)
+/* Of one of our hooks, in that hook's section; it gets the type that its stub has. */
+static bool take_prog(struct bpf_program *p)
 {
-	for (size_t i = 0; i < POL_HOOK_MAX; i++) {
-		if (!strcmp(name, progs[i]))
-			return true;
+	for (size_t i = 0; i < POL_HOOKS; i++) {
+		bool xdp = i == POL_HOOK_XDP;
+
+		if (strcmp(bpf_program__name(p), progs[i]) ||
+		    strcmp(bpf_program__section_name(p), xdp ? "xdp.frags" : "tc"))
+			continue;
+		bpf_program__set_type(p, xdp ? BPF_PROG_TYPE_XDP : BPF_PROG_TYPE_SCHED_CLS);
+		bpf_program__set_expected_attach_type(p, xdp ? BPF_XDP : (enum bpf_attach_type)0);
+		bpf_program__set_flags(p, xdp ? BPF_F_XDP_HAS_FRAGS : 0);
+		return true;
 	}
 	return false;
 }
 
-/* An object brings TC programs for our hooks and plain maps, nothing that acts by being loaded. */
+/* An object brings programs for our hooks and plain maps, nothing that acts by being loaded. */
 static int check_contents(struct bpf_object *bpf, struct pol_err *e)
 {
 	struct bpf_program *p;
 	struct bpf_map *m;
 
 	bpf_object__for_each_program(p, bpf) {
-		if (!known_prog(bpf_program__name(p)) || strcmp(bpf_program__section_name(p), "tc"))
+		if (!take_prog(p))
 			return pol_err(e, -ENOEXEC, "the object has a foreign program '%s'",
 				       prt_safe(bpf_program__name(p)));
-		bpf_program__set_type(p, BPF_PROG_TYPE_SCHED_CLS);
-		bpf_program__set_expected_attach_type(p, (enum bpf_attach_type)0);
 	}
 	for (size_t i = 0; i < POL_HOOK_MAX; i++) {
 		if (!bpf_object__find_program_by_name(bpf, progs[i]))
@@ -216,9 +223,12 @@ static int take_fds(struct prt_gen *g, struct pol_err *e)
 			return pol_err(e, -ENOEXEC, "the object has no map '%s'", maps[i].map);
 		r = dup_fd(bpf_map__fd(m), &g->fd[i], maps[i].map, e);
 	}
-	for (size_t i = 0; i < POL_HOOK_MAX && !r; i++)
-		r = dup_fd(bpf_program__fd(bpf_object__find_program_by_name(g->bpf, progs[i])),
-			   &g->prog[i], progs[i], e);
+	for (size_t i = 0; i < POL_HOOKS && !r; i++) {
+		struct bpf_program *p = bpf_object__find_program_by_name(g->bpf, progs[i]);
+
+		if (p)
+			r = dup_fd(bpf_program__fd(p), &g->prog[i], progs[i], e);
+	}
 	return r;
 }
 
@@ -350,8 +360,10 @@ int prt_gen_pin(const struct prt_env *env, const struct prt_gen *g, struct pol_e
 		if (!maps[i].map[0])
 			r = prt_pin(env, g->number, "map", maps[i].pin, g->fd[i], e);
 	}
-	for (size_t i = 0; i < POL_HOOK_MAX && !r; i++)
-		r = prt_pin(env, g->number, "program", progs[i], g->prog[i], e);
+	for (size_t i = 0; i < POL_HOOKS && !r; i++) {
+		if (g->prog[i] >= 0)
+			r = prt_pin(env, g->number, "program", progs[i], g->prog[i], e);
+	}
 	return r;
 }
 
@@ -376,26 +388,38 @@ int prt_gen_open(const struct prt_env *env, uint64_t number, bool write, struct 
 
 /* ---- root --------------------------------------------------------------------------------- */
 
-int prt_gen_enter_root(const struct prt_gen *g, int root, struct pol_err *e)
+static int enter(int root, const char *map, uint32_t slot, int prog, struct pol_err *e)
 {
-	for (uint32_t i = 0; i < POL_HOOK_MAX; i++) {
-		uint32_t slot = (uint32_t)POL_ROOT_SLOT(i, g->number);
-
-		if (bpf_map_update_elem(root, &slot, &g->prog[i], BPF_ANY))
-			return pol_err(e, -errno, "map '%s': cannot enter program '%s': %s",
-				       POL_MAP_ROOT, progs[i], strerror(errno));
-	}
+	if (bpf_map_update_elem(root, &slot, &prog, BPF_ANY))
+		return pol_err(e, -errno, "map '%s': cannot enter a program: %s", map,
+			       strerror(errno));
 	return 0;
 }
 
-int prt_gen_clear_root(int root, uint64_t active, struct pol_err *e)
+int prt_gen_enter_root(const struct prt_gen *g, const struct prt_shared *s, struct pol_err *e)
 {
-	for (uint32_t i = 0; i < POL_HOOK_MAX; i++) {
-		uint32_t slot = (uint32_t)POL_ROOT_SLOT(i, active + 1);
+	int xdp = g->prog[POL_HOOK_XDP];
+	int r = enter(s->root_xdp, POL_MAP_ROOT_XDP, (uint32_t)POL_ROOT_XDP_SLOT(g->number),
+		      xdp >= 0 ? xdp : s->xdp_pass, e);
 
-		if (bpf_map_delete_elem(root, &slot) && errno != ENOENT)
-			return pol_err(e, -errno, "map '%s': cannot clear: %s", POL_MAP_ROOT,
-				       strerror(errno));
-	}
+	for (uint32_t i = 0; i < POL_HOOK_MAX && !r; i++)
+		r = enter(s->root, POL_MAP_ROOT, (uint32_t)POL_ROOT_SLOT(i, g->number), g->prog[i],
+			  e);
+	return r;
+}
+
+static int leave(int root, const char *map, uint32_t slot, struct pol_err *e)
+{
+	if (bpf_map_delete_elem(root, &slot) && errno != ENOENT)
+		return pol_err(e, -errno, "map '%s': cannot clear: %s", map, strerror(errno));
 	return 0;
+}
+
+int prt_gen_clear_root(const struct prt_shared *s, uint64_t active, struct pol_err *e)
+{
+	int r = leave(s->root_xdp, POL_MAP_ROOT_XDP, (uint32_t)POL_ROOT_XDP_SLOT(active + 1), e);
+
+	for (uint32_t i = 0; i < POL_HOOK_MAX && !r; i++)
+		r = leave(s->root, POL_MAP_ROOT, (uint32_t)POL_ROOT_SLOT(i, active + 1), e);
+	return r;
 }

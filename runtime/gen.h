@@ -52,7 +52,7 @@ struct prt_gen {
 	uint64_t number;
 	struct prt_gen_info info;
 	int fd[PRT_GEN_MAP_MAX];
-	int prog[POL_HOOK_MAX];
+	int prog[POL_HOOKS];	/* that of XDP: -1 without filters and services */
 	struct bpf_object *bpf;	/* while it is being loaded; NULL when opened from its pins */
 	/* Mapped; lengths of pages and verdicts as in info. */
 	struct pol_ep_state *state;	/* POL_EP_MAX */
@@ -81,8 +81,8 @@ int prt_gen_open(const struct prt_env *env, uint64_t number, bool write, struct 
 		 struct pol_err *e);
 
 /* Puts its programs into the slots that its parity owns; nobody looks there yet. */
-int prt_gen_enter_root(const struct prt_gen *g, int root, struct pol_err *e);
+int prt_gen_enter_root(const struct prt_gen *g, const struct prt_shared *s, struct pol_err *e);
 /* Empties the slots of the parity that is not in force. */
-int prt_gen_clear_root(int root, uint64_t active, struct pol_err *e);
+int prt_gen_clear_root(const struct prt_shared *s, uint64_t active, struct pol_err *e);
 
 #endif

@@ -13,6 +13,8 @@ runtime_libruntime_a_SOURCES = \
 	runtime/bpffs.h \
 	runtime/contain.c \
 	runtime/contain.h \
+	runtime/edge.c \
+	runtime/edge.h \
 	runtime/endpoint.c \
 	runtime/endpoint.h \
 	runtime/endpoints.c \
@@ -72,7 +74,9 @@ runtime_libruntime_a_SOURCES = \
 	runtime/trust.h \
 	runtime/world.c \
 	runtime/world.h \
-	runtime/world_maps.c
+	runtime/world_maps.c \
+	runtime/xdp.c \
+	runtime/xdp.h
 
 runtime_libs = runtime/libruntime.a base/libpolbase.a \
 	$(LIBBPF_LIBS) $(LIBELF_LIBS) $(LIBYAML_LIBS) $(LIBSODIUM_LIBS)

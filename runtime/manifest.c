@@ -391,6 +391,7 @@ enum {
 	PREDICATES,
 	BLOCKS,
 	LIMITS,
+	FILTERS,
 	KEYS,
 };
 static const char *const root_key[] = {
@@ -412,7 +413,30 @@ static const char *const root_key[] = {
 	"predicates",
 	"blocks",
 	"limits",
+	"filters",
 };
+#define KEYS_NEEDED FILTERS
+
+static int read_filter(struct reader *r, const struct pol_yaml *at, struct prt_filter *f)
+{
+	enum { NAME, INTERFACES, N };
+	static const char *const key[] = { "name", "interfaces" };
+	const struct pol_yaml *v[N];
+	int ret = pol_yaml_map(&r->doc, at, "a filter", key, N, v);
+
+	if (!ret && (!v[NAME] || !v[INTERFACES]))
+		return pol_yaml_err(&r->doc, at, "a filter has a name and interfaces");
+	ret = ret ? ret : pol_yaml_text(&r->doc, v[NAME], "name", &f->name);
+	ret = ret ? ret : pol_yaml_list(&r->doc, v[INTERFACES], "interfaces");
+	if (ret)
+		return ret;
+	f->interface = pol_arena_alloc(r->arena, v[INTERFACES]->n * sizeof(*f->interface));
+	f->ninterfaces = v[INTERFACES]->n;
+	for (size_t i = 0; !ret && i < f->ninterfaces; i++)
+		ret = pol_yaml_text(&r->doc, &v[INTERFACES]->item[i], "an interface",
+				    &f->interface[i]);
+	return ret;
+}
 
 /* Before anything else is understood: another ABI may have other keys. */
 static int check_abi(struct reader *r, const struct pol_yaml *root)
@@ -534,6 +558,10 @@ static int read_body(struct reader *r, const struct pol_yaml *const v[KEYS])
 		ret = READ_LIST(r, v[PREDICATES], "predicates", pred, npreds, read_pred);
 	if (!ret)
 		ret = READ_LIST(r, v[BLOCKS], "blocks", block, nblocks, read_block);
+	if (!ret && v[FILTERS])
+		ret = READ_LIST(r, v[FILTERS], "filters", filter, nfilters, read_filter);
+	if (!ret && r->m->nfilters > 64)
+		ret = pol_yaml_err(&r->doc, v[FILTERS], "more than 64 filters");
 	return ret;
 }
 
@@ -558,7 +586,7 @@ int prt_manifest_parse(const char *path, struct pol_str text, struct pol_arena *
 		ret = check_abi(&r, &root);
 	if (!ret)
 		ret = pol_yaml_map(&r.doc, &root, "the manifest", root_key, KEYS, v);
-	for (unsigned i = 0; !ret && i < KEYS; i++)
+	for (unsigned i = 0; !ret && i < KEYS_NEEDED; i++)
 		if (!v[i])
 			ret = pol_yaml_err(&r.doc, &root, "there is no `%s`", root_key[i]);
 	if (!ret)

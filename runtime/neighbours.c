@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "env.h"
+#include "xdp.h"
 
 /* ---- programs --------------------------------------------------------------------------- */
 
@@ -58,7 +59,7 @@ int prt_neighbours_check_link(const struct prt_link *link, struct pol_err *e)
 	} tcx[] = { { TCX_INGRESS, "tcx ingress" }, { TCX_EGRESS, "tcx egress" } };
 	char undo[64 + PRT_IFNAME];
 
-	if (link->xdp) {
+	if (link->xdp && !prt_xdp_is_stub(link->xdp)) {
 		snprintf(undo, sizeof(undo), "remove it: ip link set dev %s xdp off",
 			 prt_safe(link->name));
 		return foreign(link, "XDP", link->xdp, undo, e);

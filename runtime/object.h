@@ -64,6 +64,11 @@ struct prt_block {
 	size_t nrows;
 };
 
+struct prt_filter {
+	struct pol_str name;
+	struct pol_str *interface;	size_t ninterfaces;
+};
+
 struct prt_manifest {		/* all memory is the object's */
 	struct pol_str polc;	/* version of the compiler */
 	uint32_t abi;
@@ -83,6 +88,7 @@ struct prt_manifest {		/* all memory is the object's */
 	struct prt_class_set *set;	size_t nsets;
 	struct prt_pred *pred;		size_t npreds;
 	struct prt_block *block;	size_t nblocks;
+	struct prt_filter *filter;	size_t nfilters;	/* at most 64 */
 };
 
 /* ---- the rules, for people ---------------------------------------------------- */

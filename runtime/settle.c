@@ -6,13 +6,14 @@
 
 #include "flows.h"
 #include "store.h"
+#include "xdp.h"
 
 /* ---- hooks ---------------------------------------------------------------------------- */
 
 static enum pol_if_kind wanted_kind(const struct prt_world *w, uint32_t ifindex)
 {
 	for (size_t i = 0; i < w->uplink.n; i++) {
-		if (w->uplink.v[i] == ifindex)
+		if (w->uplink.v[i].ifindex == ifindex)
 			return POL_IF_UPLINK;
 	}
 	for (size_t i = 0; i < w->member.n; i++) {
@@ -22,8 +23,9 @@ static enum pol_if_kind wanted_kind(const struct prt_world *w, uint32_t ifindex)
 	return (enum pol_if_kind)0;
 }
 
+/* xdp: whether the XDP hook is wanted too. */
 static int attach_at(struct prt_env *env, const struct prt_shared *s, uint32_t ifindex,
-		     enum pol_if_kind kind, bool only_new, struct pol_err *e)
+		     enum pol_if_kind kind, bool xdp, bool only_new, struct pol_err *e)
 {
 	struct prt_hook known;
 	struct prt_link link;
@@ -41,7 +43,10 @@ static int attach_at(struct prt_env *env, const struct prt_shared *s, uint32_t i
 			     kind == POL_IF_UPLINK ? "an uplink" : "an endpoint");
 		return 0;
 	}
-	return r ? r : prt_attach(s, &link, kind, e);
+	r = r ? r : prt_attach(s, &link, kind, e);
+	if (!r && xdp)
+		return prt_xdp_attach(env, s, &link, e);
+	return r || only_new ? r : prt_xdp_detach(s->hooks, ifindex, e);
 }
 
 int prt_settle_attach(struct prt_env *env, const struct prt_shared *s, const struct prt_world *w,
@@ -50,11 +55,12 @@ int prt_settle_attach(struct prt_env *env, const struct prt_shared *s, const str
 	int r = 0;
 
 	for (size_t i = 0; i < w->uplink.n && !r; i++)
-		r = attach_at(env, s, w->uplink.v[i], POL_IF_UPLINK, only_new, e);
+		r = attach_at(env, s, w->uplink.v[i].ifindex, POL_IF_UPLINK,
+			      w->uplink.v[i].flags & POL_IF_XDP, only_new, e);
 	for (size_t i = 0; i < w->member.n && !r; i++) {
 		if (w->member.v[i].info.ifindex)
-			r = attach_at(env, s, w->member.v[i].info.ifindex, POL_IF_ENDPOINT, only_new,
-				      e);
+			r = attach_at(env, s, w->member.v[i].info.ifindex, POL_IF_ENDPOINT, false,
+				      only_new, e);
 	}
 	return r;
 }
@@ -150,7 +156,7 @@ int prt_settle(struct prt_env *env, struct prt_shared *s, struct prt_gen *g, str
 
 	r = r ? r : detach_others(s, w, e);
 	r = r ? r : prt_settle_attach(env, s, w, false, e);
-	r = r ? r : prt_gen_clear_root(s->root, g->number, e);
+	r = r ? r : prt_gen_clear_root(s, g->number, e);
 	r = r ? r : drop_generations(env, g->number, &any, e);
 	return r ? r : prt_store_prune(env, g->number, g->info.prev, e);
 }

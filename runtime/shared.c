@@ -23,10 +23,10 @@ static const char *const names[PRT_SHARED_MAX] = { PRT_SHARED(PRT_SHARED_NAME) }
 void prt_shared_init(struct prt_shared *s)
 {
 	memset(s, 0, sizeof(*s));
-	s->active = s->root = s->meta_fd = s->hooks = -1;
+	s->active = s->root = s->root_xdp = s->xdp_pass = s->meta_fd = s->hooks = -1;
 	for (size_t i = 0; i < PRT_SHARED_MAX; i++)
 		s->map[i] = -1;
-	for (size_t i = 0; i < POL_HOOK_MAX; i++)
+	for (size_t i = 0; i < POL_HOOKS; i++)
 		s->stub[i] = -1;
 }
 
@@ -36,11 +36,13 @@ void prt_shared_close(struct prt_shared *s)
 		munmap(s->word, (size_t)sysconf(_SC_PAGESIZE));
 	pol_cleanup_fd(&s->active);
 	pol_cleanup_fd(&s->root);
+	pol_cleanup_fd(&s->root_xdp);
+	pol_cleanup_fd(&s->xdp_pass);
 	pol_cleanup_fd(&s->meta_fd);
 	pol_cleanup_fd(&s->hooks);
 	for (size_t i = 0; i < PRT_SHARED_MAX; i++)
 		pol_cleanup_fd(&s->map[i]);
-	for (size_t i = 0; i < POL_HOOK_MAX; i++)
+	for (size_t i = 0; i < POL_HOOKS; i++)
 		pol_cleanup_fd(&s->stub[i]);
 	prt_shared_init(s);
 }
@@ -108,10 +110,14 @@ static int open_pins(const struct prt_env *env, struct prt_shared *s, struct pol
 {
 	int r = prt_pin_get(env, 0, "map", POL_MAP_ACTIVE, &s->active, e);
 
-	r = r ? r : prt_pin_get(env, 0, "map", POL_MAP_ROOT, &s->root, e);
 	r = r ? r : prt_pin_get(env, 0, "map", PIN_META, &s->meta_fd, e);
+	/* Before what another version may lack. */
+	r = r ? r : check_meta(env, s, e);
 	r = r ? r : prt_pin_get(env, 0, "map", PIN_HOOKS, &s->hooks, e);
-	for (int i = 0; i < POL_HOOK_MAX && !r; i++)
+	r = r ? r : prt_pin_get(env, 0, "map", POL_MAP_ROOT, &s->root, e);
+	r = r ? r : prt_pin_get(env, 0, "map", POL_MAP_ROOT_XDP, &s->root_xdp, e);
+	r = r ? r : prt_pin_get(env, 0, "program", PRT_XDP_PASS, &s->xdp_pass, e);
+	for (int i = 0; i < POL_HOOKS && !r; i++)
 		r = prt_pin_get(env, 0, "program", prt_stub_name((enum pol_hook)i), &s->stub[i], e);
 	for (size_t i = 0; i < PRT_SHARED_MAX && !r; i++) {
 		r = prt_pin_get(env, 0, "map", names[i], &s->map[i], e);
@@ -126,7 +132,6 @@ int prt_shared_open(const struct prt_env *env, struct prt_shared *s, struct pol_
 {
 	int r = open_pins(env, s, e);
 
-	r = r ? r : check_meta(env, s, e);
 	r = r ? r : map_word(s, e);
 	if (!r && !prt_shared_active(s))
 		r = -ENOENT;
@@ -159,6 +164,7 @@ int prt_shared_make(struct prt_shared *s, struct pol_err *e)
 	int r = make(POL_MAP_ACTIVE, BPF_MAP_TYPE_ARRAY, 4, 8, 1, BPF_F_MMAPABLE, &s->active, e);
 
 	r = r ? r : make(POL_MAP_ROOT, BPF_MAP_TYPE_PROG_ARRAY, 4, 4, POL_HOOK_MAX * 2, 0, &s->root, e);
+	r = r ? r : make(POL_MAP_ROOT_XDP, BPF_MAP_TYPE_PROG_ARRAY, 4, 4, 2, 0, &s->root_xdp, e);
 	r = r ? r : make(PIN_META, BPF_MAP_TYPE_ARRAY, 4, sizeof(s->meta), 1, 0, &s->meta_fd, e);
 	r = r ? r : make(PIN_HOOKS, BPF_MAP_TYPE_HASH, 4, sizeof(struct prt_hook), HOOKS_MAX,
 			 BPF_F_NO_PREALLOC, &s->hooks, e);
@@ -179,12 +185,13 @@ int prt_shared_make_stubs(struct prt_shared *s, struct pol_err *e)
 
 	if (s->map[PRT_SHARED_DROPS] < 0)
 		return pol_err(e, -ENOEXEC, "the object has no map '%s'", POL_MAP_DROPS);
-	for (int i = 0; i < POL_HOOK_MAX && !r; i++) {
+	for (int i = 0; i < POL_HOOKS && !r; i++) {
 		if (s->stub[i] < 0)
-			r = prt_stub_load((enum pol_hook)i, s->active, s->root,
+			r = prt_stub_load((enum pol_hook)i, s->active,
+					  i == POL_HOOK_XDP ? s->root_xdp : s->root,
 					  s->map[PRT_SHARED_DROPS], &s->stub[i], e);
 	}
-	return r;
+	return r || s->xdp_pass >= 0 ? r : prt_stub_load_pass(&s->xdp_pass, e);
 }
 
 int prt_shared_pin_new(const struct prt_env *env, struct prt_shared *s, struct pol_err *e)
@@ -206,7 +213,9 @@ int prt_shared_pin_all(const struct prt_env *env, struct prt_shared *s, struct p
 
 	r = r ? r : prt_pin(env, 0, "map", PIN_META, s->meta_fd, e);
 	r = r ? r : prt_pin(env, 0, "map", POL_MAP_ROOT, s->root, e);
-	for (int i = 0; i < POL_HOOK_MAX && !r; i++)
+	r = r ? r : prt_pin(env, 0, "map", POL_MAP_ROOT_XDP, s->root_xdp, e);
+	r = r ? r : prt_pin(env, 0, "program", PRT_XDP_PASS, s->xdp_pass, e);
+	for (int i = 0; i < POL_HOOKS && !r; i++)
 		r = prt_pin(env, 0, "program", prt_stub_name((enum pol_hook)i), s->stub[i], e);
 	r = r ? r : prt_shared_pin_new(env, s, e);
 	return r ? r : prt_pin(env, 0, "map", POL_MAP_ACTIVE, s->active, e);

@@ -2,7 +2,7 @@
 /*
  * The maps that outlive generations.
  *
- *   made by the loader	active, root, and two that only the loader reads:
+ *   made by the loader	active, root, root_xdp, and two that only the loader reads:
  *			meta (struct prt_meta) and hooks (ifindex -> struct prt_hook)
  *   made by the first object that has them, then reused by each later one
  *			ct, frags, events, events_lost, drops, scratch; with http rules
@@ -31,7 +31,7 @@ struct bpf_object;
 enum prt_shared_map { PRT_SHARED(PRT_SHARED_ENUM) PRT_SHARED_MAX };
 #undef PRT_SHARED_ENUM
 
-#define PRT_LAYOUT 1u	/* of meta, hooks and of the folder */
+#define PRT_LAYOUT 2u	/* of meta, hooks and of the folder */
 
 struct prt_meta {
 	uint32_t abi, layout;
@@ -48,14 +48,16 @@ struct prt_meta {
 struct prt_hook {	/* written before anything is attached, so that a crash leaves a trace */
 	uint8_t kind;		/* enum pol_if_kind */
 	uint8_t made_qdisc;	/* the clsact qdisc is ours: remove it with the hooks */
-	uint8_t pad[2];
+	uint8_t xdp;		/* enum prt_xdp_mode (xdp.h) of our stub there */
+	uint8_t pad;
 };
 
 struct prt_shared {
-	int active, root, meta_fd, hooks;
+	int active, root, root_xdp, meta_fd, hooks;
 	int map[PRT_SHARED_MAX];	/* -1: no object had it yet */
 	bool pinned[PRT_SHARED_MAX];
-	int stub[POL_HOOK_MAX];
+	int stub[POL_HOOKS];
+	int xdp_pass;			/* for generations without filters and services (stub.h) */
 	uint64_t *word;			/* `active`, mapped */
 	struct prt_meta meta;
 };

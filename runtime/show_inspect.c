@@ -152,7 +152,7 @@ void prt_show_checked(const struct prt_env *env, const char *path, const struct 
 		pol_buf_addz(out, "{\"accepted\": true, \"programs\": [");
 	else
 		pol_buf_printf(out, "%s: the kernel accepts it\n", prt_safe(path));
-	for (size_t i = 0; i < POL_HOOK_MAX; i++) {
+	for (size_t i = 0; i < POL_HOOKS; i++) {
 		struct bpf_prog_info info = { 0 };
 		uint32_t len = sizeof(info);
 

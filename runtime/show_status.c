@@ -10,6 +10,7 @@
 #include "neighbours.h"
 #include "proxy.h"
 #include "show.h"
+#include "xdp.h"
 
 #define POL_REASON_NAME(e, n, t) [POL_REASON_##e] = { n, t },
 static const struct {
@@ -42,6 +43,15 @@ static const struct prt_link *link_of(const struct status *s, uint32_t ifindex)
 		if (s->links.v[i].ifindex == ifindex)
 			return &s->links.v[i];
 	return NULL;
+}
+
+static void look_at_xdp(struct status *s, const struct prt_uplink *u)
+{
+	const struct prt_link *link = link_of(s, u->ifindex);
+
+	if (link && u->flags & POL_IF_XDP && !prt_xdp_attached(&s->l.shared, u->ifindex))
+		missing(s, "uplink", link->name,
+			"its XDP hook is not in place; `polload apply` puts it back");
 }
 
 static void look_at(struct status *s, uint32_t ifindex, enum pol_if_kind kind,
@@ -131,8 +141,10 @@ static int gather(struct prt_env *env, struct status *s, struct pol_err *e)
 	r = prt_net_links(&s->links, e);
 	if (r)
 		return r;
-	for (size_t i = 0; i < s->l.world.uplink.n; i++)
-		look_at(s, s->l.world.uplink.v[i], POL_IF_UPLINK, NULL);
+	for (size_t i = 0; i < s->l.world.uplink.n; i++) {
+		look_at(s, s->l.world.uplink.v[i].ifindex, POL_IF_UPLINK, NULL);
+		look_at_xdp(s, &s->l.world.uplink.v[i]);
+	}
 	for (size_t i = 0; i < s->l.world.member.n; i++) {
 		const struct prt_member *m = &s->l.world.member.v[i];
 
@@ -202,8 +214,14 @@ static void text(const struct status *s, struct pol_buf *out)
 		pol_buf_printf(out, ", rollback goes to %" PRIu64, i->prev);
 	pol_buf_printf(out, "\nendpoints   %zu here, %zu elsewhere\n", s->endpoints, s->remotes);
 	pol_buf_addz(out, "uplinks    ");
-	for (size_t k = 0; k < s->l.world.uplink.n; k++)
-		pol_buf_printf(out, " %s", prt_safe(prt_show_ifname(s->l.world.uplink.v[k], room)));
+	for (size_t k = 0; k < s->l.world.uplink.n; k++) {
+		const struct prt_uplink *u = &s->l.world.uplink.v[k];
+
+		pol_buf_printf(out, " %s", prt_safe(prt_show_ifname(u->ifindex, room)));
+		if (u->flags & POL_IF_XDP)
+			pol_buf_printf(out, " (XDP %s)",
+				       prt_xdp_mode_name(prt_xdp_attached(&s->l.shared, u->ifindex)));
+	}
 	pol_buf_printf(out, "%s\nhooks       %zu of %zu interfaces\n",
 		       s->l.world.uplink.n ? "" : " none", s->hooks_there, s->hooks);
 	pol_buf_printf(out, "tables      %u of %u pages, %u of %u verdicts\n", i->pages, i->page_room,
@@ -234,6 +252,23 @@ static void drops_json(const struct status *s, struct pol_buf *out)
 	pol_buf_addc(out, '}');
 }
 
+static void xdp_json(const struct status *s, struct pol_buf *out)
+{
+	char room[PRT_IFNAME];
+	bool first = true;
+
+	for (size_t k = 0; k < s->l.world.uplink.n; k++) {
+		const struct prt_uplink *u = &s->l.world.uplink.v[k];
+
+		if (!(u->flags & POL_IF_XDP))
+			continue;
+		prt_show_key(out, first, prt_show_ifname(u->ifindex, room));
+		pol_buf_printf(out, "\"%s\"",
+			       prt_xdp_mode_name(prt_xdp_attached(&s->l.shared, u->ifindex)));
+		first = false;
+	}
+}
+
 static void json(const struct status *s, struct pol_buf *out)
 {
 	const struct prt_gen_info *i = &s->l.gen.info;
@@ -249,9 +284,11 @@ static void json(const struct status *s, struct pol_buf *out)
 	pol_buf_addz(out, ", \"uplinks\": [");
 	for (size_t k = 0; k < s->l.world.uplink.n; k++) {
 		pol_buf_addz(out, k ? ", " : "");
-		prt_show_json(out, prt_show_ifname(s->l.world.uplink.v[k], room));
+		prt_show_json(out, prt_show_ifname(s->l.world.uplink.v[k].ifindex, room));
 	}
-	pol_buf_printf(out, "], \"hooked_interfaces\": %zu, \"wanted_interfaces\": %zu",
+	pol_buf_addz(out, "], \"xdp\": {");
+	xdp_json(s, out);
+	pol_buf_printf(out, "}, \"hooked_interfaces\": %zu, \"wanted_interfaces\": %zu",
 		       s->hooks_there, s->hooks);
 	pol_buf_printf(out, ", \"pages\": [%u, %u], \"verdicts\": [%u, %u], \"flows\": %zu, \"events_lost\": %" PRIu64,
 		       i->pages, i->page_room, i->verdicts, i->verdict_room, s->flows, s->lost);

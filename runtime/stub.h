@@ -14,7 +14,11 @@
 /* Pin, and name in the kernel, of a hook's stub. */
 const char *prt_stub_name(enum pol_hook hook);
 
-/* *fd is the caller's. */
+/* root: root_xdp for POL_HOOK_XDP.  *fd is the caller's. */
 int prt_stub_load(enum pol_hook hook, int active, int root, int drops, int *fd, struct pol_err *e);
+
+/* What stands in root_xdp for a generation without filters and services: passes everything on. */
+#define PRT_XDP_PASS "xdp_pass"
+int prt_stub_load_pass(int *fd, struct pol_err *e);
 
 #endif

@@ -208,7 +208,7 @@ static int check_free(const struct prt_world *w, const struct prt_endpoint *ep,
 		return pol_err(e, -EEXIST, "endpoint '%s': there is one of that name",
 			       prt_safe(ep->name.p));
 	for (size_t i = 0; link && i < w->uplink.n; i++) {
-		if (w->uplink.v[i] == link->ifindex)
+		if (w->uplink.v[i].ifindex == link->ifindex)
 			return pol_err(e, -EEXIST, "interface '%s': is an uplink",
 				       prt_safe(link->name));
 	}
@@ -313,7 +313,7 @@ static int add_uplinks(const struct prt_hostfile *h, const prt_links *links, str
 
 		if (r)
 			return r;
-		*pol_vec_push(&w->uplink) = l->ifindex;
+		*pol_vec_push(&w->uplink) = (struct prt_uplink){ .ifindex = l->ifindex };
 	}
 	return 0;
 }

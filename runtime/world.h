@@ -34,9 +34,15 @@ struct prt_fixed {		/* an address of this host or of a node */
 	uint8_t entity, stated;
 };
 
+struct prt_uplink {
+	uint32_t ifindex;
+	uint8_t flags;		/* POL_IF_XDP, POL_IF_AUDIT; set by edge.h */
+	uint64_t filters;	/* likewise: as in struct pol_if */
+};
+
 struct prt_world {
 	POL_VEC(struct prt_member) member;
-	POL_VEC(uint32_t) uplink;	/* ifindex */
+	POL_VEC(struct prt_uplink) uplink;
 	POL_VEC(struct prt_fixed) fixed;
 };
 

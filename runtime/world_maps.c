@@ -115,7 +115,11 @@ static void take_if(const void *key, const void *value, void *ctx)
 	struct prt_member *m = joined(j, f->ep);
 
 	if (f->kind == POL_IF_UPLINK) {
-		memcpy(pol_vec_push(&j->w->uplink), key, sizeof(uint32_t));
+		struct prt_uplink *u = pol_vec_push(&j->w->uplink);
+
+		memcpy(&u->ifindex, key, sizeof(u->ifindex));
+		u->flags = f->flags;
+		u->filters = f->filters;
 	} else if (m) {
 		m->if_flags = f->flags;
 		memcpy(m->mac, f->mac, sizeof(m->mac));
@@ -207,12 +211,25 @@ static bool is_v4(const struct pol_addr *a)
 	return !memcmp(a->b, mapped, sizeof(mapped));
 }
 
+static int put_if(const struct prt_gen *g, const struct pol_if *f, struct pol_err *e)
+{
+	uint32_t near = f->ifindex % POL_IF_NEAR;
+	struct pol_if other;
+	int r = put(g->fd[PRT_GEN_EP_BY_IF], POL_MAP_EP_BY_IF, &f->ifindex, f, e);
+
+	if (r)
+		return r;
+	/* Whoever has the place keeps it: it is never seen half one and half the other. */
+	if (bpf_map_lookup_elem(g->fd[PRT_GEN_IF_NEAR], &near, &other) ||
+	    (other.ifindex && other.ifindex != f->ifindex))
+		return 0;
+	return put(g->fd[PRT_GEN_IF_NEAR], POL_MAP_IF_NEAR, &near, f, e);
+}
+
 int prt_member_write_if(const struct prt_gen *g, const struct prt_member *m, struct pol_err *e)
 {
 	struct pol_if f = { .ep = m->ep, .kind = POL_IF_ENDPOINT, .flags = m->if_flags,
-			    .ifindex = m->info.ifindex }, other;
-	uint32_t near = f.ifindex % POL_IF_NEAR;
-	int r;
+			    .ifindex = m->info.ifindex };
 
 	if (!f.ifindex)
 		return 0;
@@ -220,14 +237,7 @@ int prt_member_write_if(const struct prt_gen *g, const struct prt_member *m, str
 	memcpy(f.host_mac, m->host_mac, sizeof(f.host_mac));
 	for (size_t i = m->addrs.n; i-- > 0;)
 		f.addr[!is_v4(&m->addrs.v[i].addr)] = m->addrs.v[i].addr;
-	r = put(g->fd[PRT_GEN_EP_BY_IF], POL_MAP_EP_BY_IF, &f.ifindex, &f, e);
-	if (r)
-		return r;
-	/* Whoever has the place keeps it: it is never seen half one and half the other. */
-	if (bpf_map_lookup_elem(g->fd[PRT_GEN_IF_NEAR], &near, &other) ||
-	    (other.ifindex && other.ifindex != f.ifindex))
-		return 0;
-	return put(g->fd[PRT_GEN_IF_NEAR], POL_MAP_IF_NEAR, &near, &f, e);
+	return put_if(g, &f, e);
 }
 
 int prt_member_clear_if(const struct prt_gen *g, const struct prt_member *m, struct pol_err *e)
@@ -258,13 +268,16 @@ int prt_fixed_write(const struct prt_gen *g, const struct prt_fixed *f, struct p
 
 int prt_world_write(const struct prt_gen *g, const struct prt_world *w, struct pol_err *e)
 {
-	static const struct pol_if uplink = { .kind = POL_IF_UPLINK };
 	int r = 0;
 
 	for (size_t i = 0; i < w->fixed.n && !r; i++)
 		r = prt_fixed_write(g, &w->fixed.v[i], e);
-	for (size_t i = 0; i < w->uplink.n && !r; i++)
-		r = put(g->fd[PRT_GEN_EP_BY_IF], POL_MAP_EP_BY_IF, &w->uplink.v[i], &uplink, e);
+	for (size_t i = 0; i < w->uplink.n && !r; i++) {
+		const struct prt_uplink *u = &w->uplink.v[i];
+
+		r = put_if(g, &(struct pol_if){ .kind = POL_IF_UPLINK, .flags = u->flags,
+						.ifindex = u->ifindex, .filters = u->filters }, e);
+	}
 	for (size_t i = 0; i < w->member.n && !r; i++) {
 		const struct prt_member *m = &w->member.v[i];
 

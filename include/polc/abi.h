@@ -14,7 +14,7 @@
 #include <linux/types.h>
 #include <polc/reasons.h>
 
-#define POL_ABI_VERSION 4
+#define POL_ABI_VERSION 5
 
 /* ---- identity ----------------------------------------------------------- */
 
@@ -133,6 +133,8 @@ enum pol_if_kind { POL_IF_ENDPOINT = 1, POL_IF_UPLINK = 2 };
  * are both known.  What is local may be handed to it without the stack.
  */
 #define POL_IF_PEER (1u << 1)
+#define POL_IF_XDP (1u << 2)	/* of an uplink: its packets meet filters or services */
+#define POL_IF_AUDIT (1u << 3)	/* likewise: report what a filter would drop, and pass it */
 struct pol_if {
 	__u32 ep;		/* 0 for an uplink */
 	__u8 kind;		/* enum pol_if_kind */
@@ -145,7 +147,8 @@ struct pol_if {
 	 */
 	struct pol_addr addr[2];
 	__u8 host_mac[6];	/* of the device itself */
-	__u8 zero[10];
+	__u8 zero[2];
+	__u64 filters;		/* of an uplink: bit n, its packets meet filter n of the object */
 };
 
 /*
@@ -387,16 +390,24 @@ enum pol_hook {
 	POL_HOOK_EP_OUT = 0,	/* TC ingress of a container's host-side device: what it sends */
 	POL_HOOK_EP_IN = 1,	/* TC egress of the same device: what is delivered to it */
 	POL_HOOK_UPLINK_IN = 2,	/* TC ingress of an uplink */
-	POL_HOOK_MAX,
+	POL_HOOK_MAX,		/* of the TC hooks, for which every object has a program */
+	POL_HOOK_XDP = POL_HOOK_MAX, /* XDP of an uplink; objects with filters or services have one */
+	POL_HOOKS,
 };
 
-/* root (PROG_ARRAY): slot of a hook in the generation that `active` names. */
+/* root (PROG_ARRAY): slot of a TC hook in the generation that `active` names. */
 #define POL_ROOT_SLOT(hook, gen) ((hook) * 2 + ((gen) & 1))
+/*
+ * root_xdp (PROG_ARRAY; programs of two types cannot share one).  A generation without filters and
+ * services has a program there that passes everything on: an empty slot is always an accident.
+ */
+#define POL_ROOT_XDP_SLOT(gen) ((gen) & 1)
 
-/* Programs of an object, by hook: function names, all in section "tc". */
+/* Programs of an object, by hook: function names, in section "tc" or, of XDP, "xdp.frags". */
 #define POL_PROG_EP_OUT "pol_ep_out"
 #define POL_PROG_EP_IN "pol_ep_in"
 #define POL_PROG_UPLINK_IN "pol_uplink_in"
+#define POL_PROG_XDP "pol_xdp"
 
 /*
  * Mark of a packet that was judged and may be delivered.  It counts only
@@ -426,6 +437,7 @@ enum pol_hook {
 /* Maps that outlive a generation; pinned under the bpffs folder by these names. */
 #define POL_MAP_ACTIVE "active"		/* ARRAY[1] u64, mmapable: generation in force, 0 = none */
 #define POL_MAP_ROOT "root"		/* PROG_ARRAY[POL_HOOK_MAX * 2] */
+#define POL_MAP_ROOT_XDP "root_xdp"	/* PROG_ARRAY[2] */
 #define POL_MAP_CT "ct"			/* ARRAY[2^n] struct pol_ct_bucket, mmapable */
 #define POL_MAP_FRAGS "frags"		/* LRU_HASH struct pol_frag_key -> struct pol_frag */
 #define POL_MAP_EVENTS "events"		/* RINGBUF struct pol_event */

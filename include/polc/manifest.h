@@ -7,7 +7,7 @@
  * POL_SECTION_MANIFEST: what the loader needs to place endpoints.
  *
  *   polc: "0.1.0"                 version of the compiler
- *   abi: 4                        POL_ABI_VERSION; another one is refused
+ *   abi: 5                        POL_ABI_VERSION; another one is refused
  *   policy: shop.pol              root file as given, base name only
  *   sources: HEX                  SHA-256 over all source texts in order
  *   default: deny                 or allow
@@ -37,6 +37,8 @@
  *                                 static columns; base: L4 tree (page) of a peer that satisfies no
  *                                 predicate; rows: predicate -> L4 tree of one that does
  *   limits: 2                     length of pol_limits
+ *   filters:                      only where there are any; index is the bit in pol_if.filters
+ *     - {name: edge, interfaces: [eth0, eth1]}
  *
  * POL_SECTION_RULES: for people and reports; index is the rule number.
  *

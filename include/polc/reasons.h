@@ -49,7 +49,8 @@
 	X(PROXY_FOREIGN,   "proxy_foreign",   "inside a connection of the proxy, but not between it and its peer") \
 	X(HTTP_NO_INGRESS, "http_no_ingress", "HTTP rules, but it came past every place where the proxy can take it") \
 	X(HTTP_FRAGMENT,   "http_fragment",   "a fragment of a flow with HTTP rules") \
-	X(HTTP_GAINED,     "http_gained",     "a live connection that has come under HTTP rules")
+	X(HTTP_GAINED,     "http_gained",     "a live connection that has come under HTTP rules") \
+	X(FILTER,          "filter",          "a drop rule of a filter")
 
 #define POL_REASON_ENUM(e, n, t) POL_REASON_##e,
 enum pol_reason { POL_REASONS(POL_REASON_ENUM) POL_REASON_MAX };

@@ -17,6 +17,7 @@
  *   #define POL_USES_LOG 0|1        some rule has `log`
  *   #define POL_USES_REJECT 0|1     some rule answers
  *   #define POL_USES_AUDIT 0|1      some policy only audits
+ *   #define POL_USES_FILTERS 0|1    there is a `filter`
  *
  *   const __u32 pol_v4_key[1 << POL_V4_DEPTH]
  *         Bounds in host byte order, in Eytzinger order: element 1 is the
@@ -45,7 +46,8 @@
  *   struct pol_verdict pol_verdicts[POL_VERDICTS_LEN] SEC(POL_SEC_VERDICTS)
  *   const struct pol_limit pol_limits[POL_LIMITS_LEN]      only if there are any
  *
- * and after "datapath.h" the entry programs, one line each, and the licence.
+ * and after "datapath.h", and "edge.h" if there are filters or services, the entry programs,
+ * one line each, and the licence.
  */
 #ifndef POLC_TABLES_H
 #define POLC_TABLES_H

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "edge.h"
+
+#include <errno.h>
+
+#include "env.h"
+
+/* A filter that hangs nowhere would protect nobody: what it names must be there. */
+static int bind_one(const struct prt_filter *f, size_t number, const prt_links *links,
+		    struct prt_world *w, struct pol_err *e)
+{
+	for (size_t i = 0; i < f->ninterfaces; i++) {
+		struct prt_uplink *u = NULL;
+
+		for (size_t k = 0; k < links->n && !u; k++) {
+			if (!pol_str_is(f->interface[i], links->v[k].name))
+				continue;
+			for (size_t n = 0; n < w->uplink.n && !u; n++)
+				u = w->uplink.v[n].ifindex == links->v[k].ifindex ? &w->uplink.v[n]
+										  : NULL;
+		}
+		if (!u) {
+			pol_err_help(e, "name it in `uplinks` of the host file, or compile the filter for the uplinks of this host");
+			return pol_err(e, -EINVAL, "filter '%s': '%s' is no uplink of this host",
+				       prt_safe(f->name.p), prt_safe(f->interface[i].p));
+		}
+		u->filters |= 1ull << number;
+		u->flags |= POL_IF_XDP;
+	}
+	return 0;
+}
+
+int prt_edge_bind(const struct prt_manifest *m, bool audit, struct prt_world *w, struct pol_err *e)
+{
+	prt_links links = { 0 };
+	int r = m->nfilters ? prt_net_links(&links, e) : 0;
+
+	for (size_t i = 0; i < w->uplink.n; i++) {
+		w->uplink.v[i].filters = 0;
+		w->uplink.v[i].flags = audit ? POL_IF_AUDIT : 0;
+	}
+	for (size_t i = 0; i < m->nfilters && !r; i++)
+		r = bind_one(&m->filter[i], i, &links, w, e);
+	pol_vec_free(&links);
+	return r;
+}
