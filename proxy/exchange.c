@@ -21,8 +21,16 @@ void px_exchange_keep(struct px_exchange *x, const struct px_worker *w, struct p
 	x->path = (struct pol_str){ x->text + method.n + host.n, path.n };
 }
 
+void px_exchange_judged(struct px_exchange *x, struct px_verdict v)
+{
+	x->verdict = v;
+	x->judged = true;
+	px_generation_hold(v.gen); /* the log wants its texts when it may be gone */
+}
+
 void px_exchange_free(struct px_exchange *x)
 {
+	px_generation_drop(x->verdict.gen);
 	free(x->text);
 	*x = (struct px_exchange){ 0 };
 }

@@ -21,6 +21,7 @@ struct px_exchange {
 /* The log wants them after the buffers have moved on.  Without a log nothing is kept. */
 void px_exchange_keep(struct px_exchange *x, const struct px_worker *w, struct pol_str method,
 		      struct pol_str host, struct pol_str path);
+void px_exchange_judged(struct px_exchange *x, struct px_verdict v);
 /* One line of the log; the exchange is empty again.  verdict, why: as in struct px_record. */
 void px_exchange_end(struct px_exchange *x, const struct px_conn *c, const char *verdict,
 		     const char *why);

@@ -3,15 +3,13 @@
 
 /* ---- bytes ------------------------------------------------------------------------- */
 
-/* tchar (RFC 9110, 5.6.2). */
-static bool is_token(unsigned char c)
+bool px_is_token(unsigned char c)
 {
 	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
 	       (c && strchr("!#$%&'*+-.^_`|~", c));
 }
 
-/* field-vchar, SP and HTAB (5.5); obs-text, which is how UTF-8 comes. */
-static bool is_value(unsigned char c)
+bool px_is_value(unsigned char c)
 {
 	return c == '\t' || (c >= 0x20 && c != 0x7f);
 }
@@ -101,7 +99,7 @@ static bool field(struct px_head *h, struct pol_str l, size_t *names, bool reque
 		return bad(fault, 431, "too many header lines");
 	f->name = (struct pol_str){ h->names + *names, (size_t)(colon - l.p) };
 	for (const char *p = l.p; p < colon; p++) {
-		if (!is_token((unsigned char)*p))
+		if (!px_is_token((unsigned char)*p))
 			return bad(fault, 400, "a header name with a byte that no name has");
 		/* CGI and its heirs read `_` and `-` as the same (RFC 3875, 4.1.18) */
 		if (request && *p == '_')
@@ -110,7 +108,7 @@ static bool field(struct px_head *h, struct pol_str l, size_t *names, bool reque
 	}
 	v = (struct pol_str){ colon + 1, (size_t)(l.p + l.n - colon - 1) };
 	for (size_t i = 0; i < v.n; i++)
-		if (!is_value((unsigned char)v.p[i]))
+		if (!px_is_value((unsigned char)v.p[i]))
 			return bad(fault, 400, "a control character in a header");
 	while (v.n && (v.p[0] == ' ' || v.p[0] == '\t'))
 		v.p++, v.n--;
@@ -138,8 +136,7 @@ static bool fields(struct px_head *h, struct cursor *c, bool request, struct px_
 
 /* ---- fields that say how to read the message -------------------------------------------------- */
 
-/* How many there are; *v: the value of the last. */
-static unsigned count(const struct px_head *h, const char *name, struct pol_str *v)
+unsigned px_head_count(const struct px_head *h, const char *name, struct pol_str *v)
 {
 	unsigned n = 0;
 
@@ -200,8 +197,9 @@ static bool connection(struct px_head *h, bool *upgrade, struct px_fault *fault)
 	return true;
 }
 
-static bool content_length(struct px_head *h, struct pol_str v, struct px_fault *fault)
+bool px_head_length(struct px_head *h, struct pol_str v, struct px_fault *fault)
 {
+	h->length = 0;
 	if (!v.n || v.n > 18)
 		return bad(fault, 400, "Content-Length is no length");
 	for (size_t i = 0; i < v.n; i++) {
@@ -219,7 +217,8 @@ static bool content_length(struct px_head *h, struct pol_str v, struct px_fault 
 static bool framing(struct px_head *h, struct px_fault *fault)
 {
 	struct pol_str te = { NULL, 0 }, cl = { NULL, 0 };
-	unsigned nte = count(h, "transfer-encoding", &te), ncl = count(h, "content-length", &cl);
+	unsigned nte = px_head_count(h, "transfer-encoding", &te),
+		 ncl = px_head_count(h, "content-length", &cl);
 
 	h->framing = PX_BODY_NONE;
 	h->length = 0;
@@ -233,29 +232,25 @@ static bool framing(struct px_head *h, struct px_fault *fault)
 		return bad(fault, 501, "a Transfer-Encoding other than chunked");
 	if (nte)
 		h->framing = PX_BODY_CHUNKED;
-	return !ncl || content_length(h, cl, fault);
+	return !ncl || px_head_length(h, cl, fault);
 }
 
 /* ---- requests ------------------------------------------------------------------------------------ */
 
-/* Port and brackets off, lower case.  RFC 3986, 3.2.2, without what servers read differently. */
-static bool host(struct px_head *h, struct px_fault *fault)
+bool px_head_host(struct px_head *h, struct pol_str v, struct px_fault *fault)
 {
-	struct pol_str v = { NULL, 0 };
-	unsigned n = count(h, "host", &v);
 	size_t at = 0, port;
 
-	if (n != 1)
-		return bad(fault, 400, n ? "Host twice" : "no Host");
 	if (v.n && v.p[0] == '[') {
-		for (at = 1; at < v.n && (is_hex((unsigned char)v.p[at]) || v.p[at] == ':' ||
-					  v.p[at] == '.');)
+		for (at = 1; at < v.n &&
+			     (is_hex((unsigned char)v.p[at]) || v.p[at] == ':' || v.p[at] == '.');)
 			at++;
 		if (at < 3 || at == v.n || v.p[at] != ']')
 			return bad(fault, 400, "Host is no host");
 		at++;
 	} else {
-		while (at < v.n && (is_token((unsigned char)v.p[at]) && !strchr("!#$%&'*+^`|~", v.p[at])))
+		while (at < v.n &&
+		       (px_is_token((unsigned char)v.p[at]) && !strchr("!#$%&'*+^`|~", v.p[at])))
 			at++;
 		if (!at || v.p[0] == '.' || v.p[0] == '-' || v.p[at - 1] == '.')
 			return bad(fault, 400, "Host is no host");
@@ -278,8 +273,15 @@ static bool host(struct px_head *h, struct px_fault *fault)
 	return true;
 }
 
-/* What servers take for another method or another path than the first line has. */
-static bool overrides(const struct px_head *h, struct px_fault *fault)
+static bool host(struct px_head *h, struct px_fault *fault)
+{
+	struct pol_str v = { NULL, 0 };
+	unsigned n = px_head_count(h, "host", &v);
+
+	return n == 1 ? px_head_host(h, v, fault) : bad(fault, 400, n ? "Host twice" : "no Host");
+}
+
+bool px_head_overrides(const struct px_head *h, struct px_fault *fault)
 {
 	static const char *const names[] = { "x-http-method-override", "x-http-method",
 					     "x-method-override",      "x-original-url",
@@ -288,8 +290,9 @@ static bool overrides(const struct px_head *h, struct px_fault *fault)
 	struct pol_str v;
 
 	for (size_t i = 0; i < POL_ARRAY_LEN(names); i++)
-		if (count(h, names[i], &v))
-			return bad(fault, 400, "a header that overrides what the request line says");
+		if (px_head_count(h, names[i], &v))
+			return bad(fault, 400,
+				   "a header that overrides what the request line says");
 	return true;
 }
 
@@ -311,7 +314,7 @@ static bool query_ok(struct pol_str q)
 	return true;
 }
 
-static bool target(struct px_head *h, struct px_fault *fault)
+bool px_head_target(struct px_head *h, struct px_fault *fault)
 {
 	const char *mark = memchr(h->target.p, '?', h->target.n), *why;
 
@@ -321,7 +324,8 @@ static bool target(struct px_head *h, struct px_fault *fault)
 	if (pol_str_is(h->method, "CONNECT")) {
 		/* no path: no line can match it */
 		for (size_t i = 0; i < h->target.n; i++)
-			if (!is_token((unsigned char)h->target.p[i]) && (!h->target.p[i] || !strchr(":[]", h->target.p[i])))
+			if (!px_is_token((unsigned char)h->target.p[i]) &&
+			    (!h->target.p[i] || !strchr(":[]", h->target.p[i])))
 				return bad(fault, 400, "not a host and port");
 		return true;
 	}
@@ -342,7 +346,7 @@ static bool request_line(struct px_head *h, struct pol_str l, struct px_fault *f
 	const char *sp = memchr(l.p, ' ', l.n), *end = l.p + l.n, *second;
 
 	for (const char *p = l.p; p < (sp ? sp : end); p++)
-		if (!is_token((unsigned char)*p))
+		if (!px_is_token((unsigned char)*p))
 			return bad(fault, 400, "not HTTP");
 	if (!sp || sp == l.p)
 		return bad(fault, 400, "not HTTP");
@@ -359,13 +363,13 @@ static bool request_line(struct px_head *h, struct pol_str l, struct px_fault *f
 	h->target = (struct pol_str){ sp + 1, (size_t)(second - sp - 1) };
 	if (h->method.n > PX_METHOD_MAX)
 		return bad(fault, 400, "the method is too long");
-	return target(h, fault);
+	return px_head_target(h, fault);
 }
 
-static bool expectation(struct px_head *h, struct px_fault *fault)
+bool px_head_expect(struct px_head *h, struct px_fault *fault)
 {
 	struct pol_str v;
-	unsigned n = count(h, "expect", &v);
+	unsigned n = px_head_count(h, "expect", &v);
 
 	if (!n)
 		return true;
@@ -379,13 +383,14 @@ static bool expectation(struct px_head *h, struct px_fault *fault)
 static bool upgrade(struct px_head *h, bool named, struct px_fault *fault)
 {
 	struct pol_str v;
-	unsigned n = count(h, "upgrade", &v);
+	unsigned n = px_head_count(h, "upgrade", &v);
 
 	if (!n != !named)
-		return bad(fault, 400, "Upgrade without Connection: upgrade, or the other way round");
+		return bad(fault, 400,
+			   "Upgrade without Connection: upgrade, or the other way round");
 	if (n > 1 || (n && !same_word(v, "websocket")))
 		return bad(fault, 400, "an Upgrade other than websocket");
-	if (count(h, "http2-settings", &v))
+	if (px_head_count(h, "http2-settings", &v))
 		return bad(fault, 400, "an Upgrade other than websocket");
 	if (n && (h->minor0 || h->framing != PX_BODY_NONE || !pol_str_is(h->method, "GET")))
 		return bad(fault, 400, "an Upgrade of anything but a GET without a body");
@@ -414,10 +419,10 @@ bool px_request(struct px_head *h, const char *p, size_t n, struct px_fault *fau
 	if (!line(&c, &l))
 		return bad(fault, 400, "a CR that ends no line");
 	if (!request_line(h, l, fault) || !fields(h, &c, true, fault) || !host(h, fault) ||
-	    !framing(h, fault) || !connection(h, &named, fault) || !overrides(h, fault) ||
-	    !expectation(h, fault) || !upgrade(h, named, fault))
+	    !framing(h, fault) || !connection(h, &named, fault) || !px_head_overrides(h, fault) ||
+	    !px_head_expect(h, fault) || !upgrade(h, named, fault))
 		return false;
-	if (count(h, "te", &te) && !same_word(te, "trailers"))
+	if (px_head_count(h, "te", &te) && !same_word(te, "trailers"))
 		return bad(fault, 400, "TE other than trailers");
 	return true;
 }
@@ -435,11 +440,12 @@ static bool status_line(struct px_head *h, struct pol_str l, struct px_fault *fa
 		h->status = h->status * 10 + (unsigned)(l.p[i] - '0');
 	}
 	for (size_t i = 12; i < l.n; i++)
-		if (!is_value((unsigned char)l.p[i]))
+		if (!px_is_value((unsigned char)l.p[i]))
 			return bad(fault, 502, "a control character in the server's status line");
 	h->minor0 = l.p[7] == '0';
-	return h->status >= 100 && h->status <= 599 ? true
-						    : bad(fault, 502, "the server's status is none");
+	return h->status >= 100 && h->status <= 599
+		       ? true
+		       : bad(fault, 502, "the server's status is none");
 }
 
 bool px_response(struct px_head *h, const char *p, size_t n, const char *method, bool wants_upgrade,
@@ -473,14 +479,26 @@ bool px_response(struct px_head *h, const char *p, size_t n, const char *method,
 
 /* ---- bodies ------------------------------------------------------------------------------------------- */
 
-enum { CHUNK_SIZE, CHUNK_SIZE_LF, CHUNK_DATA, CHUNK_DATA_CR, CHUNK_DATA_LF, TRAILER_START,
-       TRAILER_NAME, TRAILER, TRAILER_LF, LAST_LF };
+enum {
+	CHUNK_SIZE,
+	CHUNK_SIZE_LF,
+	CHUNK_DATA,
+	CHUNK_DATA_CR,
+	CHUNK_DATA_LF,
+	TRAILER_START,
+	TRAILER_NAME,
+	TRAILER,
+	TRAILER_LF,
+	LAST_LF
+};
 
 #define TRAILERS_MAX 4096u
 
 void px_body_begin(struct px_body *b, enum px_framing f, uint64_t length, bool trailers)
 {
-	*b = (struct px_body){ .framing = f, .trailers = trailers, .left = f == PX_BODY_LENGTH ? length : 0 };
+	*b = (struct px_body){ .framing = f,
+			       .trailers = trailers,
+			       .left = f == PX_BODY_LENGTH ? length : 0 };
 	b->done = f == PX_BODY_NONE || (f == PX_BODY_LENGTH && !length);
 }
 
@@ -492,7 +510,8 @@ static bool chunk_byte(struct px_body *b, unsigned char c)
 		if (is_hex(c)) {
 			if (++b->line > 15) /* 60 bits: no overflow */
 				return false;
-			b->left = b->left << 4 | (uint64_t)(is_digit(c) ? c - '0' : lower((char)c) - 'a' + 10);
+			b->left = b->left << 4 |
+				  (uint64_t)(is_digit(c) ? c - '0' : lower((char)c) - 'a' + 10);
 			return true;
 		}
 		b->state = CHUNK_SIZE_LF;
@@ -509,15 +528,15 @@ static bool chunk_byte(struct px_body *b, unsigned char c)
 		return c == '\n';
 	case TRAILER_START:
 		b->state = c == '\r' ? LAST_LF : TRAILER_NAME;
-		return c == '\r' || (b->trailers && is_token(c) && ++b->line < TRAILERS_MAX);
+		return c == '\r' || (b->trailers && px_is_token(c) && ++b->line < TRAILERS_MAX);
 	case TRAILER_NAME:
 		if (c == ':')
 			b->state = TRAILER;
-		return c == ':' || (is_token(c) && ++b->line < TRAILERS_MAX);
+		return c == ':' || (px_is_token(c) && ++b->line < TRAILERS_MAX);
 	case TRAILER:
 		if (c == '\r')
 			b->state = TRAILER_LF;
-		return c == '\r' || (is_value(c) && ++b->line < TRAILERS_MAX);
+		return c == '\r' || (px_is_value(c) && ++b->line < TRAILERS_MAX);
 	case TRAILER_LF:
 		b->state = TRAILER_START;
 		return c == '\n';

@@ -61,6 +61,28 @@ bool px_request(struct px_head *h, const char *p, size_t n, struct px_fault *fau
 bool px_response(struct px_head *h, const char *p, size_t n, const char *method, bool upgrade,
 		 struct px_fault *fault);
 
+/* ---- what holds in every version ---------------------------------------------------- */
+
+/* A byte of a name (tchar: RFC 9110, 5.6.2). */
+bool px_is_token(unsigned char c);
+/* Of a value (5.5): field-vchar, SP and HTAB; obs-text, which is how UTF-8 comes. */
+bool px_is_value(unsigned char c);
+
+/* Of fields of that name (lower case) how many there are; *v: the value of the last. */
+unsigned px_head_count(const struct px_head *h, const char *name, struct pol_str *v);
+
+/* Each takes what is named here from *h; false: *fault says why not. */
+/* method, target -> path: canonical, query well formed. */
+bool px_head_target(struct px_head *h, struct px_fault *fault);
+/* v -> host: port and brackets off, lower case.  RFC 3986, 3.2.2, without what servers read differently. */
+bool px_head_host(struct px_head *h, struct pol_str v, struct px_fault *fault);
+/* v -> length, framing */
+bool px_head_length(struct px_head *h, struct pol_str v, struct px_fault *fault);
+/* fields: none that servers take for another method or another path than was judged */
+bool px_head_overrides(const struct px_head *h, struct px_fault *fault);
+/* minor0, fields -> expects */
+bool px_head_expect(struct px_head *h, struct px_fault *fault);
+
 /* ---- bodies ------------------------------------------------------------------------ */
 
 /* Follows a body without keeping it. */

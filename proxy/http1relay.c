@@ -159,8 +159,7 @@ static void judge(struct relay *r, const struct px_head *h)
 				      .nfields = h->nfields,
 				      .upgrade = h->upgrade };
 
-	r->x.verdict = px_conn_judge(r->c, &q);
-	r->x.judged = true;
+	px_exchange_judged(&r->x, px_conn_judge(r->c, &q));
 }
 
 /* Denied: with a body behind it there is no telling where the next request begins but to read it. */

@@ -13,13 +13,27 @@ static void generation_free(struct px_generation *g)
 	pol_cleanup_fd(&g->flows);
 	pol_cleanup_fd(&g->ep_info);
 	pol_cleanup_fd(&g->ep_by_addr);
+	free(g);
+}
+
+const struct px_generation *px_generation_hold(const struct px_generation *g)
+{
+	if (g)
+		((struct px_generation *)g)->held++;
+	return g;
+}
+
+void px_generation_drop(const struct px_generation *g)
+{
+	if (g && !--((struct px_generation *)g)->held)
+		generation_free((struct px_generation *)g);
 }
 
 static const struct px_generation *find(const struct px_policy *p, uint64_t number)
 {
 	for (size_t i = 0; i < p->gens.n; i++)
-		if (p->gens.v[i].number == number)
-			return &p->gens.v[i];
+		if (p->gens.v[i]->number == number)
+			return p->gens.v[i];
 	return NULL;
 }
 
@@ -38,7 +52,8 @@ static int map_image(struct px_generation *g, int fd, struct pol_err *e)
 	g->image = mmap(NULL, g->size, PROT_READ, MAP_SHARED, fd, 0);
 	if (g->image == MAP_FAILED) {
 		g->image = NULL;
-		return pol_err(e, -errno, "map '%s': cannot map: %s", POL_MAP_HTTP, strerror(errno));
+		return pol_err(e, -errno, "map '%s': cannot map: %s", POL_MAP_HTTP,
+			       strerror(errno));
 	}
 	head = g->image;
 	if (head->size)
@@ -50,15 +65,23 @@ static int map_image(struct px_generation *g, int fd, struct pol_err *e)
 
 int px_policy_load(struct px_policy *p, uint64_t number, int fd[POL_PROXY_FDS], struct pol_err *e)
 {
-	struct px_generation g = { .number = number,
-				   .flows = fd[POL_PROXY_FD_FLOWS],
-				   .ep_info = fd[POL_PROXY_FD_EP_INFO],
-				   .ep_by_addr = fd[POL_PROXY_FD_EP_BY_ADDR] };
-	int r = map_image(&g, fd[POL_PROXY_FD_HTTP], e);
+	struct px_generation *g = calloc(1, sizeof(*g));
+	int r = -ENOMEM;
 
+	if (!g) {
+		for (size_t i = 0; i < POL_PROXY_FDS; i++)
+			close(fd[i]);
+		return pol_err(e, r, "out of memory");
+	}
+	*g = (struct px_generation){ .number = number,
+				     .held = 1,
+				     .flows = fd[POL_PROXY_FD_FLOWS],
+				     .ep_info = fd[POL_PROXY_FD_EP_INFO],
+				     .ep_by_addr = fd[POL_PROXY_FD_EP_BY_ADDR] };
+	r = map_image(g, fd[POL_PROXY_FD_HTTP], e);
 	close(fd[POL_PROXY_FD_HTTP]);
 	if (r) {
-		generation_free(&g);
+		px_generation_drop(g);
 		return r;
 	}
 	px_policy_forget(p, number);
@@ -69,8 +92,8 @@ int px_policy_load(struct px_policy *p, uint64_t number, int fd[POL_PROXY_FDS], 
 void px_policy_forget(struct px_policy *p, uint64_t number)
 {
 	for (size_t i = 0; i < p->gens.n; i++)
-		if (p->gens.v[i].number == number) {
-			generation_free(&p->gens.v[i]);
+		if (p->gens.v[i]->number == number) {
+			px_generation_drop(p->gens.v[i]);
 			p->gens.v[i--] = p->gens.v[--p->gens.n];
 		}
 }
@@ -78,7 +101,7 @@ void px_policy_forget(struct px_policy *p, uint64_t number)
 void px_policy_free(struct px_policy *p)
 {
 	while (p->gens.n)
-		generation_free(&p->gens.v[--p->gens.n]);
+		px_generation_drop(p->gens.v[--p->gens.n]);
 	pol_vec_free(&p->gens);
 }
 
@@ -87,8 +110,8 @@ uint64_t px_policy_newest(const struct px_policy *p)
 	uint64_t newest = 0;
 
 	for (size_t i = 0; i < p->gens.n; i++)
-		if (p->gens.v[i].number > newest)
-			newest = p->gens.v[i].number;
+		if (p->gens.v[i]->number > newest)
+			newest = p->gens.v[i]->number;
 	return newest;
 }
 
@@ -97,7 +120,7 @@ int px_policy_flow(const struct px_policy *p, const struct pol_proxy_key *key,
 		   struct pol_proxy_flow *out)
 {
 	for (size_t i = p->gens.n; i-- > 0;)
-		if (!bpf_map_lookup_elem(p->gens.v[i].flows, key, out))
+		if (!bpf_map_lookup_elem(p->gens.v[i]->flows, key, out))
 			return 0;
 	return -ENOENT;
 }
@@ -107,7 +130,7 @@ bool px_policy_is_host(const struct px_policy *p, const struct pol_addr *a)
 	struct pol_owner o;
 
 	for (size_t i = 0; i < p->gens.n; i++)
-		if (!bpf_map_lookup_elem(p->gens.v[i].ep_by_addr, a, &o) &&
+		if (!bpf_map_lookup_elem(p->gens.v[i]->ep_by_addr, a, &o) &&
 		    o.entity == POL_ENTITY_HOST)
 			return true;
 	return false;

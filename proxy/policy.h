@@ -12,6 +12,7 @@
 
 struct px_generation {
 	uint64_t number;
+	unsigned held;			/* by the policy, and by requests under way that it judged */
 	void *image;			/* mapped; NULL: no http rules */
 	size_t size;
 	struct pol_http_view view;
@@ -19,13 +20,17 @@ struct px_generation {
 };
 
 struct px_policy {
-	POL_VEC(struct px_generation) gens;
+	POL_VEC(struct px_generation *) gens;
 };
 
 /* Takes fds (enum pol_proxy_fd) over, also on failure.  -EEXIST is not one: loading twice is fine. */
 int px_policy_load(struct px_policy *p, uint64_t number, int fd[POL_PROXY_FDS], struct pol_err *e);
 void px_policy_forget(struct px_policy *p, uint64_t number);
 void px_policy_free(struct px_policy *p);
+
+/* What a verdict names stays readable until it is dropped, also when it is forgotten.  NULL is fine. */
+const struct px_generation *px_generation_hold(const struct px_generation *g);
+void px_generation_drop(const struct px_generation *g);
 
 /* The highest number that is loaded; 0: none is. */
 uint64_t px_policy_newest(const struct px_policy *p);
