@@ -6,6 +6,8 @@ base_libpolbase_a_SOURCES = \
 	base/http.c \
 	base/http.h \
 	base/ip.c \
+	base/maglev.c \
+	base/maglev.h \
 	base/sign.c \
 	base/sign.h \
 	base/table.c \

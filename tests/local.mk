@@ -20,6 +20,7 @@ unit_tests = \
 	tests/unit/test_object \
 	tests/unit/test_place \
 	tests/unit/test_requests \
+	tests/unit/test_maglev \
 	tests/unit/test_sign \
 	tests/unit/test_table \
 	tests/unit/test_tabulate
@@ -36,6 +37,7 @@ tests_unit_test_http_SOURCES = tests/unit/test_http.c
 tests_unit_test_input_SOURCES = tests/unit/test_input.c
 tests_unit_test_lang_SOURCES = tests/unit/test_lang.c
 tests_unit_test_lower_SOURCES = tests/unit/test_lower.c tests/unit/policy_text.h
+tests_unit_test_maglev_SOURCES = tests/unit/test_maglev.c
 tests_unit_test_object_SOURCES = tests/unit/test_object.c tests/unit/object_maker.h
 tests_unit_test_place_SOURCES = tests/unit/test_place.c tests/unit/object_maker.h
 tests_unit_test_requests_SOURCES = tests/unit/test_requests.c tests/unit/policy_text.h
