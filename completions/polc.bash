@@ -116,7 +116,7 @@ _polload() {
 	apply | check | inspect) _polc_files .o ;;
 	endpoint)
 		case $arguments in
-		1) _polc_words add del ;;
+		1) _polc_words add del hold ;;
 		2) ;;
 		*)
 			_polc_words interface= address= label= mac=

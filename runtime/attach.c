@@ -130,6 +130,7 @@ static int make_qdisc(const struct prt_shared *s, const struct prt_link *link,
 	if (seen) {
 		h.made_qdisc = known.made_qdisc;
 		h.xdp = known.xdp;
+		h.held = known.held;
 	}
 	r = record(s->hooks, link->ifindex, h, e);
 	if (r)
@@ -194,6 +195,26 @@ int prt_attach(const struct prt_shared *s, const struct prt_link *link, enum pol
 			r = attach_one(s, link, i, e);
 	}
 	return r;
+}
+
+bool prt_held(int hooks, uint32_t ifindex)
+{
+	struct prt_hook h;
+
+	return !bpf_map_lookup_elem(hooks, &ifindex, &h) && h.held;
+}
+
+int prt_hold(const struct prt_shared *s, const struct prt_link *link, struct pol_err *e)
+{
+	struct prt_hook h;
+	int r = prt_attach(s, link, POL_IF_ENDPOINT, e);
+
+	if (r)
+		return r;
+	if (bpf_map_lookup_elem(s->hooks, &link->ifindex, &h))
+		return pol_err(e, -errno, "map 'hooks': cannot read: %s", strerror(errno));
+	h.held = 1;
+	return record(s->hooks, link->ifindex, h, e);
 }
 
 /* ---- detaching --------------------------------------------------------------------------- */

@@ -27,6 +27,14 @@ int prt_attach_check(const struct prt_link *link, struct pol_err *e);
 int prt_attach(const struct prt_shared *s, const struct prt_link *link, enum pol_if_kind kind,
 	       struct pol_err *e);
 
+/*
+ * The same for a container's interface of which nobody says yet, or says no more, whose it is: its
+ * hooks drop everything until an endpoint is added there, and again when that is removed.
+ * They go with the interface, or with prt_detach().
+ */
+int prt_hold(const struct prt_shared *s, const struct prt_link *link, struct pol_err *e);
+bool prt_held(int hooks, uint32_t ifindex);
+
 /* Takes them off, the qdisc too if we made it and nobody else uses it, and the record.  An interface that is gone is fine. */
 int prt_detach(int hooks, uint32_t ifindex, struct pol_err *e);
 

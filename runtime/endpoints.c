@@ -46,7 +46,8 @@ static int sync_host(struct prt_live *l, struct pol_err *e)
 		if (has(l->world.fixed.v, l->world.fixed.n, &before.fixed.v[i]))
 			continue;
 		/* An endpoint may have it by now. */
-		if (!bpf_map_lookup_elem(l->gen.fd[PRT_GEN_EP_BY_ADDR], &before.fixed.v[i].addr, &now) &&
+		if (!bpf_map_lookup_elem(l->gen.fd[PRT_GEN_EP_BY_ADDR], &before.fixed.v[i].addr,
+					 &now) &&
 		    now.entity != POL_ENTITY_ENDPOINT)
 			bpf_map_delete_elem(l->gen.fd[PRT_GEN_EP_BY_ADDR], &before.fixed.v[i].addr);
 	}
@@ -69,7 +70,7 @@ static int place_last(struct prt_env *env, struct prt_live *l, struct pol_err *e
 	r = r ? r : prt_publish_eps(arena, &l->world, &eps, e);
 	if (!r) {
 		place = prt_place_new(o);
-		l->world.member.n--;	/* the new one is not in force yet */
+		l->world.member.n--; /* the new one is not in force yet */
 		r = prt_publish_adopt(&l->gen, &l->world, eps, place, e);
 		l->world.member.n++;
 	}
@@ -89,11 +90,13 @@ static int add(struct prt_env *env, struct prt_live *l, const struct prt_endpoin
 	if (ep->interface.n) {
 		r = prt_net_link_by_name(ep->interface.p, &link, e);
 		if (r == -ENODEV)
-			return pol_err(e, r, "there is no interface '%s'", prt_safe(ep->interface.p));
+			return pol_err(e, r, "there is no interface '%s'",
+				       prt_safe(ep->interface.p));
 		r = r ? r : prt_attach_check(&link, e);
 	}
-	r = r ? r : prt_world_add(&l->world, ep, ep->interface.n ? &link : NULL, PRT_MANAGED_HALF,
-				  &l->shared.meta, m, e);
+	r = r ? r
+	      : prt_world_add(&l->world, ep, ep->interface.n ? &link : NULL, PRT_MANAGED_HALF,
+			      &l->shared.meta, m, e);
 	r = r ? r : prt_shared_write_meta(&l->shared, e);
 	r = r ? r : prt_member_write_info(&l->gen, *m, e);
 	if (!r && ep->interface.n)
@@ -129,7 +132,20 @@ int prt_endpoint_add(struct prt_env *env, const struct prt_endpoint *ep, struct 
 
 /* ---- removing --------------------------------------------------------------------------------- */
 
-int prt_endpoint_del(struct prt_env *env, const char *name, struct pol_err *e)
+/* An interface that went meanwhile needs no hold. */
+static int hold_if_there(struct prt_live *l, uint32_t ifindex, struct pol_err *e)
+{
+	struct prt_link link;
+	struct pol_err gone = { 0 };
+	int r = prt_net_link_by_index(ifindex, &link, &gone);
+
+	r = r ? r : prt_hold(&l->shared, &link, &gone);
+	if (r && r != -ENODEV)
+		return pol_err(e, r, "%s", gone.text);
+	return prt_settle_held(&l->shared, e);
+}
+
+int prt_endpoint_del(struct prt_env *env, const char *name, bool keep, struct pol_err *e)
 {
 	struct prt_member *m;
 	struct prt_live l;
@@ -142,7 +158,70 @@ int prt_endpoint_del(struct prt_env *env, const char *name, struct pol_err *e)
 		pol_err_help(e, "`polload endpoints` lists them");
 		r = pol_err(e, -ENOENT, "there is no endpoint '%s'", prt_safe(name));
 	}
+	if (!r && keep && m->info.ifindex)
+		r = hold_if_there(&l, m->info.ifindex, e);
 	r = r ? r : prt_settle_erase(&l.shared, &l.gen, m, e);
+	prt_live_close(&l);
+	return r;
+}
+
+/* ---- interfaces without one ---------------------------------------------------------------------- */
+
+static bool is_uplink(const struct prt_world *w, uint32_t ifindex)
+{
+	for (size_t i = 0; i < w->uplink.n; i++) {
+		if (w->uplink.v[i].ifindex == ifindex)
+			return true;
+	}
+	return false;
+}
+
+int prt_endpoint_hold(struct prt_env *env, const char *interface, struct pol_err *e)
+{
+	struct prt_link link;
+	struct prt_live l;
+	int r;
+
+	prt_live_init(&l);
+	r = open_to_change(env, &l, e);
+	r = r ? r : prt_net_link_by_name(interface, &link, e);
+	if (r == -ENODEV && !e->text[0])
+		r = pol_err(e, r, "there is no interface '%s'", prt_safe(interface));
+	else if (!r && (link.loopback || is_uplink(&l.world, link.ifindex)))
+		r = pol_err(e, -EEXIST, "interface '%s': is %s", link.name,
+			    link.loopback ? "the host's own" : "an uplink");
+	r = r ? r : prt_hold(&l.shared, &link, e);
+	r = r ? r : prt_settle_held(&l.shared, e);
+	prt_live_close(&l);
+	return r;
+}
+
+int prt_endpoint_hooked(struct prt_env *env, uint32_t ifindex, bool *hooked, struct pol_err *e)
+{
+	struct prt_live l;
+	int r;
+
+	prt_live_init(&l);
+	r = prt_live_open(env, PRT_LOCK_SHARED, &l, e);
+	if (!r)
+		*hooked = prt_attached(&l.shared, ifindex, POL_IF_ENDPOINT);
+	prt_live_close(&l);
+	return r;
+}
+
+int prt_endpoint_each(struct prt_env *env, prt_endpoint_fn fn, void *ctx, struct pol_err *e)
+{
+	struct prt_live l;
+	int r;
+
+	prt_live_init(&l);
+	r = prt_live_open(env, PRT_LOCK_SHARED, &l, e);
+	for (size_t i = 0; !r && i < l.world.member.n; i++) {
+		const struct prt_member *m = &l.world.member.v[i];
+
+		if (m->info.ifindex && m->info.managed != PRT_MANAGED_HALF && fn(m, ctx))
+			break;
+	}
 	prt_live_close(&l);
 	return r;
 }

@@ -10,12 +10,29 @@
 #ifndef POLC_RUNTIME_ENDPOINTS_H
 #define POLC_RUNTIME_ENDPOINTS_H
 
-#include "hostfile.h"
 #include "env.h"
+#include "world.h"
 
 /* -ENODEV: no such interface; -EEXIST: name, interface or address is taken; -ENOENT: no policy in force. */
 int prt_endpoint_add(struct prt_env *env, const struct prt_endpoint *ep, struct pol_err *e);
-/* -ENOENT: none of that name. */
-int prt_endpoint_del(struct prt_env *env, const char *name, struct pol_err *e);
+/*
+ * -ENOENT: none of that name.  hold: the hooks stay and drop everything, as long as the interface
+ * is there: who removes an endpoint before its container is gone leaves no open door.
+ */
+int prt_endpoint_del(struct prt_env *env, const char *name, bool hold, struct pol_err *e);
+
+/*
+ * Closes the interface of a container that is not an endpoint yet (attach.h).  That it is one, or
+ * is held, already is fine.  -ENODEV: no such interface; -EINVAL: nothing can be judged there;
+ * -ENOENT: no policy in force.
+ */
+int prt_endpoint_hold(struct prt_env *env, const char *interface, struct pol_err *e);
+
+/* Are the hooks of an endpoint's interface in place? */
+int prt_endpoint_hooked(struct prt_env *env, uint32_t ifindex, bool *hooked, struct pol_err *e);
+
+typedef bool (*prt_endpoint_fn)(const struct prt_member *m, void *ctx);
+/* Calls `fn` with each endpoint that lives here until it says true.  -ENOENT: no policy in force. */
+int prt_endpoint_each(struct prt_env *env, prt_endpoint_fn fn, void *ctx, struct pol_err *e);
 
 #endif

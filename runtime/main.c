@@ -34,6 +34,7 @@ static const char help[] =
 	"  endpoints                               who lives where\n"
 	"  endpoint add NAME interface=IF address=ADDR... [label=KEY=VALUE...] [mac=MAC]\n"
 	"  endpoint del NAME                       changes at run time\n"
+	"  endpoint hold INTERFACE                 nothing passes there until an endpoint is added\n"
 	"  monitor                                 verdicts and drops as they happen\n"
 	"  inspect OBJECT                          what is inside an object, without loading it\n"
 	"  proxy                                   see to it that polproxy runs and knows the policy\n"
@@ -220,11 +221,12 @@ static int verb_endpoint(struct command *c)
 	struct pol_arena *arena;
 	struct prt_endpoint ep;
 	struct pol_err e = { 0 };
-	bool add = !strcmp(c->arg[0], "add");
+	bool add = !strcmp(c->arg[0], "add"), hold = !strcmp(c->arg[0], "hold");
 	int r;
 
-	if (!add && strcmp(c->arg[0], "del"))
-		return bad_usage("endpoint %s: there are `add` and `del`", prt_safe(c->arg[0]));
+	if (!add && !hold && strcmp(c->arg[0], "del"))
+		return bad_usage("endpoint %s: there are `add`, `del` and `hold`",
+				 prt_safe(c->arg[0]));
 	if (c->nargs < 2 || (!add && c->nargs > 2))
 		return bad_usage("endpoint %s: which?", c->arg[0]);
 	arena = pol_arena_new();
@@ -232,8 +234,10 @@ static int verb_endpoint(struct command *c)
 	r = r ? r : prt_env_privileges(&e);
 	if (!r && add)
 		r = prt_endpoint_add(&c->env, &ep, &e);
+	else if (!r && hold)
+		r = prt_endpoint_hold(&c->env, c->arg[1], &e);
 	else if (!r)
-		r = prt_endpoint_del(&c->env, c->arg[1], &e);
+		r = prt_endpoint_del(&c->env, c->arg[1], false, &e);
 	if (!r && c->env.json)
 		pol_buf_addz(&c->out, "{\"done\": true}\n");
 	pol_arena_free(arena);

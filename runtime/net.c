@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/fib_rules.h>
+#include <linux/net_namespace.h>
 #include <linux/netlink.h>
 #include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
@@ -13,6 +14,8 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
+
+#include "env.h"
 
 #define REPLY_MAX 65536	/* more than any kernel puts into one message of a dump */
 
@@ -24,6 +27,7 @@ struct request {
 		struct tcmsg tc;
 		struct rtmsg route;
 		struct fib_rule_hdr rule;
+		struct rtgenmsg generic;
 	};
 	char room[64];
 };
@@ -240,6 +244,79 @@ int prt_net_peer_mac(const struct prt_link *link, uint8_t mac[6])
 		return -ENODEV;
 	memcpy(mac, far.mac, sizeof(far.mac));
 	return 0;
+}
+
+/* ---- the other end ----------------------------------------------------------------- */
+
+static void take_netns_id(const struct nlmsghdr *h, void *ctx)
+{
+	const struct rtattr *a =
+		(const void *)((const char *)NLMSG_DATA(h) + NLMSG_ALIGN(sizeof(struct rtgenmsg)));
+	int left = (int)NLMSG_PAYLOAD(h, NLMSG_ALIGN(sizeof(struct rtgenmsg)));
+
+	if (h->nlmsg_type == RTM_NEWNSID)
+		*(int32_t *)ctx = (int32_t)number(find(a, left, NETNSA_NSID));
+}
+
+/* A namespace has a number here from when the first pair of interfaces joined the two; else -1. */
+static int netns_id(int netns, int32_t *id)
+{
+	struct request q = { .head = { .nlmsg_len = NLMSG_LENGTH(sizeof(q.generic)),
+				       .nlmsg_type = RTM_GETNSID,
+				       .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK } };
+
+	*id = -1;
+	add(&q, NETNSA_FD, &netns, sizeof(netns));
+	return ask(&q, take_netns_id, id);
+}
+
+static int far_link(int32_t id, const char *name, struct prt_link *out)
+{
+	struct request q = { .head = { .nlmsg_len = NLMSG_LENGTH(sizeof(q.link)),
+				       .nlmsg_type = RTM_GETLINK,
+				       .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK } };
+	int r;
+
+	if (strlen(name) >= PRT_IFNAME)
+		return -ENODEV;
+	add(&q, IFLA_TARGET_NETNSID, &id, sizeof(id));
+	add(&q, IFLA_IFNAME, name, strlen(name) + 1);
+	r = ask(&q, take_one_link, out);
+	return r ? r : out->ifindex ? 0 : -ENODEV;
+}
+
+int prt_net_veth_of(int netns, const char *name, struct prt_link *out, uint8_t mac[6],
+		    struct pol_err *e)
+{
+	prt_links links = { 0 };
+	struct prt_link far = { 0 };
+	int32_t id;
+	int r = netns_id(netns, &id);
+
+	if (!r && id >= 0)
+		r = far_link(id, name, &far);
+	if (r && r != -ENODEV)
+		return failed(r, "an interface of the container", e);
+	if (r || id < 0)
+		return pol_err(e, -ENODEV, "the container has no interface '%s' that leads to this host",
+			       prt_safe(name));
+	r = prt_net_links(&links, e);
+	if (!r)
+		r = -ENODEV;
+	/* Both ends say so: what the container's end names alone could be anything. */
+	for (size_t i = 0; i < links.n && r == -ENODEV; i++) {
+		const struct prt_link *l = &links.v[i];
+
+		if (strcmp(l->kind, "veth") || l->peer_netns != id || l->peer != far.ifindex ||
+		    far.peer != l->ifindex)
+			continue;
+		*out = *l;
+		memcpy(mac, far.mac, sizeof(far.mac));
+		r = 0;
+	}
+	pol_vec_free(&links);
+	return r != -ENODEV ? r : pol_err(e, r, "interface '%s' of the container is a %s device: its traffic cannot be judged on this host",
+					  prt_safe(name), far.kind[0] ? far.kind : "hardware");
 }
 
 /* ---- addresses ------------------------------------------------------------------------ */

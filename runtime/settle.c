@@ -65,14 +65,44 @@ int prt_settle_attach(struct prt_env *env, const struct prt_shared *s, const str
 	return r;
 }
 
+/* Held and still there: with its hooks. */
+static int keep_held(const struct prt_shared *s, uint32_t ifindex, struct pol_err *e)
+{
+	struct prt_link link;
+	int r = prt_net_link_by_index(ifindex, &link, e);
+
+	if (r == -ENODEV)
+		return prt_detach(s->hooks, ifindex, e);
+	return r ? r : prt_hold(s, &link, e);
+}
+
+int prt_settle_held(const struct prt_shared *s, struct pol_err *e)
+{
+	prt_hooks all = { 0 };
+	struct prt_link link;
+	int r = prt_hooks_read(s->hooks, &all, e);
+
+	for (size_t i = 0; i < all.n && !r; i++) {
+		if (!all.v[i].hook.held)
+			continue;
+		r = prt_net_link_by_index(all.v[i].ifindex, &link, e);
+		if (r == -ENODEV)
+			r = prt_detach(s->hooks, all.v[i].ifindex, e);
+	}
+	pol_vec_free(&all);
+	return r;
+}
+
 static int detach_others(const struct prt_shared *s, const struct prt_world *w, struct pol_err *e)
 {
 	prt_hooks all = { 0 };
 	int r = prt_hooks_read(s->hooks, &all, e);
 
 	for (size_t i = 0; i < all.n && !r; i++) {
-		if (!wanted_kind(w, all.v[i].ifindex))
-			r = prt_detach(s->hooks, all.v[i].ifindex, e);
+		if (wanted_kind(w, all.v[i].ifindex))
+			continue;
+		r = all.v[i].hook.held ? keep_held(s, all.v[i].ifindex, e)
+				       : prt_detach(s->hooks, all.v[i].ifindex, e);
 	}
 	pol_vec_free(&all);
 	return r;
@@ -106,7 +136,7 @@ int prt_settle_erase(const struct prt_shared *s, struct prt_gen *g, struct prt_m
 		return r;
 	memset(&g->state[m->ep % POL_EP_MAX], 0, sizeof(*g->state));
 	r = prt_flows_forget(s, m, e);
-	if (!r && m->info.ifindex)
+	if (!r && m->info.ifindex && !prt_held(s->hooks, m->info.ifindex))
 		r = prt_detach(s->hooks, m->info.ifindex, e);
 	return r ? r : forget(g->fd[PRT_GEN_EP_INFO], POL_MAP_EP_INFO, &m->ep, e);
 }

@@ -25,6 +25,8 @@ int prt_settle(struct prt_env *env, struct prt_shared *s, struct prt_gen *g, str
 /* Only what a crash can have left, for commands that have to be quick. */
 int prt_settle_quick(struct prt_env *env, struct prt_shared *s, struct prt_gen *g,
 		     struct prt_world *w, struct pol_err *e);
+/* Records of held interfaces (attach.h) that are gone. */
+int prt_settle_held(const struct prt_shared *s, struct pol_err *e);
 /* With nothing in force: hooks and pins go, and the objects; the folder stays. */
 int prt_settle_nothing(const struct prt_env *env, struct pol_err *e);
 
@@ -35,7 +37,7 @@ int prt_settle_nothing(const struct prt_env *env, struct pol_err *e);
 int prt_settle_attach(struct prt_env *env, const struct prt_shared *s, const struct prt_world *w,
 		      bool only_new, struct pol_err *e);
 
-/* Removes an endpoint of a live generation, from the packets' view first. */
+/* Removes an endpoint of a live generation, from the packets' view first. Hooks of a held interface stay. */
 int prt_settle_erase(const struct prt_shared *s, struct prt_gen *g, struct prt_member *m,
 		     struct pol_err *e);
 

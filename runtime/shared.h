@@ -49,7 +49,7 @@ struct prt_hook {	/* written before anything is attached, so that a crash leaves
 	uint8_t kind;		/* enum pol_if_kind */
 	uint8_t made_qdisc;	/* the clsact qdisc is ours: remove it with the hooks */
 	uint8_t xdp;		/* enum prt_xdp_mode (xdp.h) of our stub there */
-	uint8_t pad;
+	uint8_t held;		/* the hooks stay as long as the interface, whoever is there (attach.h) */
 };
 
 struct prt_shared {

@@ -237,6 +237,7 @@ e2e_tests = \
 	tests/e2e/alternate.sh \
 	tests/e2e/apply.sh \
 	tests/e2e/bypass.sh \
+	tests/e2e/cni.sh \
 	tests/e2e/contain.sh \
 	tests/e2e/endpoint.sh \
 	tests/e2e/fail.sh \

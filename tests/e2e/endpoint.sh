@@ -71,6 +71,32 @@ phase="after del"
 expect timeout other server tcp 8080
 expect open client server tcp 8080
 
+# An interface that nobody has yet: what has hooks and belongs to nobody passes nothing.
+run "$POLLOAD" endpoint hold v-other
+is "hold" 0 "$code"
+phase="held"
+expect timeout other server tcp 8080
+expect timeout other client ping
+run "$POLLOAD" endpoint hold v-other
+is "hold: twice" 0 "$code"
+"$POLLOAD" apply one.bpf.o -H host.yaml >/dev/null || not_ok "apply"
+phase="held, after an apply"
+expect timeout other server tcp 8080
+run add other app=client
+is "add at a held interface" 0 "$code"
+phase="held and added"
+expect open other server tcp 8080
+run "$POLLOAD" endpoint del other
+phase="held and removed"
+expect timeout other server tcp 8080
+like "its hooks stay" stub_ep_out "$(tc filter show dev v-other ingress)"
+run "$POLLOAD" endpoint hold up0
+is "hold: an uplink" 2 "$code"
+run "$POLLOAD" endpoint hold lo
+is "hold: lo" 2 "$code"
+run "$POLLOAD" endpoint hold nowhere
+is "hold: no such interface" 2 "$code"
+
 # Another container takes over the address: of the old one it has nothing.
 ip link del v-other
 ip netns del "$test_name-other"
