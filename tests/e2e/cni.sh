@@ -70,6 +70,7 @@ is "DEL without a policy" "0 " "$code $(cat said)"
 jq -c '.cniVersion = "1.1.0"' polc.conf | env CNI_COMMAND=STATUS "$cni" >said
 is "STATUS without a policy" 50 "$(said .code)"
 
+# shellcheck disable=SC2119 # no endpoint yet
 host_file >host.yaml
 "$POLLOAD" apply net.bpf.o -H host.yaml >/dev/null || bail "apply"
 jq -c '.cniVersion = "1.1.0"' polc.conf | env CNI_COMMAND=STATUS "$cni" >said
@@ -128,12 +129,14 @@ polc ADD third
 is "ADD without labels" 0 "$code"
 phase="an endpoint without labels"
 expect timeout third server tcp 80
-args="polc.app=client" polc ADD ../third 2>/dev/null
-[ "$code" != 0 ] && ok "no container's id with a path" || not_ok "no container's id with a path"
+for id in ../third "" "a b" .x; do
+	jq -c --slurpfile prev prev.third '.prevResult = $prev[0]' polc.conf |
+		CNI_COMMAND=ADD CNI_CONTAINERID=$id CNI_IFNAME=eth0 CNI_NETNS=/run/netns/$test_name-third "$cni" >said
+	is "ADD, '$id' for a container's id" 4 "$(said .code)"
+done
 inside third ip link add mv0 link eth0 type macvlan
-CNI_NETNS=/run/netns/$test_name-third
 jq -c --slurpfile prev prev.third '.prevResult = $prev[0] | .prevResult.interfaces[-1].name = "mv0"' polc.conf |
-	CNI_COMMAND=ADD CNI_CONTAINERID=mv CNI_IFNAME=mv0 CNI_NETNS=$CNI_NETNS "$cni" >said
+	CNI_COMMAND=ADD CNI_CONTAINERID=mv CNI_IFNAME=mv0 CNI_NETNS=/run/netns/$test_name-third "$cni" >said
 is "ADD, a macvlan" 101 "$(said .code)"
 
 # ---- CHECK, DEL, GC ---------------------------------------------------------------------------------
