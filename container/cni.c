@@ -13,14 +13,31 @@
 static enum cni_code find_link(const struct cni_request *q, struct prt_link *host, uint8_t mac[6],
 			       struct pol_err *e)
 {
-	int netns POL_CLEANUP(pol_cleanup_fd) = open(q->netns, O_RDONLY | O_CLOEXEC);
+	prt_veths pairs = { 0 };
+	enum cni_code code = CNI_NO_LINK;
+	int r, netns POL_CLEANUP(pol_cleanup_fd) = open(q->netns, O_RDONLY | O_CLOEXEC);
 
 	if (netns < 0) {
 		pol_err(e, -errno, "CNI_NETNS %s: cannot open: %s", prt_safe(q->netns),
 			strerror(errno));
 		return CNI_BAD_ENVIRONMENT;
 	}
-	return prt_net_veth_of(netns, q->ifname, host, mac, e) ? CNI_NO_LINK : CNI_OK;
+	r = prt_net_veths(netns, &pairs, e);
+	for (size_t i = 0; i < pairs.n; i++) {
+		if (strcmp(pairs.v[i].far.name, q->ifname) != 0)
+			continue;
+		*host = pairs.v[i].here;
+		memcpy(mac, pairs.v[i].far.mac, sizeof(pairs.v[i].far.mac));
+		code = CNI_OK;
+	}
+	if (!r && code) {
+		pol_err_help(e, "the plugin before must make a veth pair, as bridge and ptp do");
+		pol_err(e, -ENODEV,
+			"'%s' of the container is no veth whose other end is on this host: it cannot be judged here",
+			q->ifname);
+	}
+	pol_vec_free(&pairs);
+	return code;
 }
 
 /* Does this element of `ips` belong to the interface that we are asked about? */

@@ -15,8 +15,6 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include "env.h"
-
 #define REPLY_MAX 65536	/* more than any kernel puts into one message of a dump */
 
 struct request {
@@ -270,53 +268,51 @@ static int netns_id(int netns, int32_t *id)
 	return ask(&q, take_netns_id, id);
 }
 
-static int far_link(int32_t id, const char *name, struct prt_link *out)
+static int links_of(int32_t id, prt_links *out)
 {
 	struct request q = { .head = { .nlmsg_len = NLMSG_LENGTH(sizeof(q.link)),
 				       .nlmsg_type = RTM_GETLINK,
-				       .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK } };
-	int r;
+				       .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP } };
 
-	if (strlen(name) >= PRT_IFNAME)
-		return -ENODEV;
 	add(&q, IFLA_TARGET_NETNSID, &id, sizeof(id));
-	add(&q, IFLA_IFNAME, name, strlen(name) + 1);
-	r = ask(&q, take_one_link, out);
-	return r ? r : out->ifindex ? 0 : -ENODEV;
+	return ask_whole(&q, take_link, out, &out->n);
 }
 
-int prt_net_veth_of(int netns, const char *name, struct prt_link *out, uint8_t mac[6],
-		    struct pol_err *e)
+static const struct prt_link *other_end(const prt_links *far, const struct prt_link *here)
 {
-	prt_links links = { 0 };
-	struct prt_link far = { 0 };
+	for (size_t i = 0; i < far->n; i++) {
+		const struct prt_link *f = &far->v[i];
+
+		if (f->ifindex == here->peer && f->peer == here->ifindex && !strcmp(f->kind, "veth"))
+			return f;
+	}
+	return NULL;
+}
+
+int prt_net_veths(int netns, prt_veths *out, struct pol_err *e)
+{
+	prt_links here = { 0 }, far = { 0 };
 	int32_t id;
 	int r = netns_id(netns, &id);
 
 	if (!r && id >= 0)
-		r = far_link(id, name, &far);
-	if (r && r != -ENODEV)
-		return failed(r, "an interface of the container", e);
-	if (r || id < 0)
-		return pol_err(e, -ENODEV, "the container has no interface '%s' that leads to this host",
-			       prt_safe(name));
-	r = prt_net_links(&links, e);
-	if (!r)
-		r = -ENODEV;
-	/* Both ends say so: what the container's end names alone could be anything. */
-	for (size_t i = 0; i < links.n && r == -ENODEV; i++) {
-		const struct prt_link *l = &links.v[i];
+		r = links_of(id, &far);
+	if (r)
+		r = failed(r, "the interfaces of the container", e);
+	else if (id >= 0)
+		r = prt_net_links(&here, e);
+	for (size_t i = 0; i < here.n && !r; i++) {
+		const struct prt_link *l = &here.v[i], *f;
 
-		if (strcmp(l->kind, "veth") || l->peer_netns != id || l->peer != far.ifindex ||
-		    far.peer != l->ifindex)
+		if (strcmp(l->kind, "veth") || l->peer_netns != id)
 			continue;
-		*out = *l;
-		memcpy(mac, far.mac, sizeof(far.mac));
-		r = 0;
+		f = other_end(&far, l);
+		if (f)
+			*pol_vec_push(out) = (struct prt_veth){ *l, *f };
 	}
-	pol_vec_free(&links);
-	return r != -ENODEV ? r : pol_err(e, r, "interface '%s' of the container is a %s device: its traffic cannot be judged on this host",
-					  prt_safe(name), far.kind[0] ? far.kind : "hardware");
+	pol_vec_free(&here);
+	pol_vec_free(&far);
+	return r;
 }
 
 /* ---- addresses ------------------------------------------------------------------------ */

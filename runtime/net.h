@@ -35,13 +35,15 @@ int prt_net_link_by_index(uint32_t ifindex, struct prt_link *out, struct pol_err
  * error text: there is none, or it cannot be asked.
  */
 int prt_net_peer_mac(const struct prt_link *link, uint8_t mac[6]);
+struct prt_veth {
+	struct prt_link here, far;
+};
+typedef POL_VEC(struct prt_veth) prt_veths;
 /*
- * The end on this host of the veth whose other end is `name` in the namespace open as netns, and
- * the other end's MAC.  -ENODEV with an error text: there is no such interface, or it is none
- * of a veth of which this namespace has the other end.
+ * The veth pairs between this namespace and the one open as netns.  Both ends name each other:
+ * what one alone says could be any interface's number.
  */
-int prt_net_veth_of(int netns, const char *name, struct prt_link *out, uint8_t mac[6],
-		    struct pol_err *e);
+int prt_net_veths(int netns, prt_veths *out, struct pol_err *e);
 int prt_net_links(prt_links *out, struct pol_err *e);
 /* All addresses of all interfaces, and the two loopback addresses, which always mean this host. */
 int prt_net_addresses(prt_addrs *out, struct pol_err *e);
