@@ -105,15 +105,26 @@ __noinline __u32 pol_ct_weigh(struct pol_pkt *p, __u32 slot)
 	return sum;
 }
 
-/* Ways of the bucket that are free. */
-__noinline __u32 pol_ct_empty(__u32 no)
+/* Bit i: way i of the bucket is neither used nor busy. */
+static __always_inline __u32 pol_ct_idle(__u32 no)
 {
 	struct pol_ct_bucket *b = bpf_map_lookup_elem(&ct, &no);
-	__u32 mask = b ? pol_ct_match(b, 0) : 0;
 
+	return b ? pol_ct_match(b, 0) : 0;
+}
+
+/* How many bits of an 8-bit mask are set. */
+static __always_inline __u32 pol_bits(__u32 mask)
+{
 	mask = (mask & 0x55) + (mask >> 1 & 0x55);
 	mask = (mask & 0x33) + (mask >> 2 & 0x33);
 	return (mask & 0xf) + (mask >> 4);
+}
+
+/* Ways of the bucket that are free. */
+__noinline __u32 pol_ct_empty(__u32 no)
+{
+	return pol_bits(pol_ct_idle(no));
 }
 
 /* 0, or POL_REASON_CT_QUOTA. */
@@ -169,11 +180,15 @@ __noinline __u64 pol_ct_worth(struct pol_pkt *p, __u32 slot)
 }
 
 /* Both buckets are full: the slot of the best victim + 1, or 0. */
-__noinline int pol_ct_victim(struct pol_pkt *p, __u32 first, __u32 second)
+__noinline int pol_ct_victim(struct pol_pkt *p)
 {
+	__u32 first, second, slot = 0;
 	__u64 best = 0;
-	__u32 slot = 0;
 
+	if (!p)
+		return 0;
+	first = pol_ct_bucket_no(p->key.hash, 0), second = pol_ct_bucket_no(p->key.hash, 1);
+#pragma clang loop unroll(disable)
 	for (__u32 i = 0; i < 2 * POL_CT_WAYS; i++) {
 		__u32 no = i < POL_CT_WAYS ? first : second;
 		__u32 at = no * POL_CT_WAYS + i % POL_CT_WAYS + 1;
@@ -187,31 +202,37 @@ __noinline int pol_ct_victim(struct pol_pkt *p, __u32 first, __u32 second)
 	return slot;
 }
 
-/* A slot of the bucket that is neither used nor busy, + 1; or 0. */
-__noinline int pol_ct_free(__u32 no)
-{
-	struct pol_ct_bucket *b = bpf_map_lookup_elem(&ct, &no);
-	__u64 mask = b ? pol_ct_match(b, 0) : 0;
-
-	return mask ? no * POL_CT_WAYS + pol_lowest(mask) + 1 : 0;
-}
-
 /*
- * A slot for the key + 1: free, or given up by another; 0 if there is none.  The first bucket
- * is looked at first by every packet, so it is taken while it has more than POL_CT_EVEN free
- * ways; from there on the emptier one.  Of two choices the emptier keeps all buckets nearly
- * equal (Azar et al. 1994): the quarter that quotas leave free is then free everywhere,
- * and not in other buckets than those that a neighbour's flow may have.
+ * A free slot for the key + 1, or 0.  The first bucket is looked at first by every packet, so it
+ * is taken while it has more than POL_CT_EVEN free ways; from there on the emptier one.  Of two
+ * choices the emptier keeps all buckets nearly equal (Azar et al. 1994): the quarter that quotas
+ * leave free is then free everywhere, and not in other buckets than those that a neighbour's
+ * flow may have.
  */
 #define POL_CT_EVEN 2u
-static __always_inline __u32 pol_ct_room(struct pol_pkt *p)
+__noinline __u32 pol_ct_free(struct pol_pkt *p)
 {
-	__u32 first = pol_ct_bucket_no(p->key.hash, 0), second = pol_ct_bucket_no(p->key.hash, 1);
-	__u32 here = pol_ct_empty(first);
+	__u32 no, other, mask, way;
 
-	if (here <= POL_CT_EVEN && pol_ct_empty(second) > here)
-		return pol_ct_free(second) ?: pol_ct_free(first);
-	return pol_ct_free(first) ?: pol_ct_victim(p, first, second);
+	if (!p)
+		return 0;
+	no = pol_ct_bucket_no(p->key.hash, 0);
+	mask = pol_ct_idle(no);
+	if (pol_bits(mask) <= POL_CT_EVEN) {
+		__u32 second = pol_ct_bucket_no(p->key.hash, 1);
+
+		other = pol_ct_idle(second);
+		if (pol_bits(other) > pol_bits(mask)) {
+			no = second;
+			mask = other;
+		}
+	}
+	if (!mask)
+		return 0;
+	way = pol_ct_home(p->key.hash);
+	if (!(mask >> way & 1))
+		way = pol_lowest(mask);
+	return no * POL_CT_WAYS + way + 1;
 }
 
 static __always_inline void pol_ct_asked(struct pol_ct_entry *e, const struct pol_pkt *p)
@@ -262,7 +283,7 @@ __noinline int pol_ct_insert(struct pol_pkt *p)
 		return POL_REASON_CT_QUOTA;
 #pragma clang loop unroll(disable)
 	for (int tries = 0; tries < 3; tries++) {
-		__u32 way, slot = pol_ct_room(p);
+		__u32 way, slot = pol_ct_free(p) ?: pol_ct_victim(p);
 		struct pol_ct_bucket *b;
 		__u64 tag, next;
 

@@ -178,7 +178,7 @@ static __always_inline int pol_hook_ep_out(struct __sk_buff *skb)
 		reason = POL_REASON_BAD_ADDRESS;
 	if (!reason && !pol_own(i, &p.src, p.v6))
 		reason = POL_REASON_SPOOFED;
-	if (!reason)
+	if (!reason && !pol_flow_live(skb, &p))
 		reason = pol_flow(skb, &p);
 	mark = pol_steered(skb, &p, &reason);
 	if (!reason && !mark && p.type == POL_CT_DIRECT) {
@@ -231,15 +231,37 @@ static __always_inline int pol_hook_ep_in(struct __sk_buff *skb)
 		reason = POL_REASON_BAD_ADDRESS;
 	else if (!own && !p.group)
 		reason = POL_REASON_DST_NOT_OWNER;
-	if (!reason)
+	if (!reason && !pol_flow_live(skb, &p))
 		reason = pol_flow(skb, &p);
 	return pol_end(skb, &p, reason, 0);
 }
 
-/* What comes in by an uplink: ours only if it is for an endpoint that lives here. */
+/* What comes in by an uplink and is of no live flow: ours only if it is for an endpoint that lives here. */
+static __always_inline int pol_uplink_other(struct __sk_buff *skb, struct pol_pkt *p)
+{
+	struct pol_owner *to = pol_local_owner(&p->dst);
+	__u32 mark;
+	int reason;
+
+	if (!to)
+		return pol_uplink_spoofed(p) ? pol_shot(skb, p, POL_REASON_SPOOFED) : TC_ACT_OK;
+	p->ep = to->ep;
+	reason = p->reason;
+	if (!reason && p->proto != IPPROTO_TCP && pol_link_in(p) == POL_LINK_PASS) {
+		if (!pol_uplink_spoofed(p))
+			return pol_end_link(skb, p, 0);
+		reason = POL_REASON_SPOOFED;
+	}
+	if (!reason && pol_bad_address(p))
+		reason = POL_REASON_BAD_ADDRESS;
+	if (!reason)
+		reason = pol_flow(skb, p);
+	mark = pol_steered(skb, p, &reason);
+	return pol_end(skb, p, reason, mark ? mark : POL_MARK_JUDGED);
+}
+
 static __always_inline int pol_hook_uplink_in(struct __sk_buff *skb)
 {
-	struct pol_owner *to;
 	struct pol_pkt p;
 	__u32 mark;
 	int reason;
@@ -248,23 +270,10 @@ static __always_inline int pol_hook_uplink_in(struct __sk_buff *skb)
 	reason = pol_parse(skb, &p);
 	if (reason)
 		return pol_shot(skb, &p, reason);
-	pol_mark(skb, 0);
-	if (!pol_is_ip(&p))
-		return TC_ACT_OK;
-	to = pol_local_owner(&p.dst);
-	if (!to)
-		return pol_uplink_spoofed(&p) ? pol_shot(skb, &p, POL_REASON_SPOOFED) : TC_ACT_OK;
-	p.ep = to->ep;
-	reason = p.reason;
-	if (!reason && p.proto != IPPROTO_TCP && pol_link_in(&p) == POL_LINK_PASS) {
-		if (!pol_uplink_spoofed(&p))
-			return pol_end_link(skb, &p, 0);
-		reason = POL_REASON_SPOOFED;
+	if (p.reason || !pol_is_ip(&p) || !pol_flow_live(skb, &p)) {
+		pol_mark(skb, 0);
+		return pol_is_ip(&p) ? pol_uplink_other(skb, &p) : TC_ACT_OK;
 	}
-	if (!reason && pol_bad_address(&p))
-		reason = POL_REASON_BAD_ADDRESS;
-	if (!reason)
-		reason = pol_flow(skb, &p);
 	mark = pol_steered(skb, &p, &reason);
 	return pol_end(skb, &p, reason, mark ? mark : POL_MARK_JUDGED);
 }

@@ -295,10 +295,12 @@ __noinline int pol_flow_slow(struct __sk_buff *skb, struct pol_pkt *p)
 		return POL_REASON_INTERNAL;
 	if (p->msg == POL_MSG_ALONE || p->group)
 		return pol_flow_open(skb, p, POL_TRACK_NOT);
-	if (p->frag || p->msg) /* else pol_flow_next() has made it */
+	if (p->frag || p->msg) { /* else pol_flow_live() has looked for it a moment ago */
 		pol_ct_key_of(p, &p->src, &p->dst, (__u32)p->sport_be << 16 | p->dport_be,
 			      p->proto);
-	if (!pol_ct_seek(p))
+		pol_ct_seek(p);
+	}
+	if (!p->slot)
 		return pol_flow_begin(skb, p);
 	b = pol_ct_slot(p->slot, &way);
 	if (!b)
@@ -334,9 +336,6 @@ static __always_inline int pol_flow_settled(const struct pol_ct_entry *e, const 
 
 	if (!pol_ct_current(e, p))
 		return 0;
-	/* an uplink's packet has proved its source if the flow was judged so */
-	if (p->hook == POL_HOOK_UPLINK_IN && !(e->flags & POL_CT_FAR))
-		return 0;
 	if (p->proto == IPPROTO_TCP)
 		return e->state == POL_CT_ESTABLISHED && !(p->tcp_flags & change) &&
 		       (__s32)(p->now - e->seen) <= (__s32)POL_CT_T_ESTABLISHED;
@@ -348,30 +347,67 @@ static __always_inline int pol_flow_settled(const struct pol_ct_entry *e, const 
 }
 
 /*
- * The next packet of an established flow in its first bucket: 1 if that is what it was.
- * Everything that is rarer is left to pol_flow_rest().
+ * Whose packet it is at an uplink, without asking ep_by_addr: the flow was judged as one from
+ * afar to the endpoint that the entry names, and the addresses of an endpoint are the same as
+ * long as generation and incarnation are.  Otherwise 0, as where the receiver does not live here.
  */
+static __always_inline __u32 pol_flow_receiver(const struct pol_ct_entry *e, const struct pol_pkt *p)
+{
+	return e->flags & POL_CT_FAR ? e->ep[pol_ct_reply(e, p) ? POL_EGRESS : POL_INGRESS] : 0;
+}
+
+/*
+ * The place of p->key into p->slot: NULL, or its bucket, the way in it and the tag as it was before
+ * the key was compared.
+ */
+static __always_inline struct pol_ct_bucket *pol_flow_find(struct pol_pkt *p, __u32 *way, __u64 *tag)
+{
+	__u32 no = pol_ct_bucket_no(p->key.hash, 0);
+	struct pol_ct_bucket *b = bpf_map_lookup_elem(&ct, &no);
+
+	if (!b)
+		return NULL;
+	*way = pol_ct_home(p->key.hash);
+	*tag = *(volatile __u64 *)&b->tag[*way];
+	/* both at once, so that the entry is on its way, for whoever writes it, if it is free */
+	if (pol_unlikely(((*tag ^ (POL_TAG_USED | pol_ct_sig(p->key.hash))) >> POL_TAG_SHIFT) |
+			 !pol_ct_same(&b->entry[*way], &p->key))) {
+		*way = pol_ct_way(b, &p->key, tag);
+		if (*way == POL_CT_WAYS) {
+			p->slot = pol_ct_in(p, 1);
+			if (!p->slot)
+				return NULL;
+			b = pol_ct_slot(p->slot, way);
+			if (!b)
+				return NULL;
+			*tag = *(volatile __u64 *)&b->tag[*way];
+			return *tag & POL_TAG_USED && pol_ct_same(&b->entry[*way], &p->key) ? b : NULL;
+		}
+		pol_opaque(*way);
+		*way &= POL_CT_WAYS - 1;
+	}
+	p->slot = no * POL_CT_WAYS + *way + 1;
+	return b;
+}
+
 static __always_inline int pol_flow_next(struct pol_pkt *p)
 {
 	struct pol_ct_bucket *b;
 	struct pol_ct_entry *e;
-	__u64 mask, tag;
-	__u32 no, way;
+	__u64 tag;
+	__u32 way;
 
 	pol_ct_key_set(&p->key, &p->src, &p->dst, p->sport_be, p->dport_be, p->proto);
-	no = pol_ct_bucket_no(p->key.hash, 0);
-	b = bpf_map_lookup_elem(&ct, &no);
+	b = pol_flow_find(p, &way, &tag);
 	if (!b)
 		return 0;
-	mask = pol_ct_match(b, POL_TAG_USED | pol_ct_sig(p->key.hash));
-	if (!mask)
-		return 0;
-	way = pol_lowest(mask);
-	pol_opaque(way);
-	way &= POL_CT_WAYS - 1;
-	tag = *(volatile __u64 *)&b->tag[way];
 	e = &b->entry[way];
-	if (!pol_ct_same(e, &p->key) || !pol_flow_settled(e, p))
+	if (p->hook == POL_HOOK_UPLINK_IN) {
+		p->ep = pol_flow_receiver(e, p);
+		if (!p->ep)
+			return 0;
+	}
+	if (!pol_flow_settled(e, p))
 		return 0;
 #if POL_USES_HTTP
 	p->proxy = pol_proxied(e);
@@ -384,34 +420,48 @@ static __always_inline int pol_flow_next(struct pol_pkt *p)
 		p->from_state = 0;
 		return 0;
 	}
-	p->slot = no * POL_CT_WAYS + way + 1;
 	pol_flow_direct(p, e);
 	if (e->seen != p->now)
 		e->seen = p->now;
 	return 1;
 }
 
-/* A reason; 0: it passes, and was counted. */
+static __always_inline int pol_flow_passes(struct __sk_buff *skb, const struct pol_pkt *p)
+{
+	if (p->proxy != POL_CT_ONWARD)
+		pol_hits(skb, p);
+	pol_scratch(p);
+	return 0;
+}
+
+/*
+ * The next packet of an established flow: 1 if that is what it was; it passes, and was counted.
+ * Everything that is rarer is left to pol_flow(), which has to be asked if not.
+ */
+__noinline int pol_flow_live(struct __sk_buff *skb, struct pol_pkt *p)
+{
+	if (!p)
+		return 0;
+	p->now = pol_seconds();
+	if (pol_unlikely(p->frag || p->msg || p->group) || pol_unlikely(!pol_flow_next(p)))
+		return 0;
+	pol_flow_passes(skb, p);
+	return 1;
+}
+
+/* Of what pol_flow_live() did not know: a reason; 0: it passes, and was counted. */
 __noinline int pol_flow(struct __sk_buff *skb, struct pol_pkt *p)
 {
 	int reason;
 
 	if (!p)
 		return POL_REASON_INTERNAL;
-	p->now = pol_seconds();
-	if (pol_unlikely(p->frag || p->msg || p->group) || pol_unlikely(!pol_flow_next(p))) {
-		reason = pol_flow_rest(skb, p);
+	reason = pol_flow_rest(skb, p);
 #if POL_USES_HTTP
-		if (!reason && p->tell & POL_TELL_FLOW)
-			reason = pol_proxy_tell(p, skb->ifindex);
+	if (!reason && p->tell & POL_TELL_FLOW)
+		reason = pol_proxy_tell(p, skb->ifindex);
 #endif
-		if (reason)
-			return reason;
-	}
-	if (p->proxy != POL_CT_ONWARD)
-		pol_hits(skb, p);
-	pol_scratch(p);
-	return 0;
+	return reason ? reason : pol_flow_passes(skb, p);
 }
 
 #endif

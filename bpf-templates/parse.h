@@ -243,8 +243,8 @@ static __always_inline int pol_parse_v6(struct __sk_buff *skb, struct pol_pkt *p
 	if (ip->version != 6)
 		return POL_REASON_BAD_VERSION;
 	p->v6 = 1;
-	__builtin_memcpy(&p->src, &ip->saddr, sizeof(p->src));
-	__builtin_memcpy(&p->dst, &ip->daddr, sizeof(p->dst));
+	pol_from_v6(&p->src, ip->saddr.in6_u.u6_addr32);
+	pol_from_v6(&p->dst, ip->daddr.in6_u.u6_addr32);
 	p->proto = ip->nexthdr;
 	p->ttl = ip->hop_limit;
 	len = bpf_ntohs(ip->payload_len);

@@ -106,6 +106,19 @@ static __always_inline void pol_from_v4(struct pol_addr *a, __be32 addr_be)
 	a->d_be[1] = bpf_cpu_to_be64(0xffff00000000ull | bpf_ntohl(addr_be));
 }
 
+/*
+ * Likewise, of a header whose words are only four bytes aligned: two stores of four bytes cannot be
+ * forwarded to a load of eight.
+ */
+static __always_inline void pol_from_v6(struct pol_addr *a, const __be32 *w_be)
+{
+	for (int i = 0; i < 2; i++) {
+		__u64 hi = bpf_ntohl(w_be[2 * i]), lo = bpf_ntohl(w_be[2 * i + 1]);
+
+		a->d_be[i] = bpf_cpu_to_be64(hi << 32 | lo);
+	}
+}
+
 static __always_inline int pol_same_addr(const struct pol_addr *a, const struct pol_addr *b)
 {
 	return ((a->d_be[0] ^ b->d_be[0]) | (a->d_be[1] ^ b->d_be[1])) == 0;

@@ -127,6 +127,9 @@ int prt_settle_erase(const struct prt_shared *s, struct prt_gen *g, struct prt_m
 	/* From here on its device passes nothing: it belongs to nobody. */
 	if (!r)
 		r = prt_member_clear_if(g, m, e);
+	/* Before its addresses: an entry whose endpoint has its incarnation stands for them. */
+	if (!r)
+		memset(&g->state[m->ep % POL_EP_MAX], 0, sizeof(*g->state));
 	for (size_t i = 0; i < m->addrs.n && !r; i++) {
 		r = forget(g->fd[PRT_GEN_EP_BY_ADDR], POL_MAP_EP_BY_ADDR, &m->addrs.v[i].addr, e);
 		__atomic_store_n(&g->slot[m->addrs.v[i].slot % POL_SLOT_MAX].column, 0,
@@ -134,7 +137,6 @@ int prt_settle_erase(const struct prt_shared *s, struct prt_gen *g, struct prt_m
 	}
 	if (r)
 		return r;
-	memset(&g->state[m->ep % POL_EP_MAX], 0, sizeof(*g->state));
 	r = prt_flows_forget(s, m, e);
 	if (!r && m->info.ifindex && !prt_held(s->hooks, m->info.ifindex))
 		r = prt_detach(s->hooks, m->info.ifindex, e);

@@ -120,23 +120,27 @@ tests_http_automaton_LDADD = $(LDADD) $(PCRE2_LIBS)
 
 # ---- measurements: `make bench`, as root on a quiet machine ------------------------------
 
-bench_programs = tests/bench/bench tests/bench/benchgen tests/bench/measure
+bench_programs = tests/bench/bench tests/bench/benchgen tests/bench/flows tests/bench/measure
 EXTRA_PROGRAMS += $(bench_programs)
 
-tests_bench_bench_SOURCES = \
+bench_common = \
 	tests/bench/bench.bpf.h \
-	tests/bench/bench.c \
 	tests/bench/bench_flow.h \
 	tests/bench/benchpolicy.c \
 	tests/bench/benchpolicy.h \
+	tests/bench/subject.c \
+	tests/bench/subject.h \
 	$(property_common)
+tests_bench_bench_SOURCES = tests/bench/bench.c $(bench_common)
+tests_bench_flows_SOURCES = tests/bench/flows.c $(bench_common)
 tests_bench_benchgen_SOURCES = tests/bench/benchgen.c tests/bench/benchpolicy.c tests/bench/benchpolicy.h $(generator)
 tests_bench_measure_SOURCES = tests/bench/measure.c
 tests_bench_measure_LDADD =
 
 bench: all $(bench_programs)
 	$(AM_TESTS_ENVIRONMENT) \
-	BENCH='$(abs_builddir)/tests/bench/bench' BENCHGEN='$(abs_builddir)/tests/bench/benchgen' \
+	BENCH='$(abs_builddir)/tests/bench/bench' FLOWS='$(abs_builddir)/tests/bench/flows' \
+	BENCHGEN='$(abs_builddir)/tests/bench/benchgen' \
 	MEASURE='$(abs_builddir)/tests/bench/measure' POLC_BENCH='$(abs_srcdir)/tests/bench' \
 	$(srcdir)/tests/bench/bench.sh $(BENCH_RESULTS)
 

@@ -4,7 +4,8 @@
 #
 #	bench.sh [FOLDER]	where the CSV files go (bench-results)
 #
-# Environment: as bench.c and compile.sh say, and BENCH, the program of bench.c.
+# Environment: as bench.c and compile.sh say, and BENCH and FLOWS, the programs of
+# bench.c and flows.c.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -14,6 +15,8 @@ mkdir -p "$out"
 printf '## %s, Linux %s, %s\n' "$(date -u +%Y-%m-%d)" "$(uname -r)" "$("${CLANG:-clang}" --version | head -n1)"
 printf '\n%s\n' "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n1), $(nproc) CPUs, load $(cut -d' ' -f1-3 /proc/loadavg)"
 "${BENCH:-$here/bench}" --csv "$out/packets.csv"
+printf '\n### Flows\n'
+"${FLOWS:-$here/flows}"
 printf '\n### Compiling\n\n'
 "$here/compile.sh" --csv "$out/compile.csv"
 printf "\n### Questions\n\n"

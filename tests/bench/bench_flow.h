@@ -5,7 +5,9 @@
 
 #include <polc/abi.h>
 
-#define BENCH_FLOWS 65536u	/* a power of two */
+#ifndef BENCH_FLOWS
+#define BENCH_FLOWS 65536u	/* of the mix; a power of two */
+#endif
 #define BENCH_ENDPOINTS 64u	/* that live here; a power of two, numbers from 1 */
 
 struct bench_flow {
