@@ -428,6 +428,13 @@ static const char *next_fault(struct pol_str p, size_t *i, struct utf8 *u)
 	return fault ? fault : utf8_next(u, c) ? NULL : "bad UTF-8";
 }
 
+/* What most paths are made of: pchar (RFC 3986, 3.3) but `%` and `;`. */
+static const bool common[256] = {
+	['!'] = true,	      ['$'] = true,	    ['&' ... '.'] = true, ['0' ... ':'] = true,
+	['='] = true,	      ['@' ... 'Z'] = true, ['_'] = true,	  ['a' ... 'z'] = true,
+	['~'] = true,
+};
+
 const char *pol_http_path_fault(struct pol_str path)
 {
 	const char *fault = NULL;
@@ -437,6 +444,10 @@ const char *pol_http_path_fault(struct pol_str path)
 	if (!path.n || path.p[0] != '/')
 		return "no slash at the beginning";
 	for (size_t i = 1; i < path.n && !fault;) {
+		if (common[(unsigned char)path.p[i]] && !u.left) {
+			i++;
+			continue;
+		}
 		if (path.p[i] == '/') {
 			fault = segment_fault(path, from, i, false);
 			from = i + 1;

@@ -57,11 +57,10 @@ void px_conn_drop_server(struct px_conn *c)
 /* One that goes off too early is set again: moving it at each event would cost more. */
 void px_conn_timer(struct px_conn *c, double seconds)
 {
-	double now = ev_now(c->w->loop), before = c->deadline;
-
-	c->deadline = now + seconds;
-	if (ev_is_active(&c->timer) && before <= c->deadline)
+	c->deadline = ev_now(c->w->loop) + seconds;
+	if (ev_is_active(&c->timer) && c->fires <= c->deadline)
 		return;
+	c->fires = c->deadline;
 	ev_timer_stop(c->w->loop, &c->timer);
 	ev_timer_set(&c->timer, seconds, 0);
 	ev_timer_start(c->w->loop, &c->timer);
@@ -88,12 +87,12 @@ static void first_bytes(struct px_conn *c)
 {
 	static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 	const size_t whole = sizeof(preface) - 1;
-	char *p = c->w->scratch;
+	char *p = c->w->from_client;
 	ssize_t got;
 	size_t n;
 
 	memcpy(p, preface, c->seen);
-	got = recv(c->client, p + c->seen, sizeof(c->w->scratch) - c->seen, MSG_DONTWAIT);
+	got = recv(c->client, p + c->seen, sizeof(c->w->from_client) - c->seen, MSG_DONTWAIT);
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (got < 0) {
@@ -151,6 +150,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *t, int events)
 
 	(void)events;
 	if (left > 0.001) {
+		c->fires = c->deadline;
 		ev_timer_set(t, left, 0);
 		ev_timer_start(loop, t);
 	} else if (c->protocol) {
@@ -181,6 +181,14 @@ static socklen_t to_sockaddr(const struct pol_addr *a, __be16 port_be, struct so
 	return sizeof(*v6);
 }
 
+void px_conn_options(int fd)
+{
+	int one = 1, unsent = PX_UNSENT;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
+}
+
 static int onward_socket(int family)
 {
 	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1;
@@ -188,7 +196,7 @@ static int onward_socket(int family)
 
 	if (fd < 0)
 		return -1;
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	px_conn_options(fd);
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) ||
 	    setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) ||
 	    (family == AF_INET ? setsockopt(fd, SOL_IP, IP_TRANSPARENT, &one, sizeof(one))
@@ -315,7 +323,6 @@ static bool identify(struct px_conn *c)
 void px_conn_accept(struct px_worker *w, int fd)
 {
 	struct px_conn *c = calloc(1, sizeof(*c));
-	int one = 1;
 
 	if (!c) {
 		close(fd);
@@ -334,7 +341,6 @@ void px_conn_accept(struct px_worker *w, int fd)
 	ev_init(&c->on_server, on_server);
 	ev_init(&c->timer, on_timer);
 	c->on_client.data = c->on_server.data = c->timer.data = c;
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	if (!identify(c)) {
 		w->count.failed++;
 		px_conn_abort(fd);

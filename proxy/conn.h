@@ -9,6 +9,7 @@
 
 #include <ev.h>
 
+#include "proxy/buffer.h"
 #include "proxy/http1.h"
 #include "proxy/policy.h"
 
@@ -20,10 +21,11 @@ struct px_counters {
 
 struct px_limits {			/* seconds */
 	double head;			/* from the first byte of a head to its last */
+	double body;			/* in which a least amount of a request's body has to come */
 	double idle;			/* between requests, and without progress inside of one */
 	double connect;
 };
-#define PX_LIMITS_DEFAULT { .head = 10, .idle = 75, .connect = 5 }
+#define PX_LIMITS_DEFAULT { .head = 10, .body = 20, .idle = 75, .connect = 5 }
 
 struct px_worker {
 	struct ev_loop *loop;
@@ -31,13 +33,15 @@ struct px_worker {
 	uint64_t epoch;			/* of the policy: what was looked up before counts no more */
 	struct px_counters count;
 	struct px_limits limit;
+	uint64_t body_max;		/* bytes of a request's body; 0: as many as it likes */
 	bool name_rules;	/* a 403 says which line it is by */
 	struct px_conn *first;		/* all connections */
 	int log;			/* descriptor; -1: no log */
 	bool draining;			/* accept no more; each connection ends after its request */
 	/* of the connection at hand, so that none keeps them: */
 	struct px_head request, response; /* what a parser found */
-	char scratch[PX_HEAD_MAX];	/* what was just received */
+	char from_client[PX_BUFFER], from_server[PX_BUFFER]; /* what was just received */
+	struct px_pipes pipes;
 };
 
 struct px_conn;
@@ -47,7 +51,7 @@ struct px_conn;
  * connection again.  The protocol keeps what it needs in c->relay.
  */
 struct px_protocol {
-	/* The client's first n bytes, which are not kept; the onward connection is not there yet. */
+	/* The client's first n bytes, in w->from_client; the onward connection is not there yet. */
 	void (*begin)(struct px_conn *c, const char *p, size_t n);
 	void (*client)(struct px_conn *c, int events);	/* EV_READ, EV_WRITE of that socket */
 	void (*server)(struct px_conn *c, int events);
@@ -69,12 +73,20 @@ struct px_conn {
 	uint8_t seen;			/* not chosen yet: so many bytes of HTTP/2's preface came */
 	ev_io on_client, on_server;
 	ev_timer timer;
-	double deadline;		/* what the timer stands for; it may go off earlier */
+	double deadline, fires;		/* what the timer stands for; when it goes off, perhaps earlier */
 	struct pol_proxy_key key;
 	struct pol_proxy_flow flow;	/* how the data path judged it, as of ... */
 	uint64_t epoch;			/* ... that of the worker */
 	char source[POL_EP_NAME], destination[POL_EP_NAME]; /* for the log, else "" */
 };
+
+/*
+ * Of each socket, and of the listeners, whose children inherit them: what is written goes out at once,
+ * and the kernel takes no more than PX_UNSENT bytes beyond what is on its way, so that one who does
+ * not read costs no more memory than that.
+ */
+#define PX_UNSENT (128 * 1024)
+void px_conn_options(int fd);
 
 /* Takes the accepted, non-blocking socket over. */
 void px_conn_accept(struct px_worker *w, int fd);

@@ -59,6 +59,8 @@ static int listen_at(int family, uint16_t port, int *out, struct pol_err *e)
 	int one = 1, fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	*out = fd;
+	if (fd >= 0)
+		px_conn_options(fd);
 	if (fd < 0 && errno == EAFNOSUPPORT)
 		return 0; /* a host without IPv6 has no such flows */
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) ||

@@ -65,6 +65,8 @@ const char *px_phrase(unsigned status)
 		return "Forbidden";
 	case 408:
 		return "Request Timeout";
+	case 413:
+		return "Content Too Large";
 	case 414:
 		return "URI Too Long";
 	case 417:

@@ -15,7 +15,7 @@ struct px_exchange {
 	bool judged;
 	unsigned status;		/* answered; 0: nothing yet */
 	uint64_t sent, received;	/* bytes to the server and from it */
-	double began;			/* by the loop's clock */
+	double began, answered;		/* by the loop's clock; answered: the head of the answer; 0: none */
 };
 
 /* The log wants them after the buffers have moved on.  Without a log nothing is kept. */

@@ -29,6 +29,19 @@ struct px_fault {
 	const char *why;
 };
 
+/* Fields that say how to read an HTTP/1 message. */
+enum px_known {
+	PX_HOST,
+	PX_ENCODING,	/* Transfer-Encoding */
+	PX_LENGTH,	/* Content-Length */
+	PX_CONNECTION,
+	PX_EXPECT,
+	PX_UPGRADE,
+	PX_TE,
+	PX_HTTP2,	/* HTTP2-Settings */
+	PX_KNOWN,	/* any other */
+};
+
 struct px_head {
 	size_t size;		/* bytes, the empty line included */
 	bool minor0;		/* HTTP/1.0 */
@@ -39,6 +52,9 @@ struct px_head {
 	/* fields; names in lower case, in `names` */
 	struct pol_http_field field[PX_FIELDS_MAX];
 	size_t nfields;
+	struct {		/* noted by px_request and px_response */
+		uint8_t times, last; /* last: the place of the last of them in field */
+	} known[PX_KNOWN + 1];
 	char names[PX_HEAD_MAX];
 	char host[256];		/* lower case, without port */
 	size_t nhost;
@@ -105,5 +121,10 @@ void px_body_begin(struct px_body *b, enum px_framing framing, uint64_t length, 
  * (b->done).  -1: they break the framing.
  */
 long px_body_take(struct px_body *b, const char *p, size_t n);
+
+/* So many of the bytes that come next are content and nothing else, whatever they are; else 0. */
+uint64_t px_body_opaque(const struct px_body *b);
+/* n of them have passed unseen. */
+void px_body_skip(struct px_body *b, uint64_t n);
 
 #endif

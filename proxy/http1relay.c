@@ -4,25 +4,17 @@
  *
  * Requests are taken one after the other: what is pipelined behind one waits in the buffer until
  * that one is answered, so answers are in order and what a server sends belongs to one request.
- * Each direction has one buffer, only while it holds something; only bytes that have been judged
- * (ok) are ever written.
+ * While a side does not take what is there for it, nothing more is read from the other.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "proxy/buffer.h"
 #include "proxy/exchange.h"
 
-#define BUFFER PX_HEAD_MAX
-#define LEAST_BYTES 1024u /* of a request's body in limit.idle seconds */
-
-struct buffer {
-	char *p; /* BUFFER bytes while there is something in it; else NULL */
-	size_t at, ok, n; /* at: written so far; ok: up to here it may be; n: what there is */
-	size_t seen; /* of a head behind ok */
-	bool eof; /* no more will come */
-};
+#define LEAST_BYTES 10000u /* of a request's body in limit.body seconds */
 
 enum phase {
 	PHASE_IDLE, /* before the first byte of a request */
@@ -37,71 +29,18 @@ struct relay {
 	struct px_conn *c;
 	struct px_worker *w; /* c's */
 	enum phase phase;
-	struct buffer up, down; /* from the client; from the server */
+	struct px_buffer up, down; /* from the client; from the server */
 	struct px_body request, response;
 	bool answering; /* the response's head is through */
 	bool close; /* end after this request */
 	bool upgrade; /* this request asks for one, and may */
+	bool hurry; /* the timer is that of an unfinished head */
 	char method[8]; /* as far as framing needs it */
 	struct px_exchange x;
-	uint64_t got, mark; /* from the client; when the timer was set last */
+	uint64_t body; /* bytes of this request's body */
+	uint64_t came; /* those since the timer was set last */
+	double taken; /* when the server last took some of them */
 };
-
-/* ---- buffers --------------------------------------------------------------------------- */
-
-static void buffer_tidy(struct buffer *b)
-{
-	if (b->at == b->n) { /* an idle connection holds no buffer */
-		free(b->p);
-		b->p = NULL;
-		b->at = b->ok = b->n = 0;
-	} else if (b->at && b->at == b->ok) {
-		memmove(b->p, b->p + b->at, b->n - b->at);
-		b->n -= b->at;
-		b->at = b->ok = 0;
-	}
-}
-
-static bool buffer_room(const struct buffer *b)
-{
-	return b->n < BUFFER && !b->eof;
-}
-
-/* 1: something came; 0: nothing now; -1: the socket failed. */
-static int buffer_fill(struct buffer *b, int fd, uint64_t *count)
-{
-	ssize_t got;
-
-	if (!b->p)
-		b->p = malloc(BUFFER);
-	if (!b->p)
-		return -1;
-	got = recv(fd, b->p + b->n, BUFFER - b->n, MSG_DONTWAIT);
-	if (got < 0)
-		return errno == EAGAIN || errno == EINTR ? 0 : -1;
-	if (!got)
-		b->eof = true;
-	b->n += (size_t)got;
-	*count += (uint64_t)got;
-	return 1;
-}
-
-/* Writes what may be written.  -1: the socket failed. */
-static int buffer_flush(struct buffer *b, int fd, uint64_t *count)
-{
-	while (b->at < b->ok) {
-		ssize_t put = send(fd, b->p + b->at, b->ok - b->at, MSG_DONTWAIT | MSG_NOSIGNAL);
-
-		if (put < 0 && errno == EINTR)
-			continue;
-		if (put < 0)
-			return errno == EAGAIN ? 0 : -1;
-		b->at += (size_t)put;
-		*count += (uint64_t)put;
-	}
-	buffer_tidy(b);
-	return 0;
-}
 
 /* ---- answers of our own ------------------------------------------------------------------ */
 
@@ -111,14 +50,11 @@ static bool answer(struct relay *r, unsigned status, bool close)
 	char rule[160];
 	int n;
 
-	if (r->down.n) /* an interim answer is still going out */
+	if (!px_buffer_empty(&r->down)) /* an interim answer is still going out */
 		return false;
-	if (!r->down.p)
-		r->down.p = malloc(BUFFER);
-	if (!r->down.p)
-		return false;
+	px_buffer_lend(&r->down, r->w->from_server);
 	px_exchange_rule(&r->x, r->w, status, rule, sizeof(rule));
-	n = snprintf(r->down.p, BUFFER,
+	n = snprintf(r->down.p, PX_BUFFER,
 		     "HTTP/1.1 %u %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n"
 		     "Cache-Control: no-store\r\n%s%s%s%s\r\n%s\n",
 		     status, px_phrase(status), strlen(px_phrase(status)) + 1,
@@ -173,11 +109,40 @@ static bool deny(struct relay *r, const struct px_head *h)
 	if (!answer(r, 403, false))
 		return false;
 	px_exchange_end(&r->x, r->c, "deny", NULL);
-	/* its bytes go nowhere */
-	memmove(r->up.p + r->up.ok, r->up.p + r->up.ok + h->size, r->up.n - r->up.ok - h->size);
-	r->up.n -= h->size;
+	px_buffer_drop(&r->up, h->size);
 	r->phase = PHASE_IDLE;
 	px_conn_timer(r->c, r->w->limit.idle);
+	return true;
+}
+
+/* While a request's body is missing it has to come at a least rate (body_came). */
+static void wait_for_body(struct relay *r)
+{
+	r->came = 0;
+	r->taken = ev_now(r->w->loop);
+	px_conn_timer(r->c, r->request.done ? r->w->limit.idle : r->w->limit.body);
+}
+
+static bool too_large(const struct relay *r, uint64_t body)
+{
+	return r->w->body_max && body > r->w->body_max;
+}
+
+static bool allowed(struct relay *r, const struct px_head *h)
+{
+	if (h->framing == PX_BODY_LENGTH && too_large(r, h->length))
+		return refuse(r, 413, "refuse", "the body is too large");
+	r->w->count.allowed++;
+	r->phase = PHASE_ANSWER;
+	r->upgrade = h->upgrade;
+	px_body_begin(&r->request, h->framing, h->length, false);
+	r->body = 0;
+	r->up.ok += h->size;
+	r->x.sent = h->size;
+	if (r->c->server < 0 && !px_conn_onward(r->c))
+		return refuse(r, 502, "fail", "cannot connect onward");
+	if (!r->c->connecting)
+		wait_for_body(r);
 	return true;
 }
 
@@ -186,11 +151,13 @@ static bool request_head(struct relay *r, size_t size)
 	struct px_head *h = &r->w->request;
 	struct px_fault fault = { 0 };
 	bool ok = px_request(h, r->up.p + r->up.ok, size, &fault);
+	size_t n = ok && h->method.n < sizeof(r->method) ? h->method.n : 0;
 
 	r->up.seen = 0;
-	r->answering = false;
-	snprintf(r->method, sizeof(r->method), "%.*s",
-		 ok ? (int)(h->method.n < 7 ? h->method.n : 7) : 0, ok ? h->method.p : "");
+	r->answering = r->hurry = false;
+	if (n)
+		memcpy(r->method, h->method.p, n);
+	r->method[n] = '\0';
 	r->w->count.requests++;
 	if (!ok) {
 		r->w->count.refused++;
@@ -201,32 +168,50 @@ static bool request_head(struct relay *r, size_t size)
 	r->close = h->close || (h->minor0 && !h->keep_alive);
 	if (r->x.verdict.answer == PX_UNKNOWN)
 		return refuse(r, 503, "fail", "the policy of this connection is not known");
-	if (r->x.verdict.answer == PX_DENY)
-		return deny(r, h);
-	r->w->count.allowed++;
-	r->phase = PHASE_ANSWER;
-	r->upgrade = h->upgrade;
-	px_body_begin(&r->request, h->framing, h->length, false);
-	r->up.ok += size;
-	if (r->c->server < 0 && !px_conn_onward(r->c))
-		return refuse(r, 502, "fail", "cannot connect onward");
-	if (!r->c->connecting)
-		px_conn_timer(r->c, r->w->limit.idle);
-	return true;
+	return r->x.verdict.answer == PX_DENY ? deny(r, h) : allowed(r, h);
 }
 
-/* false: the connection is gone or ends. */
-static bool take_request(struct relay *r)
+/* Bytes behind up.ok of the body that is under way. */
+static bool request_body(struct relay *r)
+{
+	long took = px_body_take(&r->request, r->up.p + r->up.ok, r->up.n - r->up.ok);
+
+	if (took < 0)
+		return refuse(r, 400, "refuse", "a body that breaks its framing");
+	r->up.ok += (size_t)took;
+	r->x.sent += (uint64_t)took;
+	r->body += (uint64_t)took;
+	return !too_large(r, r->body) || refuse(r, 413, "refuse", "the body is too large");
+}
+
+/* The part of a head that there is.  A whole one needs no timer. */
+static bool part_of_head(struct relay *r)
 {
 	struct px_fault fault = { 0 };
-	long took;
-	int size;
+	int size = px_head_find(r->up.p + r->up.ok, r->up.n - r->up.ok, &r->up.seen, &fault);
 
+	if (size > 0)
+		return request_head(r, (size_t)size);
+	if (!size) {
+		if (!r->hurry)
+			px_conn_timer(r->c, r->w->limit.head);
+		r->hurry = true;
+		return true;
+	}
+	r->w->count.requests++;
+	r->w->count.refused++;
+	r->answering = r->hurry = false;
+	r->method[0] = '\0';
+	return refuse(r, fault.status, "refuse", fault.why);
+}
+
+/* false: the connection ends without another word. */
+static bool take_request(struct relay *r)
+{
 	while (r->up.ok < r->up.n) {
-		size_t n = r->up.n - r->up.ok;
-
 		switch (r->phase) {
 		case PHASE_TUNNEL:
+			r->x.sent += r->up.n - r->up.ok;
 			r->up.ok = r->up.n;
 			return true;
 		case PHASE_FLUSH:
@@ -235,32 +220,21 @@ static bool take_request(struct relay *r)
 		case PHASE_ANSWER:
 			if (r->request.done)
 				return true; /* pipelined: its turn comes */
-			took = px_body_take(&r->request, r->up.p + r->up.ok, n);
-			if (took < 0)
-				return refuse(r, 400, "refuse", "a body that breaks its framing");
-			r->up.ok += (size_t)took;
+			if (!request_body(r))
+				return false;
 			break;
 		case PHASE_IDLE:
-			if (r->down.n) /* our own answer to the one before is not out yet */
+			if (!px_buffer_empty(&r->down)) /* the answer before is not out yet */
 				return true;
 			r->phase = PHASE_HEAD;
 			r->x.began = ev_now(r->w->loop);
-			px_conn_timer(r->c, r->w->limit.head);
 			break;
 		case PHASE_HEAD:
-			size = px_head_find(r->up.p + r->up.ok, n, &r->up.seen, &fault);
-			if (!size)
+			if (!part_of_head(r))
+				return false;
+			if (r->phase == PHASE_HEAD)
 				return true;
-			if (size > 0) {
-				if (!request_head(r, (size_t)size))
-					return false;
-				break;
-			}
-			r->w->count.requests++;
-			r->w->count.refused++;
-			r->answering = false;
-			r->method[0] = '\0';
-			return refuse(r, fault.status, "refuse", fault.why);
+			break;
 		}
 	}
 	return true;
@@ -283,13 +257,16 @@ static bool response_head(struct relay *r, size_t size)
 	}
 	r->down.seen = 0;
 	r->down.ok += size;
+	r->x.received += size;
 	if (h->status < 200 && h->status != 101)
 		return true; /* interim: the final one follows */
 	r->answering = true;
 	r->x.status = h->status;
+	r->x.answered = ev_now(r->w->loop);
 	if (h->upgrade) {
 		r->phase = PHASE_TUNNEL;
 		r->w->count.tunnels++;
+		r->x.sent += r->up.n - r->up.ok;
 		r->up.ok = r->up.n;
 		return true;
 	}
@@ -311,7 +288,7 @@ static bool answered(struct relay *r)
 	}
 	px_exchange_end(&r->x, r->c, "allow", NULL);
 	r->phase = end ? PHASE_FLUSH : PHASE_IDLE;
-	px_conn_timer(r->c, end ? 5 : r->w->limit.idle);
+	px_conn_timer(r->c, r->w->limit.idle);
 	return true;
 }
 
@@ -345,9 +322,12 @@ static bool take_response(struct relay *r)
 			return false;
 		}
 		r->down.ok += (size_t)took;
+		r->x.received += (uint64_t)took;
 	}
-	if (r->phase == PHASE_TUNNEL)
+	if (r->phase == PHASE_TUNNEL) {
+		r->x.received += r->down.n - r->down.ok;
 		r->down.ok = r->down.n;
+	}
 	if (r->phase == PHASE_IDLE && r->down.n > r->down.ok) {
 		px_conn_kill(r->c, "the server speaks unasked");
 		return false;
@@ -357,140 +337,257 @@ static bool take_response(struct relay *r)
 
 /* ---- the whole ------------------------------------------------------------------------------------------- */
 
-/* Moves everything that can be moved.  The connection may be gone afterwards. */
-static void pump(struct relay *r)
+/* The end of a round: what may be written is.  false: the connection is gone. */
+static bool flush(struct relay *r)
+{
+	struct px_conn *c = r->c;
+	size_t before = r->up.n + r->up.piped;
+
+	if (c->server >= 0 && !c->connecting && px_buffer_flush(&r->up, c->server) != PX_MOVED) {
+		px_conn_kill(c, "the server's connection broke");
+		return false;
+	}
+	if (!r->request.done && r->up.n + r->up.piped != before)
+		r->taken = ev_now(r->w->loop);
+	if (px_buffer_flush(&r->down, c->client) != PX_MOVED) {
+		px_conn_kill(c, "the client's connection broke");
+		return false;
+	}
+	return true;
+}
+
+/* Moves everything that can be moved.  false: the connection is gone. */
+static bool move(struct relay *r)
 {
 	for (int round = 0; round < 4; round++) {
 		size_t before = r->up.n + r->down.n;
 
-		if (r->phase != PHASE_FLUSH && !take_request(r)) {
-			if (r->phase != PHASE_FLUSH || !r->down.n) {
-				px_conn_free(r->c, NULL);
-				return;
-			}
+		if (r->phase != PHASE_FLUSH && !take_request(r) &&
+		    (r->phase != PHASE_FLUSH || px_buffer_empty(&r->down))) {
+			px_conn_free(r->c, NULL);
+			return false;
 		}
-		if (r->c->server >= 0 && !r->c->connecting) {
-			if (!take_response(r))
-				return;
-			if (r->c->server >= 0 &&
-			    buffer_flush(&r->up, r->c->server, &r->x.sent) < 0) {
-				px_conn_kill(r->c, "the server's connection broke");
-				return;
-			}
-		}
-		if (buffer_flush(&r->down, r->c->client, &r->x.received) < 0) {
-			px_conn_kill(r->c, "the client's connection broke");
-			return;
-		}
+		if (r->c->server >= 0 && !r->c->connecting && !take_response(r))
+			return false;
+		if (!flush(r))
+			return false;
 		if (r->up.n + r->down.n == before)
 			break;
 	}
-	buffer_tidy(&r->up);
-	if (r->phase == PHASE_FLUSH && r->down.at == r->down.ok) {
-		shutdown(r->c->client, SHUT_WR);
-		r->phase = PHASE_LINGER;
-		px_conn_timer(r->c, 2);
-	}
-	if (r->phase == PHASE_LINGER) {
-		r->up.at = r->up.ok = r->up.n;
-		buffer_tidy(&r->up);
-		if (r->up.eof)
-			px_conn_free(r->c, NULL);
-		else
-			px_conn_watch(r->c, &r->c->on_client, r->c->client, true, false);
-		return;
-	}
-	if (r->phase == PHASE_ANSWER && r->up.eof && !r->request.done && r->up.ok == r->up.n) {
+	return true;
+}
+
+/* Has it come to its end?  Then it is gone: true. */
+static bool ended(struct relay *r)
+{
+	bool nothing = px_buffer_empty(&r->up) && px_buffer_empty(&r->down);
+
+	switch (r->phase) {
+	case PHASE_IDLE:
+		if (!nothing || !(r->up.eof || r->down.eof || r->w->draining))
+			return false;
+		break;
+	case PHASE_HEAD:
+		if (!r->up.eof)
+			return false;
+		break;
+	case PHASE_ANSWER:
+		if (!r->up.eof || r->request.done)
+			return false;
 		px_conn_kill(r->c, "the client closed within a request");
+		return true;
+	case PHASE_TUNNEL:
+		if (!(r->up.eof || r->down.eof) || px_buffer_waits(&r->up) ||
+		    px_buffer_waits(&r->down))
+			return false;
+		break;
+	case PHASE_FLUSH:
+		return false;
+	case PHASE_LINGER:
+		if (!r->up.eof)
+			return false;
+		break;
+	}
+	px_conn_free(r->c, NULL);
+	return true;
+}
+
+/* After an event: moves what can be moved, and waits for what cannot.  The connection may be gone afterwards. */
+static void pump(struct relay *r)
+{
+	struct px_conn *c = r->c;
+
+	if (!move(r))
+		return;
+	if (r->phase == PHASE_FLUSH && !px_buffer_waits(&r->down)) {
+		shutdown(c->client, SHUT_WR);
+		r->phase = PHASE_LINGER;
+		px_conn_timer(c, 2);
+	}
+	if (r->phase == PHASE_LINGER)
+		px_buffer_free(&r->up, &r->w->pipes);
+	if (ended(r))
+		return;
+	if (r->phase == PHASE_ANSWER && !c->connecting)
+		px_buffer_pipe(&r->up, &r->w->pipes, &r->request);
+	if (r->answering)
+		px_buffer_pipe(&r->down, &r->w->pipes, &r->response);
+	if (!px_buffer_keep(&r->up) || !px_buffer_keep(&r->down)) {
+		px_conn_kill(c, "out of memory");
 		return;
 	}
-	if (r->phase == PHASE_IDLE && !r->up.n && !r->down.n &&
-	    (r->up.eof || r->down.eof || r->w->draining)) {
-		px_conn_free(r->c, NULL);
-		return;
+	px_conn_watch(c, &c->on_client, c->client,
+		      px_buffer_room(&r->up) && r->phase != PHASE_FLUSH, px_buffer_waits(&r->down));
+	if (!c->connecting)
+		px_conn_watch(c, &c->on_server, c->server, px_buffer_room(&r->down),
+			      px_buffer_waits(&r->up));
+}
+
+/* A body that trickles in holds the connection no longer than one that does not move. */
+static void body_came(struct relay *r, size_t n)
+{
+	r->came += n;
+	if (r->request.done || r->came >= LEAST_BYTES)
+		wait_for_body(r);
+}
+
+/* Splices what is under way.  false: the connection is gone. */
+static bool splice_up(struct relay *r)
+{
+	size_t got;
+	enum px_moved how = px_buffer_splice(&r->up, r->c->client, r->c->server, &r->request, &got);
+
+	r->x.sent += got;
+	r->body += got;
+	if (how != PX_MOVED) {
+		px_conn_kill(r->c, how == PX_FROM_BROKE ? "the client's connection broke"
+							: "the server's connection broke");
+		return false;
 	}
-	if (r->phase == PHASE_HEAD && r->up.eof) {
-		px_conn_free(r->c, NULL);
-		return;
+	if (!r->up.piped)
+		r->taken = ev_now(r->w->loop);
+	if (too_large(r, r->body))
+		refuse(r, 413, "refuse", "the body is too large");
+	else
+		body_came(r, got);
+	return true;
+}
+
+/* What comes from the client, into the buffer.  false: the connection is gone. */
+static bool receive(struct relay *r)
+{
+	size_t got;
+
+	if (px_buffer_fill(&r->up, r->w->from_client, r->c->client, &got) != PX_MOVED) {
+		px_conn_kill(r->c, "the client's connection broke");
+		return false;
 	}
-	if (r->phase == PHASE_TUNNEL && (r->up.eof || r->down.eof) && r->up.at == r->up.ok &&
-	    r->down.at == r->down.ok) {
-		px_conn_free(r->c, NULL);
-		return;
+	if (r->phase == PHASE_TUNNEL)
+		px_conn_timer(r->c, r->w->limit.idle);
+	else if (r->phase == PHASE_ANSWER && !r->request.done && !r->c->connecting)
+		body_came(r, got);
+	return true;
+}
+
+/* What there is of a response when the server closes.  false: the connection is gone. */
+static bool server_closed(struct relay *r)
+{
+	r->down.eof = true;
+	if (!take_response(r))
+		return false;
+	if (r->phase != PHASE_ANSWER)
+		return true;
+	if (r->answering && r->response.framing == PX_BODY_CLOSE) {
+		r->response.done = true;
+		return true;
 	}
-	px_conn_watch(r->c, &r->c->on_client, r->c->client,
-		      buffer_room(&r->up) && r->phase != PHASE_FLUSH, r->down.at < r->down.ok);
-	px_conn_watch(r->c, &r->c->on_server, r->c->server,
-		      !r->c->connecting && buffer_room(&r->down),
-		      r->c->connecting || r->up.at < r->up.ok);
+	if (!r->answering && !r->down.n)
+		return refuse(r, 502, "fail", "the server closed without an answer");
+	px_conn_kill(r->c, "the server closed within a response");
+	return false;
+}
+
+/* Splices what is under way.  false: the connection is gone. */
+static bool splice_down(struct relay *r)
+{
+	size_t got;
+	enum px_moved how =
+		px_buffer_splice(&r->down, r->c->server, r->c->client, &r->response, &got);
+
+	r->x.received += got;
+	if (how == PX_TO_BROKE) {
+		px_conn_kill(r->c, "the client's connection broke");
+		return false;
+	}
+	return (how == PX_MOVED && !r->down.eof) || server_closed(r);
+}
+
+static bool answer_came(struct relay *r)
+{
+	size_t got;
+	bool broke = px_buffer_fill(&r->down, r->w->from_server, r->c->server, &got) != PX_MOVED;
+
+	return (!broke && !r->down.eof) || server_closed(r);
 }
 
 static void client(struct px_conn *c, int events)
 {
 	struct relay *r = c->relay;
 
-	if (events & EV_READ && buffer_room(&r->up) &&
-	    buffer_fill(&r->up, c->client, &r->got) < 0) {
-		px_conn_kill(c, "the client's connection broke");
+	if (events & EV_READ && px_buffer_room(&r->up) &&
+	    !(r->up.piping ? splice_up(r) : receive(r)))
 		return;
+	if (events & EV_WRITE && r->phase == PHASE_ANSWER) {
+		if (r->request.done)
+			px_conn_timer(c, r->w->limit.idle);
+		if (r->down.piping && !splice_down(r))
+			return;
 	}
-	/* a body that trickles in holds the connection no longer than one that does not move */
-	if (r->phase == PHASE_TUNNEL ||
-	    (r->phase == PHASE_ANSWER && !c->connecting && r->got - r->mark >= LEAST_BYTES)) {
-		r->mark = r->got;
-		px_conn_timer(c, r->w->limit.idle);
-	}
-	pump(r);
-}
-
-/* What there is of a response when the server closes. */
-static bool server_closed(struct relay *r)
-{
-	if (r->phase == PHASE_ANSWER && r->answering && r->response.framing == PX_BODY_CLOSE) {
-		r->response.done = true;
-		return true;
-	}
-	if (r->phase == PHASE_ANSWER && !r->answering && !r->down.n)
-		return refuse(r, 502, "fail", "the server closed without an answer");
-	if (r->phase != PHASE_ANSWER)
-		return true;
-	px_conn_kill(r->c, "the server closed within a response");
-	return false;
-}
-
-static void moved(struct relay *r)
-{
-	if (r->phase == PHASE_ANSWER || r->phase == PHASE_TUNNEL)
-		px_conn_timer(r->c, r->w->limit.idle);
 	pump(r);
 }
 
 static void server(struct px_conn *c, int events)
 {
 	struct relay *r = c->relay;
-	uint64_t none = 0;
 
-	if (events & EV_READ && buffer_room(&r->down)) {
-		int got = buffer_fill(&r->down, c->server, &none);
-
-		if (got < 0 || r->down.eof) {
-			r->down.eof = true;
-			if (!take_response(r) || (r->phase != PHASE_FLUSH && !server_closed(r)))
-				return;
-		}
-	}
-	moved(r);
+	if (events & EV_READ && px_buffer_room(&r->down) &&
+	    !(r->down.piping ? splice_down(r) : answer_came(r)))
+		return;
+	if (events & EV_WRITE && r->up.piping && !splice_up(r))
+		return;
+	if (r->phase == PHASE_TUNNEL || (r->phase == PHASE_ANSWER && r->request.done))
+		px_conn_timer(c, r->w->limit.idle);
+	pump(r);
 }
 
 static void connected(struct px_conn *c, bool there)
 {
 	struct relay *r = c->relay;
 
-	if (there) {
-		moved(r);
+	if (there)
+		wait_for_body(r);
+	else
+		refuse(r, 502, "fail", "the server refuses the connection");
+	pump(r);
+}
+
+/* The body is late: whose fault is it? */
+static void late(struct relay *r)
+{
+	double left = r->taken + r->w->limit.idle - ev_now(r->w->loop);
+
+	if (px_buffer_waits(&r->up) && left > 0) { /* the server has not yet taken what there is */
+		px_conn_timer(r->c, left);
 		return;
 	}
-	refuse(r, 502, "fail", "the server refuses the connection");
+	if (r->answering) {
+		px_conn_kill(r->c, "nothing moved for too long");
+		return;
+	}
+	if (px_buffer_waits(&r->up))
+		refuse(r, 504, "fail", "the server does not read the request");
+	else
+		refuse(r, 408, "refuse", "the body came too slowly");
 	pump(r);
 }
 
@@ -502,6 +599,8 @@ static void timeout(struct px_conn *c)
 		r->answering = false;
 		refuse(r, 408, "refuse", "the head took too long");
 		pump(r);
+	} else if (r->phase == PHASE_ANSWER && !c->connecting && !r->request.done) {
+		late(r);
 	} else if (r->phase == PHASE_ANSWER && !r->answering) {
 		refuse(r, 504, "fail",
 		       c->connecting ? "the server does not accept in time"
@@ -519,19 +618,15 @@ static void timeout(struct px_conn *c)
 static void begin(struct px_conn *c, const char *p, size_t n)
 {
 	struct relay *r = calloc(1, sizeof(*r));
-	char *first = malloc(BUFFER);
 
-	if (!r || !first) {
-		free(r);
-		free(first);
+	if (!r) {
 		px_conn_kill(c, NULL);
 		return;
 	}
-	memcpy(first, p, n);
 	r->c = c;
 	r->w = c->w;
-	r->up.p = first;
-	r->up.n = r->got = n;
+	px_buffer_lend(&r->up, (char *)p);
+	r->up.n = n;
 	c->relay = r;
 	pump(r);
 }
@@ -540,7 +635,7 @@ static void drain(struct px_conn *c)
 {
 	struct relay *r = c->relay;
 
-	if (r->phase == PHASE_IDLE && !r->up.n && !r->down.n)
+	if (r->phase == PHASE_IDLE && px_buffer_empty(&r->up) && px_buffer_empty(&r->down))
 		px_conn_free(c, NULL);
 }
 
@@ -554,8 +649,8 @@ static void end(struct px_conn *c, const char *why)
 		px_exchange_end(&r->x, c, "fail", why ? why : "the connection ended");
 	else if (r->phase == PHASE_TUNNEL)
 		px_exchange_end(&r->x, c, "allow", NULL);
-	free(r->up.p);
-	free(r->down.p);
+	px_buffer_free(&r->up, &r->w->pipes);
+	px_buffer_free(&r->down, &r->w->pipes);
 	px_exchange_free(&r->x);
 	free(r);
 }

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 noinst_LIBRARIES += proxy/libproxy.a
 proxy_libproxy_a_SOURCES = \
+	proxy/buffer.c \
+	proxy/buffer.h \
 	proxy/conn.c \
 	proxy/conn.h \
 	proxy/control.c \

@@ -59,6 +59,7 @@ static int shut_kernel(void)
 		SCMP_SYS(rt_sigprocmask), SCMP_SYS(restart_syscall), SCMP_SYS(exit_group),
 		SCMP_SYS(exit),		SCMP_SYS(sched_yield),	SCMP_SYS(getpid),
 		SCMP_SYS(fcntl),	SCMP_SYS(newfstatat),	SCMP_SYS(eventfd2),
+		SCMP_SYS(splice),	SCMP_SYS(pipe2),
 	};
 	static const uint32_t bpf[] = { BPF_MAP_LOOKUP_ELEM, BPF_OBJ_GET_INFO_BY_FD };
 	scmp_filter_ctx f = seccomp_init(SCMP_ACT_KILL_PROCESS);
