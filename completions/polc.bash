@@ -112,7 +112,7 @@ _polload() {
 		;;
 	esac
 	case $command in
-	'') _polc_words apply check status rules flows endpoints endpoint monitor inspect proxy rollback remove ;;
+	'') _polc_words apply check status rules flows endpoints endpoint agent monitor inspect proxy rollback remove ;;
 	apply | check | inspect) _polc_files .o ;;
 	endpoint)
 		case $arguments in

@@ -3,6 +3,7 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <stdio.h>
 
 #include "live.h"
 #include "publish.h"
@@ -192,6 +193,39 @@ int prt_endpoint_hold(struct prt_env *env, const char *interface, struct pol_err
 			    link.loopback ? "the host's own" : "an uplink");
 	r = r ? r : prt_hold(&l.shared, &link, e);
 	r = r ? r : prt_settle_held(&l.shared, e);
+	prt_live_close(&l);
+	return r;
+}
+
+int prt_endpoint_sweep(struct prt_env *env, struct pol_err *e)
+{
+	struct prt_live l;
+	int r;
+
+	prt_live_init(&l);
+	r = open_to_change(env, &l, e);
+	r = r ? r : prt_settle_held(&l.shared, e);
+	prt_live_close(&l);
+	return r;
+}
+
+int prt_endpoint_rename(struct prt_env *env, const char *from, const char *to, struct pol_err *e)
+{
+	struct prt_member *m;
+	struct prt_live l;
+	int r;
+
+	prt_live_init(&l);
+	r = open_to_change(env, &l, e);
+	m = r ? NULL : prt_world_find(&l.world, from);
+	if (!r && !m)
+		r = pol_err(e, -ENOENT, "there is no endpoint '%s'", prt_safe(from));
+	if (!r && prt_world_find(&l.world, to))
+		r = pol_err(e, -EEXIST, "endpoint '%s': there is one of that name", prt_safe(to));
+	if (!r) {
+		snprintf(m->info.name, sizeof(m->info.name), "%s", to);
+		r = prt_member_write_info(&l.gen, m, e);
+	}
 	prt_live_close(&l);
 	return r;
 }

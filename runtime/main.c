@@ -4,6 +4,7 @@
  * printed, and only here does the process end.
  */
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -37,6 +38,7 @@ static const char help[] =
 	"  endpoint hold INTERFACE                 nothing passes there until an endpoint is added\n"
 	"  monitor                                 verdicts and drops as they happen\n"
 	"  inspect OBJECT                          what is inside an object, without loading it\n"
+	"  agent [--docker SOCKET]                 follow a container engine; polc-agent(8)\n"
 	"  proxy                                   see to it that polproxy runs and knows the policy\n"
 	"  rollback                                back to the policy before this one\n"
 	"  remove                                  detach all, leave nothing behind\n"
@@ -330,7 +332,6 @@ static const struct verb {
 	{ "services", 0, ARGS_ANY, NULL },
 	{ "service", 0, ARGS_ANY, NULL },
 	{ "metrics", 0, ARGS_ANY, NULL },
-	{ "agent", 0, ARGS_ANY, NULL },
 	{ "why", 0, ARGS_ANY, NULL },
 };
 
@@ -464,11 +465,33 @@ static int run(struct command *c)
 	return bad_usage("%s: there is no such command", prt_safe(c->verb));
 }
 
+/*
+ * The agent is a program of its own, beside this one: it speaks HTTP with an engine, and what
+ * loads programs into the kernel links no code for that.
+ */
+static int run_agent(char **argv)
+{
+	static const char name[] = "polc-agent";
+	char path[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - sizeof(name));
+	char *end = n > 0 ? memrchr(path, '/', (size_t)n) : NULL;
+	struct pol_err e = { 0 };
+
+	if (end) {
+		memcpy(end + 1, name, sizeof(name));
+		execv(path, argv);
+	}
+	pol_err(&e, -errno, "%s: cannot run: %s", end ? path : name, strerror(errno));
+	return fail(&e, EXIT_SYSTEM);
+}
+
 int main(int argc, char **argv)
 {
 	static struct command c;
 	int r = 0;
 
+	if (argc > 1 && !strcmp(argv[1], "agent"))
+		return run_agent(argv + 1);
 	signal(SIGPIPE, SIG_IGN);
 	/* bpffs makes a pin with what the umask leaves of 0600, and whoever calls us chose the umask. */
 	umask(077);

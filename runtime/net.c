@@ -140,13 +140,14 @@ static const struct rtattr *nested(const struct rtattr *in, unsigned short type)
 	return in ? find(RTA_DATA(in), (int)RTA_PAYLOAD(in), type) : NULL;
 }
 
-static bool read_link(const struct nlmsghdr *h, struct prt_link *out)
+bool prt_net_link_of(const struct nlmsghdr *h, struct prt_link *out)
 {
 	const struct ifinfomsg *m = NLMSG_DATA(h);
 	char master_kind[PRT_IFNAME] = "";
 	const struct rtattr *info, *mac, *netns;
 
-	if (h->nlmsg_type != RTM_NEWLINK || h->nlmsg_len < NLMSG_LENGTH(sizeof(*m)))
+	if ((h->nlmsg_type != RTM_NEWLINK && h->nlmsg_type != RTM_DELLINK) ||
+	    h->nlmsg_len < NLMSG_LENGTH(sizeof(*m)))
 		return false;
 	*out = (struct prt_link){ .ifindex = (uint32_t)m->ifi_index, .up = m->ifi_flags & IFF_UP,
 				  .loopback = m->ifi_flags & IFF_LOOPBACK, .peer_netns = -1 };
@@ -173,7 +174,7 @@ static void take_link(const struct nlmsghdr *h, void *ctx)
 	prt_links *out = ctx;
 	struct prt_link l;
 
-	if (read_link(h, &l))
+	if (prt_net_link_of(h, &l))
 		*pol_vec_push(out) = l;
 }
 
@@ -189,7 +190,7 @@ int prt_net_links(prt_links *out, struct pol_err *e)
 
 static void take_one_link(const struct nlmsghdr *h, void *ctx)
 {
-	read_link(h, ctx);
+	prt_net_link_of(h, ctx);
 }
 
 static int one_link(struct request *q, struct prt_link *out, struct pol_err *e)

@@ -45,6 +45,9 @@ typedef POL_VEC(struct prt_veth) prt_veths;
  */
 int prt_net_veths(int netns, prt_veths *out, struct pol_err *e);
 int prt_net_links(prt_links *out, struct pol_err *e);
+struct nlmsghdr;
+/* Of an RTM_NEWLINK or RTM_DELLINK that the kernel sent; false: it is none. */
+bool prt_net_link_of(const struct nlmsghdr *h, struct prt_link *out);
 /* All addresses of all interfaces, and the two loopback addresses, which always mean this host. */
 int prt_net_addresses(prt_addrs *out, struct pol_err *e);
 /* Interfaces by which some unicast route beyond the link leads, each as often as there are such routes. */

@@ -243,6 +243,7 @@ e2e_tests = \
 	tests/e2e/bypass.sh \
 	tests/e2e/cni.sh \
 	tests/e2e/contain.sh \
+	tests/e2e/docker.sh \
 	tests/e2e/endpoint.sh \
 	tests/e2e/fail.sh \
 	tests/e2e/flood.sh \

@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "agent.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <linux/rtnetlink.h>
+#include <sys/socket.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "labels.h"
+#include "runtime/endpoints.h"
+#include "runtime/net.h"
+
+#define RETRY_MS 1000
+
+int cn_agent_open(struct cn_agent *a, const char *socket_path, struct pol_err *e)
+{
+	struct sockaddr_nl local = { .nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK };
+	const int room = 4 << 20;
+
+	a->all_due = true;
+	a->docker.engine = &a->engine;
+	a->links = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+	if (a->links < 0 || bind(a->links, (void *)&local, sizeof(local)))
+		return pol_err(e, -errno, "netlink: cannot follow the interfaces: %s",
+			       strerror(errno));
+	setsockopt(a->links, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
+	return cn_engine_open(&a->engine, socket_path, e);
+}
+
+void cn_agent_close(struct cn_agent *a)
+{
+	pol_cleanup_fd(&a->links);
+	cn_engine_close(&a->engine);
+	for (size_t i = 0; i < a->due.n; i++)
+		free(a->due.v[i]);
+	pol_vec_free(&a->due);
+	pol_vec_free(&a->held);
+	pol_buf_free(&a->env.notes);
+}
+
+/* ---- interfaces ---------------------------------------------------------------------------- */
+
+static bool is_held(struct cn_agent *a, uint32_t ifindex, bool forget)
+{
+	for (size_t i = 0; i < a->held.n; i++) {
+		if (a->held.v[i] != ifindex)
+			continue;
+		if (forget)
+			a->held.v[i] = a->held.v[--a->held.n];
+		return true;
+	}
+	return false;
+}
+
+/* Nobody's yet, or an endpoint's: its hooks are there from now on for as long as it is. */
+static void hold(struct cn_agent *a, const struct prt_link *link)
+{
+	struct pol_err e = { 0 };
+	int r;
+
+	if (strcmp(link->kind, "veth") || fnmatch(a->hold, link->name, 0) ||
+	    is_held(a, link->ifindex, false))
+		return;
+	r = prt_endpoint_hold(&a->env, link->name, &e);
+	if (!r)
+		*pol_vec_push(&a->held) = link->ifindex;
+	else if (r == -ENOENT)
+		a->all_due = true; /* no policy is in force: tried again */
+	else if (r != -ENODEV)
+		a->say(LOG_ERR, "interface %s cannot be held: %s", prt_safe(link->name), e.text);
+}
+
+static void hold_all(struct cn_agent *a)
+{
+	prt_links links = { 0 };
+	struct pol_err e = { 0 };
+
+	if (prt_net_links(&links, &e))
+		a->say(LOG_ERR, "%s", e.text);
+	for (size_t i = 0; i < links.n; i++) {
+		/* A pair with both ends here may be anybody's; that of a container to be shows itself. */
+		if (links.v[i].peer_netns >= 0)
+			hold(a, &links.v[i]);
+	}
+	pol_vec_free(&links);
+}
+
+static void one_link(struct cn_agent *a, const struct nlmsghdr *h)
+{
+	struct prt_link link;
+	struct pol_err e = { 0 };
+
+	if (h->nlmsg_type == RTM_NEWLINK && prt_net_link_of(h, &link)) {
+		hold(a, &link);
+	} else if (h->nlmsg_type == RTM_DELLINK && prt_net_link_of(h, &link) &&
+		   is_held(a, link.ifindex, true)) {
+		if (prt_endpoint_sweep(&a->env, &e) && e.code != -ENOENT)
+			a->say(LOG_ERR, "interface %s is gone: %s", prt_safe(link.name), e.text);
+	}
+}
+
+/* What came about interfaces; where the kernel had to drop some of it, all are looked at. */
+static void turn_links(struct cn_agent *a)
+{
+	static char room[65536];
+	ssize_t n;
+
+	for (;;) {
+		n = recv(a->links, room, sizeof(room), 0);
+		if (n < 0 && errno == ENOBUFS) {
+			a->all_due = true;
+			continue;
+		}
+		if (n <= 0)
+			return;
+		for (const struct nlmsghdr *h = (const void *)room; NLMSG_OK(h, n);
+		     h = NLMSG_NEXT(h, n))
+			one_link(a, h);
+	}
+}
+
+/* ---- containers ------------------------------------------------------------------------------ */
+
+struct known_ep {
+	struct pol_str name, id, network;
+	uint32_t ifindex;
+	POL_VEC(struct pol_addr) addrs;
+	bool wanted;
+};
+
+struct known { /* endpoints of containers, as the maps have them */
+	const char *id; /* of one container; NULL: of all */
+	struct pol_arena *arena;
+	POL_VEC(struct known_ep) ep;
+};
+
+static bool remember(const struct prt_member *m, void *ctx)
+{
+	struct known *k = ctx;
+	const char *id = cn_label_of(m->info.labels, "docker.container");
+	struct known_ep *ep;
+
+	if (!*id || (k->id && strcmp(id, k->id) != 0))
+		return false;
+	ep = pol_vec_push(&k->ep);
+	memset(ep, 0, sizeof(*ep));
+	ep->name = pol_arena_str(k->arena, pol_str(m->info.name));
+	ep->id = pol_arena_str(k->arena, pol_str(id));
+	ep->network =
+		pol_arena_str(k->arena, pol_str(cn_label_of(m->info.labels, "docker.network")));
+	ep->ifindex = m->info.ifindex;
+	for (size_t i = 0; i < m->addrs.n; i++)
+		*pol_vec_push(&ep->addrs) = m->addrs.v[i].addr;
+	return false;
+}
+
+static void forget(struct known *k)
+{
+	for (size_t i = 0; i < k->ep.n; i++)
+		pol_vec_free(&k->ep.v[i].addrs);
+	pol_vec_free(&k->ep);
+	pol_arena_free(k->arena);
+}
+
+static int known_of(struct cn_agent *a, const char *id, struct known *k, struct pol_err *e)
+{
+	*k = (struct known){ .id = id, .arena = pol_arena_new() };
+	return prt_endpoint_each(&a->env, remember, k, e);
+}
+
+static void take_away(struct cn_agent *a, const struct known_ep *ep, const char *why)
+{
+	struct pol_err e = { 0 };
+	int r = prt_endpoint_del(&a->env, ep->name.p, true, &e);
+
+	if (r && r != -ENOENT)
+		a->say(LOG_ERR, "endpoint %s cannot be removed: %s", prt_safe(ep->name.p), e.text);
+	else
+		a->say(LOG_INFO, "endpoint %s removed: %s", prt_safe(ep->name.p), why);
+}
+
+static const struct prt_link *link_named(const prt_links *links, struct pol_str name)
+{
+	for (size_t i = 0; i < links->n; i++) {
+		if (pol_str_is(name, links->v[i].name))
+			return &links->v[i];
+	}
+	return NULL;
+}
+
+static bool has(const struct known_ep *k, struct pol_ip ip)
+{
+	struct pol_addr addr = prt_addr_of_ip(ip);
+
+	for (size_t i = 0; i < k->addrs.n; i++) {
+		if (!memcmp(&addr, &k->addrs.v[i], sizeof(addr)))
+			return true;
+	}
+	return false;
+}
+
+/* The same place and addresses: labels of a container never change, and its name is only a name. */
+static bool same(const struct known_ep *k, const struct prt_endpoint *ep, const prt_links *links)
+{
+	const struct prt_link *link = link_named(links, ep->interface);
+
+	if (!link || link->ifindex != k->ifindex || k->addrs.n != ep->naddrs)
+		return false;
+	for (size_t i = 0; i < ep->naddrs; i++) {
+		if (!has(k, ep->addrs[i]))
+			return false;
+	}
+	return true;
+}
+
+static struct known_ep *of_network(struct known *k, const struct prt_endpoint *ep)
+{
+	for (size_t i = 0; i < ep->nlabels; i++) {
+		if (!pol_str_is(ep->labels[i].key, "docker.network"))
+			continue;
+		for (size_t j = 0; j < k->ep.n; j++) {
+			if (pol_str_eq(k->ep.v[j].network, ep->labels[i].value))
+				return &k->ep.v[j];
+		}
+	}
+	return NULL;
+}
+
+static void add(struct cn_agent *a, const struct prt_endpoint *ep)
+{
+	struct pol_err e = { 0 };
+
+	if (prt_endpoint_add(&a->env, ep, &e))
+		a->say(LOG_ERR,
+		       "container's endpoint %s refused, its interface %s stays closed: %s",
+		       prt_safe(ep->name.p), prt_safe(ep->interface.p), e.text);
+	else
+		a->say(LOG_INFO, "endpoint %s at %s", prt_safe(ep->name.p),
+		       prt_safe(ep->interface.p));
+}
+
+static void change(struct cn_agent *a, const struct cn_container *c, struct known *k)
+{
+	prt_links links = { 0 };
+	struct pol_err e = { 0 };
+
+	if (prt_net_links(&links, &e)) {
+		a->say(LOG_ERR, "%s", e.text);
+		a->all_due = true;
+	}
+	for (size_t i = 0; i < c->ep.n; i++) {
+		const struct prt_endpoint *ep = &c->ep.v[i];
+		struct known_ep *was = of_network(k, ep);
+
+		if (was && same(was, ep, &links)) {
+			was->wanted = true;
+			if (!pol_str_eq(was->name, ep->name) &&
+			    prt_endpoint_rename(&a->env, was->name.p, ep->name.p, &e))
+				a->say(LOG_ERR, "%s", e.text);
+			continue;
+		}
+		if (was) {
+			take_away(a, was, "it moved");
+			was->wanted = true; /* gone already */
+		}
+		add(a, ep);
+	}
+	pol_vec_free(&links);
+}
+
+/* One container: as it should be, or closed. */
+static void look_at(struct cn_agent *a, const char *id, bool sharing)
+{
+	struct cn_container c = { 0 };
+	struct pol_err e = { 0 }, mine = { 0 };
+	struct known k = { 0 };
+	const char *why = "its container has ended";
+	int r = cn_docker_read(&a->docker, id, &c, &e);
+
+	if (r == -ECONNREFUSED || r == -ETIMEDOUT) {
+		/* The engine is away: whoever ran runs on, and what is in force stays. */
+		a->all_due = true;
+		cn_container_free(&c);
+		return;
+	}
+	if (r && (r != -ENOENT || e.text[0])) {
+		a->say(LOG_ERR, "container %s: %s; it gets no endpoint", prt_safe(c.name.p),
+		       e.text);
+		c.ep.n = 0;
+		why = "it cannot be judged";
+	}
+	if (!r && c.running)
+		why = "it has left the network";
+	if (known_of(a, c.id.p, &k, &mine)) {
+		a->all_due = true;
+	} else {
+		change(a, &c, &k);
+		for (size_t i = 0; i < k.ep.n; i++) {
+			if (!k.ep.v[i].wanted)
+				take_away(a, &k.ep.v[i], why);
+		}
+	}
+	forget(&k);
+	/* Whose namespace it shares (or did) is asked again: it may be alone there now. */
+	if (c.shares && !sharing)
+		look_at(a, c.shares, true);
+	cn_container_free(&c);
+}
+
+static bool one_of(const cn_ids *ids, struct pol_str id)
+{
+	for (size_t i = 0; i < ids->n; i++) {
+		if (pol_str_eq(ids->v[i], id))
+			return true;
+	}
+	return false;
+}
+
+/* Engine and maps, whole.  false: one of the two could not be read. */
+static bool look_at_all(struct cn_agent *a, struct pol_err *e)
+{
+	struct pol_arena *arena = pol_arena_new();
+	struct known k = { 0 };
+	cn_ids ids = { 0 };
+	bool good;
+
+	a->all_due = false;
+	a->held.n = 0;
+	good = !known_of(a, NULL, &k, e);
+	if (good)
+		hold_all(a);
+	good = good && !cn_docker_running(&a->docker, arena, &ids, e);
+	/* Those that have ended first: others may have their addresses by now. */
+	for (size_t i = 0; i < k.ep.n && good; i++) {
+		if (!one_of(&ids, k.ep.v[i].id))
+			take_away(a, &k.ep.v[i], "its container has ended");
+	}
+	for (size_t i = 0; i < ids.n && good; i++)
+		look_at(a, ids.v[i].p, false);
+	if (good && prt_endpoint_sweep(&a->env, e))
+		good = false;
+	forget(&k);
+	pol_vec_free(&ids);
+	pol_arena_free(arena);
+	a->all_due |= !good;
+	return good;
+}
+
+/* ---- events ------------------------------------------------------------------------------------ */
+
+static void take_event(void *ctx, const json_t *event)
+{
+	static const char *const matter[] = { "start",   "die",        "destroy", "rename",
+					      "connect", "disconnect", "update" };
+	struct cn_agent *a = ctx;
+	const json_t *actor = json_object_get(event, "Actor");
+	const char *type = json_string_value(json_object_get(event, "Type"));
+	const char *action = json_string_value(json_object_get(event, "Action"));
+	const char *id = json_string_value(json_object_get(actor, "ID"));
+	bool any = false;
+
+	for (size_t i = 0; action && i < POL_ARRAY_LEN(matter); i++)
+		any |= !strcmp(action, matter[i]);
+	/* An event of a network names the container beside it. */
+	if (type && !strcmp(type, "network"))
+		id = json_string_value(
+			json_object_get(json_object_get(actor, "Attributes"), "container"));
+	if (!any || !type || !id)
+		return;
+	for (size_t i = 0; i < a->due.n; i++) {
+		if (!strcmp(a->due.v[i], id))
+			return;
+	}
+	*pol_vec_push(&a->due) = strdup(id);
+}
+
+static void look_at_due(struct cn_agent *a)
+{
+	for (size_t i = 0; i < a->due.n; i++) {
+		if (a->due.v[i])
+			look_at(a, a->due.v[i], false);
+		free(a->due.v[i]);
+	}
+	a->due.n = 0;
+}
+
+static void say_notes(struct cn_agent *a)
+{
+	char *rest = a->env.notes.p, *line;
+
+	while (a->env.notes.n && (line = strsep(&rest, "\n")))
+		if (*line)
+			a->say(LOG_NOTICE, "%s", line);
+	a->env.notes.n = 0;
+}
+
+static void wait_for_something(struct cn_agent *a, int ms)
+{
+	struct curl_waitfd more = { .fd = a->links, .events = CURL_WAIT_POLLIN };
+
+	curl_multi_poll(a->engine.multi, &more, 1, ms, NULL);
+}
+
+int cn_agent_run(struct cn_agent *a, const volatile int *stop, volatile int *again,
+		 void (*ready)(void), struct pol_err *e)
+{
+	char last[sizeof(e->text)] = "";
+	bool was_ready = false;
+	int r = 0;
+
+	while (!*stop && !r) {
+		struct pol_err why = { 0 };
+
+		turn_links(a);
+		/* Followed before it is looked at: nothing can happen between the two. */
+		if (!cn_engine_turn(&a->engine)) {
+			a->all_due = true;
+			r = cn_engine_follow(&a->engine, take_event, a, e);
+			cn_engine_turn(&a->engine);
+		}
+		if (*again) {
+			*again = 0;
+			a->all_due = true;
+		}
+		if (a->all_due && look_at_all(a, &why) && !was_ready) {
+			was_ready = true;
+			ready();
+		}
+		if (why.text[0] && strcmp(why.text, last) != 0)
+			a->say(LOG_WARNING, "%s; trying again", why.text);
+		memcpy(last, why.text, sizeof(last));
+		look_at_due(a);
+		turn_links(a);
+		say_notes(a);
+		if (!*stop)
+			wait_for_something(a, RETRY_MS);
+	}
+	return r;
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* polc-agent: a daemon that follows a container engine; see polc-agent(8). */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "agent.h"
+#include "runtime/quiet.h"
+
+#define DOCKER_SOCKET "/run/docker.sock"
+
+enum { EXIT_DONE = 0, EXIT_BAD = 2, EXIT_SYSTEM = 3 };
+
+static volatile int stop, again;
+static bool journal; /* standard error is the journal, which reads a level in front */
+
+static const char help[] =
+	"usage: polc-agent [OPTION...]\n"
+	"\n"
+	"Keeps the endpoints of the policy in force true to the containers of an engine.\n"
+	"\n"
+	"      --docker SOCKET   of the engine (" DOCKER_SOCKET ")\n"
+	"      --hold PATTERN    interfaces of containers, closed from when they appear (veth*); '': none\n"
+	"      --image-labels    labels that an image brings along count, too\n"
+	"      --bpffs DIR       folder of the pins (" PRT_BPFFS_DEFAULT "; POLC_BPFFS)\n"
+	"      --state-dir DIR   folder of the objects in force (" PRT_STATE_DEFAULT
+	"; POLC_STATE_DIR)\n"
+	"      --version, --help\n"
+	"\n"
+	"SIGHUP: look at everything again.  SIGTERM: end; what is in force stays.\n";
+
+__attribute__((format(printf, 2, 3))) static void say(int level, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (journal)
+		fprintf(stderr, "<%d>", level);
+	else
+		fprintf(stderr, "polc-agent: %s", level <= LOG_ERR ? "error: " : "");
+	vfprintf(stderr, fmt, ap);
+	fputc('\n', stderr);
+	va_end(ap);
+}
+
+/* sd_notify(3): a datagram to the socket in NOTIFY_SOCKET. */
+static void ready(void)
+{
+	static const char text[] = "READY=1";
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	int fd POL_CLEANUP(pol_cleanup_fd) = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	size_t n = path ? strlen(path) : 0;
+
+	say(LOG_INFO, "all containers are as the policy has them");
+	if (!n || n >= sizeof(to.sun_path) || fd < 0)
+		return;
+	memcpy(to.sun_path, path, n + 1);
+	if (path[0] == '@')
+		to.sun_path[0] = '\0';
+	sendto(fd, text, sizeof(text) - 1, MSG_NOSIGNAL, (void *)&to,
+	       (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n + (path[0] != '@')));
+}
+
+static void on_signal(int number)
+{
+	if (number == SIGHUP)
+		again = 1;
+	else
+		stop = 1;
+}
+
+static void catch_signals(void)
+{
+	struct sigaction s = { .sa_handler = on_signal };
+
+	sigaction(SIGTERM, &s, NULL);
+	sigaction(SIGINT, &s, NULL);
+	sigaction(SIGHUP, &s, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static const char *from_environment(const char *name, const char *otherwise)
+{
+	const char *v = getenv(name);
+
+	return v && *v ? v : otherwise;
+}
+
+static int options(int argc, char **argv, struct cn_agent *a, const char **docker)
+{
+	static const struct option known[] = {
+		{ "docker", required_argument, NULL, 'd' },
+		{ "hold", required_argument, NULL, 'l' },
+		{ "image-labels", no_argument, NULL, 'i' },
+		{ "bpffs", required_argument, NULL, 'b' },
+		{ "state-dir", required_argument, NULL, 's' },
+		{ "version", no_argument, NULL, 'v' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "h", known, NULL)) != -1) {
+		switch (c) {
+		case 'd':
+			*docker = optarg;
+			break;
+		case 'l':
+			a->hold = optarg;
+			break;
+		case 'i':
+			a->docker.image_labels = true;
+			break;
+		case 'b':
+			a->env.bpffs = optarg;
+			break;
+		case 's':
+			a->env.state = optarg;
+			break;
+		case 'v':
+			puts("polc-agent " POLC_VERSION);
+			exit(EXIT_DONE);
+		case 'h':
+			fputs(help, stdout);
+			exit(EXIT_DONE);
+		default:
+			return EXIT_BAD;
+		}
+	}
+	if (optind == argc)
+		return EXIT_DONE;
+	fprintf(stderr, "polc-agent: error: `%s` is no option\n", prt_safe(argv[optind]));
+	return EXIT_BAD;
+}
+
+int main(int argc, char **argv)
+{
+	struct cn_agent a = { .links = -1, .hold = "veth*", .say = say };
+	const char *docker = DOCKER_SOCKET;
+	struct pol_err e = { 0 };
+	int r;
+
+	a.env.bpffs = from_environment("POLC_BPFFS", PRT_BPFFS_DEFAULT);
+	a.env.state = from_environment("POLC_STATE_DIR", PRT_STATE_DEFAULT);
+	journal = getenv("JOURNAL_STREAM") != NULL;
+	if (options(argc, argv, &a, &docker))
+		return EXIT_BAD;
+	umask(077); /* pins are made with what it leaves */
+	setlinebuf(stderr);
+	catch_signals();
+	prt_quiet_init(false);
+	curl_global_init(CURL_GLOBAL_DEFAULT);
+	r = prt_env_privileges(&e);
+	r = r ? r : cn_agent_open(&a, docker, &e);
+	r = r ? r : cn_agent_run(&a, &stop, &again, ready, &e);
+	cn_agent_close(&a);
+	curl_global_cleanup();
+	if (!r)
+		return EXIT_DONE;
+	say(LOG_ERR, "%s", e.text);
+	return EXIT_SYSTEM;
+}

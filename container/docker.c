@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "docker.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "labels.h"
+#include "runtime/endpoint.h"
+#include "runtime/env.h"
+#include "runtime/net.h"
+
+void cn_container_free(struct cn_container *c)
+{
+	pol_vec_free(&c->ep);
+	pol_arena_free(c->arena);
+	memset(c, 0, sizeof(*c));
+}
+
+/* ---- asking ------------------------------------------------------------------------------ */
+
+/* Of an id or a digest: it becomes a part of a path. */
+static bool good_id(const char *id)
+{
+	size_t n = id ? strlen(id) : 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (!isalnum((unsigned char)id[i]) && id[i] != ':' && id[i] != '_' && id[i] != '-')
+			return false;
+	}
+	return n > 0 && n <= 128;
+}
+
+static int get(struct cn_docker *d, const char *what, const char *id, json_t **out,
+	       struct pol_err *e)
+{
+	char path[256];
+
+	if (!good_id(id))
+		return pol_err(e, -EINVAL, "the engine names something `%s`",
+			       prt_safe(id ? id : ""));
+	snprintf(path, sizeof(path), "/%s/%s/json", what, id);
+	return cn_engine_get(d->engine, path, out, e);
+}
+
+static const char *text(const json_t *in, const char *key)
+{
+	const char *s = json_string_value(json_object_get(in, key));
+
+	return s ? s : "";
+}
+
+/* ---- labels -------------------------------------------------------------------------------- */
+
+/* Came with the image, as it is. */
+static bool of_image(const json_t *image, const char *key, const json_t *value)
+{
+	const json_t *labels = json_object_get(json_object_get(image, "Config"), "Labels");
+
+	return json_equal(json_object_get(labels, key), value);
+}
+
+/* Labels that count, without the facts. */
+static int read_labels(struct cn_docker *d, const json_t *json, struct cn_labels *l,
+		       struct pol_err *e)
+{
+	json_t *labels = json_object_get(json_object_get(json, "Config"), "Labels"), *image = NULL,
+	       *value;
+	const char *key;
+	int r = 0;
+
+	if (!d->image_labels && json_object_size(labels)) {
+		r = get(d, "images", text(json, "Image"), &image, e);
+		/* An image may be gone while its containers run: then all labels could be its. */
+		if (r)
+			return pol_err(e, r, "the labels of its image are not known");
+	}
+	json_object_foreach(labels, key, value)
+	{
+		if (r || !json_is_string(value) || (image && of_image(image, key, value)))
+			continue;
+		r = cn_labels_add(l, "a label", pol_str(key),
+				  (struct pol_str){ json_string_value(value),
+						    json_string_length(value) },
+				  e);
+	}
+	json_decref(image);
+	return r;
+}
+
+/* ---- endpoints ------------------------------------------------------------------------------- */
+
+static int add_address(struct prt_endpoint *ep, struct pol_ip room[2], const char *address,
+		       struct pol_err *e)
+{
+	char why[PRT_WHY];
+	const char *wrong;
+
+	if (!*address)
+		return 0;
+	wrong = prt_check_address(pol_str(address), &room[ep->naddrs], why);
+	if (wrong)
+		return pol_err(e, -EINVAL, "%s", wrong);
+	ep->addrs = room;
+	ep->naddrs++;
+	return 0;
+}
+
+static const struct prt_veth *pair_of(const prt_veths *pairs, const uint8_t mac[6])
+{
+	for (size_t i = 0; i < pairs->n; i++) {
+		if (!memcmp(pairs->v[i].far.mac, mac, 6))
+			return &pairs->v[i];
+	}
+	return NULL;
+}
+
+/* One network of the container; none: it is not connected there (yet). */
+static int one_network(struct cn_container *c, const char *network, const json_t *n,
+		       const prt_veths *pairs, const struct cn_labels *given, struct pol_err *e)
+{
+	struct cn_labels l = { .arena = c->arena };
+	struct pol_ip *room = pol_arena_alloc(c->arena, 2 * sizeof(*room));
+	struct prt_label *sorted;
+	struct prt_endpoint ep = { .has_mac = true };
+	const struct prt_veth *pair;
+	char why[PRT_WHY];
+	const char *wrong, *mac = text(n, "MacAddress");
+	int r;
+
+	if (!*mac)
+		return 0;
+	wrong = prt_check_mac(pol_str(mac), ep.mac, why);
+	if (wrong)
+		return pol_err(e, -EINVAL, "network %s: %s", prt_safe(network), wrong);
+	pair = pair_of(pairs, ep.mac);
+	if (!pair)
+		return pol_err(
+			e, -ENODEV,
+			"network %s: the container has no veth there whose other end is on this host",
+			prt_safe(network));
+	for (size_t i = 0; i < given->v.n; i++)
+		*pol_vec_push(&l.v) = given->v.v[i];
+	r = add_address(&ep, room, text(n, "IPAddress"), e);
+	r = r ? r : add_address(&ep, room, text(n, "GlobalIPv6Address"), e);
+	r = r ? r : cn_labels_fact(&l, "docker.container", c->id.p, e);
+	r = r ? r : cn_labels_fact(&l, "docker.network", network, e);
+	wrong = r ? NULL : prt_check_labels(l.v.v, l.v.n, why);
+	if (!r && !wrong && !ep.naddrs)
+		wrong = "it has no address";
+	ep.name =
+		pol_arena_printf(c->arena, "%.*s/%s", (int)(PRT_NAME_MAX / 2), c->name.p, network);
+	if (!r && !wrong)
+		wrong = prt_check_name(ep.name, why);
+	if (wrong)
+		r = pol_err(e, -EINVAL, "network %s: %s", prt_safe(network), wrong);
+	sorted = pol_arena_alloc(c->arena, (l.v.n + 1) * sizeof(*sorted));
+	memcpy(sorted, l.v.v, l.v.n * sizeof(*sorted));
+	ep.labels = sorted;
+	ep.nlabels = l.v.n;
+	ep.interface = pol_arena_str(c->arena, pol_str(pair->here.name));
+	if (!r)
+		*pol_vec_push(&c->ep) = ep;
+	cn_labels_free(&l);
+	return r;
+}
+
+static int open_netns(int64_t pid, struct pol_err *e)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%lld/ns/net", (long long)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? pol_err(e, -ENODEV, "%s: %s", path, strerror(errno)) : fd;
+}
+
+static int networks(struct cn_container *c, const json_t *json, const struct cn_labels *l,
+		    struct pol_err *e)
+{
+	json_t *all = json_object_get(json_object_get(json, "NetworkSettings"), "Networks"), *n;
+	int64_t pid = json_integer_value(json_object_get(json_object_get(json, "State"), "Pid"));
+	int netns POL_CLEANUP(pol_cleanup_fd) = open_netns(pid, e);
+	prt_veths pairs = { 0 };
+	const char *name;
+	int r = netns < 0 ? netns : prt_net_veths(netns, &pairs, e);
+
+	json_object_foreach(all, name, n)
+	{
+		if (!r)
+			r = one_network(c, name, n, &pairs, l, e);
+	}
+	pol_vec_free(&pairs);
+	return r;
+}
+
+/* ---- a container -------------------------------------------------------------------------------- */
+
+/* Of what lists and describes a container alike. */
+static const char *shared_with(const json_t *json)
+{
+	static const char prefix[] = "container:";
+	const char *mode = text(json_object_get(json, "HostConfig"), "NetworkMode");
+
+	return strncmp(mode, prefix, sizeof(prefix) - 1) ? NULL : mode + sizeof(prefix) - 1;
+}
+
+static bool same_labels(const struct cn_labels *a, const struct cn_labels *b)
+{
+	size_t same = 0;
+
+	for (size_t i = 0; i < a->v.n; i++) {
+		for (size_t k = 0; k < b->v.n; k++)
+			same += pol_str_eq(a->v.v[i].key, b->v.v[k].key) &&
+				pol_str_eq(a->v.v[i].value, b->v.v[k].value);
+	}
+	return a->v.n == b->v.n && same == a->v.n;
+}
+
+/* Has this one, which runs in the namespace of `c`, its labels? */
+static int check_sharer(struct cn_docker *d, const struct cn_container *c, const char *id,
+			const struct cn_labels *own, struct pol_err *e)
+{
+	struct cn_labels l = { .arena = c->arena };
+	json_t *json = NULL;
+	int r = get(d, "containers", id, &json, e);
+
+	if (r == -ENOENT && !e->text[0])
+		return 0; /* it has ended meanwhile */
+	r = r ? r : read_labels(d, json, &l, e);
+	if (!r && !same_labels(own, &l))
+		r = pol_err(e, -EPERM,
+			    "container %s with other labels runs in its network namespace",
+			    prt_safe(text(json, "Name")));
+	cn_labels_free(&l);
+	json_decref(json);
+	return r;
+}
+
+static int check_sharers(struct cn_docker *d, const struct cn_container *c,
+			 const struct cn_labels *own, struct pol_err *e)
+{
+	json_t *list = NULL;
+	int r = cn_engine_get(d->engine, "/containers/json", &list, e);
+
+	for (size_t i = 0; i < json_array_size(list) && !r; i++) {
+		const json_t *one = json_array_get(list, i);
+		const char *with = shared_with(one);
+
+		if (with && !strcmp(with, c->id.p))
+			r = check_sharer(d, c, text(one, "Id"), own, e);
+	}
+	json_decref(list);
+	return r;
+}
+
+static int read_container(struct cn_docker *d, struct cn_container *c, const json_t *json,
+			  struct pol_err *e)
+{
+	const json_t *state = json_object_get(json, "State");
+	const char *mode = text(json_object_get(json, "HostConfig"), "NetworkMode"), *with;
+	struct cn_labels l = { .arena = c->arena };
+	int r;
+
+	if (!good_id(text(json, "Id")))
+		return pol_err(e, -EINVAL, "the engine describes a container without an id");
+	c->id = pol_arena_str(c->arena, pol_str(text(json, "Id")));
+	c->name =
+		pol_arena_str(c->arena, pol_str(text(json, "Name") + (*text(json, "Name") == '/')));
+	c->running = json_is_true(json_object_get(state, "Running"));
+	with = shared_with(json);
+	if (with)
+		c->shares = pol_arena_str(c->arena, pol_str(with)).p;
+	if (!c->running || with || !strcmp(mode, "host") || !strcmp(mode, "none"))
+		return 0;
+	r = read_labels(d, json, &l, e);
+	r = r ? r : check_sharers(d, c, &l, e);
+	r = r ? r : networks(c, json, &l, e);
+	cn_labels_free(&l);
+	return r;
+}
+
+int cn_docker_read(struct cn_docker *d, const char *id, struct cn_container *c, struct pol_err *e)
+{
+	json_t *json = NULL;
+	int r;
+
+	memset(c, 0, sizeof(*c));
+	c->arena = pol_arena_new();
+	c->id = pol_arena_str(c->arena, pol_str(id));
+	c->name = c->id;
+	r = get(d, "containers", id, &json, e);
+	r = r ? r : read_container(d, c, json, e);
+	json_decref(json);
+	return r;
+}
+
+int cn_docker_running(struct cn_docker *d, struct pol_arena *arena, cn_ids *out, struct pol_err *e)
+{
+	json_t *list = NULL;
+	int r = cn_engine_get(d->engine, "/containers/json", &list, e);
+
+	if (r)
+		return pol_err(e, r, "the engine does not list its containers");
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const char *id = text(json_array_get(list, i), "Id");
+
+		if (good_id(id))
+			*pol_vec_push(out) = pol_arena_str(arena, pol_str(id));
+	}
+	json_decref(list);
+	return 0;
+}
