@@ -120,7 +120,7 @@ tests_http_automaton_LDADD = $(LDADD) $(PCRE2_LIBS)
 
 # ---- measurements: `make bench`, as root on a quiet machine ------------------------------
 
-bench_programs = tests/bench/bench tests/bench/benchgen tests/bench/flows tests/bench/measure
+bench_programs = tests/bench/bench tests/bench/benchgen tests/bench/flows tests/bench/measure tests/bench/wire
 EXTRA_PROGRAMS += $(bench_programs)
 
 bench_common = \
@@ -136,11 +136,13 @@ tests_bench_flows_SOURCES = tests/bench/flows.c $(bench_common)
 tests_bench_benchgen_SOURCES = tests/bench/benchgen.c tests/bench/benchpolicy.c tests/bench/benchpolicy.h $(generator)
 tests_bench_measure_SOURCES = tests/bench/measure.c
 tests_bench_measure_LDADD =
+tests_bench_wire_SOURCES = tests/bench/wire.c
+tests_bench_wire_LDADD =
 
 bench: all $(bench_programs)
 	$(AM_TESTS_ENVIRONMENT) \
 	BENCH='$(abs_builddir)/tests/bench/bench' FLOWS='$(abs_builddir)/tests/bench/flows' \
-	BENCHGEN='$(abs_builddir)/tests/bench/benchgen' \
+	WIRE='$(abs_builddir)/tests/bench/wire' BENCHGEN='$(abs_builddir)/tests/bench/benchgen' \
 	MEASURE='$(abs_builddir)/tests/bench/measure' POLC_BENCH='$(abs_srcdir)/tests/bench' \
 	$(srcdir)/tests/bench/bench.sh $(BENCH_RESULTS)
 
@@ -316,6 +318,7 @@ EXTRA_DIST += \
 	tests/bench/bench.sh \
 	tests/bench/compile.sh \
 	tests/bench/proxy.sh \
+	tests/bench/wire.sh \
 	tests/golden \
 	tests/http/cases.sh \
 	tests/http/requests.case \

@@ -4,7 +4,7 @@
 #
 #	bench.sh [FOLDER]	where the CSV files go (bench-results)
 #
-# Environment: as bench.c and compile.sh say, and BENCH and FLOWS, the programs of
+# Environment: as bench.c, compile.sh and wire.sh say, and BENCH and FLOWS, the programs of
 # bench.c and flows.c.
 set -euo pipefail
 
@@ -17,6 +17,8 @@ printf '\n%s\n' "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n1), $
 "${BENCH:-$here/bench}" --csv "$out/packets.csv"
 printf '\n### Flows\n'
 "${FLOWS:-$here/flows}"
+printf '\n### Over veth\n\n'
+"$here/wire.sh"
 printf '\n### Compiling\n\n'
 "$here/compile.sh" --csv "$out/compile.csv"
 printf "\n### Questions\n\n"
