@@ -27,6 +27,9 @@
 #ifndef POL_USES_HTTP
 #define POL_USES_HTTP 0
 #endif
+#ifndef POL_USES_FILTERS
+#define POL_USES_FILTERS 0
+#endif
 
 #include "maps.h"
 #include "pkt.h"

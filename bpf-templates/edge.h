@@ -15,11 +15,69 @@
 #ifndef POL_BPF_EDGE_H
 #define POL_BPF_EDGE_H
 
-#ifndef POL_USES_FILTERS
-#define POL_USES_FILTERS 0
-#endif
-
 #include "edge_parse.h"
+
+static __always_inline int pol_edge_is_ip(const struct pol_edge *p)
+{
+	return p->type_be == POL_ETH_V4 || p->type_be == POL_ETH_V6;
+}
+
+/* What people call the ports; for ICMP the type stands for the destination's. */
+static __always_inline __be16 pol_edge_dport(const struct pol_edge *p)
+{
+	return bpf_htons(p->proto == IPPROTO_ICMP || p->proto == IPPROTO_ICMPV6 ? p->icmp_type
+										: p->dport);
+}
+
+/* kind: enum pol_event_kind.  A flood of drops is reported only as far as pol_rate_take() goes. */
+__noinline int pol_edge_event(struct pol_edge *p, __u32 kind, __u32 reason)
+{
+	struct pol_event *e = NULL;
+
+	if (!p)
+		return 0;
+	if (pol_rate_take(kind == POL_EVENT_DROP ? POL_RATE_DROP : POL_RATE_LOG))
+		e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
+	if (!e) {
+		pol_event_lost();
+		return 0;
+	}
+	__builtin_memset(e, 0, sizeof(*e));
+	e->time_ns = bpf_ktime_get_ns();
+	e->src = p->src;
+	e->dst = p->dst;
+	e->sport_be = bpf_htons(p->sport);
+	e->dport_be = pol_edge_dport(p);
+	e->proto = p->proto;
+	e->kind = kind;
+	e->reason = reason;
+	e->hook = POL_HOOK_XDP;
+	e->gen = (__u32)pol_generation;
+	e->rule = p->rule;
+	e->length = p->len;
+	e->ifindex = p->ifindex;
+	e->direction = POL_INGRESS;
+	bpf_ringbuf_submit(e, 0);
+	return 0;
+}
+
+/* For tests and `polload why`: the last packet that a filter judged. */
+static __always_inline void pol_edge_scratch(const struct pol_edge *p, __u32 reason)
+{
+	__u32 zero = 0;
+	struct pol_scratch *s = bpf_map_lookup_elem(&scratch, &zero);
+
+	if (!s)
+		return;
+	s->proto = p->proto;
+	s->reason = reason;
+	s->action = reason ? POL_DENY : POL_ALLOW;
+	s->direction = POL_INGRESS;
+	s->rule[POL_INGRESS] = p->rule;
+	s->rule[POL_EGRESS] = POL_NO_RULE;
+}
+
+#include "filter.h"
 
 /* What the loader says of this uplink; NULL: it is none, which is an accident. */
 static __always_inline const struct pol_if *pol_uplink_of(__u32 ifindex)
@@ -44,21 +102,22 @@ static __always_inline int pol_edge_drop(const struct pol_edge *p, __u32 reason)
 	return XDP_DROP;
 }
 
-static __always_inline int pol_edge_is_ip(const struct pol_edge *p)
-{
-	return p->type_be == POL_ETH_V4 || p->type_be == POL_ETH_V6;
-}
-
 static __always_inline int pol_hook_xdp(struct xdp_md *ctx)
 {
 	const struct pol_if *uplink;
-	struct pol_edge p;
+	struct pol_edge p = {};
+	int reason = 0;
 
 	pol_edge_parse(ctx, &p);
 	uplink = pol_uplink_of(p.ifindex);
 	if (!uplink)
 		return pol_edge_drop(&p, POL_REASON_NO_ENDPOINT);
-	/* here: filters, services */
+#if POL_USES_FILTERS
+	reason = pol_filters(&p, uplink);
+#endif
+	if (reason)
+		return pol_edge_drop(&p, reason);
+	/* here: services */
 	return XDP_PASS;
 }
 

@@ -30,7 +30,10 @@ struct pol_edge {
 	__u32 ifindex;
 	__u8 frag_proto;	/* names the datagram together with the id */
 	__u8 ext_seen;
-	__u8 pad[2];
+	__u8 limited;		/* a limit of a filter was empty */
+	__u8 pad;
+	__u32 rule;		/* that decided last, or POL_NO_RULE */
+	__u64 in_sets[2];	/* dynamic sets that hold source, destination */
 };
 
 /* Offsets are below; lets the verifier add them to a pointer. */
@@ -96,29 +99,36 @@ static __always_inline int pol_edge_fragment(struct pol_edge *p, __u32 off, int 
 	return 0;
 }
 
-/* A source route lets the sender choose the real destination; else options mean nothing here. */
+/* See pol_v4_option(). */
+__noinline int pol_edge_v4_option(struct xdp_md *ctx, __u32 at, __u32 end)
+{
+	__u8 *o = pol_edge_at(ctx, at, 1);
+
+	if (!o)
+		return -POL_REASON_TRUNCATED;
+	if (*o == IPOPT_END)
+		return end;
+	if (*o == IPOPT_NOOP)
+		return at + 1;
+	if (*o == IPOPT_LSRR || *o == IPOPT_SSRR)
+		return -POL_REASON_ROUTING_HEADER;
+	o = pol_edge_at(ctx, at, 2);
+	if (!o || at + 2 > end || o[1] < 2 || at + o[1] > end)
+		return -POL_REASON_BAD_LENGTH;
+	return at + o[1];
+}
+
 __noinline int pol_edge_v4_options(struct xdp_md *ctx, __u32 at, __u32 end)
 {
-	__u8 *o;
-
 	for (int i = 0; i < 40; i++) {
+		int next;
+
 		if (at >= end)
 			return 0;
-		o = pol_edge_at(ctx, at, 1);
-		if (!o)
-			return POL_REASON_TRUNCATED;
-		if (*o == IPOPT_END)
-			return 0;
-		if (*o == IPOPT_NOOP) {
-			at++;
-			continue;
-		}
-		if (*o == IPOPT_LSRR || *o == IPOPT_SSRR)
-			return POL_REASON_ROUTING_HEADER;
-		o = pol_edge_at(ctx, at, 2);
-		if (!o || at + 2 > end || o[1] < 2 || at + o[1] > end)
-			return POL_REASON_BAD_LENGTH;
-		at += o[1];
+		next = pol_edge_v4_option(ctx, at, end);
+		if (next <= 0)
+			return -next;
+		at = next;
 	}
 	return at < end ? POL_REASON_BAD_LENGTH : 0;
 }
@@ -127,6 +137,7 @@ static __always_inline int pol_edge_v4(struct xdp_md *ctx, struct pol_edge *p)
 {
 	struct iphdr *ip = pol_edge_at(ctx, p->l3_off, sizeof(*ip));
 	__u32 ihl, tot, frag;
+	int reason;
 
 	if (!ip)
 		return POL_REASON_TRUNCATED;
@@ -142,15 +153,14 @@ static __always_inline int pol_edge_v4(struct xdp_md *ctx, struct pol_edge *p)
 	p->l4_off = p->l3_off + ihl;
 	if (ihl < sizeof(*ip))
 		return POL_REASON_BAD_LENGTH;
-	p->reason = pol_edge_l3_len(p, tot, ihl, tot == 0);
-	if (!p->reason && pol_unlikely(frag & 0x3fff)) {
+	reason = pol_edge_l3_len(p, tot, ihl, tot == 0);
+	if (!reason && pol_unlikely(frag & 0x3fff)) {
 		p->frag_id = ip->id;
-		p->reason = pol_edge_fragment(p, (frag & 0x1fff) * 8, frag & 0x2000,
-					      p->l3_len - ihl);
+		reason = pol_edge_fragment(p, (frag & 0x1fff) * 8, frag & 0x2000, p->l3_len - ihl);
 	}
-	if (!p->reason && pol_unlikely(ihl > sizeof(*ip)))
-		p->reason = pol_edge_v4_options(ctx, p->l3_off + sizeof(*ip), p->l4_off);
-	return p->reason;
+	if (!reason && pol_unlikely(ihl > sizeof(*ip)))
+		reason = pol_edge_v4_options(ctx, p->l3_off + sizeof(*ip), p->l4_off);
+	return reason;
 }
 
 #define POL_EDGE_SHORT(p) ((p)->frag ? POL_REASON_FRAG_TINY : POL_REASON_TRUNCATED)
@@ -218,6 +228,7 @@ static __always_inline int pol_edge_v6(struct xdp_md *ctx, struct pol_edge *p)
 {
 	struct ipv6hdr *ip = pol_edge_at(ctx, p->l3_off, sizeof(*ip));
 	__u32 len;
+	int reason;
 
 	if (!ip)
 		return POL_REASON_TRUNCATED;
@@ -230,10 +241,10 @@ static __always_inline int pol_edge_v6(struct xdp_md *ctx, struct pol_edge *p)
 	p->ttl = ip->hop_limit;
 	len = bpf_ntohs(ip->payload_len);
 	p->l4_off = p->l3_off + sizeof(*ip);
-	p->reason = pol_edge_l3_len(p, sizeof(*ip) + len, sizeof(*ip), len == 0);
-	if (!p->reason && pol_unlikely(pol_is_ext(p->proto)))
-		p->reason = pol_edge_exts(ctx, p);
-	return p->reason;
+	reason = pol_edge_l3_len(p, sizeof(*ip) + len, sizeof(*ip), len == 0);
+	if (!reason && pol_unlikely(pol_is_ext(p->proto)))
+		reason = pol_edge_exts(ctx, p);
+	return reason;
 }
 
 static __always_inline int pol_edge_tcp(struct xdp_md *ctx, struct pol_edge *p, __u32 room)
@@ -318,28 +329,30 @@ static __always_inline int pol_edge_l4(struct xdp_md *ctx, struct pol_edge *p)
 }
 
 /*
- * Fills *p; what is wrong with the packet is p->reason.  type_be says whether it is IP at all;
- * of anything else nothing more is known than the link's header.
+ * Fills *p, which is zeroed; what is wrong with the packet is p->reason.  type_be says whether it is
+ * IP at all; of anything else nothing more is known than the link's header.  Global, so that the
+ * verifier walks what follows once, not once for each kind of packet.
  */
-static __always_inline void pol_edge_parse(struct xdp_md *ctx, struct pol_edge *p)
+__noinline int pol_edge_parse(struct xdp_md *ctx, struct pol_edge *p)
 {
-	__builtin_memset(p, 0, sizeof(*p));
+	int reason;
+
+	if (!p)
+		return POL_REASON_INTERNAL;
 	p->ifindex = ctx->ingress_ifindex;
 	p->len = ctx->data_end - ctx->data;
 	/* Only a frame of a whole page can have more buffers. */
 	if (pol_unlikely(p->len >= 2048))
 		p->len = bpf_xdp_get_buff_len(ctx);
-	p->reason = pol_edge_link(ctx, p);
-	if (p->reason)
-		return;
-	if (p->type_be == POL_ETH_V4)
-		p->reason = pol_edge_v4(ctx, p);
-	else if (p->type_be == POL_ETH_V6)
-		p->reason = pol_edge_v6(ctx, p);
-	else
-		return;
-	if (!p->reason)
-		p->reason = pol_edge_l4(ctx, p);
+	reason = pol_edge_link(ctx, p);
+	if (!reason && p->type_be == POL_ETH_V4)
+		reason = pol_edge_v4(ctx, p);
+	else if (!reason && p->type_be == POL_ETH_V6)
+		reason = pol_edge_v6(ctx, p);
+	if (!reason && (p->type_be == POL_ETH_V4 || p->type_be == POL_ETH_V6))
+		reason = pol_edge_l4(ctx, p);
+	p->reason = reason;
+	return reason;
 }
 
 #endif

@@ -18,12 +18,12 @@ static __always_inline __u64 pol_prefix64(__u64 x_be, int len)
 }
 
 static __always_inline void pol_limit_source(struct pol_limit_key *key, const struct pol_limit *l,
-					     const struct pol_pkt *p)
+					     const struct pol_addr *src, int v6)
 {
-	int len = p->v6 ? l->len6 : 96 + l->len4;
+	int len = v6 ? l->len6 : 96 + l->len4;
 
-	key->source.d_be[0] = pol_prefix64(p->src.d_be[0], len);
-	key->source.d_be[1] = pol_prefix64(p->src.d_be[1], len - 64);
+	key->source.d_be[0] = pol_prefix64(src->d_be[0], len);
+	key->source.d_be[1] = pol_prefix64(src->d_be[1], len - 64);
 }
 
 /* The bucket of a key, made full if there is none; NULL if there is no room. */
@@ -140,34 +140,57 @@ __noinline int pol_limit_shared(struct pol_limit_key *k, __u32 back)
 	return r;
 }
 
+/*
+ * A token of limit `id` from the source's bucket, or where others have all its places from the
+ * shared one; `back` gives it back.  0: done.
+ */
+static __always_inline int pol_limit_one(struct pol_limit_key *key, __u32 id,
+					 const struct pol_addr *src, int v6, __u32 back)
+{
+	const struct pol_limit *l;
+	int r;
+
+	if (id >= POL_LIMITS_LEN)
+		return -1;
+	l = &pol_limits[id];
+	key->limit = id;
+	if (l->per_source) {
+		pol_limit_source(key, l, src, v6);
+		r = pol_limit_own(key, back);
+		if (r != POL_LIMIT_NO_PLACE)
+			return r;
+		__builtin_memset(&key->source, 0, sizeof(key->source));
+	}
+	return pol_limit_shared(key, back);
+}
+
+#if POL_USES_FILTERS
+/* Of a filter's line: it belongs to no endpoint.  Global: verified once, not once a line. */
+__noinline int pol_limit_line(__u32 id, struct pol_addr *src, __u32 v6)
+{
+	struct pol_limit_key key = {};
+
+	/* Where no limit is per source clang would find them unused, and callers not pass them. */
+	pol_opaque(id);
+	pol_opaque(v6);
+	return !src ? -1 : pol_limit_one(&key, id, src, v6, 0);
+}
+#endif
+
 /* Token n (side * POL_VERDICT_LIMITS + i): takes one, or gives one back.  0: done. */
 __noinline int pol_limit_token(struct pol_pkt *p, __u32 n, __u32 back)
 {
-	__u32 side = n / POL_VERDICT_LIMITS & 1, i = n % POL_VERDICT_LIMITS, id;
-	const struct pol_limit *l;
+	__u32 side = n / POL_VERDICT_LIMITS & 1, i = n % POL_VERDICT_LIMITS;
 	const struct pol_verdict *v;
 	struct pol_limit_key key = {};
-	int r;
 
 	if (!p || !p->verdict[side])
 		return 0;
 	v = &pol_verdicts[(p->verdict[side] - 1) & (POL_VERDICTS_LEN - 1)];
 	if (i >= v->nlimits)
 		return 0;
-	id = v->limit[i];
-	if (id >= POL_LIMITS_LEN)
-		return -1;
-	l = &pol_limits[id];
-	key.limit = id;
 	key.ep = p->judged_ep[side] | (__u32)p->incarnation[side] << 16;
-	if (l->per_source) {
-		pol_limit_source(&key, l, p);
-		r = pol_limit_own(&key, back);
-		if (r != POL_LIMIT_NO_PLACE)
-			return r;
-		__builtin_memset(&key.source, 0, sizeof(key.source));
-	}
-	return pol_limit_shared(&key, back);
+	return pol_limit_one(&key, v->limit[i], &p->src, p->v6, back);
 }
 
 __noinline int pol_limit_take(struct pol_pkt *p)

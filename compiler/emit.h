@@ -14,6 +14,9 @@ void pol_emit_c(const struct pol_tables *t, struct pol_buf *out);
  */
 void pol_emit_c_bare(const struct pol_tables *t, struct pol_buf *out);
 
+/* Heads and tables of filters, part of the C file; bare: without the contents of pol_filter_data. */
+void pol_emit_filters(const struct pol_tables *t, bool bare, struct pol_buf *out);
+
 /* The two YAML sections (polc/manifest.h). */
 void pol_emit_manifest(const struct pol_tables *t, struct pol_buf *out);
 void pol_emit_rules(const struct pol_tables *t, struct pol_buf *out);

@@ -167,7 +167,8 @@ static void emit_constants(struct pol_buf *b, const struct pol_tables *t)
 		 pol_table_nverdicts(t->table));
 	define(b, "POL_VERDICTS_LEN", t->verdicts_len, text);
 	define(b, "POL_L4_CLASS_LEN", t->l4_class_len, "pages of 256 ports or types");
-	define(b, "POL_RULES_LEN", ir->rules.n ? ir->rules.n : 1, "counters");
+	define(b, "POL_RULES_LEN", ir->rules.n + ir->nlines ? ir->rules.n + ir->nlines : 1,
+	       "counters");
 	define(b, "POL_LIMITS_LEN", ir->limits.n, "`limit` clauses");
 	define(b, "POL_USES_LOG", log, "some rule has `log`");
 	define(b, "POL_USES_REJECT", reject, "some rule answers");
@@ -282,16 +283,17 @@ static void emit_pages(struct pol_buf *b, const struct pol_tables *t)
 /* The rule that an entry stands for: its place as #line, its own words as a comment. */
 static void add_rule(struct pol_buf *b, const struct pol_ir *ir, uint32_t id)
 {
-	const struct pol_rule *r = &ir->rules.v[id];
-	struct pol_source *src = ir->sources ? pol_source_of(ir->sources, r->span) : NULL;
+	const struct pol_filter_line *l = pol_ir_line(ir, id);
+	struct pol_span span = l ? l->span : ir->rules.v[id].span;
+	struct pol_source *src = ir->sources ? pol_source_of(ir->sources, span) : NULL;
 
 	if (src) {
-		pol_buf_printf(b, "#line %u ", pol_source_place(src, r->span.start).line);
+		pol_buf_printf(b, "#line %u ", pol_source_place(src, span.start).line);
 		add_string(b, src->name);
 		pol_buf_addc(b, '\n');
 	}
 	pol_buf_addz(b, "\t/* ");
-	add_comment(b, r->text);
+	add_comment(b, l ? l->text : ir->rules.v[id].text);
 	pol_buf_addz(b, " */\n");
 }
 
@@ -325,10 +327,11 @@ static void emit_verdicts(struct pol_buf *b, const struct pol_tables *t)
 {
 	const struct pol_verdict *v = pol_table_verdicts(t->table);
 
-	pol_buf_addz(b,
-		     "\n/* Flags: 1 log, 2 limits, log and http add up with those of other allows, 4 without http. */\n"
-		     "struct pol_verdict pol_verdicts[POL_VERDICTS_LEN] SEC(POL_SEC_VERDICTS) = {\n"
-		     "\t/* closed: what nobody filled */\n");
+	pol_buf_addz(
+		b,
+		"\n/* Flags: 1 log, 2 limits, log and http add up with those of other allows, 4 without http. */\n"
+		"struct pol_verdict pol_verdicts[POL_VERDICTS_LEN] SEC(POL_SEC_VERDICTS) = {\n"
+		"\t/* closed: what nobody filled */\n");
 	add_verdict(b, &v[0]);
 	pol_buf_addz(b, "\t/* no rule matched */\n");
 	add_verdict(b, &v[1]);
@@ -415,6 +418,8 @@ static void emit(const struct pol_tables *t, bool bare, struct pol_buf *out)
 		emit_verdicts(out, t);
 	}
 	emit_limits(out, t);
+	if (uses_edge(t->ir))
+		pol_emit_filters(t, bare, out);
 	end_of_policy(out, t);
 	emit_programs(out, t->ir);
 }

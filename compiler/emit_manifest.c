@@ -299,10 +299,36 @@ static void add_rule(struct pol_buf *b, const struct pol_ir *ir, const struct po
 	pol_buf_addz(b, "}\n");
 }
 
+/* A line of a filter: `policy` is the filter's name. */
+static void add_line(struct pol_buf *b, const struct pol_ir *ir, const struct pol_ir_filter *f,
+		     const struct pol_filter_line *l)
+{
+	static const char *const action[] = {
+		[POL_FILTER_DROP] = "drop",
+		[POL_FILTER_PASS] = "pass",
+		[POL_FILTER_LIMIT] = "limit",
+	};
+
+	pol_buf_addz(b, "- {");
+	add_place(b, ir, l->span);
+	pol_buf_addz(b, ", policy: ");
+	add_text(b, f->name);
+	pol_buf_printf(b, ", direction: filter, action: %s, text: ", action[l->action]);
+	add_text(b, l->text);
+	if (l->name.n) {
+		pol_buf_addz(b, ", name: ");
+		add_text(b, l->name);
+	}
+	pol_buf_addz(b, "}\n");
+}
+
 void pol_emit_rules(const struct pol_tables *t, struct pol_buf *out)
 {
-	if (!t->ir->rules.n)
+	if (!t->ir->rules.n && !t->ir->nlines)
 		pol_buf_addz(out, "[]\n");
 	for (size_t i = 0; i < t->ir->rules.n; i++)
 		add_rule(out, t->ir, &t->ir->rules.v[i]);
+	for (size_t i = 0; i < t->ir->filters.n; i++)
+		for (size_t k = 0; k < t->ir->filters.v[i].n; k++)
+			add_line(out, t->ir, &t->ir->filters.v[i], &t->ir->filters.v[i].line[k]);
 }

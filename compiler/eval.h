@@ -61,4 +61,27 @@ void pol_eval_flow(const struct pol_ir *ir, const struct pol_eval_peer *src, boo
 		   const struct pol_eval_peer *dst, bool dst_here, uint32_t l4_key,
 		   struct pol_eval_flow *out);
 
+/* ---- filters (eval_filter.c) ------------------------------------------------------ */
+
+/* A whole packet, or the first fragment of one, as an uplink gets it. */
+struct pol_eval_packet {
+	struct pol_ip src, dst;		/* of one family */
+	uint64_t dynamic_src, dynamic_dst; /* dynamic sets that hold them at run time, bit by number */
+	uint8_t proto, tcp_flags;
+	uint16_t sport;			/* 0 where the protocol has none */
+	uint16_t value;			/* destination port or ICMP type; 0 for other protocols */
+};
+
+bool pol_eval_line(const struct pol_ir *ir, const struct pol_filter_line *l,
+		   const struct pol_eval_packet *p);
+
+struct pol_eval_filter {
+	enum pol_filter_action action;	/* DROP or PASS, if every limit has a token */
+	size_t line;			/* that decides; pol_ir_filter.n if none does: checked text has none such */
+	uint32_t limited[POL_FILTER_SPECIAL];	/* `limit` lines before it that match, in order */
+	size_t nlimits;
+};
+void pol_eval_filter(const struct pol_ir *ir, const struct pol_ir_filter *f,
+		     const struct pol_eval_packet *p, struct pol_eval_filter *out);
+
 #endif

@@ -11,6 +11,7 @@
 #define POLC_IR_H
 
 #include <polc/abi.h>
+#include <polc/tables.h>
 
 #include "base/base.h"
 #include "base/http.h"
@@ -154,11 +155,47 @@ struct pol_ir_http {
 	const struct pol_http *block;
 };
 
-/* filter NAME on INTERFACES; in order of the text. */
+/*
+ * What a filter's line asks of the headers behind IP: any term holds.  `flags` are asked of TCP
+ * alone; a term with flags or source ports has only protocols that have them.
+ */
+struct pol_filter_term {
+	uint32_t l4;		/* l4set: protocol, and destination port or ICMP type */
+	uint32_t sport;		/* l4set over source ports (protocol 0); 0: any */
+	uint8_t set, clear;	/* TCP flags that are set, that are not */
+};
+
+/* cidr NAME dynamic: what is written is an aset, what is added at run time is not known here. */
+struct pol_dynamic_set {
+	struct pol_str name;
+	uint32_t aset;
+	struct pol_span span;
+};
+
+struct pol_filter_end {		/* source or destination: in the aset, or in a dynamic set */
+	uint32_t aset;
+	uint64_t dynamic;	/* bit n: pol_ir.dynamics[n] */
+};
+
+struct pol_filter_line {
+	uint32_t rule;		/* number in reports: behind those of pol_ir.rules */
+	enum pol_filter_action action;
+	bool log;
+	int32_t limit;		/* of LIMIT: index into pol_ir.limits */
+	struct pol_filter_end src, dst;
+	struct pol_filter_term *term;	/* n == 0: whatever stands behind IP */
+	size_t n;
+	struct pol_str name, text;
+	struct pol_span span;
+};
+
+/* filter NAME on INTERFACES; in order of the text.  The last line is unconditional. */
 struct pol_ir_filter {
 	struct pol_str name;
 	struct pol_str *interface;
 	size_t ninterfaces;
+	struct pol_filter_line *line;
+	size_t n;
 	struct pol_span span;
 };
 
@@ -179,11 +216,25 @@ struct pol_ir {
 	POL_VEC(struct pol_named_set) cidrs;
 	POL_VEC(struct pol_assertion) assertions;
 	POL_VEC(struct pol_ir_filter) filters;
+	uint32_t nlines;			/* of all filters: their rules follow those of `rules` */
+	POL_VEC(struct pol_dynamic_set) dynamics;
 	POL_VEC(struct pol_ir_http) https;	/* in order of the text */
 	struct pol_str http_image;		/* of all of them (polc/http.h); n == 0: there are none */
 	struct pol_http_view http;		/* into it */
 	struct pol_http_stats http_stats;
 };
+
+/* The line of a filter that has this number in reports; NULL: it is a rule of a policy, or nothing. */
+static inline const struct pol_filter_line *pol_ir_line(const struct pol_ir *ir, uint32_t rule)
+{
+	for (size_t i = 0; i < ir->filters.n; i++) {
+		const struct pol_ir_filter *f = &ir->filters.v[i];
+
+		if (f->n && rule >= f->line[0].rule && rule - f->line[0].rule < f->n)
+			return &f->line[rule - f->line[0].rule];
+	}
+	return NULL;
+}
 
 /*
  * The first-match order, lowest first (LANGUAGE.md "Tiers", "One direction of

@@ -41,9 +41,18 @@ compiler_libcompiler_a_SOURCES = \
 	compiler/dump.h \
 	compiler/emit.h \
 	compiler/emit_c.c \
+	compiler/emit_filter.c \
 	compiler/emit_manifest.c \
 	compiler/eval.c \
+	compiler/eval_filter.c \
 	compiler/eval.h \
+	compiler/filter/address.c \
+	compiler/filter/build.c \
+	compiler/filter/build.h \
+	compiler/filter/cells.c \
+	compiler/filter/filter.h \
+	compiler/filter/kinds.c \
+	compiler/filter/lists.c \
 	compiler/graph.c \
 	compiler/graph.h \
 	compiler/hosts.c \
@@ -83,6 +92,7 @@ compiler_libcompiler_a_SOURCES = \
 	compiler/list.h \
 	compiler/listing.h \
 	compiler/lower.c \
+	compiler/lower_filter.c \
 	compiler/lower_http.c \
 	compiler/lower.h \
 	compiler/lower_l4.c \

@@ -44,12 +44,7 @@ static void refuse_decl(struct pol_lowering *l, const struct pol_decl *d)
 		pol_lower_refuse(l, d->head, "a service");
 		break;
 	case POL_DECL_FILTER:
-		pol_lower_refuse(l, d->head, "a filter");
-		break;
 	case POL_DECL_CIDR:
-		if (d->cidr.dynamic)
-			pol_lower_refuse(l, d->head, "a set that changes at run time");
-		break;
 	case POL_DECL_IMPORT:
 	case POL_DECL_DEFAULT:
 	case POL_DECL_POOL:
@@ -64,7 +59,7 @@ static void refuse_decl(struct pol_lowering *l, const struct pol_decl *d)
 
 /* ---- limits ------------------------------------------------------------------- */
 
-static int32_t lower_limit(struct pol_lowering *l, const struct pol_ast_limit *from, uint32_t rule)
+int32_t pol_lower_limit(struct pol_lowering *l, const struct pol_ast_limit *from, uint32_t rule)
 {
 	uint64_t ns = (uint64_t)from->seconds * 1000000000u / from->rate;
 	struct pol_limit *to;
@@ -91,7 +86,7 @@ static int32_t lower_limit(struct pol_lowering *l, const struct pol_ast_limit *f
 /* ---- rules -------------------------------------------------------------------- */
 
 /* Source text on one line: runs of white space and comments become one space. */
-static struct pol_str one_line(struct pol_lowering *l, struct pol_span at)
+struct pol_str pol_lower_text(struct pol_lowering *l, struct pol_span at)
 {
 	struct pol_str s = pol_source_text(l->program->sources, at);
 	char *out = pol_arena_alloc(l->arena, s.n + 1);
@@ -129,9 +124,9 @@ static struct pol_str rule_text(struct pol_lowering *l, const struct pol_ast_rul
 	struct pol_span head = r->span;
 
 	if (!r->http)
-		return one_line(l, head);
+		return pol_lower_text(l, head);
 	head.end = r->http->span.start;
-	return pol_arena_printf(l->arena, "%s http {...}", one_line(l, head).p);
+	return pol_arena_printf(l->arena, "%s http {...}", pol_lower_text(l, head).p);
 }
 
 static enum pol_stage stage_of(enum pol_ast_stage s)
@@ -208,7 +203,7 @@ static void lower_rule(struct pol_lowering *l, const struct pol_decl *d, uint32_
 	if (from->http && plain_allow)
 		r->http = pol_lower_http(l, from->http, r->id);
 	if (from->limit && plain_allow)
-		r->limit = lower_limit(l, from->limit, r->id);
+		r->limit = pol_lower_limit(l, from->limit, r->id);
 	else if (from->limit)
 		pol_lower_refuse(l, from->limit->span, "a limit on anything but an ordinary allow");
 }
@@ -451,6 +446,8 @@ static void settle(struct pol_ir *ir)
 	TO_ARENA(ir->arena, &ir->classes);
 	TO_ARENA(ir->arena, &ir->cidrs);
 	TO_ARENA(ir->arena, &ir->assertions);
+	TO_ARENA(ir->arena, &ir->filters);
+	TO_ARENA(ir->arena, &ir->dynamics);
 	TO_ARENA(ir->arena, &ir->https);
 }
 
@@ -469,6 +466,7 @@ static void lower_program(struct pol_lowering *l)
 	add_implicit(l);
 	put_in_order(l->ir);
 	pol_lower_http_image(l);
+	pol_lower_filters(l);
 	add_unnamed(l);
 	add_assertions(l);
 }

@@ -141,7 +141,7 @@ static struct peer_set endpoints(struct pol_lowering *l, uint32_t sel)
 }
 
 /* A set of everything names no address: it is `any` written otherwise. */
-static uint32_t prefixes(struct pol_lowering *l, const struct pol_prefix *p, size_t n)
+uint32_t pol_lower_prefixes(struct pol_lowering *l, const struct pol_prefix *p, size_t n)
 {
 	uint32_t id = pol_ir_aset(&l->b, pol_aset_of_prefixes(l->arena, p, n));
 
@@ -153,7 +153,7 @@ static uint32_t prefixes(struct pol_lowering *l, const struct pol_prefix *p, siz
 uint32_t pol_lower_cidr(struct pol_lowering *l, const struct pol_decl *d)
 {
 	if (l->decl_id[d->index] == POL_UNSET)
-		l->decl_id[d->index] = prefixes(l, d->cidr.prefixes, d->cidr.n_prefixes);
+		l->decl_id[d->index] = pol_lower_prefixes(l, d->cidr.prefixes, d->cidr.n_prefixes);
 	return l->decl_id[d->index];
 }
 
@@ -163,6 +163,10 @@ static struct peer_set lower_name(struct pol_lowering *l, const struct pol_ast_p
 
 	if (d && d->kind == POL_DECL_ENDPOINT)
 		return endpoints(l, pol_lower_endpoint(l, d));
+	if (d && d->kind == POL_DECL_CIDR && d->cidr.dynamic) {
+		pol_lower_refuse(l, p->span, "a set that changes at run time, in a policy,");
+		return nobody();
+	}
 	if (d && d->kind == POL_DECL_CIDR)
 		return entities(l, POL_PEER_ALL, pol_lower_cidr(l, d));
 	pol_lower_refuse(l, p->span, "a service as a peer");
@@ -210,7 +214,7 @@ static struct peer_set lower_union(struct pol_lowering *l, const struct pol_ast_
 		unite(l, &all, &one);
 	}
 	if (written.n) {
-		one = entities(l, POL_PEER_ALL, prefixes(l, written.v, written.n));
+		one = entities(l, POL_PEER_ALL, pol_lower_prefixes(l, written.v, written.n));
 		unite(l, &all, &one);
 	}
 	pol_vec_free(&written);
@@ -276,7 +280,7 @@ static struct peer_set lower(struct pol_lowering *l, const struct pol_ast_peer *
 	case POL_AST_PEER_NAME:
 		return lower_name(l, p);
 	case POL_AST_PEER_PREFIX:
-		return entities(l, POL_PEER_ALL, prefixes(l, &p->prefix, 1));
+		return entities(l, POL_PEER_ALL, pol_lower_prefixes(l, &p->prefix, 1));
 	case POL_AST_PEER_SELECTOR:
 		return endpoints(l, pol_lower_sel(l, p->selector));
 	case POL_AST_PEER_ANY:

@@ -37,6 +37,13 @@ uint32_t pol_lower_subject(struct pol_lowering *l, const struct pol_ast_peer *p)
 uint32_t pol_lower_cidr(struct pol_lowering *l, const struct pol_decl *d);
 uint32_t pol_lower_peer(struct pol_lowering *l, const struct pol_ast_peer *p);
 
+/* lower_filter.c: all filters, behind the rules of policies */
+void pol_lower_filters(struct pol_lowering *l);
+uint32_t pol_lower_prefixes(struct pol_lowering *l, const struct pol_prefix *p, size_t n);	/* lower_peer.c */
+/* lower.c; rule: whose it is */
+int32_t pol_lower_limit(struct pol_lowering *l, const struct pol_ast_limit *from, uint32_t rule);
+struct pol_str pol_lower_text(struct pol_lowering *l, struct pol_span at);	/* on one line */
+
 /* lower_l4.c */
 uint32_t pol_lower_ports(struct pol_lowering *l, const struct pol_ports *ports);	/* NULL: all */
 

@@ -358,6 +358,10 @@ static int put_tables(Elf *elf, size_t names, const struct pol_tables *t, struct
 			 pol_table_npages(t->table) * (size_t)POL_PAGE * sizeof(uint32_t),
 			 t->pages_len * sizeof(uint32_t), e);
 
+	if (!r && t->filters.n)
+		r = put_data(elf, names, POL_SEC_FILTER, t->filters.data,
+			     t->filters.words * sizeof(uint32_t),
+			     t->filters.room * sizeof(uint32_t), e);
 	return r ? r
 		 : put_data(elf, names, POL_SEC_VERDICTS, pol_table_verdicts(t->table),
 			    pol_table_nverdicts(t->table) * sizeof(struct pol_verdict),

@@ -187,6 +187,8 @@ struct pol_tables *pol_tabulate(const struct pol_ir *ir, const struct pol_capaci
 	if (pol_tabulate_blocks(&b))
 		goto fail;
 	set_room(&b);
+	if (!pol_filters_build(ir, t->arena, &t->filters, diags))
+		goto fail;
 	return t;
 fail:
 	pol_tables_free(t);

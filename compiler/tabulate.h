@@ -9,6 +9,7 @@
 #include <polc/tables.h>
 
 #include "../base/table.h"
+#include "filter/filter.h"
 #include "../lang/diag.h"
 #include "ir.h"
 #include "partition.h"
@@ -68,6 +69,7 @@ struct pol_tables {
 	POL_VEC(struct pol_peer_pred) preds;
 	POL_VEC(struct pol_block) blocks;
 	struct pol_table *table;
+	struct pol_filters filters;
 	uint32_t pages_len, verdicts_len;	/* capacity of the object's arrays, powers of two */
 };
 

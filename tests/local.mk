@@ -110,6 +110,9 @@ tests_property_property_SOURCES = \
 check_PROGRAMS += tests/property/limits
 tests_property_limits_SOURCES = tests/property/limits.c $(property_common)
 
+check_PROGRAMS += tests/property/filters
+tests_property_filters_SOURCES = tests/property/filters.c $(property_common)
+
 check_PROGRAMS += tests/verify/mutants
 tests_verify_mutants_SOURCES = tests/verify/mutants.c $(generator)
 
@@ -219,6 +222,7 @@ fuzz: $(fuzzers)
 
 # The long ones first, so that a second processor has company.
 script_tests = \
+	tests/filters.sh \
 	tests/property.sh \
 	tests/sanitize \
 	tests/fuzz/run.sh \
@@ -248,6 +252,7 @@ e2e_tests = \
 	tests/e2e/docker.sh \
 	tests/e2e/endpoint.sh \
 	tests/e2e/fail.sh \
+	tests/e2e/filter.sh \
 	tests/e2e/flood.sh \
 	tests/e2e/frames.sh \
 	tests/e2e/handover.sh \

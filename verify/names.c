@@ -135,6 +135,26 @@ static bool same_rule(const struct pol_ir *ir, const struct pol_rule *want,
 	       got->audit == want->audit;
 }
 
+static bool same_line(const struct pol_ir *ir, uint32_t rule, const struct prt_rule *got)
+{
+	static const char *const action[] = {
+		[POL_FILTER_DROP] = "drop",
+		[POL_FILTER_PASS] = "pass",
+		[POL_FILTER_LIMIT] = "limit",
+	};
+	const struct pol_filter_line *want = pol_ir_line(ir, rule);
+	struct pol_source *src;
+
+	if (!want)
+		return false;
+	src = ir->sources ? pol_source_of(ir->sources, want->span) : NULL;
+	return pol_str_eq(got->file, src ? src->name : POL_STR("")) &&
+	       got->line == (src ? pol_source_place(src, want->span.start).line : 0) &&
+	       pol_str_eq(got->text, want->text) && pol_str_eq(got->name, want->name) &&
+	       pol_str_is(got->direction, "filter") &&
+	       pol_str_is(got->action, action[want->action]);
+}
+
 static bool rules(struct ver_report *r, struct pol_err *e)
 {
 	struct prt_rules all = { 0 };
@@ -142,11 +162,12 @@ static bool rules(struct ver_report *r, struct pol_err *e)
 
 	if (prt_rules_parse(r->object, &all, e))
 		return false;
-	if (all.n != r->ir->rules.n)
+	if (all.n != r->ir->rules.n + r->ir->nlines)
 		same = ver_differs(r, "rules", "it has %zu rules, the policy has %zu", all.n,
-				   r->ir->rules.n);
+				   r->ir->rules.n + r->ir->nlines);
 	for (size_t i = 0; same && i < all.n; i++)
-		if (!same_rule(r->ir, &r->ir->rules.v[i], &all.v[i]))
+		if (i < r->ir->rules.n ? !same_rule(r->ir, &r->ir->rules.v[i], &all.v[i])
+				       : !same_line(r->ir, (uint32_t)i, &all.v[i]))
 			same = ver_differs(
 				r, "rules",
 				"rule %zu says %.*s:%u `%.*s`, which is not that rule of the policy",
@@ -170,7 +191,10 @@ static bool limits(struct ver_report *r)
 		    want->rule != got->rule || want->per_source != got->per_source ||
 		    (want->per_source && (want->len4 != got->len4 || want->len6 != got->len6)))
 			return ver_differs(r, "limits", "limit %zu is not the one of `%.*s`", i,
-					   POL_STR_ARG(r->ir->rules.v[want->rule].text));
+					   POL_STR_ARG(
+						   pol_ir_line(r->ir, want->rule)
+							   ? pol_ir_line(r->ir, want->rule)->text
+							   : r->ir->rules.v[want->rule].text));
 	}
 	return true;
 }

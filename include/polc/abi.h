@@ -460,6 +460,7 @@ enum pol_hook {
 #define POL_MAP_ADDR_COLUMN "addr_column" /* ARRAY[POL_SLOT_MAX] u32, mmapable */
 #define POL_MAP_RULE_HITS "rule_hits"	/* PERCPU_ARRAY[rules] struct pol_rule_hits */
 #define POL_MAP_LIMITS "limits"		/* HASH struct pol_limit_key -> struct pol_limit_state: the shared ones */
+#define POL_SEC_FILTER ".rodata.filter"	/* u32 pol_filter_data[]: tables of the filters */
 #define POL_SEC_PAGES ".data.pages"	/* u32 pages[]: the compiler's, then the loader's */
 #define POL_MAP_HTTP "http"		/* ARRAY[1], mmapable, frozen: the image of polc/http.h; made by the loader, in no object */
 #define POL_SEC_VERDICTS ".data.verdicts" /* struct pol_verdict verdicts[], likewise */

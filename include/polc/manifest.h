@@ -43,6 +43,7 @@
  * POL_SECTION_RULES: for people and reports; index is the rule number.
  *
  *   - {file: shop.pol, line: 21, policy: api, direction: ingress, action: allow, text: "allow from frontend on tcp 8080"}
+ *       of a line of a filter: direction: filter, action: drop, pass or limit, policy: the filter's name
  *       further keys where they apply: name, implicit: closed|default|host, tier, audit: true
  *
  * How the loader makes the table of an endpoint: for a direction, take the blocks whose subject selects it; fold roots and rows

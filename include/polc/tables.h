@@ -17,7 +17,11 @@
  *   #define POL_USES_LOG 0|1        some rule has `log`
  *   #define POL_USES_REJECT 0|1     some rule answers
  *   #define POL_USES_AUDIT 0|1      some policy only audits
- *   #define POL_USES_FILTERS 0|1    there is a `filter`
+ *   #define POL_USES_FILTERS 0|1    there is a `filter`; then also
+ *   #define POL_FILTERS n
+ *   #define POL_FILTER_WORDS n      of pol_filter_data: a power of two
+ *   #define POL_DYNAMIC_SETS n      0: no filter names one
+ *   #define POL_USES_FILTER_LIMITS 0|1, POL_USES_FILTER_LOG 0|1
  *
  *   const __u32 pol_v4_key[1 << POL_V4_DEPTH]
  *         Bounds in host byte order, in Eytzinger order: element 1 is the
@@ -44,6 +48,9 @@
  *         L4 class of the other protocols, by protocol number.
  *   __u32 pol_pages[POL_PAGES_LEN] SEC(POL_SEC_PAGES)
  *   struct pol_verdict pol_verdicts[POL_VERDICTS_LEN] SEC(POL_SEC_VERDICTS)
+ *   const struct pol_filter_head pol_filter_head[POL_FILTERS]
+ *   const struct pol_filter_half pol_filter_half[POL_FILTERS * 2]   IPv4, IPv6
+ *   const volatile __u32 pol_filter_data[POL_FILTER_WORDS] SEC(POL_SEC_FILTER)
  *   const struct pol_limit pol_limits[POL_LIMITS_LEN]      only if there are any
  *
  * and after "datapath.h", and "edge.h" if there are filters or services, the entry programs,
@@ -58,6 +65,12 @@ enum pol_l4_slot {
 	POL_L4_TCP, POL_L4_UDP, POL_L4_SCTP, POL_L4_ICMP, POL_L4_ICMPV6, POL_L4_SLOTS,
 };
 
+enum pol_filter_action { POL_FILTER_DROP = 0, POL_FILTER_PASS = 1, POL_FILTER_LIMIT = 2 };
+
+#define POL_FILTERS_MAX 64	/* of an object */
+#define POL_FILTER_SPECIAL 64	/* lines of a filter that limit or name a dynamic set */
+#define POL_DYNAMIC_MAX 64	/* dynamic sets of an object, and of a host */
+
 #define POL_V6_LOW 0x80000000u	/* not a class: a group begins there in pol_v6_low */
 
 struct pol_v6_slot {
@@ -70,6 +83,77 @@ struct pol_v6_low {
 	__u64 lo;		/* host byte order */
 	__u32 class;		/* from here to the next of the group */
 	__u32 n;		/* of a group's first: how many it has; else 0 */
+};
+
+/* ---- filters -------------------------------------------------------------- */
+
+/*
+ * A filter's tables lie in one array of words, pol_filter_data, in a section of its own; what is
+ * said to be a place counts words, doubles (u64) or halves (u16) from its beginning.
+ *
+ * A packet's answer is found in five steps, for each family apart:
+ *
+ *  1. source and destination, each: the record of the interval that holds the address
+ *  2. protocol and destination port (or ICMP type), source port, TCP flags: three classes,
+ *     and by them the packet's kind
+ *  3. for each group of lines: the record's two classes of that group name a cell, which has
+ *     the lines that both addresses satisfy, in order
+ *  4. by the cell's pattern and the kind: which of them is the first that holds
+ *  5. the least of all groups; none: the filter's last line, which is unconditional
+ *
+ * Lines that limit or name a dynamic set are beside that: bits of a mask, which is the
+ * conjunction of what the two records and the kind say.
+ */
+#define POL_FILTER_GROUPS 4	/* by width of source and destination; words of a record */
+
+struct pol_filter_side {
+	__u32 top;		/* words: by the leading bits, the last element that begins at or below them */
+	__u32 shift;		/* of IPv4 (32 bits) or of the high half, to get the leading bits */
+	__u32 elem;		/* doubles. IPv4: begin << 32 | record.  IPv6: high halves */
+	__u32 slot;		/* IPv6, two words each: record above it; record of what equals it, or POL_V6_LOW | group */
+	__u32 low;		/* IPv6, two doubles each: low half; record << 32 | length of the group at its first */
+	__u32 rec;		/* words: classes by group */
+	__u32 mask;		/* doubles: by record, the special lines that it satisfies */
+	__u32 pad;
+};
+
+#define POL_FILTER_WAYS 8	/* keys of a bucket: one cache line */
+struct pol_filter_group {
+	__u64 mul;		/* odd: of the hash */
+	__u32 keys;		/* doubles: source class << 32 | destination class; 0: free; direct: unused */
+	__u32 vals;		/* doubles, beside the keys: pattern << 32 | list */
+	__u32 buckets;		/* a power of two; 0: direct, at [source class * width + destination class] of vals */
+	__u32 width;
+};
+
+struct pol_filter_half {	/* of a filter, for one family */
+	struct pol_filter_side side[2];	/* source, destination */
+	struct pol_filter_group group[POL_FILTER_GROUPS];
+	__u32 ngroups;
+	__u32 l4_page;		/* halves: [POL_L4_SLOTS][256], page of l4_class by the port's high byte */
+	__u32 l4_class;		/* halves: pages of 256 */
+	__u32 proto_class;	/* halves: [256], of protocols without ports or types */
+	__u32 sport_page;	/* halves: [256] */
+	__u32 sport_class;	/* halves: pages of 256 */
+	__u32 flag_class;	/* halves: [256] */
+	__u32 nsports, nflags;	/* classes */
+	__u32 kind;		/* words: [l4 class][source port class][flag class] */
+	__u32 kind_mask;	/* doubles: by kind, the special lines that it satisfies */
+	__u32 nkinds;
+};
+
+/* In lists: what a line does.  The least wins, so the number stands above. */
+#define POL_FILTER_SAYS(line, log, action) ((__u32)(line) << 2 | !!(log) << 1 | ((action) == POL_FILTER_PASS))
+#define POL_FILTER_NONE 0xffffffffu
+
+struct pol_filter_head {
+	__u64 limits;		/* which special lines limit; the others decide */
+	__u32 rule;		/* of line 0, in reports */
+	__u32 last;		/* POL_FILTER_SAYS of the last line */
+	__u32 special;		/* words: POL_FILTER_SAYS of each special line */
+	__u32 limit;		/* words: of each special line, index into pol_limits */
+	__u32 nspecial;
+	__u32 dynamic;		/* doubles: by dynamic set, lines with it as source, as destination */
 };
 
 #endif

@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Filters: ordered lines without state, first match wins, decided by tables (polc/tables.h).
+ *
+ * Indices are masked, so neither a wrong table nor a wrong packet can make a load leave its
+ * array.  Of a datagram in fragments the first one is judged; the others pass behind one that passed.
+ */
+#ifndef POL_BPF_FILTER_H
+#define POL_BPF_FILTER_H
+
+#if POL_USES_FILTERS
+
+_Static_assert((POL_FILTER_WORDS & (POL_FILTER_WORDS - 1)) == 0, "POL_FILTER_WORDS: a power of two");
+
+/* ---- the array --------------------------------------------------------------- */
+
+static __always_inline __u32 pol_filter_word(__u32 at)
+{
+	return pol_filter_data[at & (POL_FILTER_WORDS - 1)];
+}
+
+static __always_inline __u64 pol_filter_double(__u32 at)
+{
+	return ((const volatile __u64 *)pol_filter_data)[at & (POL_FILTER_WORDS / 2 - 1)];
+}
+
+static __always_inline __u32 pol_filter_half_word(__u32 at)
+{
+	return ((const volatile __u16 *)pol_filter_data)[at & (2 * POL_FILTER_WORDS - 1)];
+}
+
+/* ---- addresses: leading bits, then halving --------------------------------------- */
+
+#define POL_FILTER_STEPS 24	/* halvings of as many elements as fit */
+
+/*
+ * The last of n elements of `width` doubles from `at` on that is not above key.  Global, like the
+ * other searches: the verifier walks the loop once, not once a path that leads here.
+ */
+__noinline __u64 pol_filter_last(__u32 at, __u32 n, __u64 key, __u32 width)
+{
+	__u64 place = at, left = n;
+
+	for (int i = 0; i < POL_FILTER_STEPS; i++) {
+		__u64 half = left >> 1, m;
+
+		if (!half)
+			break;
+		m = pol_lt(key, pol_filter_double(place + half * width)) - 1;
+		pol_opaque(m);
+		place += half * width & m;
+		left -= half;
+		pol_opaque(place);
+		pol_opaque(left);
+	}
+	return place;
+}
+
+/* x by its leading bits, then key among the elements that they leave. */
+static __always_inline __u64 pol_filter_find(const struct pol_filter_side *s, __u64 x, __u64 key)
+{
+	__u32 top = s->top + (__u32)(x >> (s->shift & 63));
+	__u32 at = pol_filter_word(top);
+
+	return pol_filter_last(s->elem + at, pol_filter_word(top + 1) - at + 1, key, 1);
+}
+
+static __always_inline __u32 pol_filter_v4(const struct pol_filter_side *s, __u64 x)
+{
+	return pol_filter_double(pol_filter_find(s, x, x << 32 | 0xffffffff));
+}
+
+/* Few prefixes are longer than /64: one look at the low half, unless it has a group of its own. */
+static __always_inline __u32 pol_filter_v6(const struct pol_filter_side *s, __u64 hi, __u64 lo)
+{
+	__u64 at = pol_filter_find(s, hi, hi);
+	__u32 slot = s->slot + 2 * ((__u32)at - s->elem), low;
+
+	if (pol_filter_double(at) != hi)
+		return pol_filter_word(slot);
+	low = pol_filter_word(slot + 1);
+	if (pol_likely(!(low & POL_V6_LOW)))
+		return low;
+	low = s->low + 2 * (low & ~POL_V6_LOW);
+	at = pol_filter_last(low, (__u32)pol_filter_double(low + 1), lo, 2);
+	return pol_filter_double(at + 1) >> 32;
+}
+
+static __always_inline __u32 pol_filter_record(const struct pol_filter_side *s,
+					       const struct pol_addr *a, int v6)
+{
+	if (pol_likely(!v6))
+		return pol_filter_v4(s, bpf_ntohl(a->w_be[3]));
+	return pol_filter_v6(s, bpf_be64_to_cpu(a->d_be[0]), bpf_be64_to_cpu(a->d_be[1]));
+}
+
+/* ---- kinds -------------------------------------------------------------------------- */
+
+static __always_inline __u32 pol_filter_l4(const struct pol_filter_half *h, const struct pol_edge *p)
+{
+	__u32 slot, key = p->dport, page;
+
+	switch (p->proto) {
+	case IPPROTO_TCP: slot = POL_L4_TCP; break;
+	case IPPROTO_UDP: slot = POL_L4_UDP; break;
+	case IPPROTO_SCTP: slot = POL_L4_SCTP; break;
+	case IPPROTO_ICMP: slot = POL_L4_ICMP; key = p->icmp_type; break;
+	case IPPROTO_ICMPV6: slot = POL_L4_ICMPV6; key = p->icmp_type; break;
+	default: return pol_filter_half_word(h->proto_class + p->proto);
+	}
+	page = pol_filter_half_word(h->l4_page + slot * 256 + (key >> 8));
+	return pol_filter_half_word(h->l4_class + page * 256 + (key & 255));
+}
+
+static __always_inline __u32 pol_filter_kind(const struct pol_filter_half *h,
+					     const struct pol_edge *p)
+{
+	__u32 l4 = pol_filter_l4(h, p), sport = p->sport, page, at;
+
+	page = pol_filter_half_word(h->sport_page + (sport >> 8));
+	sport = pol_filter_half_word(h->sport_class + page * 256 + (sport & 255));
+	at = (l4 * h->nsports + sport) * h->nflags + pol_filter_half_word(h->flag_class + p->tcp_flags);
+	return pol_filter_word(h->kind + at);
+}
+
+/* ---- cells ---------------------------------------------------------------------------- */
+
+/* What is not there is free: its value says that no line holds. */
+static __always_inline __u32 pol_filter_slot(const struct pol_filter_group *g, __u64 key)
+{
+	__u32 at = (__u32)(key * g->mul >> 40) & (g->buckets - 1), hit = 0, line;
+	const volatile __u64 *k;
+
+	at *= POL_FILTER_WAYS;
+	line = (g->keys + at) & (POL_FILTER_WORDS / 2 - 1) & ~(POL_FILTER_WAYS - 1);
+	k = (const volatile __u64 *)pol_filter_data + line;
+#pragma clang loop unroll(full)
+	for (__u32 i = 0; i < POL_FILTER_WAYS; i++) {
+		__u64 x = k[i] ^ key, less = x - 1;
+
+		pol_opaque(less); /* or clang makes a branch of it */
+		hit |= (i + 1) & -(__u32)((less & ~x) >> 63);
+	}
+	return hit ? g->vals + at + hit : 0;
+}
+
+/* What the first line of a group says that holds, or POL_FILTER_NONE. */
+static __always_inline __u32 pol_filter_cell(const struct pol_filter_group *g, __u32 src, __u32 dst,
+					     __u32 kind)
+{
+	__u32 at, pos;
+	__u64 val;
+
+	if (!src || !dst)
+		return POL_FILTER_NONE;
+	if (g->buckets) {
+		at = pol_filter_slot(g, (__u64)src << 32 | dst);
+		if (!at)
+			return POL_FILTER_NONE;
+		at--;
+	} else {
+		at = g->vals + src * g->width + dst;
+	}
+	val = pol_filter_double(at);
+	pos = pol_filter_half_word((__u32)(val >> 32) + kind);
+	return pol_filter_word((__u32)val + pos);
+}
+
+/* ---- one filter -------------------------------------------------------------------------- */
+
+#if POL_DYNAMIC_SETS
+#include "filter_dynamic.h"
+#endif
+
+/* Lines that limit or name a dynamic set: which hold, as bits. */
+static __always_inline __u64 pol_filter_holds(const struct pol_filter_head *head,
+					      const struct pol_filter_half *h, struct pol_edge *p,
+					      __u32 src, __u32 dst, __u32 kind)
+{
+	__u64 s = pol_filter_double(h->side[0].mask + src), d = pol_filter_double(h->side[1].mask + dst);
+
+#if POL_DYNAMIC_SETS
+	s |= pol_dynamic_lines(head, p->in_sets[0], 0);
+	d |= pol_dynamic_lines(head, p->in_sets[1], 1);
+#endif
+	return s & d & pol_filter_double(h->kind_mask + kind);
+}
+
+/* 1 if x, of which one bit at most is set, is not 0. */
+static __always_inline __u64 pol_some(__u64 x)
+{
+	pol_opaque(x);
+	return -x >> 63;
+}
+
+/* Number of the lowest bit that is set; x is not 0.  No branch: each would double the verifier's paths. */
+static __always_inline __u32 pol_lowest64(__u64 x)
+{
+	x &= -x;
+	return pol_some(x & 0xaaaaaaaaaaaaaaaaull) | pol_some(x & 0xccccccccccccccccull) << 1 |
+	       pol_some(x & 0xf0f0f0f0f0f0f0f0ull) << 2 | pol_some(x & 0xff00ff00ff00ff00ull) << 3 |
+	       pol_some(x & 0xffff0000ffff0000ull) << 4 | pol_some(x & 0xffffffff00000000ull) << 5;
+}
+
+#if POL_USES_FILTER_LIMITS
+/* 0, or what the first of the limits says that stands before `says` and is empty, + 1. */
+__noinline __u32 pol_filter_limits(struct pol_edge *p, __u32 f, __u32 says, __u64 holds)
+{
+	const struct pol_filter_head *head;
+
+	if (!p || f >= POL_FILTERS)
+		return 0;
+	head = &pol_filter_head[f];
+	for (int i = 0; i < POL_FILTER_SPECIAL; i++) {
+		__u32 bit, mine;
+
+		if (!holds)
+			break;
+		bit = pol_lowest64(holds);
+		holds &= holds - 1;
+		mine = pol_filter_word(head->special + bit);
+		if (mine >= says)
+			break;
+		if (pol_limit_line(pol_filter_word(head->limit + bit), &p->src, p->v6))
+			return mine + 1;
+	}
+	return 0;
+}
+#endif
+
+/* What the filter says: POL_FILTER_SAYS of the line that decides; p->limited tells an empty limit. */
+__noinline __u32 pol_filter_says(struct pol_edge *p, __u32 f)
+{
+	const struct pol_filter_head *head;
+	const struct pol_filter_half *h;
+	__u32 src, dst, kind, says = POL_FILTER_NONE, mine, at;
+	__u64 holds;
+
+	if (!p || f >= POL_FILTERS)
+		return 0;
+	head = &pol_filter_head[f];
+	at = 2 * f + (p->v6 & 1);
+	pol_opaque(at); /* or clang makes an OR of the sum, of which the verifier knows no bound */
+	if (at >= 2 * POL_FILTERS)
+		return 0;
+	h = &pol_filter_half[at];
+	src = pol_filter_record(&h->side[0], &p->src, p->v6);
+	dst = pol_filter_record(&h->side[1], &p->dst, p->v6);
+	kind = pol_filter_kind(h, p);
+#pragma clang loop unroll(full)
+	for (int g = 0; g < POL_FILTER_GROUPS; g++) {
+		if (g >= h->ngroups)
+			break;
+		mine = pol_filter_cell(&h->group[g],
+				       pol_filter_word(h->side[0].rec + src * POL_FILTER_GROUPS + g),
+				       pol_filter_word(h->side[1].rec + dst * POL_FILTER_GROUPS + g),
+				       kind);
+		if (mine < says)
+			says = mine;
+	}
+	if (says == POL_FILTER_NONE)
+		says = head->last;
+	if (!head->nspecial)
+		return says;
+	holds = pol_filter_holds(head, h, p, src, dst, kind);
+	if (holds & ~head->limits) {
+		mine = pol_filter_word(head->special + pol_lowest64(holds & ~head->limits));
+		if (mine < says)
+			says = mine;
+	}
+#if POL_USES_FILTER_LIMITS
+	if (holds & head->limits) {
+		mine = pol_filter_limits(p, f, says, holds & head->limits);
+		if (mine) {
+			p->limited = 1;
+			return mine - 1;
+		}
+	}
+#endif
+	return says;
+}
+
+/* ---- fragments ------------------------------------------------------------------------------- */
+
+#ifndef POL_EDGE_FRAGS_MAX
+#define POL_EDGE_FRAGS_MAX 8192u
+#endif
+
+/*
+ * A table of its own, beside that of the TC hooks: what passed here is not what they let
+ * through.  Bounded: whoever floods it loses fragments, of others too, never packets.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, POL_EDGE_FRAGS_MAX);
+	__type(key, struct pol_frag_key);
+	__type(value, struct pol_frag);
+} edge_frags SEC(".maps");
+
+static __always_inline void pol_edge_frag_key(struct pol_frag_key *k, const struct pol_edge *p)
+{
+	k->src = p->src;
+	k->dst = p->dst;
+	k->id_be = p->frag_id;
+	k->proto = p->frag_proto;
+}
+
+/* A dropped one takes back what an earlier one got. */
+__noinline int pol_edge_frag_first(struct pol_edge *p, __u32 reason)
+{
+	struct pol_frag_key k = {};
+	struct pol_frag f = {};
+
+	if (!p)
+		return POL_REASON_INTERNAL;
+	pol_edge_frag_key(&k, p);
+	if (reason) {
+		bpf_map_delete_elem(&edge_frags, &k);
+		return reason;
+	}
+	f.seen_ns = (__u64)pol_seconds() * 1000000000ull;
+	f.next_offset = p->frag_off;
+	f.pass = 1;
+	f.gen = (__u32)pol_generation;
+	return bpf_map_update_elem(&edge_frags, &k, &f, BPF_ANY) ? POL_REASON_FRAG_FULL : 0;
+}
+
+/* See pol_frag_hides() and pol_frag_later(). */
+__noinline int pol_edge_frag_later(struct pol_edge *p)
+{
+	struct pol_frag_key k = {};
+	struct pol_frag *f;
+	__u32 least;
+
+	if (!p)
+		return POL_REASON_INTERNAL;
+	least = p->frag_proto == IPPROTO_TCP ? 20 : p->frag_proto == IPPROTO_SCTP ? 12 : 8;
+	if (p->frag_off < least)
+		return POL_REASON_FRAG_TINY;
+	pol_edge_frag_key(&k, p);
+	f = bpf_map_lookup_elem(&edge_frags, &k);
+	if (!f || !f->pass || f->gen != (__u32)pol_generation ||
+	    pol_seconds() > f->seen_ns / 1000000000ull + POL_FRAG_TTL)
+		return POL_REASON_FRAG_UNKNOWN;
+	return p->frag_off < f->next_offset ? POL_REASON_FRAG_TINY : 0;
+}
+
+/* ---- all filters of an uplink --------------------------------------------------------------------- */
+
+static __always_inline void pol_filter_count(const struct pol_edge *p, __u32 rule)
+{
+	struct pol_rule_hits *h = bpf_map_lookup_elem(&rule_hits, &rule);
+
+	if (!h)
+		return;
+	h->packets++;
+	h->bytes += p->len;
+	h->last_ns = (__u64)pol_seconds() * 1000000000ull;
+}
+
+#define POL_SAYS_PASS 1u
+#define POL_SAYS_LOG 2u
+
+/* One filter: 0 if the packet goes on, else why it does not. */
+static __always_inline int pol_filter_meet(struct pol_edge *p, __u32 f)
+{
+	__u32 says = pol_filter_says(p, f), rule;
+	int reason = p->limited ? POL_REASON_LIMIT : says & POL_SAYS_PASS ? 0 : POL_REASON_FILTER;
+
+	if (f >= POL_FILTERS)
+		return POL_REASON_INTERNAL;
+	rule = pol_filter_head[f].rule + (says >> 2);
+	p->rule = rule;
+	pol_filter_count(p, rule);
+#if POL_USES_FILTER_LOG
+	if (says & POL_SAYS_LOG)
+		pol_edge_event(p, reason ? POL_EVENT_DROP : POL_EVENT_NEW, reason);
+#endif
+	return reason;
+}
+
+static __always_inline int pol_filter_chain(struct pol_edge *p, __u64 filters)
+{
+	int reason = 0;
+
+	if (p->reason)
+		return p->reason;
+	if (pol_unlikely(p->frag == POL_FRAG_LATER))
+		return pol_edge_frag_later(p);
+#if POL_DYNAMIC_SETS
+	pol_dynamic_look(p);
+#endif
+	for (__u32 f = 0; f < POL_FILTERS && !reason; f++)
+		if (filters >> f & 1)
+			reason = pol_filter_meet(p, f);
+	if (pol_unlikely(p->frag == POL_FRAG_FIRST))
+		reason = pol_edge_frag_first(p, reason);
+	return reason;
+}
+
+/*
+ * Every filter that the uplink has, in the order of the text: a packet must pass all.  What is not IP
+ * passes, as it does at TC: filters know nothing of it, and without ARP there is no IP.
+ */
+static __always_inline int pol_filters(struct pol_edge *p, const struct pol_if *uplink)
+{
+	int reason;
+
+	p->rule = POL_NO_RULE;
+	if (!uplink->filters || (!p->reason && !pol_edge_is_ip(p)))
+		return 0;
+	reason = pol_filter_chain(p, uplink->filters);
+	pol_edge_scratch(p, reason);
+	if (reason && pol_unlikely(uplink->flags & POL_IF_AUDIT)) {
+		pol_edge_event(p, POL_EVENT_AUDIT, reason);
+		return 0;
+	}
+	return reason;
+}
+
+#endif
+#endif

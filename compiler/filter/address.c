@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Addresses: intervals that lie in the same sets, their records, and how they are found. */
+#include "compiler/filter/build.h"
+
+/* ---- partition ---------------------------------------------------------------------- */
+
+typedef POL_VEC(uint32_t) u32s;
+
+static int by_number(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void elements(const struct pol_sets *s, uint32_t set, u32s *out)
+{
+	struct pol_set_node n;
+
+	if (!set)
+		return;
+	n = pol_sets_node(s, set);
+	if (!n.left && !n.right) {
+		*pol_vec_push(out) = n.label;
+		return;
+	}
+	elements(s, n.left, out);
+	elements(s, n.right, out);
+}
+
+/* The sweep's sets as lists, each made once. */
+static uint32_t list_of(struct half_side *side, const struct pol_sets *s, uint32_t set, u32s *memo,
+			u32s *tmp)
+{
+	while (memo->n <= set)
+		*pol_vec_push(memo) = UINT32_MAX;
+	if (memo->v[set] == UINT32_MAX) {
+		tmp->n = 0;
+		elements(s, set, tmp);
+		if (tmp->n)
+			qsort(tmp->v, tmp->n, sizeof(*tmp->v), by_number);
+		memo->v[set] = pol_lists_get(&side->sets, tmp->v, tmp->n);
+	}
+	return memo->v[set];
+}
+
+static void partition_side(const struct half *h, struct half_side *side)
+{
+	struct pol_sets *s = pol_sets_new();
+	pol_events32 e4 = { 0 };
+	pol_events128 e6 = { 0 };
+	u32s memo = { 0 }, tmp = { 0 };
+
+	for (uint32_t i = 0; i < side->aset.n; i++) {
+		const struct pol_aset *a = &h->ir->asets.v[side->aset.v[i]];
+
+		if (h->family == 4)
+			pol_events32_add(&e4, i, a->v4, a->n4);
+		else
+			pol_events128_add(&e6, i, a->v6, a->n6);
+	}
+	pol_sweep32(&e4, s, &side->v4);
+	pol_sweep128(&e6, s, &side->v6);
+	for (size_t i = 0; i < side->v4.n; i++)
+		side->v4.v[i].set = list_of(side, s, side->v4.v[i].set, &memo, &tmp);
+	for (size_t i = 0; i < side->v6.n; i++)
+		side->v6.v[i].set = list_of(side, s, side->v6.v[i].set, &memo, &tmp);
+	pol_vec_free(&e4);
+	pol_vec_free(&e6);
+	pol_vec_free(&memo);
+	pol_vec_free(&tmp);
+	pol_sets_free(s);
+}
+
+void pol_half_partition(struct half *h)
+{
+	for (int i = 0; i < 2; i++)
+		partition_side(h, &h->side[i]);
+}
+
+/* ---- records ----------------------------------------------------------------------------- */
+
+/* What a list of asets comes to: its class in each group, and the special lines that it satisfies. */
+static void make_records(struct half *h, int which)
+{
+	struct half_side *side = &h->side[which];
+	uint8_t *used = calloc(side->aset.n + 1, 1); /* by aset: bit n, by a line of group n */
+	u32s tmp = { 0 };
+
+	if (!used)
+		abort();
+	for (size_t i = 0; i < h->lines.n; i++)
+		if (!h->lines.v[i].special)
+			used[h->lines.v[i].set[which]] |=
+				(uint8_t)(1u << pol_half_group(h, &h->lines.v[i]));
+	side->record_of.n = 0;
+	for (uint32_t set = 0; set < pol_lists_count(&side->sets); set++) {
+		const uint32_t *e = pol_lists_at(&side->sets, set);
+		size_t n = pol_lists_len(&side->sets, set);
+		uint32_t record[POL_FILTER_GROUPS + 2];
+		uint64_t mask = 0;
+
+		for (unsigned g = 0; g < POL_FILTER_GROUPS; g++) {
+			tmp.n = 0;
+			for (size_t i = 0; i < n; i++)
+				if (used[e[i]] >> g & 1)
+					*pol_vec_push(&tmp) = e[i];
+			record[g] = pol_lists_get(&side->class[g], tmp.v, tmp.n);
+		}
+		for (size_t i = 0; i < n; i++)
+			mask |= side->mask.v[e[i]];
+		record[POL_FILTER_GROUPS] = (uint32_t)mask;
+		record[POL_FILTER_GROUPS + 1] = (uint32_t)(mask >> 32);
+		*pol_vec_push(&side->record_of) =
+			pol_lists_get(&side->records, record, POL_ARRAY_LEN(record));
+	}
+	pol_vec_free(&tmp);
+	free(used);
+}
+
+void pol_half_records(struct half *h)
+{
+	for (int i = 0; i < 2; i++) {
+		struct half_side *side = &h->side[i];
+
+		for (unsigned g = 0; g < POL_FILTER_GROUPS; g++) {
+			pol_lists_free(&side->class[g]);
+			pol_lists_init(&side->class[g]);
+		}
+		pol_lists_free(&side->records);
+		pol_lists_init(&side->records);
+		make_records(h, i);
+	}
+}
+
+static void write_records(struct half *h, int which)
+{
+	struct half_side *side = &h->side[which];
+	struct pol_filter_side *to = &h->head->side[which];
+	uint32_t n = pol_lists_count(&side->records);
+
+	to->rec = pol_words_room(h->out, (size_t)n * POL_FILTER_GROUPS, 4);
+	to->mask = pol_words_room(h->out, (size_t)n * 2, 2) / 2;
+	h->stats->records[which] = n;
+	if (h->out->full)
+		return;
+	for (uint32_t r = 1; r < n; r++) { /* list 0 is the empty one: no record */
+		const uint32_t *v = pol_lists_at(&side->records, r);
+
+		memcpy(&h->out->w.v[to->rec + (size_t)r * POL_FILTER_GROUPS], v,
+		       POL_FILTER_GROUPS * sizeof(*v));
+		memcpy(&h->out->w.v[((size_t)to->mask + r) * 2], v + POL_FILTER_GROUPS,
+		       2 * sizeof(*v));
+	}
+}
+
+/* ---- the search: leading bits, then halving -------------------------------------------------- */
+
+struct interval {
+	uint64_t first;
+	uint32_t record;
+};
+typedef POL_VEC(struct interval) intervals;
+
+/* By the leading bits of what is searched: the last element that begins at or below them. */
+static void write_top(struct half *h, struct pol_filter_side *to, const uint64_t *first, size_t n,
+		      unsigned width)
+{
+	unsigned bits = 1; /* a shift of the whole width would be none */
+	size_t at = 0;
+
+	while (bits < 16 && (2ull << bits) <= n)
+		bits++;
+	to->shift = width - bits;
+	to->top = pol_words_room(h->out, ((size_t)1 << bits) + 1, 1);
+	if (h->out->full)
+		return;
+	for (size_t t = 0; t <= (size_t)1 << bits; t++) {
+		if (t == (size_t)1 << bits)
+			at = n - 1;
+		while (at + 1 < n && first[at + 1] <= (uint64_t)t << to->shift)
+			at++;
+		h->out->w.v[to->top + t] = (uint32_t)at;
+	}
+}
+
+static void gather_v4(const struct half_side *side, intervals *out)
+{
+	if (!side->v4.n || side->v4.v[0].first)
+		*pol_vec_push(out) = (struct interval){ 0, side->record_of.v[0] };
+	for (size_t i = 0; i < side->v4.n; i++) {
+		struct interval next = { side->v4.v[i].first,
+					 side->record_of.v[side->v4.v[i].set] };
+
+		if (!out->n || out->v[out->n - 1].record != next.record)
+			*pol_vec_push(out) = next;
+	}
+}
+
+static void write_v4(struct half *h, int which)
+{
+	struct pol_filter_side *to = &h->head->side[which];
+	intervals all = { 0 };
+	uint64_t *first;
+
+	gather_v4(&h->side[which], &all);
+	first = calloc(all.n, sizeof(*first));
+	if (!first)
+		abort();
+	for (size_t i = 0; i < all.n; i++)
+		first[i] = all.v[i].first;
+	write_top(h, to, first, all.n, 32);
+	to->elem = pol_words_room(h->out, all.n * 2, 2) / 2;
+	for (size_t i = 0; i < all.n && !h->out->full; i++)
+		pol_words_put64(h->out, ((size_t)to->elem + i) * 2,
+				all.v[i].first << 32 | all.v[i].record);
+	h->stats->intervals[which] = (uint32_t)all.n;
+	free(first);
+	pol_vec_free(&all);
+}
+
+/* IPv6 as intervals of whole addresses. */
+struct interval6 {
+	pol_u128 first;
+	uint32_t record;
+};
+typedef POL_VEC(struct interval6) intervals6;
+
+static void gather_v6(const struct half_side *side, intervals6 *out)
+{
+	if (!side->v6.n || side->v6.v[0].first)
+		*pol_vec_push(out) = (struct interval6){ 0, side->record_of.v[0] };
+	for (size_t i = 0; i < side->v6.n; i++) {
+		struct interval6 next = { side->v6.v[i].first,
+					  side->record_of.v[side->v6.v[i].set] };
+
+		if (!out->n || out->v[out->n - 1].record != next.record)
+			*pol_vec_push(out) = next;
+	}
+}
+
+struct slots6 {
+	POL_VEC(uint64_t) high;
+	POL_VEC(struct pol_v6_slot) slot;
+	POL_VEC(struct pol_v6_low) low;
+};
+
+/* One high half: intervals v[0..n) begin in it; `before` holds below the first of them. */
+static void one_high(struct slots6 *s, const struct interval6 *v, size_t n, uint32_t before)
+{
+	struct pol_v6_slot slot = { .hi = (uint64_t)(v[0].first >> 64), .above = v[n - 1].record };
+	size_t group = s->low.n;
+
+	if (n == 1 && !(uint64_t)v[0].first) {
+		slot.equal = v[0].record;
+	} else {
+		slot.equal = POL_V6_LOW | (uint32_t)group;
+		if ((uint64_t)v[0].first)
+			*pol_vec_push(&s->low) = (struct pol_v6_low){ .class = before };
+		for (size_t i = 0; i < n; i++)
+			*pol_vec_push(&s->low) = (struct pol_v6_low){ .lo = (uint64_t)v[i].first,
+								      .class = v[i].record };
+		s->low.v[group].n = (uint32_t)(s->low.n - group);
+	}
+	*pol_vec_push(&s->high) = slot.hi;
+	*pol_vec_push(&s->slot) = slot;
+}
+
+static void write_v6(struct half *h, int which)
+{
+	struct pol_filter_side *to = &h->head->side[which];
+	struct pol_words *out = h->out;
+	intervals6 all = { 0 };
+	struct slots6 s = { 0 };
+
+	gather_v6(&h->side[which], &all);
+	for (size_t i = 0, end; i < all.n; i = end) {
+		for (end = i + 1; end < all.n && all.v[end].first >> 64 == all.v[i].first >> 64;)
+			end++;
+		one_high(&s, all.v + i, end - i, i ? all.v[i - 1].record : 0);
+	}
+	write_top(h, to, s.high.v, s.high.n, 64);
+	to->elem = pol_words_room(out, s.high.n * 2, 2) / 2;
+	to->slot = pol_words_room(out, s.high.n * 2, 2);
+	to->low = pol_words_room(out, s.low.n * 4, 2) / 2;
+	for (size_t i = 0; i < s.high.n && !out->full; i++) {
+		pol_words_put64(out, ((size_t)to->elem + i) * 2, s.high.v[i]);
+		out->w.v[to->slot + 2 * i] = s.slot.v[i].above;
+		out->w.v[to->slot + 2 * i + 1] = s.slot.v[i].equal;
+	}
+	for (size_t i = 0; i < s.low.n && !out->full; i++) {
+		pol_words_put64(out, ((size_t)to->low + 2 * i) * 2, s.low.v[i].lo);
+		pol_words_put64(out, ((size_t)to->low + 2 * i + 1) * 2,
+				(uint64_t)s.low.v[i].class << 32 | s.low.v[i].n);
+	}
+	h->stats->intervals[which] = (uint32_t)all.n;
+	pol_vec_free(&s.high);
+	pol_vec_free(&s.slot);
+	pol_vec_free(&s.low);
+	pol_vec_free(&all);
+}
+
+void pol_half_write_addresses(struct half *h)
+{
+	for (int i = 0; i < 2; i++) {
+		write_records(h, i);
+		if (h->family == 4)
+			write_v4(h, i);
+		else
+			write_v6(h, i);
+	}
+}
