@@ -110,7 +110,7 @@ static void first_bytes(struct px_conn *c)
 		px_conn_free(c, NULL);
 		return;
 	}
-	c->protocol = &px_http1;
+	c->protocol = n >= whole && !memcmp(p, preface, whole) ? &px_http2 : &px_http1;
 	c->protocol->begin(c, p, n);
 }
 

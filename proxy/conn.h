@@ -42,6 +42,7 @@ struct px_worker {
 	struct px_head request, response; /* what a parser found */
 	char from_client[PX_BUFFER], from_server[PX_BUFFER]; /* what was just received */
 	struct px_pipes pipes;
+	char scratch[65536];		/* of HTTP/2: what was just received, or is about to be sent */
 };
 
 struct px_conn;
@@ -51,6 +52,7 @@ struct px_conn;
  * connection again.  The protocol keeps what it needs in c->relay.
  */
 struct px_protocol {
+	const char *name;		/* for the log */
 	/* The client's first n bytes, in w->from_client; the onward connection is not there yet. */
 	void (*begin)(struct px_conn *c, const char *p, size_t n);
 	void (*client)(struct px_conn *c, int events);	/* EV_READ, EV_WRITE of that socket */
@@ -61,7 +63,7 @@ struct px_protocol {
 	void (*drain)(struct px_conn *c);		/* w->draining was set */
 	void (*free)(struct px_conn *c, const char *why); /* notes what is under way, frees c->relay */
 };
-extern const struct px_protocol px_http1;
+extern const struct px_protocol px_http1, px_http2;
 
 struct px_conn {
 	struct px_worker *w;

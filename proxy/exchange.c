@@ -41,6 +41,7 @@ void px_exchange_end(struct px_exchange *x, const struct px_conn *c, const char 
 	struct px_record r = { .key = c->key,
 			       .source = c->source,
 			       .destination = c->destination,
+			       .protocol = c->protocol->name,
 			       .method = x->method,
 			       .host = x->host,
 			       .path = x->path,

@@ -655,7 +655,8 @@ static void end(struct px_conn *c, const char *why)
 	free(r);
 }
 
-const struct px_protocol px_http1 = { .begin = begin,
+const struct px_protocol px_http1 = { .name = "HTTP/1",
+				      .begin = begin,
 				      .client = client,
 				      .server = server,
 				      .connected = connected,

@@ -9,6 +9,12 @@ proxy_libproxy_a_SOURCES = \
 	proxy/control.h \
 	proxy/exchange.c \
 	proxy/exchange.h \
+	proxy/h2.c \
+	proxy/h2.h \
+	proxy/h2flood.c \
+	proxy/h2head.c \
+	proxy/h2session.c \
+	proxy/h2stream.c \
 	proxy/http1.c \
 	proxy/http1.h \
 	proxy/http1relay.c \
@@ -21,7 +27,7 @@ proxy_libproxy_a_SOURCES = \
 	proxy/worker.c \
 	proxy/worker.h
 
-proxy_libs = proxy/libproxy.a base/libpolbase.a $(LIBBPF_LIBS) $(LIBEV_LIBS) $(LIBSECCOMP_LIBS)
+proxy_libs = proxy/libproxy.a base/libpolbase.a $(LIBBPF_LIBS) $(LIBEV_LIBS) $(LIBNGHTTP2_LIBS) $(LIBSECCOMP_LIBS)
 
 sbin_PROGRAMS += polproxy
 polproxy_SOURCES = proxy/main.c

@@ -75,6 +75,7 @@ void px_log(struct px_worker *w, const struct px_record *r)
 	pol_buf_addz(&b, ",\"destination\":");
 	add_address(&b, &r->key.dst, r->key.dport_be);
 	add_name(&b, r->destination);
+	pol_buf_printf(&b, ",\"protocol\":\"%s\"", r->protocol);
 	add_text(&b, "method", r->method);
 	add_text(&b, "host", r->host);
 	add_text(&b, "path", r->path);
@@ -83,8 +84,8 @@ void px_log(struct px_worker *w, const struct px_record *r)
 		add_text(&b, "reason", pol_str(r->why));
 	if (r->judged)
 		add_rule(&b, r->judged);
-	pol_buf_printf(&b, ",\"status\":%u,\"sent\":%llu,\"received\":%llu,\"ms\":%.1f}\n", r->status,
-		       (unsigned long long)r->sent, (unsigned long long)r->received,
+	pol_buf_printf(&b, ",\"status\":%u,\"sent\":%llu,\"received\":%llu,\"ms\":%.1f}\n",
+		       r->status, (unsigned long long)r->sent, (unsigned long long)r->received,
 		       r->seconds * 1e3);
 	/* one write a line, so that lines of several workers do not mix; a full pipe loses lines */
 	if (write(w->log, b.p, b.n) != (ssize_t)b.n)

@@ -8,6 +8,7 @@
 struct px_record {
 	struct pol_proxy_key key;
 	const char *source, *destination;	/* names of the endpoints, or "" */
+	const char *protocol;
 	struct pol_str method, host, path;
 	const char *verdict;		/* allow, deny, refuse (not clean HTTP), fail */
 	const char *why;		/* of refuse and fail; NULL */

@@ -54,6 +54,10 @@ noinst_PROGRAMS += tests/tools/http
 tests_tools_http_SOURCES = tests/tools/http.c
 tests_tools_http_LDADD =
 
+noinst_PROGRAMS += tests/tools/h2
+tests_tools_h2_SOURCES = tests/tools/h2.c
+tests_tools_h2_LDADD = $(LIBNGHTTP2_LIBS)
+
 check_PROGRAMS += tests/tools/foreign
 tests_tools_foreign_SOURCES = tests/tools/foreign.c
 tests_tools_foreign_LDADD =
@@ -255,6 +259,7 @@ e2e_tests = \
 	tests/e2e/filter.sh \
 	tests/e2e/flood.sh \
 	tests/e2e/frames.sh \
+	tests/e2e/h2.sh \
 	tests/e2e/handover.sh \
 	tests/e2e/host.sh \
 	tests/e2e/http.sh \
@@ -326,6 +331,8 @@ EXTRA_DIST += \
 	tests/bench/wire.sh \
 	tests/golden \
 	tests/http/cases.sh \
+	tests/http/h2requests.case \
+	tests/http/h2responses.case \
 	tests/http/requests.case \
 	tests/http/responses.case \
 	tests/packet/basic.pkt \

@@ -13,6 +13,27 @@ bytes() { # TEXT
 	printf '%b' "$t"
 }
 
+# Calls COMMAND NAME for each case of a file of HTTP/2, with its words in $want, $server and $asked and its
+# frames in the file `frames`.
+# shellcheck disable=SC2034 # of COMMAND
+each_h2_case() { # FILE COMMAND
+	local line name=
+	while IFS= read -r line || { line='case ' && [ -n "$name" ]; }; do
+		case $line in
+		'#'* | '') continue ;;
+		'case '*)
+			[ -z "$name" ] || "$2" "$name"
+			name=${line#case } want='' server='' asked=GET
+			: >frames
+			;;
+		want*) want=${line#want} want=${want# } ;;
+		'server '*) server=${line#server } ;;
+		'asked '*) asked=${line#asked } ;;
+		*) printf '%s\n' "$line" >>frames ;;
+		esac
+	done <"$1"
+}
+
 codes() { # FILE: status codes in it
 	LC_ALL=C grep -ao 'HTTP/1\.1 [0-9][0-9][0-9]' "$1" | cut -c10-12 | paste -sd' '
 }
@@ -48,5 +69,6 @@ policy server {
         deny * "/ok/**" where query ~".*debug.*";
         deny * "/ok/secret";
         deny * "/**" where header "x-block" == "1";
+        deny * "/**" where header "cookie" == "role=admin; a=1";
     }
 }'
