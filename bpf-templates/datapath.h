@@ -95,17 +95,26 @@ static __always_inline int pol_end_link(struct __sk_buff *skb, struct pol_pkt *p
 	return TC_ACT_OK;
 }
 
-/* To the proxy, if that is where the packet belongs; else 0. */
-static __always_inline __u32 pol_steered(struct __sk_buff *skb, struct pol_pkt *p, int *reason)
+static __always_inline int pol_is_proxys(const struct pol_pkt *p, int reason)
 {
+	return POL_USES_HTTP && pol_unlikely(!reason && p->tell & POL_TELL_HAND);
+}
+
+/* The end of a packet for the proxy.  by_lo: no socket can be assigned here. */
+static __always_inline int pol_to_proxy(struct __sk_buff *skb, struct pol_pkt *p, int by_lo)
+{
+	int reason = 0;
+
 #if POL_USES_HTTP
-	if (pol_unlikely(!*reason && p->proxy)) {
-		if (p->proto == IPPROTO_TCP)
-			*reason = pol_steer(skb, p);
-		return POL_MARK_PROXY;
-	}
+	if (by_lo)
+		reason = pol_by_lo(skb, p);
+	else if (p->proto == IPPROTO_TCP)
+		reason = pol_steer(skb, p);
 #endif
-	return 0;
+	if (reason)
+		return pol_shot(skb, p, reason);
+	pol_mark(skb, POL_MARK_PROXY);
+	return by_lo ? bpf_redirect(POL_LO_IFINDEX, 0) : TC_ACT_OK;
 }
 
 /* The endpoint at this device: its number into p->ep. */
@@ -152,7 +161,6 @@ static __always_inline int pol_hook_ep_out(struct __sk_buff *skb)
 {
 	const struct pol_if *i;
 	struct pol_pkt p;
-	__u32 mark;
 	int reason;
 
 	if (pol_unlikely((skb->mark & POL_MARK_MASK) == POL_MARK_ANSWER)) {
@@ -183,13 +191,14 @@ static __always_inline int pol_hook_ep_out(struct __sk_buff *skb)
 		reason = POL_REASON_SPOOFED;
 	if (!reason && !pol_flow_live(skb, &p))
 		reason = pol_flow(skb, &p);
-	mark = pol_steered(skb, &p, &reason);
-	if (!reason && !mark && p.type == POL_CT_DIRECT) {
+	if (pol_is_proxys(&p, reason))
+		return pol_to_proxy(skb, &p, i->flags & POL_IF_PORT);
+	if (!reason && p.type == POL_CT_DIRECT) {
 		reason = pol_handover(skb, &p, skb->ifindex);
 		if (reason != TC_ACT_OK)
 			return reason;
 	}
-	return pol_end(skb, &p, reason, mark ? mark : p.local ? POL_MARK_JUDGED : 0);
+	return pol_end(skb, &p, reason, p.local ? POL_MARK_JUDGED : 0);
 }
 
 /* What is delivered to a container. */
@@ -236,14 +245,30 @@ static __always_inline int pol_hook_ep_in(struct __sk_buff *skb)
 		reason = POL_REASON_DST_NOT_OWNER;
 	if (!reason && !pol_flow_live(skb, &p))
 		reason = pol_flow(skb, &p);
+	if (pol_is_proxys(&p, reason))
+		return pol_to_proxy(skb, &p, 1);
 	return pol_end(skb, &p, reason, 0);
+}
+
+/* Is the uplink a port of a bridge? */
+static __always_inline int pol_uplink_port(__u32 ifindex)
+{
+	const struct pol_if *i = bpf_map_lookup_elem(&ep_by_if, &ifindex);
+
+	return i && i->flags & POL_IF_PORT;
+}
+
+static __always_inline int pol_uplink_end(struct __sk_buff *skb, struct pol_pkt *p, int reason)
+{
+	if (pol_is_proxys(p, reason))
+		return pol_to_proxy(skb, p, pol_uplink_port(skb->ifindex));
+	return pol_end(skb, p, reason, POL_MARK_JUDGED);
 }
 
 /* What comes in by an uplink and is of no live flow: ours only if it is for an endpoint that lives here. */
 static __always_inline int pol_uplink_other(struct __sk_buff *skb, struct pol_pkt *p)
 {
 	struct pol_owner *to = pol_local_owner(&p->dst);
-	__u32 mark;
 	int reason;
 
 	if (!to)
@@ -259,14 +284,12 @@ static __always_inline int pol_uplink_other(struct __sk_buff *skb, struct pol_pk
 		reason = POL_REASON_BAD_ADDRESS;
 	if (!reason)
 		reason = pol_flow(skb, p);
-	mark = pol_steered(skb, p, &reason);
-	return pol_end(skb, p, reason, mark ? mark : POL_MARK_JUDGED);
+	return pol_uplink_end(skb, p, reason);
 }
 
 static __always_inline int pol_hook_uplink_in(struct __sk_buff *skb)
 {
 	struct pol_pkt p;
-	__u32 mark;
 	int reason;
 
 	pol_begin(&p, POL_HOOK_UPLINK_IN);
@@ -277,8 +300,27 @@ static __always_inline int pol_hook_uplink_in(struct __sk_buff *skb)
 		pol_mark(skb, 0);
 		return pol_is_ip(&p) ? pol_uplink_other(skb, &p) : TC_ACT_OK;
 	}
-	mark = pol_steered(skb, &p, &reason);
-	return pol_end(skb, &p, reason, mark ? mark : POL_MARK_JUDGED);
+	return pol_uplink_end(skb, &p, 0);
+}
+
+/* What comes in by lo with POL_MARK_PROXY; the rest of lo's traffic does not come here (runtime/stub.h). */
+static __always_inline int pol_hook_lo_in(struct __sk_buff *skb)
+{
+	struct pol_pkt p;
+	int reason;
+
+	pol_begin(&p, POL_HOOK_LO_IN);
+	reason = pol_parse(skb, &p);
+	if (!reason)
+		reason = p.reason;
+#if POL_USES_HTTP
+	if (!reason)
+		reason = pol_lo_flow(skb, &p);
+#else
+	if (!reason)
+		reason = POL_REASON_REDIRECT_LOST;
+#endif
+	return reason ? pol_shot(skb, &p, reason) : TC_ACT_OK;
 }
 
 #endif

@@ -59,12 +59,11 @@ __noinline int pol_flow_open(struct __sk_buff *skb, struct pol_pkt *p,
 		return POL_REASON_INTERNAL;
 #if POL_USES_HTTP
 	p->proxy = 0;
+	p->tell &= ~POL_TELL_HAND;
 	if (p->tell & POL_TELL_CLAIM) {
 		reason = pol_proxy_sent(skb) ? pol_proxy_spend(p, 0) : POL_REASON_PROXY_CREDIT;
 		if (reason)
 			return reason;
-		/* the client's from here on, and not this host's */
-		p->from_host = 0;
 		p->proxy = POL_CT_ONWARD;
 	}
 #endif
@@ -91,9 +90,7 @@ __noinline int pol_flow_open(struct __sk_buff *skb, struct pol_pkt *p,
 			p->type = POL_CT_DIRECT;
 #if POL_USES_HTTP
 		if (p->proxy)
-			p->type = p->proxy;
-		if (p->proxy == POL_CT_PROXY)
-			p->tell = POL_TELL_FLOW | POL_TELL_CREDIT;
+			p->type = p->proxy | pol_proxy_late(p);
 #endif
 		reason = pol_ct_insert(p);
 		if (reason)
@@ -115,8 +112,8 @@ __noinline int pol_flow_open(struct __sk_buff *skb, struct pol_pkt *p,
 
 #if POL_USES_HTTP
 /*
- * The first packet that a hook sees of the proxy's connection to a server beyond an uplink is
- * the answer.  It opens the entry if the proxy waits for just that answer and has a credit.
+ * The first packet that a hook sees of the proxy's connection to a server that is no endpoint
+ * here is the answer: at the uplink, or at the client's device if it was translated.  It opens the entry if the proxy waits for just that answer and has a credit.
  */
 __noinline int pol_flow_answered(struct __sk_buff *skb, struct pol_pkt *p)
 {
@@ -134,7 +131,9 @@ __noinline int pol_flow_answered(struct __sk_buff *skb, struct pol_pkt *p)
 	p->rev = 0;
 	if (reason)
 		return reason;
-	p->type = p->proxy = POL_CT_ONWARD;
+	p->proxy = POL_CT_ONWARD;
+	p->tell = POL_TELL_HAND;
+	p->type = POL_CT_ONWARD | pol_proxy_late(p);
 	p->key.flipped ^= 1;
 	reason = pol_ct_insert(p);
 	p->key.flipped ^= 1;
@@ -148,7 +147,7 @@ static __always_inline int pol_flow_begin(struct __sk_buff *skb, struct pol_pkt 
 	if (p->msg == POL_MSG_ANSWER)
 		return POL_REASON_CT_STATE;
 #if POL_USES_HTTP
-	if (p->hook == POL_HOOK_UPLINK_IN && p->proto == IPPROTO_TCP && !p->frag &&
+	if (p->hook != POL_HOOK_EP_OUT && !p->from_host && p->proto == IPPROTO_TCP && !p->frag &&
 	    (p->tcp_flags & (POL_TCP_SYN | POL_TCP_ACK | POL_TCP_RST | POL_TCP_FIN)) ==
 		    (POL_TCP_SYN | POL_TCP_ACK))
 		return pol_flow_answered(skb, p);
@@ -179,7 +178,7 @@ __noinline int pol_flow_again(struct __sk_buff *skb, struct pol_pkt *p, struct p
 	p->type = type;
 #if POL_USES_HTTP
 	if (!reason && p->proxy == POL_CT_PROXY)
-		p->tell = POL_TELL_FLOW | (reply ? POL_TELL_REPLY : 0);
+		p->tell |= POL_TELL_FLOW | (reply ? POL_TELL_REPLY : 0);
 	/* what has been said was not looked at, so the rest cannot be understood */
 	if (!reason && !p->proxy && p->flags & POL_PF_HTTP)
 		reason = POL_REASON_HTTP_GAINED;
@@ -248,9 +247,9 @@ static __always_inline int pol_flow_known(struct __sk_buff *skb, struct pol_pkt 
 
 #if POL_USES_HTTP
 	p->proxy = pol_proxied(e);
-	if (p->proxy && !pol_proxy_place(p, p->proxy, reply))
+	if (p->proxy && !pol_proxy_place(p, e, reply))
 		return POL_REASON_PROXY_FOREIGN;
-	if (p->proxy && p->hook == POL_HOOK_UPLINK_IN) {
+	if (p->proxy && pol_proxy_one_sided(p)) {
 		c.state = pol_proxy_state(skb, p, c.state);
 		step = c.state == POL_CT_FREE ? POL_STEP_OPEN : POL_STEP_PASS;
 	} else
@@ -411,13 +410,14 @@ static __always_inline int pol_flow_next(struct pol_pkt *p)
 		return 0;
 #if POL_USES_HTTP
 	p->proxy = pol_proxied(e);
-	if (p->proxy && !pol_proxy_place(p, p->proxy, pol_ct_reply(e, p)))
+	if (p->proxy && !pol_proxy_place(p, e, pol_ct_reply(e, p)))
 		return 0;
 #endif
 	pol_from_state(p, e);
 	/* what was read was this flow's only if the slot has not changed hands */
 	if (pol_unlikely(*(volatile __u64 *)&b->tag[way] != tag)) {
 		p->from_state = 0;
+		p->tell &= ~POL_TELL_HAND;
 		return 0;
 	}
 	pol_flow_direct(p, e);

@@ -155,7 +155,9 @@ __noinline int pol_icmp_error(struct __sk_buff *skb, struct pol_pkt *p)
 	p->action = POL_ALLOW;
 #if POL_USES_HTTP
 	if (q.proto == IPPROTO_TCP)
-		p->proxy = pol_proxied(e); /* about what the proxy sent: it is for this host */
+		p->proxy = pol_proxied(e);
+	if (p->proxy)
+		p->tell |= POL_TELL_HAND; /* about what the proxy sent: it is for this host */
 #endif
 	return 0;
 }

@@ -26,6 +26,7 @@ enum pol_msg {
 #define POL_TELL_REPLY (1u << 1)	/* ... of which the packet in hand is a reply */
 #define POL_TELL_CREDIT (1u << 2)	/* it is new: one onward connection more */
 #define POL_TELL_CLAIM (1u << 3)	/* says that it is the proxy, and will have to prove it */
+#define POL_TELL_HAND (1u << 4)		/* the packet itself is for a socket of the proxy */
 
 struct pol_ct_key {
 	__u64 addr[4];		/* both addresses, the smaller one first */
@@ -41,7 +42,7 @@ struct pol_pkt {
 	/* ICMP queries: sender (identifier, 0), answers (0, identifier) */
 	__be16 sport_be, dport_be;
 	__u8 proto;		/* transport, behind the extension headers */
-	__u8 type;		/* ICMP type; else POL_CT_DIRECT or 0 */
+	__u8 type;		/* ICMP type; else icmp_type of the flow's entry */
 	__u8 tcp_flags;
 	__u8 hook;		/* enum pol_hook */
 

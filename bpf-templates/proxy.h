@@ -16,8 +16,12 @@
  * sockets are the proxy's because only CAP_NET_RAW or CAP_NET_ADMIN sets SO_MARK, the onward
  * connection is its own because of the credit.
  *
- * bpf_sk_assign() works at TC ingress alone.  An HTTP flow that is met first at the receiver's
- * device (from this host itself, bridged, translated on its way) is dropped: http_no_ingress.
+ * bpf_sk_assign() works at TC ingress alone, and is of no use on a port of a bridge, which takes the
+ * frame before the stack.  What is met first at the receiver's device (from this host itself, from
+ * a port that is nobody's, translated on its way: POL_CT_LATE) and what comes by a bridge's port is sent
+ * out by lo, marked, and assigned where it comes in there (pol_by_lo, pol_lo_in).  Past the
+ * receiver's device it keeps its place in the kernel's connection tracking on that way, so what
+ * the proxy answers is translated back; a way that ends in an ingress hook at once would lose it.
  */
 #ifndef POL_BPF_PROXY_H
 #define POL_BPF_PROXY_H
@@ -45,15 +49,22 @@ static __always_inline __u32 pol_tuple(struct bpf_sock_tuple *t, const struct po
 	return sizeof(t->ipv6);
 }
 
+/* Is a packet of such a flow, in that direction, for a socket of the proxy?  Else the proxy sent it. */
+static __always_inline int pol_proxy_takes(__u8 type, int reply)
+{
+	return type == POL_CT_PROXY ? !reply : reply;
+}
+
 static __always_inline int pol_proxys(const struct bpf_sock *full)
 {
 	return (full->mark & POL_MARK_MASK) == POL_MARK_ONWARD;
 }
 
 /*
- * Assigns the packet to the proxy's socket of its connection.  2: one that is established; 1: one
- * that begins or ends; 0: there is none; -1: the kernel refuses.  A full socket without our mark is somebody's who
- * bound a foreign address (IPV6_FREEBIND needs no privilege).
+ * Assigns the packet to the proxy's socket of its connection, at an ingress hook.  2: one that is
+ * established; 1: one that begins or ends; 0: there is none; -1: the kernel refuses.  A full
+ * socket without our mark is somebody's who bound a foreign address (IPV6_FREEBIND needs no
+ * privilege).
  */
 __noinline int pol_steer_connection(struct __sk_buff *skb, struct pol_pkt *p)
 {
@@ -71,7 +82,7 @@ __noinline int pol_steer_connection(struct __sk_buff *skb, struct pol_pkt *p)
 	full = bpf_sk_fullsock(sk);
 	if (full ? full->state != POL_TCP_LISTEN && pol_proxys(full)
 		 : sk->state != POL_TCP_TIME_WAIT || !(p->tcp_flags & POL_TCP_SYN))
-		ret = bpf_sk_assign(skb, sk, 0) ? -1
+		ret = p->hook != POL_HOOK_EP_IN && bpf_sk_assign(skb, sk, 0) ? -1
 		      : full && full->state == POL_TCP_ESTABLISHED ? 2 : 1;
 	bpf_sk_release(sk);
 	return ret;
@@ -125,16 +136,38 @@ __noinline int pol_steer(struct __sk_buff *skb, struct pol_pkt *p)
 	return ret > 0 ? 0 : POL_REASON_NO_PROXY;
 }
 
-/* Is this a place where such a packet can be? */
-static __always_inline int pol_proxy_place(const struct pol_pkt *p, __u8 type, int reply)
+/* Is this a place where such a packet can be?  If so, and it is for the proxy, sets POL_TELL_HAND. */
+static __always_inline int pol_proxy_place(struct pol_pkt *p, const struct pol_ct_entry *e,
+					   int reply)
 {
-	int from_stack = p->hook == POL_HOOK_EP_IN && p->from_host;
+	int late = !!(e->icmp_type & POL_CT_LATE), by_host;
 
 	if (p->frag)
 		return 0;
-	if (type == POL_CT_PROXY ? reply : !reply)
-		return from_stack;
-	return p->hook != POL_HOOK_EP_IN;
+	if (!pol_proxy_takes(p->proxy, reply))
+		return p->hook == POL_HOOK_EP_IN && p->from_host;
+	if (late != (p->hook == POL_HOOK_EP_IN))
+		return 0;
+	by_host = p->proxy == POL_CT_PROXY && e->flags & POL_CT_HOST;
+	if (late && by_host != p->from_host)
+		return 0;
+	p->tell |= POL_TELL_HAND;
+	return 1;
+}
+
+/*
+ * Does no hook see what is sent against this packet?  It leaves by an uplink, by lo, or with
+ * other addresses.
+ */
+static __always_inline int pol_proxy_one_sided(const struct pol_pkt *p)
+{
+	return p->hook != POL_HOOK_EP_OUT && p->tell & POL_TELL_HAND;
+}
+
+/* POL_CT_LATE, if what opens this flow is at an endpoint's device on its way to the proxy. */
+static __always_inline __u8 pol_proxy_late(const struct pol_pkt *p)
+{
+	return p->hook == POL_HOOK_EP_IN && p->tell & POL_TELL_HAND ? POL_CT_LATE : 0;
 }
 
 /* May an HTTP flow begin here?  Sets p->proxy. */
@@ -146,9 +179,10 @@ static __always_inline int pol_proxy_begin(struct pol_pkt *p, int tracked)
 		return 0;
 	if (p->frag)
 		return POL_REASON_HTTP_FRAGMENT;
-	if (!tracked || p->hook == POL_HOOK_EP_IN || p->proto != IPPROTO_TCP)
+	if (!tracked || p->proto != IPPROTO_TCP)
 		return POL_REASON_HTTP_NO_INGRESS;
 	p->proxy = POL_CT_PROXY;
+	p->tell = POL_TELL_FLOW | POL_TELL_CREDIT | POL_TELL_HAND;
 	return 0;
 }
 
@@ -163,6 +197,7 @@ static __always_inline int pol_proxy_credit(const struct pol_pkt *p)
 	k.dport_be = p->dport_be;
 	first.credits = 1;
 	first.seen = p->now;
+	first.host = p->from_host;
 	o = bpf_map_lookup_elem(&proxy_onward, &k);
 	if (!o && !bpf_map_update_elem(&proxy_onward, &k, &first, BPF_NOEXIST))
 		return 0;
@@ -174,6 +209,7 @@ static __always_inline int pol_proxy_credit(const struct pol_pkt *p)
 	if (o->credits < POL_ONWARD_MAX)
 		__sync_fetch_and_add(&o->credits, 1);
 	o->seen = p->now;
+	o->host = p->from_host;
 	return 0;
 }
 
@@ -244,8 +280,9 @@ static __always_inline int pol_proxy_sent(struct __sk_buff *skb)
 }
 
 /*
- * Takes a credit for the connection client -> server.  reply: the packet in hand answers it.
- * Which generation wrote the credit plays no part: the flow is judged anew.
+ * Takes a credit for the connection client -> server, which is the client's from then on.  reply: the
+ * packet in hand answers it.  Which generation wrote the credit plays no part: the flow is
+ * judged anew.
  */
 __noinline int pol_proxy_spend(struct pol_pkt *p, __u32 reply)
 {
@@ -266,15 +303,16 @@ __noinline int pol_proxy_spend(struct pol_pkt *p, __u32 reply)
 		had = *(volatile __u32 *)&o->credits;
 		if (!had)
 			return POL_REASON_PROXY_CREDIT;
-		if (__sync_val_compare_and_swap(&o->credits, had, had - 1) == had)
+		if (__sync_val_compare_and_swap(&o->credits, had, had - 1) == had) {
+			p->from_host = o->host & !reply;
 			return 0;
+		}
 	}
 	return POL_REASON_PROXY_CREDIT;
 }
 
 /*
- * The state of what an uplink brings: only one direction of these flows is seen by a hook, the
- * other leaves by the stack.  Established is what is so to the stack: a handshake that nobody ended
+ * The state of a flow of which only what the proxy gets is seen by a hook.  Established is what is so to the stack: a handshake that nobody ended
  * is not, and a forged RST or FIN, which the stack did not take, changes nothing for long.
  * POL_CT_FREE: the tuple is used anew.
  */
@@ -289,6 +327,46 @@ __noinline __u32 pol_proxy_state(struct __sk_buff *skb, struct pol_pkt *p, __u32
 	if (state != POL_CT_ESTABLISHED && pol_steer_connection(skb, p) == 2)
 		return POL_CT_ESTABLISHED;
 	return state;
+}
+
+/*
+ * Out by lo, to come in again there: the one device that loses nothing of a packet.  Its old route has to
+ * go, or it would be forwarded by that; a route for tunnel metadata in its place counts for
+ * none (skb_valid_dst, include/net/dst.h) and is proof at lo: a socket that sets our mark gets there
+ * by our routing rule, but without.
+ */
+__noinline int pol_by_lo(struct __sk_buff *skb, struct pol_pkt *p)
+{
+	struct bpf_tunnel_key proof = { .tunnel_id = POL_MARK_PROXY };
+	__u8 mac[6] = {};
+
+	if (!p || p->l3_off != sizeof(struct ethhdr) || skb->vlan_present)
+		return POL_REASON_HTTP_NO_INGRESS;
+	/* for this host, whoever it was for: what the kernel has found of that stays otherwise */
+	if (bpf_skb_store_bytes(skb, 0, mac, sizeof(mac), 0) || bpf_skb_change_type(skb, 0) ||
+	    bpf_skb_set_tunnel_key(skb, &proof, sizeof(proof), 0))
+		return POL_REASON_INTERNAL;
+	return 0;
+}
+
+/* What pol_by_lo() has sent, of a flow that is the proxy's.  0, or a reason. */
+__noinline int pol_lo_flow(struct __sk_buff *skb, struct pol_pkt *p)
+{
+	struct bpf_tunnel_key proof = {};
+	struct pol_ct_entry *e;
+
+	if (!p)
+		return POL_REASON_INTERNAL;
+	if (bpf_skb_get_tunnel_key(skb, &proof, sizeof(proof), 0))
+		return POL_REASON_PROXY_FOREIGN;
+	if (p->msg == POL_MSG_ERROR)
+		return 0;
+	pol_ct_key_of(p, &p->src, &p->dst, (__u32)p->sport_be << 16 | p->dport_be, p->proto);
+	e = pol_ct_entry(p);
+	p->proxy = e ? pol_proxied(e) : 0;
+	if (!p->proxy || !pol_proxy_takes(p->proxy, p->key.flipped != (e->flags & POL_CT_FLIPPED)))
+		return POL_REASON_REDIRECT_LOST;
+	return pol_steer(skb, p);
 }
 
 #endif /* POL_USES_HTTP */

@@ -384,7 +384,7 @@ static void end_of_policy(struct pol_buf *b, const struct pol_tables *t)
 
 static void emit_programs(struct pol_buf *b, const struct pol_ir *ir)
 {
-	static const char *const hook[] = { "ep_out", "ep_in", "uplink_in" };
+	static const char *const hook[] = { "ep_out", "ep_in", "uplink_in", "lo_in" };
 
 	pol_buf_addz(b, "\n#include \"datapath.h\"\n");
 	if (uses_edge(ir))

@@ -71,6 +71,8 @@ static void undo(struct tx *t)
 
 	if (t->proxy.fd >= 0)
 		prt_proxy_keep(&t->proxy, t->old.number, &why);
+	if (t->proxy.fd >= 0 && (t->fresh || !prt_gen_uses_http(&t->old)))
+		prt_net_proxy_route(false, &why);
 	prt_gen_close(&t->next);
 	if (t->fresh) {
 		r = prt_settle_nothing(t->env, &why);
@@ -95,6 +97,7 @@ static int make_world(struct tx *t, const struct prt_apply *a, struct pol_err *e
 					&t->world, e);
 	else if (!t->fresh)
 		prt_world_copy(&t->old_world, &t->world);
+	t->world.http = a->object->http_image.n > 0;
 	return r ? r : prt_world_sync_host(&t->world, e);
 }
 
@@ -154,6 +157,7 @@ static int prepare(struct tx *t, const struct prt_apply *a, struct pol_err *e)
 		r = prt_shared_make(&t->shared, e);
 	r = r ? r : make_world(t, a, e);
 	r = r ? r : prt_edge_bind(&a->object->manifest, a->audit, &t->world, e);
+	r = r ? r : prt_world_sync_ports(&t->world, e);
 	r = r ? r : open_proxy(t, a, e);
 	r = r ? r : prt_gen_load(a->object, &t->shared, t->old.number + 1, &t->next, e);
 	if (r)
@@ -204,7 +208,7 @@ static void finish(struct tx *t, struct prt_applied *out)
 	r = r ? r : prt_settle(t->env, &t->shared, &t->next, &t->world, &why);
 	if (!r && t->proxy.fd >= 0)
 		r = prt_proxy_keep(&t->proxy, t->next.number, &why);
-	else if (!r && !t->fresh && prt_proxy_needed(&t->old))
+	else if (!r && !t->fresh && prt_gen_uses_http(&t->old))
 		r = leave_proxy(t, &why);
 	if (r)
 		prt_env_note(t->env, "the policy is in force, but cleaning up failed: %s", why.text);
@@ -286,7 +290,7 @@ int prt_proxy_again(struct prt_env *env, struct pol_err *e)
 	r = begin(&t, false, e);
 	if ((r == -ENOENT && !e->text[0]) || (!r && t.fresh))
 		r = pol_err(e, -ENOENT, "no policy is in force");
-	if (!r && prt_proxy_needed(&t.old)) {
+	if (!r && prt_gen_uses_http(&t.old)) {
 		r = prt_proxy_open(env, true, NULL, &t.proxy, e);
 		r = r ? r : prt_proxy_load(&t.proxy, &t.old, t.shared.map[PRT_SHARED_PROXY_FLOWS],
 					    t.shared.map[PRT_SHARED_PROXY_SELF], e);

@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "neighbours.h"
+#include "sysctl.h"
 #include "xdp.h"
 
 /* Where each stub hangs, and on what kind of interface. */
@@ -17,6 +18,7 @@ static const struct {
 	[POL_HOOK_EP_OUT] = { POL_IF_ENDPOINT, BPF_TC_INGRESS, "ingress" },
 	[POL_HOOK_EP_IN] = { POL_IF_ENDPOINT, BPF_TC_EGRESS, "egress" },
 	[POL_HOOK_UPLINK_IN] = { POL_IF_UPLINK, BPF_TC_INGRESS, "ingress" },
+	[POL_HOOK_LO_IN] = { POL_IF_LO, BPF_TC_INGRESS, "ingress" },
 };
 
 int prt_attach_check(const struct prt_link *link, struct pol_err *e)
@@ -131,7 +133,10 @@ static int make_qdisc(const struct prt_shared *s, const struct prt_link *link,
 		h.made_qdisc = known.made_qdisc;
 		h.xdp = known.xdp;
 		h.held = known.held;
+		h.sysctl = known.sysctl;
 	}
+	if (kind == POL_IF_LO)
+		h.sysctl |= prt_sysctl_differ();
 	r = record(s->hooks, link->ifindex, h, e);
 	if (r)
 		return r;
@@ -186,7 +191,14 @@ int prt_attach(const struct prt_shared *s, const struct prt_link *link, enum pol
 {
 	int r = prt_attach_check(link, e);
 
+	if (!r && kind == POL_IF_LO && !link->up) {
+		pol_err_help(e, "ip link set %s up", prt_safe(link->name));
+		return pol_err(e, -ENETDOWN, "interface '%s': is down, and requests of this host itself, bridged ones and translated ones come to the proxy by it",
+			       prt_safe(link->name));
+	}
 	r = r ? r : make_qdisc(s, link, kind, e);
+	if (!r && kind == POL_IF_LO)
+		r = prt_sysctl_set(UINT8_MAX, true, e);
 	/* What was an endpoint's device and is an uplink now has no hook at its egress. */
 	if (!r && kind == POL_IF_UPLINK)
 		r = detach_one(link->ifindex, BPF_TC_EGRESS, e);
@@ -250,6 +262,8 @@ int prt_detach(int hooks, uint32_t ifindex, struct pol_err *e)
 		r = r ? r : detach_one(ifindex, BPF_TC_EGRESS, e);
 		if (!r && known && h.made_qdisc)
 			r = remove_qdisc(ifindex, e);
+		if (!r && known)
+			r = prt_sysctl_set(h.sysctl, false, e);
 		if (r)
 			return r;
 	}

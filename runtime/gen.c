@@ -6,6 +6,7 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <polc/http.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -22,6 +23,7 @@ static const char *const progs[POL_HOOKS] = {
 	[POL_HOOK_EP_OUT] = POL_PROG_EP_OUT,
 	[POL_HOOK_EP_IN] = POL_PROG_EP_IN,
 	[POL_HOOK_UPLINK_IN] = POL_PROG_UPLINK_IN,
+	[POL_HOOK_LO_IN] = POL_PROG_LO_IN,
 	[POL_HOOK_XDP] = POL_PROG_XDP,
 };
 
@@ -384,6 +386,15 @@ int prt_gen_open(const struct prt_env *env, uint64_t number, bool write, struct 
 	if (!r && bpf_map_lookup_elem(g->fd[PRT_GEN_INFO], &(uint32_t){ 0 }, &g->info))
 		r = pol_err(e, -errno, "map 'info': cannot read: %s", strerror(errno));
 	return r || !write ? r : map_tables(g, e);
+}
+
+bool prt_gen_uses_http(const struct prt_gen *g)
+{
+	struct bpf_map_info info = { 0 };
+	uint32_t len = sizeof(info);
+
+	return !bpf_obj_get_info_by_fd(g->fd[PRT_GEN_HTTP], &info, &len) &&
+	       info.value_size > sizeof(struct pol_http_image);
 }
 
 /* ---- root --------------------------------------------------------------------------------- */

@@ -80,6 +80,9 @@ int prt_gen_pin(const struct prt_env *env, const struct prt_gen *g, struct pol_e
 int prt_gen_open(const struct prt_env *env, uint64_t number, bool write, struct prt_gen *g,
 		 struct pol_err *e);
 
+/* Does it have http rules? */
+bool prt_gen_uses_http(const struct prt_gen *g);
+
 /* Puts its programs into the slots that its parity owns; nobody looks there yet. */
 int prt_gen_enter_root(const struct prt_gen *g, const struct prt_shared *s, struct pol_err *e);
 /* Empties the slots of the parity that is not in force. */

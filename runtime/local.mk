@@ -70,6 +70,8 @@ runtime_libruntime_a_SOURCES = \
 	runtime/store.h \
 	runtime/stub.c \
 	runtime/stub.h \
+	runtime/sysctl.c \
+	runtime/sysctl.h \
 	runtime/trust.c \
 	runtime/trust.h \
 	runtime/world.c \

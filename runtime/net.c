@@ -409,6 +409,42 @@ int prt_net_routed(prt_ifindexes *out, struct pol_err *e)
 	return 0;
 }
 
+static bool is_v4(const struct pol_addr *a)
+{
+	const struct pol_addr v4 = v4_addr(&a->b[12]);
+
+	return !memcmp(&v4, a, sizeof(v4));
+}
+
+static void take_way(const struct nlmsghdr *h, void *ctx)
+{
+	const struct rtmsg *m = NLMSG_DATA(h);
+	uint32_t *out = ctx;
+
+	if (h->nlmsg_type == RTM_NEWROUTE && h->nlmsg_len >= NLMSG_LENGTH(sizeof(*m)) &&
+	    m->rtm_type == RTN_UNICAST)
+		*out = number(find(RTM_RTA(m), (int)RTM_PAYLOAD(h), RTA_OIF));
+}
+
+int prt_net_route(const struct pol_addr *to, uint32_t *ifindex, struct pol_err *e)
+{
+	bool v4 = is_v4(to);
+	struct request q = { .head = { .nlmsg_len = NLMSG_LENGTH(sizeof(q.route)),
+				       .nlmsg_type = RTM_GETROUTE,
+				       .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK },
+			     .route = { .rtm_family = v4 ? AF_INET : AF_INET6,
+					.rtm_dst_len = v4 ? 32 : 128 } };
+	int r;
+
+	*ifindex = 0;
+	add(&q, RTA_DST, v4 ? &to->b[12] : to->b, v4 ? 4 : 16);
+	r = ask(&q, take_way, ifindex);
+	/* the kernel answers "unreachable" with one of many codes */
+	if (r == -ENETUNREACH || r == -EHOSTUNREACH || r == -EACCES || r == -EINVAL || r == -ENETDOWN)
+		r = 0;
+	return r ? failed(r, "a route", e) : 0;
+}
+
 static void take_rule(const struct nlmsghdr *h, void *ctx)
 {
 	const struct fib_rule_hdr *m = NLMSG_DATA(h);

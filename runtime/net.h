@@ -53,6 +53,8 @@ int prt_net_addresses(prt_addrs *out, struct pol_err *e);
 /* Interfaces by which some unicast route beyond the link leads, each as often as there are such routes. */
 typedef POL_VEC(uint32_t) prt_ifindexes;
 int prt_net_routed(prt_ifindexes *out, struct pol_err *e);
+/* By which interface this host sends to the address; 0: it has no route. */
+int prt_net_route(const struct pol_addr *to, uint32_t *ifindex, struct pol_err *e);
 
 struct prt_ip_rule {		/* of policy routing, one that asks for a mark */
 	int family;		/* AF_INET or AF_INET6 */

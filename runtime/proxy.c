@@ -7,7 +7,6 @@
 #include <libgen.h>
 #include <limits.h>
 #include <mntent.h>
-#include <polc/http.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -347,13 +346,4 @@ int prt_proxy_drain(const struct prt_proxy *p, struct pol_err *e)
 	struct pol_proxy_msg m = request(POL_PROXY_DRAIN, 0);
 
 	return ask(p, &m, NULL, "end", e);
-}
-
-bool prt_proxy_needed(const struct prt_gen *g)
-{
-	struct bpf_map_info info = { 0 };
-	uint32_t len = sizeof(info);
-
-	return !bpf_obj_get_info_by_fd(g->fd[PRT_GEN_HTTP], &info, &len) &&
-	       info.value_size > sizeof(struct pol_http_image);
 }

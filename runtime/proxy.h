@@ -39,7 +39,4 @@ int prt_proxy_status(const struct prt_proxy *p, char text[POL_PROXY_TEXT], struc
 /* It ends when its last request is done. */
 int prt_proxy_drain(const struct prt_proxy *p, struct pol_err *e);
 
-/* Does the generation have http rules? */
-bool prt_proxy_needed(const struct prt_gen *g);
-
 #endif

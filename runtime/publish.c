@@ -65,10 +65,39 @@ static void write_root(struct prt_gen *g, const struct prt_member *m,
 		__atomic_store_n(&s->root[d], r->root[d], __ATOMIC_RELEASE);
 }
 
-/*
- * What a bridge forwards never comes through this host's stack, so no socket of the proxy can take
- * it: better said now than dropped later.
- */
+/* Does this host send to the address by the bridge itself, or by a VLAN on it? */
+static bool routed_by(uint32_t master, const struct pol_addr *a)
+{
+	struct prt_link out;
+	uint32_t oif;
+
+	if (prt_net_route(a, &oif, NULL) || !oif)
+		return false;
+	return oif == master || (!prt_net_link_by_index(oif, &out, NULL) && out.peer == master);
+}
+
+static int check_addresses(const struct prt_member *m, const struct prt_link *port, struct pol_err *e)
+{
+	struct prt_link bridge;
+	char text[POL_IP_TEXT];
+
+	for (size_t i = 0; i < m->addrs.n; i++) {
+		const struct pol_addr *a = &m->addrs.v[i].addr;
+
+		if (routed_by(port->master, a) ||
+		    prt_net_link_by_index(port->master, &bridge, NULL))
+			continue;
+		pol_err_help(e, "the proxy connects from this host: give '%s' an address of that network, or let no rule with `http` select the endpoint",
+			     prt_safe(bridge.name));
+		return pol_err(e, -EINVAL,
+			       "endpoint '%s': HTTP rules hold for it, and this host does not reach its address %s by the bridge '%s'",
+			       prt_safe(m->info.name), pol_ip_format(prt_ip_of_addr(a), text),
+			       prt_safe(bridge.name));
+	}
+	return 0;
+}
+
+/* On a bridge that has no address this host is no part of, and so nor is the proxy: better said now than dropped later. */
 static int check_bridged(const struct prt_member *const *at, const struct prt_place *p,
 			 const struct prt_place_update *u, struct pol_err *e)
 {
@@ -76,16 +105,16 @@ static int check_bridged(const struct prt_member *const *at, const struct prt_pl
 		const struct prt_place_root *r = &u->roots.v[i];
 		const struct prt_member *m = at[r->ep];
 		struct prt_link link;
+		int bad;
 
 		if (!m || !m->info.ifindex ||
 		    (!prt_place_uses_http(p, r->root[POL_INGRESS]) &&
 		     !prt_place_uses_http(p, r->root[POL_EGRESS])) ||
 		    prt_net_link_by_index(m->info.ifindex, &link, NULL) || !link.bridge_port)
 			continue;
-		pol_err_help(e, "route to it instead of bridging, or let no rule with `http` select it");
-		return pol_err(e, -EINVAL,
-			       "endpoint '%s': HTTP rules hold for it, and its interface '%s' is a port of a bridge",
-			       prt_safe(m->info.name), prt_safe(link.name));
+		bad = check_addresses(m, &link, e);
+		if (bad)
+			return bad;
 	}
 	return 0;
 }

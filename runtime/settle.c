@@ -20,6 +20,8 @@ static enum pol_if_kind wanted_kind(const struct prt_world *w, uint32_t ifindex)
 		if (w->member.v[i].info.ifindex == ifindex)
 			return POL_IF_ENDPOINT;
 	}
+	if (w->http && ifindex == POL_LO_IFINDEX)
+		return POL_IF_LO;
 	return (enum pol_if_kind)0;
 }
 
@@ -52,7 +54,7 @@ static int attach_at(struct prt_env *env, const struct prt_shared *s, uint32_t i
 int prt_settle_attach(struct prt_env *env, const struct prt_shared *s, const struct prt_world *w,
 		      bool only_new, struct pol_err *e)
 {
-	int r = 0;
+	int r = w->http ? attach_at(env, s, POL_LO_IFINDEX, POL_IF_LO, false, only_new, e) : 0;
 
 	for (size_t i = 0; i < w->uplink.n && !r; i++)
 		r = attach_at(env, s, w->uplink.v[i].ifindex, POL_IF_UPLINK,

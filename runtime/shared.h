@@ -50,6 +50,8 @@ struct prt_hook {	/* written before anything is attached, so that a crash leaves
 	uint8_t made_qdisc;	/* the clsact qdisc is ours: remove it with the hooks */
 	uint8_t xdp;		/* enum prt_xdp_mode (xdp.h) of our stub there */
 	uint8_t held;		/* the hooks stay as long as the interface, whoever is there (attach.h) */
+	uint8_t sysctl;		/* settings that we changed (sysctl.h); of lo alone */
+	uint8_t pad[3];
 };
 
 struct prt_shared {

@@ -10,6 +10,7 @@
 #include "neighbours.h"
 #include "proxy.h"
 #include "show.h"
+#include "sysctl.h"
 #include "xdp.h"
 
 #define POL_REASON_NAME(e, n, t) [POL_REASON_##e] = { n, t },
@@ -58,7 +59,7 @@ static void look_at(struct status *s, uint32_t ifindex, enum pol_if_kind kind,
 		    const struct prt_member *m)
 {
 	const struct prt_link *link = link_of(s, ifindex);
-	const char *what = kind == POL_IF_UPLINK ? "uplink" : "endpoint";
+	const char *what = kind == POL_IF_UPLINK ? "uplink" : kind == POL_IF_LO ? "interface" : "endpoint";
 	const char *name = m ? m->info.name : link ? link->name : "?";
 	struct pol_err why = { 0 };
 
@@ -74,6 +75,11 @@ static void look_at(struct status *s, uint32_t ifindex, enum pol_if_kind kind,
 		missing(s, what, name, why.text);
 	else if (link && link->bridge_port && m && !(m->if_flags & POL_IF_HAS_MAC))
 		missing(s, what, name, "became a port of a bridge, and its `mac` is not known");
+	else if (link && m && !link->master != !(m->if_flags & POL_IF_PORT))
+		missing(s, what, name, "became a port of a bridge, or is none any more; apply again");
+	if (kind == POL_IF_LO && prt_sysctl_differ())
+		missing(s, "setting", prt_sysctl_name(prt_sysctl_differ()),
+			"has been changed; `polload apply` changes it back");
 }
 
 static bool is_hooked(const struct status *s, uint32_t ifindex)
@@ -119,7 +125,7 @@ static void look_at_proxy(const struct prt_env *env, struct status *s)
 	struct pol_err why = { 0 };
 	struct prt_proxy p;
 
-	if (!prt_proxy_needed(&s->l.gen))
+	if (!prt_gen_uses_http(&s->l.gen))
 		return;
 	prt_proxy_init(&p);
 	if (prt_proxy_open(env, false, NULL, &p, &why) || prt_proxy_status(&p, s->proxy, &why))
@@ -145,6 +151,8 @@ static int gather(struct prt_env *env, struct status *s, struct pol_err *e)
 		look_at(s, s->l.world.uplink.v[i].ifindex, POL_IF_UPLINK, NULL);
 		look_at_xdp(s, &s->l.world.uplink.v[i]);
 	}
+	if (s->l.world.http)
+		look_at(s, POL_LO_IFINDEX, POL_IF_LO, NULL);
 	for (size_t i = 0; i < s->l.world.member.n; i++) {
 		const struct prt_member *m = &s->l.world.member.v[i];
 

@@ -21,7 +21,8 @@
 #define LOAD(size, d, s, o) INSN(BPF_LDX | BPF_MEM | (size), d, s, o, 0)
 #define STORE(size, d, s, o) INSN(BPF_STX | BPF_MEM | (size), d, s, o, 0)
 #define STORE_IMM(size, d, o, i) INSN(BPF_ST | BPF_MEM | (size), d, 0, o, i)
-#define JUMP_IF_0(d, o) INSN(BPF_JMP | BPF_JEQ | BPF_K, d, 0, o, 0)
+#define JUMP_IF_0(d, o) JUMP_IF(d, 0, o)
+#define JUMP_IF(d, i, o) INSN(BPF_JMP | BPF_JEQ | BPF_K, d, 0, o, i)
 #define CALL(f) INSN(BPF_JMP | BPF_CALL, 0, 0, 0, f)
 #define EXIT() INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0)
 /* Two instructions: a map, or the address of its first value. */
@@ -31,6 +32,7 @@ static const char *const names[POL_HOOKS] = {
 	[POL_HOOK_EP_OUT] = "stub_ep_out",
 	[POL_HOOK_EP_IN] = "stub_ep_in",
 	[POL_HOOK_UPLINK_IN] = "stub_uplink_in",
+	[POL_HOOK_LO_IN] = "stub_lo_in",
 	[POL_HOOK_XDP] = "stub_xdp",
 };
 
@@ -107,9 +109,21 @@ static int load_xdp(int active, int root, int drops, int *fd, struct pol_err *e)
 	return load(names[POL_HOOK_XDP], true, code, POL_ARRAY_LEN(code), fd, e);
 }
 
+#define LO_ONLY 5	/* instructions at the begin of load_tc's code */
+
 static int load_tc(enum pol_hook hook, int active, int root, int drops, int *fd, struct pol_err *e)
 {
+	/*
+	 * The host's own traffic goes by lo.  What is not for the proxy passes before anything of ours
+	 * could fail, and other filters there see it.
+	 */
+	const size_t only_lo = hook == POL_HOOK_LO_IN ? 0 : LO_ONLY;
 	const struct bpf_insn code[] = {
+		LOAD(BPF_W, BPF_REG_2, BPF_REG_1, offsetof(struct __sk_buff, mark)),
+		AND_IMM(BPF_REG_2, POL_MARK_MASK),
+		JUMP_IF(BPF_REG_2, POL_MARK_PROXY, 2),
+		MOV_IMM(BPF_REG_0, TC_ACT_UNSPEC),
+		EXIT(),
 		JUMP_INTO(active, root, POL_ROOT_SLOT((int)hook, 0)),
 		COUNT_PACKET(drops, 4),
 		LOAD(BPF_DW, BPF_REG_1, BPF_REG_0, offsetof(struct pol_count, bytes)),
@@ -120,7 +134,7 @@ static int load_tc(enum pol_hook hook, int active, int root, int drops, int *fd,
 		EXIT(),
 	};
 
-	return load(names[hook], false, code, POL_ARRAY_LEN(code), fd, e);
+	return load(names[hook], false, code + only_lo, POL_ARRAY_LEN(code) - only_lo, fd, e);
 }
 
 int prt_stub_load(enum pol_hook hook, int active, int root, int drops, int *fd, struct pol_err *e)

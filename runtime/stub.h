@@ -2,7 +2,8 @@
 /*
  * The programs that hang on the hooks.  They never change: they read which
  * generation is in force and jump into it.  Without one, or when the jump
- * misses, the packet is counted and dropped.
+ * misses, the packet is counted and dropped.  The one of lo leaves alone what does not carry
+ * POL_MARK_PROXY.
  */
 #ifndef POLC_RUNTIME_STUB_H
 #define POLC_RUNTIME_STUB_H

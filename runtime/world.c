@@ -191,6 +191,8 @@ static int add(struct making *mk, struct prt_world *w, const struct prt_endpoint
 	m->info.managed = managed;
 	m->if_flags = ep->has_mac ? POL_IF_HAS_MAC : 0;
 	memcpy(m->mac, ep->mac, sizeof(m->mac));
+	if (link && link->master)
+		m->if_flags |= POL_IF_PORT;
 	if (link)
 		find_peer(m, link);
 	r = give_numbers(mk, before, m, e);
@@ -479,5 +481,34 @@ int prt_world_sync_host(struct prt_world *w, struct pol_err *e)
 	pol_vec_free(&stated);
 	pol_vec_free(&kernel);
 	pol_vec_free(&owned);
+	return r;
+}
+
+/* ---- ports ------------------------------------------------------------------------------------------ */
+
+static bool has_master(const prt_links *links, uint32_t ifindex)
+{
+	for (size_t i = 0; i < links->n; i++) {
+		if (links->v[i].ifindex == ifindex)
+			return links->v[i].master != 0;
+	}
+	return false;
+}
+
+static void set_port(uint8_t *flags, bool port)
+{
+	*flags = (uint8_t)((*flags & ~POL_IF_PORT) | (port ? POL_IF_PORT : 0));
+}
+
+int prt_world_sync_ports(struct prt_world *w, struct pol_err *e)
+{
+	prt_links links = { 0 };
+	int r = prt_net_links(&links, e);
+
+	for (size_t i = 0; i < w->member.n && !r; i++)
+		set_port(&w->member.v[i].if_flags, has_master(&links, w->member.v[i].info.ifindex));
+	for (size_t i = 0; i < w->uplink.n && !r; i++)
+		set_port(&w->uplink.v[i].flags, has_master(&links, w->uplink.v[i].ifindex));
+	pol_vec_free(&links);
 	return r;
 }

@@ -36,7 +36,7 @@ struct prt_fixed {		/* an address of this host or of a node */
 
 struct prt_uplink {
 	uint32_t ifindex;
-	uint8_t flags;		/* POL_IF_XDP, POL_IF_AUDIT; set by edge.h */
+	uint8_t flags;		/* POL_IF_XDP, POL_IF_AUDIT: set by edge.h; POL_IF_PORT */
 	uint64_t filters;	/* likewise: as in struct pol_if */
 };
 
@@ -44,6 +44,7 @@ struct prt_world {
 	POL_VEC(struct prt_member) member;
 	POL_VEC(struct prt_uplink) uplink;
 	POL_VEC(struct prt_fixed) fixed;
+	bool http;		/* its policy has http rules: lo is hooked too */
 };
 
 void prt_world_free(struct prt_world *w);	/* zeroed is fine; leaves it zeroed */
@@ -64,6 +65,9 @@ void prt_world_copy(const struct prt_world *old, struct prt_world *out);
 
 /* Takes the host's addresses from the kernel; what the file stated stays, what an endpoint owns is left out. */
 int prt_world_sync_host(struct prt_world *w, struct pol_err *e);
+
+/* Which endpoints and uplinks are ports of something: POL_IF_PORT, from the kernel. */
+int prt_world_sync_ports(struct prt_world *w, struct pol_err *e);
 
 /*
  * One more endpoint, on `link` (NULL: elsewhere), with new numbers.  -EEXIST: name, interface

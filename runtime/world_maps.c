@@ -146,7 +146,7 @@ int prt_world_read(const struct prt_gen *g, struct prt_world *out, struct pol_er
 {
 	uint32_t *member_of POL_CLEANUP(pol_cleanup_free) =
 		calloc(POL_EP_MAX, sizeof(*member_of));
-	struct prt_world w = { 0 };
+	struct prt_world w = { .http = prt_gen_uses_http(g) };
 	struct join j = { .w = &w, .member_of = member_of };
 	int r;
 

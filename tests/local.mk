@@ -263,6 +263,7 @@ e2e_tests = \
 	tests/e2e/handover.sh \
 	tests/e2e/host.sh \
 	tests/e2e/http.sh \
+	tests/e2e/httpbridge.sh \
 	tests/e2e/httplife.sh \
 	tests/e2e/import.sh \
 	tests/e2e/kill.sh \
@@ -308,6 +309,7 @@ EXTRA_DIST += \
 	tests/log-driver \
 	$(script_tests) \
 	$(e2e_tests) \
+	tests/e2e/bridge.sh \
 	tests/e2e/lib.sh \
 	tests/e2e/shop.sh \
 	tests/demo/demo.sh \

@@ -126,7 +126,7 @@ struct pol_limit_state {
 #define POL_SLOT_MAX 131072u	/* address slots, likewise */
 
 /* ep_by_if: ifindex -> what hangs there */
-enum pol_if_kind { POL_IF_ENDPOINT = 1, POL_IF_UPLINK = 2 };
+enum pol_if_kind { POL_IF_ENDPOINT = 1, POL_IF_UPLINK = 2, POL_IF_LO = 3 };
 #define POL_IF_HAS_MAC (1u << 0) /* frames must carry mac as their source */
 /*
  * A veth that is no port of anything and has its peer in another namespace; mac and host_mac
@@ -135,6 +135,12 @@ enum pol_if_kind { POL_IF_ENDPOINT = 1, POL_IF_UPLINK = 2 };
 #define POL_IF_PEER (1u << 1)
 #define POL_IF_XDP (1u << 2)	/* of an uplink: its packets meet filters or services */
 #define POL_IF_AUDIT (1u << 3)	/* likewise: report what a filter would drop, and pass it */
+/*
+ * A port of a bridge or the like, which takes its frames before the stack sees them: what is
+ * for the proxy goes by lo.
+ */
+#define POL_IF_PORT (1u << 4)
+#define POL_LO_IFINDEX 1u	/* in every network namespace (LOOPBACK_IFINDEX, include/net/flow.h) */
 struct pol_if {
 	__u32 ep;		/* 0 for an uplink */
 	__u8 kind;		/* enum pol_if_kind */
@@ -216,6 +222,7 @@ struct pol_ep_info {
 /* Likewise: the client's half of a flow that the proxy answers, and the proxy's onward half. */
 #define POL_CT_PROXY 2u
 #define POL_CT_ONWARD 4u
+#define POL_CT_LATE 8u	/* with one of these: what the proxy gets of it comes past an endpoint's device, and goes by lo */
 
 enum pol_ct_state {
 	POL_CT_FREE = 0,
@@ -335,6 +342,7 @@ struct pol_onward_key {
 struct pol_onward {
 	__u32 credits;			/* SYNs that may pass; one is taken atomically by each */
 	__u32 seen;			/* seconds, CLOCK_MONOTONIC, of the last redirect */
+	__u32 host;			/* 1: the client is this host, whatever its address */
 };
 #define POL_ONWARD_MAX 65535u		/* credits of one key, about */
 #define POL_ONWARD_SECONDS 120		/* that a credit lasts */
@@ -390,6 +398,7 @@ enum pol_hook {
 	POL_HOOK_EP_OUT = 0,	/* TC ingress of a container's host-side device: what it sends */
 	POL_HOOK_EP_IN = 1,	/* TC egress of the same device: what is delivered to it */
 	POL_HOOK_UPLINK_IN = 2,	/* TC ingress of an uplink */
+	POL_HOOK_LO_IN = 3,	/* TC ingress of lo: what carries POL_MARK_PROXY; attached with http rules */
 	POL_HOOK_MAX,		/* of the TC hooks, for which every object has a program */
 	POL_HOOK_XDP = POL_HOOK_MAX, /* XDP of an uplink; objects with filters or services have one */
 	POL_HOOKS,
@@ -408,6 +417,7 @@ enum pol_hook {
 #define POL_PROG_EP_IN "pol_ep_in"
 #define POL_PROG_UPLINK_IN "pol_uplink_in"
 #define POL_PROG_XDP "pol_xdp"
+#define POL_PROG_LO_IN "pol_lo_in"
 
 /*
  * Mark of a packet that was judged and may be delivered.  It counts only
@@ -486,7 +496,7 @@ POL_ASSERT_SIZE(struct pol_proxy_key, 40);
 POL_ASSERT_SIZE(struct pol_proxy_side, 72);
 POL_ASSERT_SIZE(struct pol_proxy_flow, 176);
 POL_ASSERT_SIZE(struct pol_onward_key, 40);
-POL_ASSERT_SIZE(struct pol_onward, 8);
+POL_ASSERT_SIZE(struct pol_onward, 12);
 POL_ASSERT_SIZE(struct pol_proxy_self, 16);
 POL_ASSERT_SIZE(struct pol_event, 72);
 POL_ASSERT_SIZE(struct pol_scratch, 56);

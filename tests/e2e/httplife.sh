@@ -136,12 +136,6 @@ is "each was counted" 0 $?
 
 # ---- who is no client of the proxy ------------------------------------------------------------
 
-is "from this host itself an HTTP rule cannot be kept, so nothing passes" timeout \
-	"$(sed 's/^policy server {/&\n    allow from host on tcp 80 http { allow GET "\/**"; }/' one.pol >host.pol
-	   "$POLC" host.pol -o host.bpf.o && "$POLLOAD" apply host.bpf.o >/dev/null
-	   "$PROBE" connect tcp "${v4[server]}" 80 --timeout 600)"
-[ "$("$POLLOAD" status --json | jq '.drops.http_no_ingress.packets // 0')" -ge 1 ]
-is "by name" 0 $?
 port=$(ss -Hltn src 127.0.0.1 | awk '{ sub(/.*:/, "", $4); print $4; exit }')
 is "who dials the listener itself is reset" 2 \
 	"$(printf 'GET /both HTTP/1.1\r\nHost: h\r\n\r\n' | "$HTTP" ask 127.0.0.1 "$port" --timeout 500 >/dev/null; echo $?)"

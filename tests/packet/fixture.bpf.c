@@ -125,5 +125,6 @@ const struct pol_limit pol_limits[POL_LIMITS_LEN] = {
 SEC("tc") int pol_ep_out(struct __sk_buff *skb) { return pol_hook_ep_out(skb); }
 SEC("tc") int pol_ep_in(struct __sk_buff *skb) { return pol_hook_ep_in(skb); }
 SEC("tc") int pol_uplink_in(struct __sk_buff *skb) { return pol_hook_uplink_in(skb); }
+SEC("tc") int pol_lo_in(struct __sk_buff *skb) { return pol_hook_lo_in(skb); }
 
 char _license[] SEC("license") = "GPL";
