@@ -264,6 +264,7 @@ e2e_tests = \
 	tests/e2e/host.sh \
 	tests/e2e/http.sh \
 	tests/e2e/httpbridge.sh \
+	tests/e2e/httphijack.sh \
 	tests/e2e/httplife.sh \
 	tests/e2e/import.sh \
 	tests/e2e/kill.sh \
@@ -345,6 +346,7 @@ EXTRA_DIST += \
 	tests/packet/identity.pkt \
 	tests/packet/link.pkt \
 	tests/packet/policy.pkt \
+	tests/packet/proxy.pkt \
 	tests/packet/spoof.pkt \
 	tests/packet/tcp.pkt \
 	tests/packet/truncate.pkt \

@@ -2,16 +2,19 @@
 # shellcheck source-path=SCRIPTDIR
 # SPDX-License-Identifier: GPL-2.0-only
 # Requests and responses that readers could understand in two ways, through the real proxy:
-# tests/http/*.case say what each is answered and what the other side may receive.
+# tests/http/*.case say what each is answered and what the other side may receive.  Both ends are
+# on one bridge; upstreams.sh has them on routed links.
 . "$(dirname "$0")/lib.sh"
+. "$e2e_tree/tests/e2e/bridge.sh"
 . "$e2e_tree/tests/http/cases.sh"
 HTTP=${HTTP:-$e2e_build/tests/tools/http}
 export POLPROXY=${POLPROXY:-$e2e_build/polproxy}
 
 host_up
-container client 1 "app: client"
-container server 2 "app: server"
-host_file client server >host.yaml
+bridge_up br0 9
+bridged client br0 9 3 "app: client"
+bridged server br0 9 2 "app: server"
+bridged_host_file client server >host.yaml
 echo 'proxy: {name_rules: true}' >>host.yaml
 mkdir raw
 : >server.bytes

@@ -54,6 +54,7 @@ const __u16 pol_l4_page[POL_L4_SLOTS][256] = {
 const __u16 pol_l4_class[POL_L4_CLASS_LEN] = {
 	[1 * 256 + 80] = L4_WEB, [1 * 256 + 22] = L4_REJECT, [1 * 256 + 25] = L4_LIMIT,
 	[1 * 256 + 26] = L4_LIMIT2, [1 * 256 + 99] = L4_LOG, [1 * 256 + 98] = L4_AUDIT,
+	[1 * 256 + 82] = L4_HTTP,
 	[2 * 256 + 0x90] = L4_WEB,
 	[3 * 256 + 53] = L4_WEB, [3 * 256 + 22] = L4_REJECT, [3 * 256 + 67] = L4_WEB,
 	[4 * 256 + 8] = L4_WEB, [4 * 256 + 13] = L4_WEB, [4 * 256 + 15] = L4_REJECT,
@@ -87,6 +88,7 @@ __u32 pol_pages[POL_PAGES_LEN] SEC(POL_SEC_PAGES) = {
 	[PAGE(16) + L4_WEB] = V_EGRESS, [PAGE(16) + L4_REJECT] = V_REJECT,
 	[PAGE(16) + L4_LIMIT] = V_EGRESS, [PAGE(16) + L4_LIMIT2] = V_EGRESS,
 	[PAGE(16) + L4_LOG] = V_EGRESS, [PAGE(16) + L4_AUDIT] = V_EGRESS,
+	[PAGE(16) + L4_HTTP] = V_HTTP, [PAGE(17) + L4_HTTP] = V_HTTP,
 	[PAGE(17) + L4_WEB] = V_OFFICE, [PAGE(17) + L4_REJECT] = V_REJECT,
 	[PAGE(17) + L4_LIMIT] = V_LIMIT, [PAGE(17) + L4_LIMIT2] = V_LIMIT2,
 	[PAGE(17) + L4_LOG] = V_LOG, [PAGE(17) + L4_AUDIT] = V_AUDIT,
@@ -107,6 +109,7 @@ struct pol_verdict pol_verdicts[POL_VERDICTS_LEN] SEC(POL_SEC_VERDICTS) = {
 	[V_LIMIT2] = { .rule = 6, .action = POL_ALLOW, NO_AUDIT, .nlimits = 2, .limit = { 0, 1 } },
 	[V_LOG] = { .rule = 7, .action = POL_ALLOW, NO_AUDIT, .flags = POL_VF_LOG },
 	[V_AUDIT] = { .rule = 8, .action = POL_ALLOW, .audit_rule = 9 },
+	[V_HTTP] = { .rule = 10, .action = POL_ALLOW, NO_AUDIT, .nhttp = 1 },
 };
 
 /* one token an hour: a test never sees one come back */
@@ -119,6 +122,7 @@ const struct pol_limit pol_limits[POL_LIMITS_LEN] = {
 /* small, so that a case can fill it */
 #define POL_CT_BUCKETS 16u
 #define POL_LIMITS_MAX 4u
+#define POL_PROXY_FLOWS_MAX 8u
 #define POL_LIMIT_SOURCES 4u
 #include "datapath.h"
 

@@ -16,7 +16,7 @@
  *	state EP egress=ROW ingress=ROW [incarnation=N] [audit]
  *					of this generation, see fixture.h
  *	age SECONDS			the connection table gets older
- *	out|in|up PLACE [OPTIONS]: PACKET => EXPECTED
+ *	out|in|up|lo PLACE [OPTIONS]: PACKET => EXPECTED
  *	repeat N out ...		N times, @ standing for 1, 2, 3...
  *	answer: PACKET			what the last one was turned into
  *	some REASON			one or more were dropped so since the last reset
@@ -24,7 +24,7 @@
  * A line that starts with a blank continues the one before.  PACKET is in the words of
  * packet.h.  OPTIONS: iif=PLACE (it was forwarded from there), mark=N, gso=SEGMENTS,
  * truncate=each (every shorter length of it, each by itself, must have the outcome).
- * EXPECTED: pass | any | drop REASON[|REASON...] | answer, then any of mark=N,
+ * EXPECTED: pass | any | drop REASON[|REASON...] | answer | lo (sent out there), then any of mark=N,
  * rules=EGRESS/INGRESS (- for none), state (passed by a live flow), policy (not by a
  * live flow), event=KIND[,KIND] or event=none.
  */
@@ -187,7 +187,7 @@ static int check(struct run *r, const struct shot *s, const char *expected, char
 	word = strtok_r(text, " \t", &save);
 	if (word && !strcmp(word, "any"))
 		return 0;
-	if (!word || strcmp(word, verdict_name(s->verdict))) {
+	if (!word || strcmp(!strcmp(word, "lo") ? "answer" : word, verdict_name(s->verdict))) {
 		snprintf(why, 256, "%s (reason %s), not %s", verdict_name(s->verdict),
 			 s->scratch.reason < POL_REASON_MAX ? reason_names[s->scratch.reason] : "-",
 			 word ? word : "nothing");
@@ -243,7 +243,8 @@ static int aim(struct run *r, char *head, struct shot *s, struct packet_hint *hi
 	if (!p)
 		return fail(r, "no such place", where);
 	s->hook = !strcmp(hook, "in") ? POL_HOOK_EP_IN :
-		  !strcmp(hook, "up") ? POL_HOOK_UPLINK_IN : POL_HOOK_EP_OUT;
+		  !strcmp(hook, "up") ? POL_HOOK_UPLINK_IN :
+		  !strcmp(hook, "lo") ? POL_HOOK_LO_IN : POL_HOOK_EP_OUT;
 	s->ifindex = p->ifindex;
 	/* what comes in by a device has it as its ingress device */
 	s->iif = s->hook == POL_HOOK_EP_IN ? 0 : p->ifindex;

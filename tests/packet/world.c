@@ -171,6 +171,8 @@ static int load(struct world *w, int g, const char *object)
 	if (!w->obj[g])
 		return -errno;
 	err = set_generation(w->obj[g], g + 1);
+	/* one of LRU is full only by accident; this one when it is full */
+	bpf_map__set_type(bpf_object__find_map_by_name(w->obj[g], "proxy_onward"), BPF_MAP_TYPE_HASH);
 	for (size_t i = 0; g && !err && i < LEN(shared); i++)
 		err = bpf_map__reuse_fd(bpf_object__find_map_by_name(w->obj[g], shared[i]),
 					bpf_object__find_map_fd_by_name(w->obj[0], shared[i]));
@@ -274,6 +276,8 @@ void world_reset(struct world *w)
 	fill_states(w);
 	for (w->gen = WORLD_GENS - 1; ; w->gen--) {
 		clear_hash(world_map(w, "limits"), sizeof(struct pol_limit_key));
+		clear_hash(world_map(w, "proxy_onward"), sizeof(struct pol_onward_key));
+		clear_hash(world_map(w, "proxy_flows"), sizeof(struct pol_proxy_key));
 		for (kind = 0; kind < 4; kind++)
 			bpf_map_update_elem(world_map(w, "limit_sources"), &kind, zero, 0);
 		for (kind = 0; kind < 3; kind++)
