@@ -10,6 +10,7 @@ dist_template_DATA = \
 	bpf-templates/edge_parse.h \
 	bpf-templates/event.h \
 	bpf-templates/filter.h \
+	bpf-templates/filter_dynamic.h \
 	bpf-templates/flow.h \
 	bpf-templates/frag.h \
 	bpf-templates/handover.h \

@@ -55,6 +55,7 @@ static void emit_data(struct pol_buf *b, const struct pol_filters *f)
 static void emit_constants(struct pol_buf *b, const struct pol_tables *t)
 {
 	bool limits = false, log = false;
+	uint64_t src = 0, dst = 0;
 
 	for (size_t i = 0; i < t->ir->filters.n; i++) {
 		const struct pol_ir_filter *f = &t->ir->filters.v[i];
@@ -62,12 +63,16 @@ static void emit_constants(struct pol_buf *b, const struct pol_tables *t)
 		for (size_t k = 0; k < f->n; k++) {
 			limits = limits || f->line[k].action == POL_FILTER_LIMIT;
 			log = log || f->line[k].log;
+			src |= f->line[k].src.dynamic;
+			dst |= f->line[k].dst.dynamic;
 		}
 	}
 	pol_buf_addz(b, "\n/* Filters: what the numbers are is said in <polc/tables.h>. */\n");
 	define(b, "POL_FILTERS", t->filters.n);
 	define(b, "POL_FILTER_WORDS", t->filters.room);
 	define(b, "POL_DYNAMIC_SETS", t->ir->dynamics.n);
+	pol_buf_printf(b, "#define %-22s 0x%llxull\n#define %-22s 0x%llxull\n", "POL_DYNAMIC_SRC",
+		       (unsigned long long)src, "POL_DYNAMIC_DST", (unsigned long long)dst);
 	define(b, "POL_USES_FILTER_LIMITS", limits);
 	define(b, "POL_USES_FILTER_LOG", log);
 }

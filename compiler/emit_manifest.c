@@ -230,6 +230,12 @@ static void emit_filters(struct pol_buf *b, const struct pol_ir *ir)
 		}
 		pol_buf_addz(b, "]}\n");
 	}
+	for (size_t i = 0; i < ir->dynamics.n; i++) {
+		pol_buf_addz(b, i ? ", " : "dynamic: [");
+		add_text(b, ir->dynamics.v[i].name);
+	}
+	if (ir->dynamics.n)
+		pol_buf_addz(b, "]\n");
 }
 
 void pol_emit_manifest(const struct pol_tables *t, struct pol_buf *out)

@@ -41,8 +41,6 @@ static struct pol_filter_end lower_name(struct pol_lowering *l, const struct pol
 	}
 	e.aset = pol_lower_cidr(l, d);
 	if (d->cidr.dynamic)
-		pol_lower_refuse(l, p->span, "a set that changes at run time");
-	if (d->cidr.dynamic)
 		e.dynamic = dynamic_bit(l, d, p);
 	return e;
 }

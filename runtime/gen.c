@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "quiet.h"
+#include "sets.h"
 
 #define PRT_GEN_NAME(e, n, p) [PRT_GEN_##e] = { n, p },
 static const struct {
@@ -134,8 +135,9 @@ static long constant(const struct btf *btf, const char *name, size_t size, size_
 	return -1;
 }
 
+/* slot: of each dynamic set; NULL: for the verifier's opinion only. */
 static int set_constants(struct bpf_object *bpf, uint64_t number, const uint64_t seed[2],
-			 struct pol_err *e)
+			 const uint32_t slot[POL_SETS_MAX], struct pol_err *e)
 {
 	struct bpf_map *m = bpf_object__find_map_by_name(bpf, ".rodata");
 	const struct btf *btf = bpf_object__btf(bpf);
@@ -144,6 +146,7 @@ static int set_constants(struct bpf_object *bpf, uint64_t number, const uint64_t
 	long gen = constant(btf, POL_VAR_GENERATION, sizeof(number), room);
 	long key = constant(btf, POL_VAR_HASH_SEED, 2 * sizeof(*seed), room);
 	char *copy POL_CLEANUP(pol_cleanup_free) = NULL;
+	long at;
 	int r;
 
 	if (!now || gen < 0 || key < 0)
@@ -155,6 +158,9 @@ static int set_constants(struct bpf_object *bpf, uint64_t number, const uint64_t
 	memcpy(copy, now, room);
 	memcpy(copy + gen, &number, sizeof(number));
 	memcpy(copy + key, seed, 2 * sizeof(*seed));
+	at = constant(btf, POL_VAR_SET_SLOT, POL_SETS_MAX * sizeof(*slot), room);
+	if (at >= 0)
+		memcpy(copy + at, slot, POL_SETS_MAX * sizeof(*slot));
 	r = bpf_map__set_initial_value(m, copy, room);
 	return r ? pol_err(e, r, "map '.rodata': cannot set: %s", strerror(-r)) : 0;
 }
@@ -198,7 +204,8 @@ static int check_contents(struct bpf_object *bpf, struct pol_err *e)
 		bpf_map__set_pin_path(m, NULL);
 		if (t != BPF_MAP_TYPE_ARRAY && t != BPF_MAP_TYPE_HASH &&
 		    t != BPF_MAP_TYPE_LRU_HASH && t != BPF_MAP_TYPE_PERCPU_ARRAY &&
-		    t != BPF_MAP_TYPE_RINGBUF && t != BPF_MAP_TYPE_PROG_ARRAY)
+		    t != BPF_MAP_TYPE_RINGBUF && t != BPF_MAP_TYPE_PROG_ARRAY &&
+		    (t != BPF_MAP_TYPE_ARRAY_OF_MAPS || strcmp(bpf_map__name(m), POL_MAP_SETS)))
 			return pol_err(e, -ENOEXEC, "the object has a map '%s' of a foreign type",
 				       prt_safe(bpf_map__name(m)));
 	}
@@ -282,6 +289,7 @@ static int load_bpf(const struct prt_object *o, struct prt_shared *s, struct prt
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "polc");
 	static const uint64_t no_seed[2];
+	uint32_t slot[POL_SETS_MAX] = { 0 };
 	int r;
 
 	prt_quiet_forget();
@@ -290,7 +298,9 @@ static int load_bpf(const struct prt_object *o, struct prt_shared *s, struct prt
 		return pol_err(e, -ENOEXEC, "%s: libbpf cannot read it: %s", prt_safe(o->path.p),
 			       strerror(errno));
 	r = check_contents(g->bpf, e);
-	r = r ? r : set_constants(g->bpf, g->number, s ? s->meta.seed : no_seed, e);
+	if (!r && s)
+		r = prt_sets_places(s, &o->manifest, slot, e);
+	r = r ? r : set_constants(g->bpf, g->number, s ? s->meta.seed : no_seed, slot, e);
 	if (!r && s)
 		r = prt_shared_reuse(s, g->bpf, e);
 	if (r)

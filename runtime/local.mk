@@ -57,6 +57,8 @@ runtime_libruntime_a_SOURCES = \
 	runtime/quiet.c \
 	runtime/quiet.h \
 	runtime/rules.c \
+	runtime/sets.c \
+	runtime/sets.h \
 	runtime/settle.c \
 	runtime/settle.h \
 	runtime/shared.c \

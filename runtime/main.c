@@ -16,6 +16,7 @@
 #include "gen.h"
 #include "proxy.h"
 #include "quiet.h"
+#include "sets.h"
 #include "show.h"
 
 #ifndef POLC_VERSION
@@ -35,6 +36,8 @@ static const char help[] =
 	"  endpoints                               who lives where\n"
 	"  endpoint add NAME interface=IF address=ADDR... [label=KEY=VALUE...] [mac=MAC]\n"
 	"  endpoint del NAME                       changes at run time\n"
+	"  filter add|del|replace NAME [PREFIX...] [--from FILE]   what is in a dynamic set, all at once\n"
+	"  filter list [NAME]                      dynamic sets, or what was added to one\n"
 	"  endpoint hold INTERFACE                 nothing passes there until an endpoint is added\n"
 	"  monitor                                 verdicts and drops as they happen\n"
 	"  inspect OBJECT                          what is inside an object, without loading it\n"
@@ -58,7 +61,7 @@ static const char help[] =
 
 struct command {
 	struct prt_env env;
-	const char *verb, *host;
+	const char *verb, *host, *from;
 	char *arg[256];		/* behind the verb */
 	size_t nargs;
 	bool audit, anybody_bpf, help, version;
@@ -246,6 +249,51 @@ static int verb_endpoint(struct command *c)
 	return done(c, r, &e, code_of(r));
 }
 
+static int filter_prefixes(struct command *c, prt_prefixes *out, struct pol_err *e)
+{
+	int r = c->from ? prt_prefixes_read(c->from, out, e) : 0;
+
+	for (size_t i = 2; i < c->nargs && !r; i++) {
+		enum pol_ip_error why = pol_prefix_parse(pol_str(c->arg[i]), pol_vec_push(out));
+
+		if (why != POL_IP_OK)
+			r = pol_err(e, -EINVAL, "%s: %s", prt_safe(c->arg[i]), pol_ip_error_text(why));
+	}
+	return r;
+}
+
+static int verb_filter(struct command *c)
+{
+	static const char *const words[] = { "add", "del", "replace" };
+	struct prt_set_changed changed = { 0 };
+	prt_prefixes with = { 0 };
+	struct pol_err e = { 0 };
+	size_t what = 0;
+	int r;
+
+	if (!strcmp(c->arg[0], "list") && c->nargs <= 2) {
+		r = prt_env_privileges(&e);
+		r = r ? r : prt_sets_show(&c->env, c->nargs > 1 ? c->arg[1] : NULL, &c->out, &e);
+		return done(c, r, &e, code_of(r));
+	}
+	while (what < POL_ARRAY_LEN(words) && strcmp(c->arg[0], words[what]))
+		what++;
+	if (what == POL_ARRAY_LEN(words))
+		return bad_usage("filter %s: there are `add`, `del`, `replace` and `list`",
+				 prt_safe(c->arg[0]));
+	if (c->nargs < 2 || (c->nargs < 3 && !c->from))
+		return bad_usage("filter %s: which set, and which prefixes?", c->arg[0]);
+	r = filter_prefixes(c, &with, &e);
+	r = r ? r : prt_env_privileges(&e);
+	r = r ? r : prt_sets_change(&c->env, c->arg[1], (enum prt_set_change)what, &with, &changed, &e);
+	if (!r)
+		pol_buf_printf(&c->out, c->env.json ? "{\"before\": %zu, \"after\": %zu}\n"
+						    : "%zu prefixes before, %zu now\n",
+			       changed.before, changed.after);
+	pol_vec_free(&with);
+	return done(c, r, &e, code_of(r));
+}
+
 static int verb_rollback(struct command *c)
 {
 	struct prt_applied applied;
@@ -323,6 +371,7 @@ static const struct verb {
 	{ "flows", 0, 0, verb_show },
 	{ "endpoints", 0, 0, verb_show },
 	{ "endpoint", 1, ARGS_ANY, verb_endpoint },
+	{ "filter", 1, ARGS_ANY, verb_filter },
 	{ "monitor", 0, 0, verb_monitor },
 	{ "inspect", 1, 1, verb_inspect },
 	{ "proxy", 0, 0, verb_proxy },
@@ -355,9 +404,10 @@ static bool is(const char *word, const char *name)
 static int take_value(struct command *c, int argc, char **argv, int *i)
 {
 	static const char *const names[] = { "-H", "--host", "--bpffs", "--state-dir",
-					     "--trust-dir", "--proxy-socket" };
+					     "--trust-dir", "--proxy-socket", "--from" };
 	const char **into[] = { &c->host,      &c->host,      &c->env.bpffs,
-				&c->env.state, &c->env.trust, &c->env.proxy_socket };
+				&c->env.state, &c->env.trust, &c->env.proxy_socket,
+				&c->from };
 
 	for (size_t k = 0; k < POL_ARRAY_LEN(names); k++) {
 		if (!is(argv[*i], names[k]))

@@ -392,6 +392,7 @@ enum {
 	BLOCKS,
 	LIMITS,
 	FILTERS,
+	DYNAMIC,
 	KEYS,
 };
 static const char *const root_key[] = {
@@ -414,6 +415,7 @@ static const char *const root_key[] = {
 	"blocks",
 	"limits",
 	"filters",
+	"dynamic",
 };
 #define KEYS_NEEDED FILTERS
 
@@ -435,6 +437,15 @@ static int read_filter(struct reader *r, const struct pol_yaml *at, struct prt_f
 	for (size_t i = 0; !ret && i < f->ninterfaces; i++)
 		ret = pol_yaml_text(&r->doc, &v[INTERFACES]->item[i], "an interface",
 				    &f->interface[i]);
+	return ret;
+}
+
+static int read_dynamic(struct reader *r, const struct pol_yaml *at, struct pol_str *name)
+{
+	int ret = pol_yaml_text(&r->doc, at, "dynamic", name);
+
+	if (!ret && (!name->n || name->n >= PRT_SET_NAME))
+		ret = pol_yaml_err(&r->doc, at, "a name of %zu bytes", name->n);
 	return ret;
 }
 
@@ -562,6 +573,10 @@ static int read_body(struct reader *r, const struct pol_yaml *const v[KEYS])
 		ret = READ_LIST(r, v[FILTERS], "filters", filter, nfilters, read_filter);
 	if (!ret && r->m->nfilters > 64)
 		ret = pol_yaml_err(&r->doc, v[FILTERS], "more than 64 filters");
+	if (!ret && v[DYNAMIC])
+		ret = READ_LIST(r, v[DYNAMIC], "dynamic", dynamic, ndynamic, read_dynamic);
+	if (!ret && r->m->ndynamic > POL_SETS_MAX)
+		ret = pol_yaml_err(&r->doc, v[DYNAMIC], "more than %u dynamic sets", POL_SETS_MAX);
 	return ret;
 }
 

@@ -17,6 +17,7 @@
 #include "../base/http.h"
 #include "../base/table.h"
 
+#define PRT_SET_NAME 64	/* bytes of a dynamic set's name, with its NUL */
 #define PRT_OBJECT_MAX (256u << 20)	/* bytes of an object */
 
 /* ---- the manifest ---------------------------------------------------------- */
@@ -89,6 +90,7 @@ struct prt_manifest {		/* all memory is the object's */
 	struct prt_pred *pred;		size_t npreds;
 	struct prt_block *block;	size_t nblocks;
 	struct prt_filter *filter;	size_t nfilters;	/* at most 64 */
+	struct pol_str *dynamic;	size_t ndynamic;	/* at most POL_SETS_MAX */
 };
 
 /* ---- the rules, for people ---------------------------------------------------- */

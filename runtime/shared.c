@@ -10,11 +10,13 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "object.h"
 #include "stub.h"
 
 #define HOOKS_MAX 65536u
 #define PIN_META "meta"
 #define PIN_HOOKS "hooks"
+#define PIN_SET_NAMES "set_names"	/* place in `sets` -> PRT_SET_NAME bytes */
 
 #define PRT_SHARED_NAME(e, n) [PRT_SHARED_##e] = n,
 static const char *const names[PRT_SHARED_MAX] = { PRT_SHARED(PRT_SHARED_NAME) };
@@ -23,7 +25,7 @@ static const char *const names[PRT_SHARED_MAX] = { PRT_SHARED(PRT_SHARED_NAME) }
 void prt_shared_init(struct prt_shared *s)
 {
 	memset(s, 0, sizeof(*s));
-	s->active = s->root = s->root_xdp = s->xdp_pass = s->meta_fd = s->hooks = -1;
+	s->active = s->root = s->root_xdp = s->xdp_pass = s->meta_fd = s->hooks = s->set_names = -1;
 	for (size_t i = 0; i < PRT_SHARED_MAX; i++)
 		s->map[i] = -1;
 	for (size_t i = 0; i < POL_HOOKS; i++)
@@ -40,6 +42,7 @@ void prt_shared_close(struct prt_shared *s)
 	pol_cleanup_fd(&s->xdp_pass);
 	pol_cleanup_fd(&s->meta_fd);
 	pol_cleanup_fd(&s->hooks);
+	pol_cleanup_fd(&s->set_names);
 	for (size_t i = 0; i < PRT_SHARED_MAX; i++)
 		pol_cleanup_fd(&s->map[i]);
 	for (size_t i = 0; i < POL_HOOKS; i++)
@@ -114,6 +117,7 @@ static int open_pins(const struct prt_env *env, struct prt_shared *s, struct pol
 	/* Before what another version may lack. */
 	r = r ? r : check_meta(env, s, e);
 	r = r ? r : prt_pin_get(env, 0, "map", PIN_HOOKS, &s->hooks, e);
+	r = r ? r : prt_pin_get(env, 0, "map", PIN_SET_NAMES, &s->set_names, e);
 	r = r ? r : prt_pin_get(env, 0, "map", POL_MAP_ROOT, &s->root, e);
 	r = r ? r : prt_pin_get(env, 0, "map", POL_MAP_ROOT_XDP, &s->root_xdp, e);
 	r = r ? r : prt_pin_get(env, 0, "program", PRT_XDP_PASS, &s->xdp_pass, e);
@@ -168,6 +172,8 @@ int prt_shared_make(struct prt_shared *s, struct pol_err *e)
 	r = r ? r : make(PIN_META, BPF_MAP_TYPE_ARRAY, 4, sizeof(s->meta), 1, 0, &s->meta_fd, e);
 	r = r ? r : make(PIN_HOOKS, BPF_MAP_TYPE_HASH, 4, sizeof(struct prt_hook), HOOKS_MAX,
 			 BPF_F_NO_PREALLOC, &s->hooks, e);
+	r = r ? r : make(PIN_SET_NAMES, BPF_MAP_TYPE_ARRAY, 4, PRT_SET_NAME, POL_SETS_MAX, 0,
+			 &s->set_names, e);
 	r = r ? r : map_word(s, e);
 	if (r)
 		return r;
@@ -212,6 +218,7 @@ int prt_shared_pin_all(const struct prt_env *env, struct prt_shared *s, struct p
 	int r = prt_pin(env, 0, "map", PIN_HOOKS, s->hooks, e);
 
 	r = r ? r : prt_pin(env, 0, "map", PIN_META, s->meta_fd, e);
+	r = r ? r : prt_pin(env, 0, "map", PIN_SET_NAMES, s->set_names, e);
 	r = r ? r : prt_pin(env, 0, "map", POL_MAP_ROOT, s->root, e);
 	r = r ? r : prt_pin(env, 0, "map", POL_MAP_ROOT_XDP, s->root_xdp, e);
 	r = r ? r : prt_pin(env, 0, "program", PRT_XDP_PASS, s->xdp_pass, e);

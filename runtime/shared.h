@@ -2,11 +2,11 @@
 /*
  * The maps that outlive generations.
  *
- *   made by the loader	active, root, root_xdp, and two that only the loader reads:
- *			meta (struct prt_meta) and hooks (ifindex -> struct prt_hook)
+ *   made by the loader	active, root, root_xdp, and three that only the loader reads: meta
+ *			(struct prt_meta), hooks (ifindex -> struct prt_hook) and set_names
  *   made by the first object that has them, then reused by each later one
  *			ct, frags, events, events_lost, drops, scratch; with http rules
- *			also proxy_flows, proxy_onward, proxy_self
+ *			also proxy_flows, proxy_onward, proxy_self; with dynamic sets: sets
  *
  * `ep_by_if`, `ep_by_addr` and `ep_info` are not among them: each generation
  * has its own, so who lives where changes at the same instant as what is
@@ -26,7 +26,7 @@ struct bpf_object;
 	X(CT, POL_MAP_CT) X(FRAGS, POL_MAP_FRAGS) X(EVENTS, POL_MAP_EVENTS) \
 	X(EVENTS_LOST, POL_MAP_EVENTS_LOST) X(DROPS, POL_MAP_DROPS) X(SCRATCH, POL_MAP_SCRATCH) \
 	X(PROXY_FLOWS, POL_MAP_PROXY_FLOWS) X(PROXY_ONWARD, POL_MAP_PROXY_ONWARD) \
-	X(PROXY_SELF, POL_MAP_PROXY_SELF)
+	X(PROXY_SELF, POL_MAP_PROXY_SELF) X(SETS, POL_MAP_SETS)
 #define PRT_SHARED_ENUM(e, n) PRT_SHARED_##e,
 enum prt_shared_map { PRT_SHARED(PRT_SHARED_ENUM) PRT_SHARED_MAX };
 #undef PRT_SHARED_ENUM
@@ -55,7 +55,7 @@ struct prt_hook {	/* written before anything is attached, so that a crash leaves
 };
 
 struct prt_shared {
-	int active, root, root_xdp, meta_fd, hooks;
+	int active, root, root_xdp, meta_fd, hooks, set_names;
 	int map[PRT_SHARED_MAX];	/* -1: no object had it yet */
 	bool pinned[PRT_SHARED_MAX];
 	int stub[POL_HOOKS];

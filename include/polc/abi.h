@@ -347,6 +347,31 @@ struct pol_onward {
 #define POL_ONWARD_MAX 65535u		/* credits of one key, about */
 #define POL_ONWARD_SECONDS 120		/* that a credit lasts */
 
+/* ---- dynamic sets ---------------------------------------------------------------- */
+
+/*
+ * sets: place -> an array of lines, the image of a set; an empty place is an empty set.  Made whole by
+ * the loader, and never changed once it is there.  Line 0 is struct pol_set_half of IPv4 and of
+ * IPv6; line 1 struct pol_set_raw, for the loader.  Places count doubles (u64) from the beginning.
+ */
+#define POL_SETS_MAX 64u	/* of a host */
+
+struct pol_set_line { __u64 d[8]; };
+
+struct pol_set_half {
+	__u64 base;		/* first bound: of IPv6 its high half */
+	__u32 shift, buckets;	/* (address - base) >> shift: which bucket; behind the last: behind all bounds */
+	__u32 bucket;		/* place: bounds before << 32 | bounds inside, a bucket each */
+	__u32 bound;		/* place: IPv4 two a double, the lower word first; IPv6 high half, low half */
+	__u64 n;		/* bounds: where ranges begin and end, in turn */
+};
+
+struct pol_set_raw {		/* the prefixes as they were given, sorted */
+	__u32 v4, v6;		/* places: address << 8 | length; high half, low half, length */
+	__u64 n4, n6;
+	__u64 spare[5];
+};
+
 /* ---- counters and events ------------------------------------------------------ */
 
 struct pol_count { __u64 packets, bytes; };	/* drops: per CPU, by enum pol_reason */
@@ -448,6 +473,7 @@ enum pol_hook {
 #define POL_MAP_ACTIVE "active"		/* ARRAY[1] u64, mmapable: generation in force, 0 = none */
 #define POL_MAP_ROOT "root"		/* PROG_ARRAY[POL_HOOK_MAX * 2] */
 #define POL_MAP_ROOT_XDP "root_xdp"	/* PROG_ARRAY[2] */
+#define POL_MAP_SETS "sets"		/* ARRAY_OF_MAPS[POL_SETS_MAX] of ARRAY struct pol_set_line */
 #define POL_MAP_CT "ct"			/* ARRAY[2^n] struct pol_ct_bucket, mmapable */
 #define POL_MAP_FRAGS "frags"		/* LRU_HASH struct pol_frag_key -> struct pol_frag */
 #define POL_MAP_EVENTS "events"		/* RINGBUF struct pol_event */
@@ -477,6 +503,7 @@ enum pol_hook {
 
 /* Set by the loader in .rodata before the object is loaded (libbpf skeleton-less). */
 #define POL_VAR_GENERATION "pol_generation"	/* const volatile __u64 */
+#define POL_VAR_SET_SLOT "pol_set_slot"	/* const volatile __u32[POL_SETS_MAX]: place in `sets`, by dynamic set */
 #define POL_VAR_HASH_SEED "pol_hash_seed"	/* const volatile __u64[2]: ct hash key, the host's secret */
 
 #define POL_ASSERT_SIZE(t, n) _Static_assert(sizeof(t) == (n), #t " changed size")
@@ -498,6 +525,9 @@ POL_ASSERT_SIZE(struct pol_proxy_flow, 176);
 POL_ASSERT_SIZE(struct pol_onward_key, 40);
 POL_ASSERT_SIZE(struct pol_onward, 12);
 POL_ASSERT_SIZE(struct pol_proxy_self, 16);
+POL_ASSERT_SIZE(struct pol_set_line, 64);
+POL_ASSERT_SIZE(struct pol_set_half, 32);
+POL_ASSERT_SIZE(struct pol_set_raw, 64);
 POL_ASSERT_SIZE(struct pol_event, 72);
 POL_ASSERT_SIZE(struct pol_scratch, 56);
 

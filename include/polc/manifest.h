@@ -39,6 +39,7 @@
  *   limits: 2                     length of pol_limits
  *   filters:                      only where there are any; index is the bit in pol_if.filters
  *     - {name: edge, interfaces: [eth0, eth1]}
+ *   dynamic: [badguys]            sets that change at run time, likewise; index as in pol_set_slot
  *
  * POL_SECTION_RULES: for people and reports; index is the rule number.
  *

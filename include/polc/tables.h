@@ -21,6 +21,7 @@
  *   #define POL_FILTERS n
  *   #define POL_FILTER_WORDS n      of pol_filter_data: a power of two
  *   #define POL_DYNAMIC_SETS n      0: no filter names one
+ *   #define POL_DYNAMIC_SRC, POL_DYNAMIC_DST    bits: those that are asked about sources, destinations
  *   #define POL_USES_FILTER_LIMITS 0|1, POL_USES_FILTER_LOG 0|1
  *
  *   const __u32 pol_v4_key[1 << POL_V4_DEPTH]
@@ -69,7 +70,7 @@ enum pol_filter_action { POL_FILTER_DROP = 0, POL_FILTER_PASS = 1, POL_FILTER_LI
 
 #define POL_FILTERS_MAX 64	/* of an object */
 #define POL_FILTER_SPECIAL 64	/* lines of a filter that limit or name a dynamic set */
-#define POL_DYNAMIC_MAX 64	/* dynamic sets of an object, and of a host */
+#define POL_DYNAMIC_MAX 64	/* dynamic sets of an object: POL_SETS_MAX */
 
 #define POL_V6_LOW 0x80000000u	/* not a class: a group begins there in pol_v6_low */
 

@@ -156,6 +156,55 @@ like "and named" "its XDP hook is not in place" "$out"
 "$POLLOAD" apply wide.bpf.o >/dev/null || not_ok "apply"
 is "apply puts it back" native "$(mode)"
 
+phase="a dynamic set"
+policy 'cidr bad dynamic = 203.0.113.0/24;
+filter edge on up0 {
+	drop from bad on tcp 80;
+	drop to { bad, 203.0.113.0/24 } on udp 53;
+	pass;
+}' | compile dynamic
+"$POLLOAD" apply dynamic.bpf.o >/dev/null || not_ok "apply"
+expect open world server tcp 80
+run "$POLLOAD" filter add bad 192.0.2.0/25 2001:db8:1::7
+is "add" 0 "$code" || echo "# $err"
+expect timeout world server tcp 80
+expect open world server tcp 22
+expect open world server udp 53
+run "$POLLOAD" filter add bad 10.66.1.2 fd66::/32
+expect timeout world server udp 53
+run "$POLLOAD" filter list bad
+is "list" "10.66.1.2 192.0.2.0/25 2001:db8:1::7 fd66::/32" "$(tr '\n' ' ' <<<"$out" | sed 's/ $//')"
+run "$POLLOAD" filter del bad 192.0.2.0/25 192.0.2.7
+is "what nobody added cannot be taken away" 2 "$code"
+like "by name" "set 'bad': nobody added 192.0.2.7" "$err"
+expect timeout world server tcp 80
+"$POLLOAD" apply dynamic.bpf.o >/dev/null || not_ok "apply"
+phase="applied again"
+expect timeout world server tcp 80
+"$POLLOAD" apply none.bpf.o >/dev/null || not_ok "apply"
+"$POLLOAD" rollback >/dev/null || not_ok "rollback"
+phase="rolled back"
+expect timeout world server tcp 80
+run "$POLLOAD" filter del bad 192.0.2.0/25 2001:db8:1::7
+is "del" 0 "$code" || echo "# $err"
+expect open world server tcp 80
+awk 'BEGIN { for (i = 0; i < 200000; i++) printf "%d.%d.%d.%d\n", 1 + i % 90, i / 90 % 256, i / 23040 % 256, i % 251 }' >many
+{ cat many; echo 192.0.2.7; echo "2001:db8:1::/48 # comment"; } >more
+run "$POLLOAD" filter replace bad --from - <more
+is "200,002 by standard input" 0 "$code" || echo "# $err"
+like "counts them" "200002 now" "$out"
+expect timeout world server tcp 80
+expect open world server udp 53
+echo 300.1.1.1 >>more
+run "$POLLOAD" filter add bad --from more
+is "a bad line" 2 "$code"
+like "is named" "more:200003:" "$err"
+run "$POLLOAD" filter del bad --from many
+like "all but two go" "2 now" "$out"
+expect timeout world server tcp 80
+run "$POLLOAD" filter add nobody 192.0.2.1
+is "no such set" 2 "$code"
+
 phase="removed"
 run "$POLLOAD" remove
 is "remove" 0 "$code" || echo "# $err"

@@ -17,6 +17,7 @@
 #endif
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <getopt.h>
@@ -29,6 +30,7 @@
 
 #include "build.h"
 #include "compiler/eval.h"
+#include "runtime/sets.h"
 
 struct options {
 	unsigned objects, packets, seconds, copies;
@@ -114,6 +116,10 @@ static bool add_peer(struct pol_buf *b)
 		return true;
 	case 1:
 		pol_buf_printf(b, "c%u", below(4));
+		if (one_in(4)) {
+			pol_buf_addz(b, ", dyn");
+			pol_buf_printf(b, "%u", below(2));
+		}
 		return false;
 	case 2:
 		pol_buf_printf(b, "c%u except ", below(4));
@@ -216,6 +222,9 @@ static void random_filters(struct pol_buf *b)
 			pol_buf_addz(b, k ? ", " : ";\n");
 		}
 	}
+	pol_buf_addz(b, "cidr dyn0 dynamic;\ncidr dyn1 dynamic = ");
+	add_prefix(b);
+	pol_buf_addz(b, ";\n");
 	for (int i = 0; i < EACH; i++) {
 		unsigned n = one_in(5) ? 100 + below(200) : 1 + below(30);
 
@@ -509,6 +518,32 @@ static void unload(struct loaded *l)
 
 static void spoil(struct bpf_object *o);
 
+/* As the loader does: set n has place n. */
+static void number_sets(struct bpf_object *o)
+{
+	const struct btf *btf = bpf_object__btf(o);
+	const struct btf_type *sec =
+		btf__type_by_id(btf, (uint32_t)btf__find_by_name_kind(btf, ".rodata", BTF_KIND_DATASEC));
+	struct bpf_map *m = bpf_object__find_map_by_name(o, ".rodata");
+	size_t n = 0;
+	const char *was = bpf_map__initial_value(m, &n);
+	char *now = malloc(n);
+
+	if (!now)
+		abort();
+	memcpy(now, was, n);
+	for (unsigned i = 0; i < btf_vlen(sec); i++) {
+		const struct btf_var_secinfo *v = &btf_var_secinfos(sec)[i];
+		const struct btf_type *t = btf__type_by_id(btf, v->type);
+
+		if (!strcmp(btf__name_by_offset(btf, t->name_off), POL_VAR_SET_SLOT))
+			for (uint32_t k = 0; k < POL_SETS_MAX; k++)
+				memcpy(now + v->offset + 4 * k, &k, 4);
+	}
+	bpf_map__set_initial_value(m, now, n);
+	free(now);
+}
+
 static int load(const struct build *b, bool wrong, struct loaded *l, struct pol_err *e)
 {
 	struct bpf_program *p;
@@ -520,6 +555,7 @@ static int load(const struct build *b, bool wrong, struct loaded *l, struct pol_
 		return pol_err(e, -errno, "cannot open the object");
 	bpf_object__for_each_program(p, l->o)
 		bpf_program__set_autoload(p, !strcmp(bpf_program__name(p), POL_PROG_XDP));
+	number_sets(l->o);
 	if (wrong)
 		spoil(l->o);
 	r = bpf_object__load(l->o);
@@ -568,6 +604,69 @@ static int ask(struct loaded *l, const uint8_t *frame, size_t n, uint32_t *rule,
 	return (int)opts.retval;
 }
 
+/* What is added at run time: prefixes from the same few bytes as those of the text. */
+static prt_prefixes added[POL_SETS_MAX];
+
+static int fill_sets(const struct build *b, struct loaded *l, struct pol_err *e)
+{
+	int sets = bpf_object__find_map_fd_by_name(l->o, POL_MAP_SETS), r = 0;
+
+	for (uint32_t d = 0; d < b->ir->dynamics.n && !r; d++) {
+		struct pol_buf one = { 0 };
+
+		added[d].n = 0;
+		for (unsigned i = below(60); i > 0; i--) {
+			one.n = 0;
+			add_prefix(&one);
+			pol_prefix_parse(pol_buf_str(&one), pol_vec_push(&added[d]));
+		}
+		pol_buf_free(&one);
+		r = prt_sets_put(sets, d, &added[d], e);
+	}
+	return r;
+}
+
+static bool inside(struct pol_prefix p, struct pol_ip ip)
+{
+	pol_u128 x = (pol_u128)ip.hi << 64 | ip.lo, y = (pol_u128)p.addr.hi << 64 | p.addr.lo;
+	unsigned width = ip.family == 4 ? 32 : 128;
+
+	return p.addr.family == ip.family && (!p.len || x >> (width - p.len) == y >> (width - p.len));
+}
+
+static uint64_t in_sets(const struct pol_ir *ir, struct pol_ip ip)
+{
+	uint64_t in = 0;
+
+	for (size_t d = 0; d < ir->dynamics.n; d++)
+		for (size_t i = 0; i < added[d].n; i++)
+			in |= (uint64_t)inside(added[d].v[i], ip) << d;
+	return in;
+}
+
+/* Half of the addresses at the edges of what was added. */
+static void near_added(const struct pol_ir *ir, struct pol_ip *ip)
+{
+	const prt_prefixes *of = &added[below((unsigned)ir->dynamics.n)];
+	struct pol_prefix p;
+
+	if (!of->n)
+		return;
+	p = of->v[rnd() % of->n];
+	if (p.addr.family != ip->family)
+		return;
+	*ip = p.addr;
+	if (ip->family == 4 && p.len && one_in(2))
+		ip->lo += (1ull << (32 - p.len)) - below(2);
+	else if (ip->family == 6 && p.len > 64 && one_in(2))
+		ip->lo += (1ull << (128 - p.len)) - below(2);
+	else if (ip->family == 6 && p.len && p.len < 64 && one_in(2))
+		ip->hi += (1ull << (64 - p.len)) - below(2);
+	else
+		ip->lo -= one_in(3);
+	ip->lo &= ip->family == 4 ? 0xffffffff : ~0ull;
+}
+
 /* ---- comparing ------------------------------------------------------------------------------------- */
 
 static uint64_t total, differences;
@@ -607,6 +706,10 @@ static int compare(const struct build *b, const char *text, struct loaded *l, un
 		int got;
 
 		random_packet(b->ir, f, &p);
+		if (b->ir->dynamics.n && one_in(2))
+			near_added(b->ir, one_in(2) ? &p.src : &p.dst);
+		p.dynamic_src = in_sets(b->ir, p.src);
+		p.dynamic_dst = in_sets(b->ir, p.dst);
 		pol_eval_filter(b->ir, f, &p, &want);
 		got = ask(l, frame, frame_of(&p, frame), &rule, e);
 		if (got < 0)
@@ -631,6 +734,7 @@ static int one(const struct options *o, const char *text, const struct build_pat
 		pol_err(e, r, "a filter was refused");
 	}
 	r = r ? r : load(&b, wrong, &l, e);
+	r = r ? r : fill_sets(&b, &l, e);
 	for (unsigned i = 0; !r && i < b.ir->filters.n; i++)
 		r = compare(&b, text, &l, i, o->packets, e);
 	unload(&l);
