@@ -253,6 +253,16 @@ static size_t utf8_len(const unsigned char *p, size_t n)
 	return c < least[len] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000) ? 0 : len;
 }
 
+/* What a terminal obeys or hides behind: C1 controls, and marks that turn the direction of text. */
+static unsigned unseen(const unsigned char *p, size_t len)
+{
+	unsigned c = len == 2 ? (p[0] & 0x1fu) << 6 | (p[1] & 0x3fu) :
+		     len == 3 ? (p[0] & 0xfu) << 12 | (p[1] & 0x3fu) << 6 | (p[2] & 0x3fu) : 0;
+
+	return (c >= 0x80 && c < 0xa0) || c == 0x61c || c == 0x200e || c == 0x200f ||
+	       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) ? c : 0;
+}
+
 void pol_buf_json(struct pol_buf *b, struct pol_str s)
 {
 	pol_buf_addc(b, '"');
@@ -270,6 +280,8 @@ void pol_buf_json(struct pol_buf *b, struct pol_str s)
 			pol_buf_addz(b, "\\t");
 		else if (c < 0x20 || c == 0x7f)
 			pol_buf_printf(b, "\\u%04x", c);
+		else if (unseen((const unsigned char *)s.p + i, len))
+			pol_buf_printf(b, "\\u%04x", unseen((const unsigned char *)s.p + i, len));
 		else
 			pol_buf_add(b, (struct pol_str){ s.p + i, len });
 		i += len ? len : 1;

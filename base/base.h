@@ -147,4 +147,10 @@ const char *pol_ip_error_text(enum pol_ip_error e);
 const char *pol_ip_format(struct pol_ip ip, char out[POL_IP_TEXT]);	/* RFC 5952 */
 const char *pol_prefix_format(struct pol_prefix p, char out[POL_IP_TEXT]); /* no length for a host */
 
+/* ---- ICMP ------------------------------------------------------------------------ */
+
+/* Type by name, proto 1 or 58 (ICMPv6); -1 if unknown.  The inverse gives NULL for one without a name. */
+int pol_icmp_type(uint8_t proto, struct pol_str name);
+const char *pol_icmp_type_name(uint8_t proto, uint8_t type);
+
 #endif

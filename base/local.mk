@@ -5,6 +5,7 @@ base_libpolbase_a_SOURCES = \
 	base/base.h \
 	base/http.c \
 	base/http.h \
+	base/icmp.c \
 	base/ip.c \
 	base/maglev.c \
 	base/maglev.h \

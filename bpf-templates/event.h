@@ -3,11 +3,8 @@
 #ifndef POL_BPF_EVENT_H
 #define POL_BPF_EVENT_H
 
-/* Events a second and CPU, each kind for itself; what is over is counted as lost. */
-#ifndef POL_EVENT_RATE
-#define POL_EVENT_RATE 1000ull
-#endif
-#define POL_RATE_NS (1000000000ull / POL_EVENT_RATE)
+/* Answers (RST, unreachable) a second and CPU. */
+#define POL_RATE_NS 1000000ull
 #define POL_RATE_BURST_NS 1000000000ull
 
 /* A token bucket of this CPU; see struct pol_limit_state for the arithmetic. */
@@ -34,29 +31,134 @@ static __always_inline void pol_shown_ports(const struct pol_pkt *p, __be16 *spo
 	*dport = icmp ? bpf_htons(p->type) : p->dport_be;
 }
 
-static __always_inline void pol_event_lost(void)
-{
-	__u32 zero = 0;
-	__u64 *lost = bpf_map_lookup_elem(&events_lost, &zero);
+/* ---- readers ---------------------------------------------------------------- */
 
-	if (lost)
-		++*lost;
+static __always_inline int pol_watch_net(const struct pol_watch_net *net, __u32 n,
+					 const struct pol_addr *a)
+{
+	int hit = !n;
+
+	for (__u32 i = 0; i < POL_WATCH_NETS; i++)
+		if (i < n)
+			hit |= (((a->d_be[0] & net[i].mask.d_be[0]) ^ net[i].addr.d_be[0]) |
+				((a->d_be[1] & net[i].mask.d_be[1]) ^ net[i].addr.d_be[1])) == 0;
+	return hit;
 }
 
-/* kind: enum pol_event_kind; rule: what decided. */
+/* Is it what this reader asks for? */
+static __always_inline int pol_watch_wants(const struct pol_watch *w, const struct pol_event *e)
+{
+	__u32 port = bpf_ntohs(e->dport_be), reason = e->reason & (POL_WATCH_REASONS - 1);
+
+	if (!(w->kinds & 1u << (e->kind & 31)))
+		return 0;
+	if (w->has_proto && w->proto != e->proto)
+		return 0;
+	if (w->port_hi && (port < w->port_lo || port > w->port_hi))
+		return 0;
+	if (w->rule && (w->gen != e->gen || (w->rule - 1 != e->rule && w->rule - 1 != e->other)))
+		return 0;
+	if ((w->reasons[0] | w->reasons[1]) &&
+	    !((reason < 64 ? w->reasons[0] : w->reasons[1]) >> (reason & 63) & 1))
+		return 0;
+	return pol_watch_net(w->src, w->nsrc, &e->src) && pol_watch_net(w->dst, w->ndst, &e->dst);
+}
+
+static __always_inline int pol_watch_token(struct pol_watch_lost *l, const struct pol_watch *w,
+					   __u64 now)
+{
+	if (!w->ns_per_event)
+		return 1;
+	if (now - l->empty_at_ns > w->burst_ns)
+		l->empty_at_ns = now - w->burst_ns;
+	if (now - l->empty_at_ns < w->ns_per_event)
+		return 0;
+	l->empty_at_ns += w->ns_per_event;
+	return 1;
+}
+
+/* To reader t->at: it gets the event, or one is lost. */
+static __always_inline void pol_watch_tell(const struct pol_watch *w, struct pol_telling *t)
+{
+	struct pol_watch_lost *l = bpf_map_lookup_elem(&watch_lost, &t->at);
+	__u32 kind = t->e.kind;
+	void *ring;
+
+	if (!l || kind >= POL_EVENT_KINDS)
+		return;
+	if (pol_watch_token(l, w, t->e.time_ns)) {
+		ring = bpf_map_lookup_elem(&rings, &t->at);
+		if (ring && !bpf_ringbuf_output(ring, &t->e, sizeof(t->e), 0))
+			return;
+	}
+	l->lost[kind]++;
+}
+
+/* ---- audit -------------------------------------------------------------------- */
+
+/* A flow that `rule` would have denied in p->direction, had it been in force; p->reason says why. */
+static __always_inline void pol_audit_key(const struct pol_pkt *p, __u32 rule,
+					  struct pol_audit_key *k)
+{
+	__u32 dir = p->direction & 1;
+	int icmp = p->proto == (p->v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
+
+	/* the other end, in the direction of the flow's originator */
+	k->peer = (dir == POL_EGRESS) ^ !!p->rev ? p->dst : p->src;
+	k->ep = p->judged_ep[dir];
+	k->rule = rule;
+	k->port = icmp ? p->type : bpf_ntohs(p->rev ? p->sport_be : p->dport_be);
+	k->proto = p->proto;
+	k->direction = dir;
+	k->reason = p->reason;
+	k->from_host = dir == POL_INGRESS && p->from_host;
+}
+
+static __always_inline void pol_audit(const struct pol_pkt *p, __u32 rule, struct pol_telling *t)
+{
+	struct pol_audit_seen *seen;
+	__u64 *lost;
+
+	pol_audit_key(p, rule, &t->key);
+	t->fresh.first_ns = bpf_ktime_get_ns();
+	t->zero = 0;
+	seen = bpf_map_lookup_elem(&audited, &t->key);
+	if (!seen) {
+		bpf_map_update_elem(&audited, &t->key, &t->fresh, BPF_NOEXIST);
+		seen = bpf_map_lookup_elem(&audited, &t->key);
+	}
+	if (seen) {
+		__sync_fetch_and_add(&seen->flows, 1);
+		seen->last_ns = t->fresh.first_ns;
+	} else {
+		lost = bpf_map_lookup_elem(&audit_lost, &t->zero);
+		if (lost)
+			++*lost;
+	}
+}
+
+/* ---- events ------------------------------------------------------------------- */
+
+/*
+ * kind: enum pol_event_kind; rule: what decided.  What is audited is also kept; all in one
+ * function, for the depth of calls is bounded (512 bytes of stack).
+ */
 __noinline int pol_event(struct __sk_buff *skb, struct pol_pkt *p, __u32 kind, __u32 rule)
 {
-	struct pol_event *e = NULL;
+	struct pol_watch_set *set;
+	struct pol_telling *t;
+	struct pol_event *e;
+	__u32 zero = 0;
 
-	if (!p)
+	set = bpf_map_lookup_elem(&watch, &zero);
+	t = bpf_map_lookup_elem(&telling, &zero);
+	if (!p || !set || !t)
 		return 0;
-	if (pol_rate_take(kind == POL_EVENT_DROP ? POL_RATE_DROP : POL_RATE_LOG))
-		e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
-	if (!e) {
-		pol_event_lost();
+	if (pol_unlikely(kind == POL_EVENT_AUDIT))
+		pol_audit(p, rule, t);
+	if (!(set->kinds & 1u << (kind & 31)))
 		return 0;
-	}
-	__builtin_memset(e, 0, sizeof(*e));
+	e = &t->e;
 	e->time_ns = bpf_ktime_get_ns();
 	e->src = p->src;
 	e->dst = p->dst;
@@ -67,13 +169,20 @@ __noinline int pol_event(struct __sk_buff *skb, struct pol_pkt *p, __u32 kind, _
 	e->hook = p->hook;
 	e->gen = (__u32)pol_generation;
 	e->rule = rule;
+	e->other = kind == POL_EVENT_DROP ? POL_NO_RULE : p->rule[~p->direction & 1];
 	e->ep = p->judged_ep[p->direction & 1] ?: p->ep;
 	e->length = skb->len;
 	e->ifindex = skb->ifindex;
 	e->direction = p->direction;
-	bpf_ringbuf_submit(e, 0);
+	for (__u32 i = 0; i < POL_WATCHERS; i++) {
+		t->at = i;
+		if (pol_watch_wants(&set->at[i], e))
+			pol_watch_tell(&set->at[i], t);
+	}
 	return 0;
 }
+
+/* ---- counters ------------------------------------------------------------------- */
 
 static __always_inline void pol_scratch(const struct pol_pkt *p)
 {

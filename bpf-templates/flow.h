@@ -57,6 +57,7 @@ __noinline int pol_flow_open(struct __sk_buff *skb, struct pol_pkt *p,
 
 	if (!p)
 		return POL_REASON_INTERNAL;
+	pol_used(skb);
 #if POL_USES_HTTP
 	p->proxy = 0;
 	p->tell &= ~POL_TELL_HAND;
@@ -67,7 +68,7 @@ __noinline int pol_flow_open(struct __sk_buff *skb, struct pol_pkt *p,
 		p->proxy = POL_CT_ONWARD;
 	}
 #endif
-	reason = pol_judge(skb, p);
+	reason = pol_judge(p);
 	if (reason)
 		return reason;
 #if POL_USES_HTTP
@@ -78,8 +79,12 @@ __noinline int pol_flow_open(struct __sk_buff *skb, struct pol_pkt *p,
 #if POL_LIMITS_LEN
 	if (p->proxy != POL_CT_ONWARD && pol_limited(p)) {
 		reason = pol_limit_take(p);
-		if (reason)
+		if (reason && !(p->flags & POL_PF_AUDIT))
 			return reason;
+		if (reason) {
+			p->flags |= POL_PF_AUDITED;
+			p->audited[p->direction & 1] = reason;
+		}
 	}
 #endif
 	if (track == POL_TRACK_REPLACE)
@@ -99,14 +104,6 @@ __noinline int pol_flow_open(struct __sk_buff *skb, struct pol_pkt *p,
 	if (p->proxy == POL_CT_ONWARD)
 		return 0; /* counted and told with the client's half */
 	p->flags |= POL_PF_NEW;
-#if POL_USES_LOG
-	if (p->flags & POL_VF_LOG)
-		pol_event(skb, p, POL_EVENT_NEW, p->rule[p->direction & 1]);
-#endif
-#if POL_USES_AUDIT
-	if (p->audit_rule != POL_NO_RULE)
-		pol_event(skb, p, POL_EVENT_AUDIT, p->audit_rule);
-#endif
 	return 0;
 }
 
@@ -127,7 +124,7 @@ __noinline int pol_flow_answered(struct __sk_buff *skb, struct pol_pkt *p)
 	if (reason)
 		return reason;
 	p->rev = 1;
-	reason = pol_judge(skb, p);
+	reason = pol_judge(p);
 	p->rev = 0;
 	if (reason)
 		return reason;
@@ -159,7 +156,7 @@ static __always_inline int pol_flow_begin(struct __sk_buff *skb, struct pol_pkt 
 }
 
 /* After an apply, or at a hook whose endpoint was not asked yet. */
-__noinline int pol_flow_again(struct __sk_buff *skb, struct pol_pkt *p, struct pol_ct_entry *e,
+__noinline int pol_flow_again(struct pol_pkt *p, struct pol_ct_entry *e,
 			      int reply)
 {
 	__u8 host, type, flags;
@@ -172,7 +169,7 @@ __noinline int pol_flow_again(struct __sk_buff *skb, struct pol_pkt *p, struct p
 	p->rev = reply;
 	p->from_host = !!(e->flags & POL_CT_HOST);
 	p->type = e->icmp_type;
-	reason = pol_judge(skb, p);
+	reason = pol_judge(p);
 	p->rev = 0;
 	p->from_host = host;
 	p->type = type;
@@ -261,7 +258,7 @@ static __always_inline int pol_flow_known(struct __sk_buff *skb, struct pol_pkt 
 	if (step == POL_STEP_OPEN)
 		return pol_flow_open(skb, p, POL_TRACK_REPLACE);
 	if (!pol_ct_current(e, p)) {
-		reason = pol_flow_again(skb, p, e, reply);
+		reason = pol_flow_again(p, e, reply);
 		if (reason)
 			return reason;
 		c.flags &= ~(POL_CT_LOCAL | POL_CT_FAR); /* pol_flow_again() has set them */
@@ -426,6 +423,51 @@ static __always_inline int pol_flow_next(struct pol_pkt *p)
 	return 1;
 }
 
+/* The rule that would have denied on one side, and p->reason; POL_NO_RULE: none. */
+static __always_inline __u32 pol_audit_rule(struct pol_pkt *p, __u32 dir)
+{
+	p->reason = p->audited[dir & 1];
+	if (p->reason)
+		return p->rule[dir & 1];
+#if POL_USES_AUDIT
+	if (p->flags & POL_PF_NEW && p->verdict[dir & 1]) {
+		__u32 v = p->verdict[dir & 1] - 1;
+
+		p->reason = POL_REASON_POLICY;
+		return pol_verdicts[v & (POL_VERDICTS_LEN - 1)].audit_rule;
+	}
+#endif
+	return POL_NO_RULE;
+}
+
+/*
+ * What there is to report of a packet that passes.  Here, and not where it was found out, because
+ * nothing else is on the stack by now.
+ */
+__noinline int pol_flow_told(struct __sk_buff *skb, struct pol_pkt *p)
+{
+	__u32 rule;
+	__u8 dir;
+
+	if (!p)
+		return 0;
+	dir = p->direction;
+	p->direction = POL_EGRESS;
+	rule = pol_audit_rule(p, POL_EGRESS);
+	if (rule != POL_NO_RULE)
+		pol_event(skb, p, POL_EVENT_AUDIT, rule);
+	p->direction = POL_INGRESS;
+	rule = pol_audit_rule(p, POL_INGRESS);
+	if (rule != POL_NO_RULE)
+		pol_event(skb, p, POL_EVENT_AUDIT, rule);
+	p->direction = dir;
+	p->reason = 0;
+	if (p->flags & POL_PF_NEW)
+		pol_event(skb, p, p->flags & POL_VF_LOG ? POL_EVENT_LOG : POL_EVENT_NEW,
+			  p->rule[dir & 1]);
+	return 0;
+}
+
 static __always_inline int pol_flow_passes(struct __sk_buff *skb, const struct pol_pkt *p)
 {
 	if (p->proxy != POL_CT_ONWARD)
@@ -461,7 +503,11 @@ __noinline int pol_flow(struct __sk_buff *skb, struct pol_pkt *p)
 	if (!reason && p->tell & POL_TELL_FLOW)
 		reason = pol_proxy_tell(p, skb->ifindex);
 #endif
-	return reason ? reason : pol_flow_passes(skb, p);
+	if (reason)
+		return reason;
+	if (p->flags & (POL_PF_NEW | POL_PF_AUDITED))
+		pol_flow_told(skb, p);
+	return pol_flow_passes(skb, p);
 }
 
 #endif

@@ -15,7 +15,7 @@ static __always_inline __u32 pol_judge_l4(const struct pol_pkt *p)
 	}
 }
 
-static __always_inline int pol_judge_verdict(struct __sk_buff *skb, struct pol_pkt *p,
+static __always_inline int pol_judge_verdict(struct pol_pkt *p,
 					     __u32 dir, __u32 number, __u32 ep_flags)
 {
 	const struct pol_verdict *v = &pol_verdicts[number & (POL_VERDICTS_LEN - 1)];
@@ -24,7 +24,9 @@ static __always_inline int pol_judge_verdict(struct __sk_buff *skb, struct pol_p
 	p->verdict[dir] = number + 1;
 	p->action = v->action;
 	p->flags |= v->flags;
-	if (v->nhttp && !(ep_flags & POL_EP_AUDIT))
+	if (ep_flags & POL_EP_AUDIT)
+		p->flags |= POL_PF_AUDIT;
+	else if (v->nhttp)
 		p->flags |= POL_PF_HTTP;
 	if (p->audit_rule == POL_NO_RULE)
 		p->audit_rule = v->audit_rule;
@@ -33,14 +35,15 @@ static __always_inline int pol_judge_verdict(struct __sk_buff *skb, struct pol_p
 	p->reason = v->action == POL_REJECT ? POL_REASON_REJECT : POL_REASON_POLICY;
 	if (!(ep_flags & POL_EP_AUDIT))
 		return p->reason;
-	pol_event(skb, p, POL_EVENT_AUDIT, v->rule);
+	p->flags |= POL_PF_AUDITED;
+	p->audited[dir & 1] = p->reason;
 	p->reason = 0;
 	p->verdict[dir] = 0;
 	return 0;
 }
 
 /* One direction of endpoint `ep` against its peer. */
-static __always_inline int pol_judge_side(struct __sk_buff *skb, struct pol_pkt *p, __u32 dir,
+static __always_inline int pol_judge_side(struct pol_pkt *p, __u32 dir,
 					  __u32 ep, const struct pol_addr *peer,
 					  const struct pol_owner *owner, int from_host, __u32 l4)
 {
@@ -52,7 +55,7 @@ static __always_inline int pol_judge_side(struct __sk_buff *skb, struct pol_pkt 
 	if (!st || !st->root[dir] || pol_column(peer, owner, from_host, &column))
 		return POL_REASON_NO_CLASS;
 	p->incarnation[dir] = st->incarnation;
-	return pol_judge_verdict(skb, p, dir, pol_walk(st->root[dir], column, l4), st->flags);
+	return pol_judge_verdict(p, dir, pol_walk(st->root[dir], column, l4), st->flags);
 }
 
 /* The address is this host's or that of an endpoint on it. */
@@ -67,7 +70,7 @@ static __always_inline int pol_is_here(const struct pol_owner *o)
  * p->rev its receiver.  Both ends that live here must allow; the egress side is
  * asked first, and the first that does not allow decides.  Returns a reason.
  */
-__noinline int pol_judge(struct __sk_buff *skb, struct pol_pkt *p)
+__noinline int pol_judge(struct pol_pkt *p)
 {
 	struct pol_owner *os, *od;
 	struct pol_addr src, dst;
@@ -96,14 +99,15 @@ __noinline int pol_judge(struct __sk_buff *skb, struct pol_pkt *p)
 	p->audit_rule = p->rule[POL_EGRESS] = p->rule[POL_INGRESS] = POL_NO_RULE;
 	p->verdict[POL_EGRESS] = p->verdict[POL_INGRESS] = 0;
 	p->judged_ep[POL_EGRESS] = p->judged_ep[POL_INGRESS] = 0;
+	p->audited[POL_EGRESS] = p->audited[POL_INGRESS] = 0;
 	p->incarnation[POL_EGRESS] = p->incarnation[POL_INGRESS] = 0;
 	l4 = pol_judge_l4(p);
 	if (from) {
-		reason = pol_judge_side(skb, p, POL_EGRESS, from, &dst, od, 0, l4);
+		reason = pol_judge_side(p, POL_EGRESS, from, &dst, od, 0, l4);
 		if (reason)
 			return reason;
 	}
-	return to ? pol_judge_side(skb, p, POL_INGRESS, to, &src, os, p->from_host, l4) : 0;
+	return to ? pol_judge_side(p, POL_INGRESS, to, &src, os, p->from_host, l4) : 0;
 }
 
 #endif

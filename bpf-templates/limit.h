@@ -193,6 +193,19 @@ __noinline int pol_limit_token(struct pol_pkt *p, __u32 n, __u32 back)
 	return pol_limit_one(&key, v->limit[i], &p->src, p->v6, back);
 }
 
+/* The rule whose bucket was empty is what decided. */
+static __always_inline void pol_limit_blame(struct pol_pkt *p, __u32 n)
+{
+	__u32 side = n / POL_VERDICT_LIMITS & 1, i = n % POL_VERDICT_LIMITS, id;
+
+	if (!p->verdict[side])
+		return;
+	id = pol_verdicts[(p->verdict[side] - 1) & (POL_VERDICTS_LEN - 1)].limit[i];
+	p->direction = side;
+	if (id < POL_LIMITS_LEN)
+		p->rule[side] = pol_limits[id].rule;
+}
+
 __noinline int pol_limit_take(struct pol_pkt *p)
 {
 	__u32 n, taken;
@@ -204,6 +217,7 @@ __noinline int pol_limit_take(struct pol_pkt *p)
 			break;
 	if (n == 2 * POL_VERDICT_LIMITS)
 		return 0;
+	pol_limit_blame(p, n);
 	for (taken = 0; taken < 2 * POL_VERDICT_LIMITS && taken < n; taken++)
 		pol_limit_token(p, taken, 1);
 	return POL_REASON_LIMIT;

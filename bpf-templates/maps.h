@@ -15,8 +15,8 @@
 #ifndef POL_FRAGS_MAX
 #define POL_FRAGS_MAX 8192u
 #endif
-#ifndef POL_EVENTS_BYTES
-#define POL_EVENTS_BYTES (1u << 19)
+#ifndef POL_AUDITED_MAX
+#define POL_AUDITED_MAX 16384u
 #endif
 #ifndef POL_LIMITS_MAX
 #define POL_LIMITS_MAX 65536u
@@ -51,16 +51,31 @@ struct {
 } frags SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct pol_watch_set);
+} watch SEC(".maps");
+
+struct pol_ring {	/* a reader's own may be larger */
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, POL_EVENTS_BYTES);
-} events SEC(".maps");
+	__uint(max_entries, 1u << 12);
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, POL_WATCHERS);
+	__type(key, __u32);
+	__array(values, struct pol_ring);
+} rings SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, POL_WATCHERS);
 	__type(key, __u32);
-	__type(value, __u64);
-} events_lost SEC(".maps");
+	__type(value, struct pol_watch_lost);
+} watch_lost SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -158,6 +173,35 @@ struct {
 	__type(value, struct pol_rule_hits);
 } rule_hits SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, POL_AUDITED_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct pol_audit_key);
+	__type(value, struct pol_audit_seen);
+} audited SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} audit_lost SEC(".maps");
+
+/* What is told, made; it would be too much for the stack.  Private to the data path. */
+struct pol_telling {
+	struct pol_event e;
+	struct pol_audit_key key;
+	struct pol_audit_seen fresh;
+	__u32 at, zero;			/* keys: of the reader at hand; 0 */
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct pol_telling);
+} telling SEC(".maps");
+
 /* struct pol_limit_state with the lock that user space sees as opaque bytes. */
 struct pol_limit_cell {
 	struct bpf_spin_lock lock;
@@ -194,8 +238,8 @@ struct {
 	__type(value, struct pol_limit_place);
 } limit_sources SEC(".maps");
 
-/* How much of what each CPU may report; private to the data path. */
-enum pol_rate { POL_RATE_DROP, POL_RATE_LOG, POL_RATE_ANSWER, POL_RATE_MAX };
+/* How many answers each CPU may send; private to the data path. */
+enum pol_rate { POL_RATE_ANSWER, POL_RATE_MAX };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

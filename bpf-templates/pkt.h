@@ -20,6 +20,8 @@ enum pol_msg {
 #define POL_PF_HTTP (1u << 8)	/* a verdict sends the flow to the proxy */
 #define POL_PF_NEW (1u << 9)	/* to be counted as a connection */
 #define POL_PF_FAR (1u << 10)	/* one end is neither this host nor lives on it */
+#define POL_PF_AUDIT (1u << 11)	/* an end is only audited: told, and let pass */
+#define POL_PF_AUDITED (1u << 12) /* and here is something to tell */
 
 /* What the proxy has to know before the packet; and what it says of itself. */
 #define POL_TELL_FLOW (1u << 0)		/* how the flow was judged */
@@ -77,6 +79,7 @@ struct pol_pkt {
 	__u32 judged_ep[POL_DIRECTIONS];
 	__u16 incarnation[POL_DIRECTIONS]; /* of those, low bits */
 	__u32 audit_rule;
+	__u8 audited[POL_DIRECTIONS];	/* enum pol_reason it would have been dropped for; 0: not */
 	__u32 flags;		/* POL_VF_* of the verdicts, POL_PF_* */
 	__u32 now;		/* CLOCK_MONOTONIC, seconds; 0: not looked at yet */
 	union {
@@ -87,6 +90,8 @@ struct pol_pkt {
 
 /* Hide a value from the optimiser, which would turn the arithmetic into branches. */
 #define pol_opaque(x) asm volatile("" : "+r"(x))
+/* An argument that nothing reads is left undefined by clang, and refused by the verifier. */
+#define pol_used(x) asm volatile("" : : "r"(x))
 #define pol_likely(x) __builtin_expect(!!(x), 1)
 #define pol_unlikely(x) __builtin_expect(!!(x), 0)
 

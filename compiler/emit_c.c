@@ -137,11 +137,10 @@ static bool uses_edge(const struct pol_ir *ir)
 static void emit_constants(struct pol_buf *b, const struct pol_tables *t)
 {
 	const struct pol_ir *ir = t->ir;
-	bool log = false, reject = false, audit = false;
+	bool reject = false, audit = false;
 	char text[128];
 
 	for (size_t i = 0; i < ir->rules.n; i++) {
-		log = log || ir->rules.v[i].log;
 		reject = reject || ir->rules.v[i].action == POL_REJECT;
 		audit = audit || ir->rules.v[i].audit;
 	}
@@ -170,7 +169,6 @@ static void emit_constants(struct pol_buf *b, const struct pol_tables *t)
 	define(b, "POL_RULES_LEN", ir->rules.n + ir->nlines ? ir->rules.n + ir->nlines : 1,
 	       "counters");
 	define(b, "POL_LIMITS_LEN", ir->limits.n, "`limit` clauses");
-	define(b, "POL_USES_LOG", log, "some rule has `log`");
 	define(b, "POL_USES_REJECT", reject, "some rule answers");
 	define(b, "POL_USES_AUDIT", audit, "some policy only audits");
 	define(b, "POL_USES_HTTP", ir->https.n > 0, "some rule has an http block");

@@ -157,9 +157,6 @@ bool pol_proto_has_ports(uint8_t proto);
 bool pol_proto_has_types(uint8_t proto);
 /* "tcp", "icmp6", or NULL for one without a word of its own. */
 const char *pol_proto_name(uint8_t proto);
-/* ICMP type by name, -1 if unknown; the inverse gives NULL for one without a name. */
-int pol_icmp_type(uint8_t proto, struct pol_str name);
-const char *pol_icmp_type_name(uint8_t proto, uint8_t type);
 
 /* ---- rules ---------------------------------------------------------------------------- */
 

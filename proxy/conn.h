@@ -12,6 +12,7 @@
 #include "proxy/buffer.h"
 #include "proxy/http1.h"
 #include "proxy/policy.h"
+#include "proxy/tap.h"
 
 struct px_counters {
 	uint64_t connections, requests, allowed, denied, refused, failed, tunnels;
@@ -37,6 +38,7 @@ struct px_worker {
 	bool name_rules;	/* a 403 says which line it is by */
 	struct px_conn *first;		/* all connections */
 	int log;			/* descriptor; -1: no log */
+	struct px_taps taps;		/* who watches */
 	bool draining;			/* accept no more; each connection ends after its request */
 	/* of the connection at hand, so that none keeps them: */
 	struct px_head request, response; /* what a parser found */

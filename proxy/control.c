@@ -39,6 +39,7 @@ struct parent {
 	POL_VEC(struct generation) gens;
 	int listener, signals;
 	int client[CLIENTS_MAX];
+	struct px_taps taps;	/* kept for workers that are started later */
 	bool draining;
 };
 
@@ -137,6 +138,13 @@ static int load(const struct worker *w, const struct generation *g, struct pol_p
 	return ask(w, m, g->fd, POL_PROXY_FDS);
 }
 
+static int watch(const struct worker *w, int fd)
+{
+	struct pol_proxy_msg m = { .version = POL_PROXY_VERSION, .op = POL_PROXY_WATCH };
+
+	return ask(w, &m, &fd, 1);
+}
+
 static void child(const struct parent *p, const struct worker *w, int control)
 {
 	struct px_start s = { .listener = { w->listener[0], w->listener[1] }, .control = control,
@@ -159,6 +167,9 @@ static void child(const struct parent *p, const struct worker *w, int control)
 	for (size_t i = 0; i < CLIENTS_MAX; i++)
 		if (p->client[i] >= 0)
 			close(p->client[i]);
+	for (size_t i = 0; i < POL_PROXY_READERS; i++)
+		if (p->taps.v[i].fd >= 0)
+			close(p->taps.v[i].fd);
 	close(p->listener);
 	close(p->signals);
 	sigemptyset(&none);
@@ -189,6 +200,9 @@ static int start(struct parent *p, struct worker *w, struct pol_err *e)
 	w->control = pair[0];
 	for (size_t i = 0; i < p->gens.n && !r; i++)
 		r = load(w, &p->gens.v[i], &m);
+	for (size_t i = 0; i < POL_PROXY_READERS && !r; i++)
+		if (p->taps.v[i].fd >= 0)
+			watch(w, p->taps.v[i].fd);
 	return r ? pol_err(e, r, "a new worker does not take the policy: %s", strerror(-r)) : 0;
 }
 
@@ -313,6 +327,23 @@ static void drain(struct parent *p)
 	}
 }
 
+/* A reader of requests: its socket goes to all workers. */
+static int watch_all(struct parent *p, int fds[POL_PROXY_FDS])
+{
+	int fd = fds[0], type = 0, r;
+	socklen_t n = sizeof(type);
+
+	/* anything else could make a worker wait, or be what it must not write to */
+	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &type, &n) || type != AF_UNIX ||
+	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) || type != SOCK_SEQPACKET)
+		return -EINVAL;
+	fds[0] = -1;
+	r = px_taps_add(&p->taps, fd);
+	for (unsigned i = 0; i < p->o->workers && !r; i++)
+		r = watch(&p->worker[i], fd);
+	return r;
+}
+
 static void obey(struct parent *p, struct pol_proxy_msg *m, int fds[POL_PROXY_FDS])
 {
 	m->status = 0;
@@ -337,6 +368,9 @@ static void obey(struct parent *p, struct pol_proxy_msg *m, int fds[POL_PROXY_FD
 		break;
 	case POL_PROXY_DRAIN:
 		drain(p);
+		break;
+	case POL_PROXY_WATCH:
+		m->status = watch_all(p, fds);
 		break;
 	default:
 		m->status = -EINVAL;
@@ -420,6 +454,7 @@ int px_control_run(const struct px_options *o, struct pol_err *e)
 		return pol_err(e, -ENOMEM, "no memory for the workers");
 	for (size_t i = 0; i < CLIENTS_MAX; i++)
 		p.client[i] = -1;
+	px_taps_init(&p.taps);
 	for (unsigned i = 0; i < o->workers; i++)
 		p.worker[i] = (struct worker){ .control = -1, .listener = { -1, -1 } };
 	sigemptyset(&set);

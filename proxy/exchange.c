@@ -8,7 +8,7 @@
 void px_exchange_keep(struct px_exchange *x, const struct px_worker *w, struct pol_str method,
 		      struct pol_str host, struct pol_str path)
 {
-	if (w->log < 0)
+	if (w->log < 0 && !px_taps_any(&w->taps))
 		return;
 	x->text = malloc(method.n + host.n + path.n + 1);
 	if (!x->text)

@@ -24,6 +24,8 @@ proxy_libproxy_a_SOURCES = \
 	proxy/message.h \
 	proxy/policy.c \
 	proxy/policy.h \
+	proxy/tap.c \
+	proxy/tap.h \
 	proxy/worker.c \
 	proxy/worker.h
 

@@ -66,6 +66,7 @@ void px_log(struct px_worker *w, const struct px_record *r)
 {
 	struct pol_buf b = { 0 };
 
+	px_taps_tell(&w->taps, r);
 	if (w->log < 0)
 		return;
 	add_time(&b);

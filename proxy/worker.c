@@ -132,6 +132,10 @@ static void obey(struct running *r, struct pol_proxy_msg *m, int fds[POL_PROXY_F
 		px_conn_drain(&r->w);
 		ev_timer_start(r->w.loop, &r->on_quiet);
 		break;
+	case POL_PROXY_WATCH:
+		m->status = px_taps_add(&r->w.taps, fds[0]);
+		fds[0] = -1;
+		break;
 	case POL_PROXY_HELLO:
 		break;
 	default:
@@ -195,6 +199,7 @@ void px_worker_run(const struct px_start *s)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	r.w.loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
 	r.w.log = s->log;
+	px_taps_init(&r.w.taps);
 	r.w.limit = s->limit;
 	r.w.name_rules = s->name_rules;
 	tzset(); /* or the first line of the log would want to open a file */

@@ -111,7 +111,15 @@ int prt_bpffs_gen_make(const struct prt_env *env, uint64_t gen, struct pol_err *
 	return 0;
 }
 
-/* Unlinks the files of a folder; folders inside it make it fail.  A folder that is not there is fine. */
+static bool is_reader(const char *name)
+{
+	return !strncmp(name, PRT_BPFFS_READER, sizeof(PRT_BPFFS_READER) - 1);
+}
+
+/*
+ * Unlinks the files of a folder, and the places of readers; other folders inside it make it
+ * fail.  A folder that is not there is fine.
+ */
 static int empty_folder(const char *path, struct pol_err *e)
 {
 	DIR *d = opendir(path);
@@ -124,7 +132,8 @@ static int empty_folder(const char *path, struct pol_err *e)
 	while ((f = readdir(d))) {
 		if (!strcmp(f->d_name, ".") || !strcmp(f->d_name, ".."))
 			continue;
-		if (unlinkat(dirfd(d), f->d_name, 0) && !r)
+		if (unlinkat(dirfd(d), f->d_name, is_reader(f->d_name) ? AT_REMOVEDIR : 0) &&
+		    errno != ENOENT && !r)
 			r = pol_err(e, -errno, "%s/%s: cannot remove: %s", path, f->d_name,
 				    strerror(errno));
 	}

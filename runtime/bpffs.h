@@ -5,6 +5,7 @@
  *	FOLDER/active, root, ct, ...	what outlives a generation
  *	FOLDER/stub_NAME		the programs that hang on the hooks
  *	FOLDER/gen_N/...		maps and programs of generation N
+ *	FOLDER/reader_N			locked by who reads events (watch.h); empty
  *
  * Names have no dots, bpffs refuses them.  Nothing is ever mounted here: a mount
  * is the administrator's choice, and the error names the command.
@@ -15,6 +16,7 @@
 #include "env.h"
 
 #define PRT_PATH 4096
+#define PRT_BPFFS_READER "reader_"
 
 /* Opens the folder, making it (0700) if told so.  *dir is the caller's.  -ENOENT without an error text: none there. */
 int prt_bpffs_open(const struct prt_env *env, bool create, int *dir, struct pol_err *e);

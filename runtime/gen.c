@@ -204,8 +204,9 @@ static int check_contents(struct bpf_object *bpf, struct pol_err *e)
 		bpf_map__set_pin_path(m, NULL);
 		if (t != BPF_MAP_TYPE_ARRAY && t != BPF_MAP_TYPE_HASH &&
 		    t != BPF_MAP_TYPE_LRU_HASH && t != BPF_MAP_TYPE_PERCPU_ARRAY &&
-		    t != BPF_MAP_TYPE_RINGBUF && t != BPF_MAP_TYPE_PROG_ARRAY &&
-		    (t != BPF_MAP_TYPE_ARRAY_OF_MAPS || strcmp(bpf_map__name(m), POL_MAP_SETS)))
+		    t != BPF_MAP_TYPE_PROG_ARRAY &&
+		    (t != BPF_MAP_TYPE_ARRAY_OF_MAPS ||
+		     (strcmp(bpf_map__name(m), POL_MAP_SETS) && strcmp(bpf_map__name(m), POL_MAP_RINGS))))
 			return pol_err(e, -ENOEXEC, "the object has a map '%s' of a foreign type",
 				       prt_safe(bpf_map__name(m)));
 	}

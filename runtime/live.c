@@ -33,16 +33,3 @@ int prt_live_open(const struct prt_env *env, enum prt_lock_kind kind, struct prt
 				 &l->gen, e);
 	return r ? r : prt_world_read(&l->gen, &l->world, e);
 }
-
-const struct prt_member *prt_live_owner(const struct prt_live *l, const struct pol_addr *a)
-{
-	for (size_t i = 0; i < l->world.member.n; i++) {
-		const struct prt_member *m = &l->world.member.v[i];
-
-		for (size_t k = 0; k < m->addrs.n; k++) {
-			if (!memcmp(&m->addrs.v[k].addr, a, sizeof(*a)))
-				return m;
-		}
-	}
-	return NULL;
-}

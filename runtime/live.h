@@ -22,7 +22,4 @@ void prt_live_close(struct prt_live *l);	/* after init */
 int prt_live_open(const struct prt_env *env, enum prt_lock_kind kind, struct prt_live *l,
 		  struct pol_err *e);
 
-/* Whose address that is; NULL: no endpoint's. */
-const struct prt_member *prt_live_owner(const struct prt_live *l, const struct pol_addr *a);
-
 #endif

@@ -9,6 +9,8 @@ runtime_libruntime_a_SOURCES = \
 	runtime/attach.h \
 	runtime/bpfelf.c \
 	runtime/bpfelf.h \
+	runtime/book.c \
+	runtime/book.h \
 	runtime/bpffs.c \
 	runtime/bpffs.h \
 	runtime/contain.c \
@@ -31,6 +33,7 @@ runtime_libruntime_a_SOURCES = \
 	runtime/image.h \
 	runtime/input.c \
 	runtime/input.h \
+	runtime/item.c \
 	runtime/kinds.c \
 	runtime/kinds.h \
 	runtime/live.c \
@@ -39,7 +42,9 @@ runtime_libruntime_a_SOURCES = \
 	runtime/lock.h \
 	runtime/manifest.c \
 	runtime/manifest.h \
+	runtime/heap.c \
 	runtime/monitor.c \
+	runtime/monitor.h \
 	runtime/neighbours.c \
 	runtime/neighbours.h \
 	runtime/net.c \
@@ -54,6 +59,8 @@ runtime_libruntime_a_SOURCES = \
 	runtime/proxy.h \
 	runtime/publish.c \
 	runtime/publish.h \
+	runtime/query.c \
+	runtime/query.h \
 	runtime/quiet.c \
 	runtime/quiet.h \
 	runtime/rules.c \
@@ -68,14 +75,20 @@ runtime_libruntime_a_SOURCES = \
 	runtime/show_inspect.c \
 	runtime/show_status.c \
 	runtime/show_traffic.c \
+	runtime/show_why.c \
 	runtime/store.c \
 	runtime/store.h \
+	runtime/stream.c \
 	runtime/stub.c \
 	runtime/stub.h \
 	runtime/sysctl.c \
 	runtime/sysctl.h \
 	runtime/trust.c \
 	runtime/trust.h \
+	runtime/watch.c \
+	runtime/watch.h \
+	runtime/why.c \
+	runtime/why.h \
 	runtime/world.c \
 	runtime/world.h \
 	runtime/world_maps.c \

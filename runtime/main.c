@@ -14,6 +14,7 @@
 #include "apply.h"
 #include "endpoints.h"
 #include "gen.h"
+#include "monitor.h"
 #include "proxy.h"
 #include "quiet.h"
 #include "sets.h"
@@ -31,15 +32,17 @@ static const char help[] =
 	"  apply OBJECT [-H HOST.yaml] [--audit]   put a policy in force, all at once or not at all\n"
 	"  check OBJECT                            ask the kernel's verifier, attach nothing\n"
 	"  status                                  what is in force; exit code 1 if something is missing\n"
-	"  rules                                   counters of each rule\n"
-	"  flows                                   live connections\n"
+	"  rules [--unused]                        counters of each rule\n"
+	"  flows [FILTER...]                       live connections\n"
 	"  endpoints                               who lives where\n"
 	"  endpoint add NAME interface=IF address=ADDR... [label=KEY=VALUE...] [mac=MAC]\n"
 	"  endpoint del NAME                       changes at run time\n"
 	"  filter add|del|replace NAME [PREFIX...] [--from FILE]   what is in a dynamic set, all at once\n"
 	"  filter list [NAME]                      dynamic sets, or what was added to one\n"
 	"  endpoint hold INTERFACE                 nothing passes there until an endpoint is added\n"
-	"  monitor                                 verdicts and drops as they happen\n"
+	"  monitor [FILTER...]                     verdicts, drops and requests as they happen\n"
+	"  why from PEER to PEER on PROTO PORT [METHOD \"PATH\"]\n"
+	"                                          what the maps in force say of a flow, and by which rule\n"
 	"  inspect OBJECT                          what is inside an object, without loading it\n"
 	"  agent [--docker SOCKET]                 follow a container engine; polc-agent(8)\n"
 	"  proxy                                   see to it that polproxy runs and knows the policy\n"
@@ -59,12 +62,29 @@ static const char help[] =
 	"\n"
 	"Exit codes: 0 done; 1 the answer is no; 2 bad usage or input; 3 the system refused.\n";
 
+/* Options of single verbs; X(name, word, takes a number, of which verbs). */
+#define OPTION_LIST(X) \
+	X(EACH, "--each", false, "monitor") X(AGGREGATE, "--aggregate", false, "monitor") \
+	X(RATE, "--rate", true, "monitor") X(COUNT, "--count", true, "monitor") \
+	X(FOR, "--for", true, "monitor") X(UNUSED, "--unused", false, "rules")
+#define OPTION_ENUM(e, w, n, v) OPT_##e,
+enum option { OPTION_LIST(OPTION_ENUM) OPTIONS };
+#undef OPTION_ENUM
+#define OPTION_ROW(e, w, n, v) [OPT_##e] = { w, v, n },
+static const struct {
+	const char *word, *verbs;
+	bool number;
+} options[OPTIONS] = { OPTION_LIST(OPTION_ROW) };
+#undef OPTION_ROW
+
 struct command {
 	struct prt_env env;
 	const char *verb, *host, *from;
 	char *arg[256];		/* behind the verb */
 	size_t nargs;
 	bool audit, anybody_bpf, help, version;
+	unsigned given;		/* options of single verbs: bits by enum option */
+	uint32_t number[OPTIONS]; /* of those that take one */
 	char state[4096];	/* a default made from --bpffs */
 	char proxy[4096], socket[4200]; /* likewise */
 	struct pol_buf out;
@@ -139,6 +159,11 @@ static int done(struct command *c, int r, const struct pol_err *e, enum exit_cod
 	return EXIT_DONE;
 }
 
+static bool has(const struct command *c, enum option o)
+{
+	return c->given >> o & 1;
+}
+
 /* ---- verbs ----------------------------------------------------------------------------------- */
 
 static int verb_apply(struct command *c)
@@ -199,8 +224,6 @@ static int verb_show(struct command *c)
 		const char *verb;
 		int (*show)(struct prt_env *env, struct pol_buf *out, struct pol_err *e);
 	} shows[] = {
-		{ "rules", prt_show_rules },
-		{ "flows", prt_show_flows },
 		{ "endpoints", prt_show_endpoints },
 	};
 	struct pol_err e = { 0 };
@@ -211,6 +234,43 @@ static int verb_show(struct command *c)
 			r = shows[i].show(&c->env, &c->out, &e);
 	}
 	return done(c, r, &e, r == -ENOENT ? EXIT_NO : code_of(r));
+}
+
+static int verb_rules(struct command *c)
+{
+	struct pol_err e = { 0 };
+	int r = prt_env_privileges(&e);
+
+	r = r ? r : prt_show_rules(&c->env, has(c, OPT_UNUSED), &c->out, &e);
+	return done(c, r, &e, r == -ENOENT ? EXIT_NO : code_of(r));
+}
+
+static int verb_flows(struct command *c)
+{
+	struct pol_arena *arena = pol_arena_new();
+	struct pol_err e = { 0 };
+	struct prt_query f;
+	int r = prt_query_parse(arena, c->arg, c->nargs, false, &f, &e);
+
+	r = r ? r : prt_env_privileges(&e);
+	r = r ? r : prt_show_flows(&c->env, &f, &c->out, &e);
+	pol_arena_free(arena);
+	return done(c, r, &e, r == -ENOENT ? EXIT_NO : code_of(r));
+}
+
+static int verb_why(struct command *c)
+{
+	struct pol_arena *arena = pol_arena_new();
+	struct pol_err e = { 0 };
+	struct prt_query q;
+	bool allow = false;
+	int r = prt_query_parse(arena, c->arg, c->nargs, true, &q, &e), code;
+
+	r = r ? r : prt_env_privileges(&e);
+	r = r ? r : prt_show_why(&c->env, &q, &allow, &c->out, &e);
+	pol_arena_free(arena);
+	code = done(c, r, &e, r == -ENOENT ? EXIT_NO : code_of(r));
+	return code == EXIT_DONE && !allow ? EXIT_NO : code;
 }
 
 static int verb_inspect(struct command *c)
@@ -341,18 +401,30 @@ static void stop(int sig)
 static bool emit(void *ctx, struct pol_str line)
 {
 	(void)ctx;
-	return fwrite(line.p, 1, line.n, stdout) == line.n && !fflush(stdout);
+	return line.n ? fwrite(line.p, 1, line.n, stdout) == line.n : !fflush(stdout);
 }
 
 static int verb_monitor(struct command *c)
 {
 	const struct sigaction on = { .sa_handler = stop };
+	struct pol_arena *arena = pol_arena_new();
+	struct prt_query f;
+	struct prt_monitor m = { .filter = &f,
+				 .mode = has(c, OPT_EACH) ? PRT_MONITOR_EACH :
+					 has(c, OPT_AGGREGATE) ? PRT_MONITOR_AGGREGATE : PRT_MONITOR_AUTO,
+				 .rate = has(c, OPT_RATE) ? c->number[OPT_RATE] : PRT_WATCH_RATE,
+				 .count = c->number[OPT_COUNT],
+				 .seconds = c->number[OPT_FOR],
+				 .stop = &stopped,
+				 .emit = emit };
 	struct pol_err e = { 0 };
-	int r = prt_env_privileges(&e);
+	int r = prt_query_parse(arena, c->arg, c->nargs, false, &f, &e);
 
+	r = r ? r : prt_env_privileges(&e);
 	sigaction(SIGINT, &on, NULL);
 	sigaction(SIGTERM, &on, NULL);
-	r = r ? r : prt_monitor(&c->env, &stopped, emit, NULL, &e);
+	r = r ? r : prt_monitor(&c->env, &m, &e);
+	pol_arena_free(arena);
 	return done(c, r, &e, r == -ENOENT ? EXIT_NO : code_of(r));
 }
 
@@ -367,12 +439,13 @@ static const struct verb {
 	{ "apply", 1, 1, verb_apply },
 	{ "check", 1, 1, verb_check },
 	{ "status", 0, 0, verb_status },
-	{ "rules", 0, 0, verb_show },
-	{ "flows", 0, 0, verb_show },
+	{ "rules", 0, 0, verb_rules },
+	{ "flows", 0, ARGS_ANY, verb_flows },
 	{ "endpoints", 0, 0, verb_show },
 	{ "endpoint", 1, ARGS_ANY, verb_endpoint },
 	{ "filter", 1, ARGS_ANY, verb_filter },
-	{ "monitor", 0, 0, verb_monitor },
+	{ "monitor", 0, ARGS_ANY, verb_monitor },
+	{ "why", 1, ARGS_ANY, verb_why },
 	{ "inspect", 1, 1, verb_inspect },
 	{ "proxy", 0, 0, verb_proxy },
 	{ "rollback", 0, 0, verb_rollback },
@@ -381,7 +454,6 @@ static const struct verb {
 	{ "services", 0, ARGS_ANY, NULL },
 	{ "service", 0, ARGS_ANY, NULL },
 	{ "metrics", 0, ARGS_ANY, NULL },
-	{ "why", 0, ARGS_ANY, NULL },
 };
 
 /* Takes the value of an option: behind "=", or the next word. */
@@ -401,6 +473,29 @@ static bool is(const char *word, const char *name)
 	return !strncmp(word, name, n) && (!word[n] || word[n] == '=');
 }
 
+/* An option of single verbs; whether this verb takes it is seen when it is known. */
+static int take_option(struct command *c, int argc, char **argv, int *i)
+{
+	for (unsigned k = 0; k < OPTIONS; k++) {
+		const char *v;
+		char *end;
+		unsigned long n;
+
+		if (!is(argv[*i], options[k].word) || (!options[k].number && strchr(argv[*i], '=')))
+			continue;
+		c->given |= 1u << k;
+		if (!options[k].number)
+			return 0;
+		v = value_of(argc, argv, i, options[k].word);
+		n = v && *v >= '0' && *v <= '9' ? strtoul(v, &end, 10) : ULONG_MAX;
+		if (n > 1000000000 || *end)
+			return bad_usage("%s: needs a number", options[k].word);
+		c->number[k] = (uint32_t)n;
+		return 0;
+	}
+	return bad_usage("%s: there is no such option", prt_safe(argv[*i]));
+}
+
 static int take_value(struct command *c, int argc, char **argv, int *i)
 {
 	static const char *const names[] = { "-H", "--host", "--bpffs", "--state-dir",
@@ -415,7 +510,7 @@ static int take_value(struct command *c, int argc, char **argv, int *i)
 		*into[k] = value_of(argc, argv, i, names[k]);
 		return *into[k] && **into[k] ? 0 : bad_usage("%s: needs a value", names[k]);
 	}
-	return bad_usage("%s: there is no such option", prt_safe(argv[*i]));
+	return take_option(c, argc, argv, i);
 }
 
 static int take_word(struct command *c, int argc, char **argv, int *i)
@@ -510,6 +605,9 @@ static int run(struct command *c)
 			return bad_usage("%s: does not take the options of apply", v->name);
 		if (c->env.trust && strcmp(v->name, "apply") && strcmp(v->name, "inspect"))
 			return bad_usage("%s: does not take --trust-dir", v->name);
+		for (unsigned k = 0; k < OPTIONS; k++)
+			if (has(c, k) && !strstr(options[k].verbs, v->name))
+				return bad_usage("%s: not an option of this command", options[k].word);
 		return v->run(c);
 	}
 	return bad_usage("%s: there is no such command", prt_safe(c->verb));

@@ -1,149 +1,244 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * Events from the ring buffer, one line each.  The lock is given back before
- * the first one: watching must not keep an apply waiting.  Names are those of the
- * moment at which watching began.
- */
-#include <arpa/inet.h>
-#include <bpf/libbpf.h>
+#include "monitor.h"
+
 #include <errno.h>
 #include <inttypes.h>
-#include <unistd.h>
+#include <time.h>
 
-#include "show.h"
-#include "store.h"
+#define WINDOW_NS 1000000000ull
+#define PAUSE_NS 20000000l	/* after many at once: so a flood wakes us 50 times a second */
+#define MANY 16u
+#define TOP 20u			/* kinds that are told one by one, as text */
 
-#define POL_REASON_NAME(e, n, t) [POL_REASON_##e] = n,
-static const char *const reasons[POL_REASON_MAX] = { POL_REASONS(POL_REASON_NAME) };
-#undef POL_REASON_NAME
-
-struct watch {
-	const struct prt_env *env;
-	struct prt_live l;
-	struct prt_rules rules;
-	prt_emit_fn emit;
-	void *ctx;
+struct monitor {
+	const struct prt_monitor *m;
+	struct prt_stream s;
+	struct prt_heap *heap;
 	struct pol_buf line;
-	bool done;
+	uint64_t window_ns;		/* when it began */
+	unsigned lines;			/* told one by one in it */
+	uint64_t batch, shown;		/* since the last poll; in all */
+	uint64_t lost[POL_EVENT_KINDS];	/* told */
+	uint64_t pending;		/* counted, not told yet */
+	bool crowded, done;
 };
 
-static const char *kind(uint8_t k)
+static void tell(struct monitor *w)
 {
-	return k == POL_EVENT_NEW ? "new" : k == POL_EVENT_DROP ? "drop" :
-	       k == POL_EVENT_AUDIT ? "audit" : "?";
-}
-
-static const char *reason(uint8_t r)
-{
-	return r < POL_REASON_MAX ? reasons[r] : "?";
-}
-
-static void end_text(struct watch *w, const struct pol_addr *a, uint16_t port)
-{
-	const struct prt_member *m = prt_live_owner(&w->l, a);
-
-	prt_show_addr(&w->line, a);
-	if (port)
-		pol_buf_printf(&w->line, " %u", port);
-	if (m)
-		pol_buf_printf(&w->line, " (%s)", prt_safe(m->info.name));
-}
-
-static void event_text(struct watch *w, const struct pol_event *v)
-{
-	char room[8], ifname[PRT_IFNAME];
-
-	pol_buf_printf(&w->line, "%" PRIu64 ".%06" PRIu64 " %-5s %s ", (uint64_t)v->time_ns / 1000000000u,
-		       (uint64_t)v->time_ns / 1000 % 1000000, kind(v->kind), prt_show_proto(v->proto, room));
-	end_text(w, &v->src, ntohs(v->sport_be));
-	pol_buf_addz(&w->line, " -> ");
-	end_text(w, &v->dst, ntohs(v->dport_be));
-	pol_buf_printf(&w->line, " len %u dev %s", v->length,
-		       prt_safe(prt_show_ifname(v->ifindex, ifname)));
-	if (v->kind == POL_EVENT_DROP)
-		pol_buf_printf(&w->line, " reason %s", reason(v->reason));
-	if (v->rule != POL_NO_RULE) {
-		pol_buf_addz(&w->line, " by ");
-		prt_show_rule_place(&w->line, &w->rules, v->rule);
-	}
-	pol_buf_addc(&w->line, '\n');
-}
-
-static void event_json(struct watch *w, const struct pol_event *v)
-{
-	struct pol_buf *b = &w->line;
-	char room[8], ifname[PRT_IFNAME];
-
-	pol_buf_printf(b, "{\"time_ns\": %" PRIu64 ", \"event\": \"%s\", \"protocol\": \"%s\"",
-		       (uint64_t)v->time_ns, kind(v->kind), prt_show_proto(v->proto, room));
-	pol_buf_addz(b, ", \"from\": \"");
-	prt_show_addr(b, &v->src);
-	pol_buf_printf(b, "\", \"sport\": %u, \"to\": \"", ntohs(v->sport_be));
-	prt_show_addr(b, &v->dst);
-	pol_buf_printf(b, "\", \"dport\": %u, \"length\": %u, \"reason\": \"%s\", \"generation\": %u",
-		       ntohs(v->dport_be), v->length, reason(v->reason), v->gen);
-	if (v->rule != POL_NO_RULE)
-		pol_buf_printf(b, ", \"rule\": %u", v->rule);
-	prt_show_key(b, false, "interface");
-	prt_show_json(b, prt_show_ifname(v->ifindex, ifname));
-	pol_buf_addz(b, "}\n");
-}
-
-static int take(void *ctx, void *data, size_t size)
-{
-	struct watch *w = ctx;
-	struct pol_event v;
-
-	if (size < sizeof(v) || w->done)
-		return 0;
-	memcpy(&v, data, sizeof(v));
+	if (!w->done && w->line.n)
+		w->done = !w->m->emit(w->m->ctx, pol_buf_str(&w->line));
 	w->line.n = 0;
-	if (w->env->json)
-		event_json(w, &v);
+}
+
+static void flush(struct monitor *w)
+{
+	if (!w->done)
+		w->done = !w->m->emit(w->m->ctx, (struct pol_str){ "", 0 });
+}
+
+static void tell_item(struct monitor *w, const struct prt_item *item)
+{
+	if (w->s.env->json)
+		prt_item_json(&w->line, &w->s.book, item);
 	else
-		event_text(w, &v);
-	w->done = !w->emit(w->ctx, pol_buf_str(&w->line));
+		prt_item_text(&w->line, &w->s.book, item);
+	tell(w);
+}
+
+static bool one_by_one(const struct monitor *w)
+{
+	return w->m->mode == PRT_MONITOR_EACH ||
+	       (w->m->mode == PRT_MONITOR_AUTO && !w->crowded && w->lines < PRT_MONITOR_LINES);
+}
+
+static void take(void *ctx, const struct prt_item *item)
+{
+	struct monitor *w = ctx;
+
+	if (w->m->count && w->shown >= w->m->count)
+		return;
+	w->shown++;
+	w->batch++;
+	if (one_by_one(w)) {
+		w->lines++;
+		tell_item(w, item);
+	} else {
+		w->pending++;
+		prt_heap_add(w->heap, item);
+	}
+}
+
+/* ---- what is told at the end of a second ----------------------------------------------- */
+
+static void tell_heap(struct monitor *w)
+{
+	uint64_t rest = 0;
+	size_t n;
+	const struct prt_item *const *v = prt_heap_sorted(w->heap, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		if (i < TOP || w->s.env->json)
+			tell_item(w, v[i]);
+		else
+			rest += v[i]->count;
+	}
+	if (rest) {
+		pol_buf_printf(&w->line, "             and %zu more of other kinds, %" PRIu64 " times in all\n",
+			       n - TOP, rest);
+		tell(w);
+	}
+	prt_heap_clear(w->heap);
+	w->pending = 0;
+}
+
+static const char *const kinds[POL_EVENT_KINDS] = {
+	"http", [POL_EVENT_NEW] = "new", [POL_EVENT_DROP] = "drop", [POL_EVENT_AUDIT] = "audit",
+	[POL_EVENT_LOG] = "log",
+};
+
+static void counts_json(struct pol_buf *out, const uint64_t v[POL_EVENT_KINDS])
+{
+	uint64_t all = 0;
+
+	for (unsigned k = 0; k < POL_EVENT_KINDS; k++) {
+		pol_buf_printf(out, "\"%s\": %" PRIu64 ", ", kinds[k], v[k]);
+		all += v[k];
+	}
+	pol_buf_printf(out, "\"all\": %" PRIu64, all);
+}
+
+static void lost_text(struct monitor *w, const uint64_t v[POL_EVENT_KINDS], uint64_t now)
+{
+	prt_show_clock(&w->line, now, false);
+	pol_buf_addz(&w->line, " lost  ");
+	for (unsigned k = 0; k < POL_EVENT_KINDS; k++)
+		if (v[k])
+			pol_buf_printf(&w->line, " %" PRIu64 " %s", v[k], kinds[k]);
+	if (w->m->rate)
+		pol_buf_printf(&w->line, "  (more than %u a second and processor)\n", w->m->rate);
+	else
+		pol_buf_addz(&w->line, "  (more than could be read)\n");
+}
+
+static int tell_lost(struct monitor *w, struct pol_err *e)
+{
+	uint64_t now[POL_EVENT_KINDS], more[POL_EVENT_KINDS], all = 0;
+	int r = prt_stream_lost(&w->s, now, e);
+
+	if (r)
+		return r;
+	for (unsigned k = 0; k < POL_EVENT_KINDS; k++) {
+		more[k] = now[k] - w->lost[k];
+		all += more[k];
+		w->lost[k] = now[k];
+	}
+	if (!all)
+		return 0;
+	if (w->s.env->json) {
+		pol_buf_addz(&w->line, "{\"event\": \"lost\", ");
+		counts_json(&w->line, more);
+		pol_buf_addz(&w->line, "}\n");
+	} else {
+		lost_text(w, more, prt_env_now_ns());
+	}
+	tell(w);
 	return 0;
 }
 
-static int open_watch(struct prt_env *env, struct watch *w, struct pol_err *e)
+static int end_window(struct monitor *w, uint64_t now, struct pol_err *e)
 {
-	struct prt_object *o POL_CLEANUP(prt_object_cleanup) = NULL;
-	int r = prt_live_open(env, PRT_LOCK_SHARED, &w->l, e);
+	int r;
 
-	r = r ? r : prt_store_get(env, w->l.gen.number, &o, e);
-	r = r ? r : prt_rules_parse(o, &w->rules, e);
-	if (!r && w->l.shared.map[PRT_SHARED_EVENTS] < 0)
-		r = pol_err(e, -ENOENT, "the policy in force reports no events");
-	pol_cleanup_fd(&w->l.lock);
-	w->l.lock = -1;
+	w->crowded = w->m->mode == PRT_MONITOR_AUTO && w->pending + w->lines > PRT_MONITOR_LINES;
+	tell_heap(w);
+	r = tell_lost(w, e);
+	w->window_ns = now;
+	w->lines = 0;
 	return r;
 }
 
-int prt_monitor(struct prt_env *env, const volatile int *stop, prt_emit_fn emit, void *ctx,
-		struct pol_err *e)
+/* ---- the loop ------------------------------------------------------------------------------ */
+
+static void begin(struct monitor *w)
 {
-	struct watch w = { .env = env, .emit = emit, .ctx = ctx };
-	struct ring_buffer *ring = NULL;
+	const struct prt_gen_info *i = &w->s.book.l.gen.info;
+
+	if (w->s.env->json) {
+		pol_buf_printf(&w->line, "{\"event\": \"begin\", \"generation\": %" PRIu64 ", \"policy\": ",
+			       w->s.book.l.gen.number);
+		prt_show_json(&w->line, i->policy);
+		pol_buf_addz(&w->line, "}\n");
+	} else {
+		pol_buf_printf(&w->line, "%-12s %-6s %-6s source -> destination  why\n", "time", "verdict",
+			       "proto");
+	}
+	tell(w);
+	flush(w);
+}
+
+static void end(struct monitor *w)
+{
+	uint64_t all = 0;
+
+	for (unsigned k = 0; k < POL_EVENT_KINDS; k++)
+		all += w->lost[k];
+	if (w->s.env->json) {
+		pol_buf_printf(&w->line, "{\"event\": \"end\", \"shown\": %" PRIu64 ", \"lost\": {", w->shown);
+		counts_json(&w->line, w->lost);
+		pol_buf_addz(&w->line, "}}\n");
+	} else {
+		pol_buf_printf(&w->line, "%" PRIu64 " shown, %" PRIu64 " lost\n", w->shown, all);
+	}
+	tell(w);
+	flush(w);
+}
+
+static bool enough(const struct monitor *w, uint64_t began)
+{
+	return w->done || *w->m->stop || (w->m->count && w->shown >= w->m->count) ||
+	       (w->m->seconds && prt_env_now_ns() - began >= w->m->seconds * WINDOW_NS);
+}
+
+static int watch(struct monitor *w, struct pol_err *e)
+{
+	uint64_t began = prt_env_now_ns();
+	int r = 0;
+
+	w->window_ns = began;
+	while (!r && !enough(w, began)) {
+		uint64_t now;
+
+		w->batch = 0;
+		r = prt_stream_poll(&w->s, 200, e);
+		now = prt_env_now_ns();
+		if (!r && now - w->window_ns >= WINDOW_NS)
+			r = end_window(w, now, e);
+		flush(w);
+		if (w->batch > MANY)
+			nanosleep(&(struct timespec){ .tv_nsec = PAUSE_NS }, NULL);
+	}
+	return r;
+}
+
+int prt_monitor(struct prt_env *env, const struct prt_monitor *m, struct pol_err *e)
+{
+	struct monitor w = { .m = m, .heap = prt_heap_new() };
 	int r;
 
-	prt_live_init(&w.l);
-	r = open_watch(env, &w, e);
+	prt_stream_init(&w.s);
+	w.s.take = take;
+	w.s.ctx = &w;
+	r = w.heap ? prt_stream_open(env, m->filter, m->rate, &w.s, e) : pol_err(e, -ENOMEM, "no memory");
 	if (!r) {
-		ring = ring_buffer__new(w.l.shared.map[PRT_SHARED_EVENTS], take, &w, NULL);
-		if (!ring)
-			r = pol_err(e, -errno, "map '%s': cannot read: %s", POL_MAP_EVENTS,
-				    strerror(errno));
+		begin(&w);
+		r = watch(&w, e);
+		r = r ? r : prt_stream_stop(&w.s, e);
+		r = r ? r : end_window(&w, prt_env_now_ns(), e);
+		if (!r)
+			end(&w);
 	}
-	while (!r && !*stop && !w.done) {
-		int n = ring_buffer__poll(ring, 200);
-
-		if (n < 0 && n != -EINTR)
-			r = pol_err(e, n, "map '%s': cannot read: %s", POL_MAP_EVENTS, strerror(-n));
-	}
-	ring_buffer__free(ring);
-	prt_rules_free(&w.rules);
+	prt_stream_close(&w.s);
+	prt_heap_free(w.heap);
 	pol_buf_free(&w.line);
-	prt_live_close(&w.l);
 	return r;
 }

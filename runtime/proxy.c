@@ -29,7 +29,7 @@ void prt_proxy_close(struct prt_proxy *p)
 
 /* ---- asking --------------------------------------------------------------------------- */
 
-static int send_request(int fd, const struct pol_proxy_msg *m, const int *fds)
+static int send_request(int fd, const struct pol_proxy_msg *m, const int *fds, size_t n)
 {
 	struct iovec v = { .iov_base = (void *)m, .iov_len = sizeof(*m) };
 	union {
@@ -39,22 +39,22 @@ static int send_request(int fd, const struct pol_proxy_msg *m, const int *fds)
 	struct msghdr h = { .msg_iov = &v, .msg_iovlen = 1 };
 	struct cmsghdr *c;
 
-	if (fds) {
+	if (n) {
 		h.msg_control = a.room;
-		h.msg_controllen = sizeof(a.room);
+		h.msg_controllen = CMSG_SPACE(n * sizeof(int));
 		c = CMSG_FIRSTHDR(&h);
 		c->cmsg_level = SOL_SOCKET;
 		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(POL_PROXY_FDS * sizeof(int));
-		memcpy(CMSG_DATA(c), fds, POL_PROXY_FDS * sizeof(int));
+		c->cmsg_len = CMSG_LEN(n * sizeof(int));
+		memcpy(CMSG_DATA(c), fds, n * sizeof(int));
 	}
 	return sendmsg(fd, &h, MSG_NOSIGNAL) == (ssize_t)sizeof(*m) ? 0 : -errno;
 }
 
-static int ask(const struct prt_proxy *p, struct pol_proxy_msg *m, const int *fds, const char *what,
-	       struct pol_err *e)
+static int ask_with(const struct prt_proxy *p, struct pol_proxy_msg *m, const int *fds, size_t n,
+		    const char *what, struct pol_err *e)
 {
-	int r = send_request(p->fd, m, fds);
+	int r = send_request(p->fd, m, fds, n);
 	ssize_t got = r ? 0 : recv(p->fd, m, sizeof(*m), 0);
 
 	if (!r && got != (ssize_t)sizeof(*m))
@@ -68,6 +68,12 @@ static int ask(const struct prt_proxy *p, struct pol_proxy_msg *m, const int *fd
 		return pol_err(e, m->status, "polproxy cannot %s: %s", what,
 			       m->text[0] ? prt_safe(m->text) : strerror(-m->status));
 	return 0;
+}
+
+static int ask(const struct prt_proxy *p, struct pol_proxy_msg *m, const int *fds, const char *what,
+	       struct pol_err *e)
+{
+	return ask_with(p, m, fds, fds ? POL_PROXY_FDS : 0, what, e);
 }
 
 static struct pol_proxy_msg request(enum pol_proxy_op op, uint64_t gen)
@@ -338,6 +344,22 @@ int prt_proxy_status(const struct prt_proxy *p, char text[POL_PROXY_TEXT], struc
 	int r = ask(p, &m, NULL, "tell how it is", e);
 
 	memcpy(text, m.text, POL_PROXY_TEXT);
+	return r;
+}
+
+int prt_proxy_watch(const struct prt_proxy *p, int *fd, struct pol_err *e)
+{
+	struct pol_proxy_msg m = request(POL_PROXY_WATCH, 0);
+	int pair[2], r;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		return pol_err(e, -errno, "cannot make a socket pair: %s", strerror(errno));
+	r = ask_with(p, &m, &pair[1], 1, "be watched", e);
+	close(pair[1]);
+	if (r)
+		close(pair[0]);
+	else
+		*fd = pair[0];
 	return r;
 }
 

@@ -35,6 +35,11 @@ int prt_proxy_forget(const struct prt_proxy *p, uint64_t gen, struct pol_err *e)
 /* Forgets all but these (0: none). */
 int prt_proxy_keep(const struct prt_proxy *p, uint64_t keep, struct pol_err *e);
 bool prt_proxy_knows(const struct prt_proxy *p, uint64_t gen);
+/*
+ * From now on requests are told on *fd, a SOCK_SEQPACKET socket of the caller's: packets of struct
+ * pol_proxy_request.  -EUSERS: others watch, as many as may.
+ */
+int prt_proxy_watch(const struct prt_proxy *p, int *fd, struct pol_err *e);
 int prt_proxy_status(const struct prt_proxy *p, char text[POL_PROXY_TEXT], struct pol_err *e);
 /* It ends when its last request is done. */
 int prt_proxy_drain(const struct prt_proxy *p, struct pol_err *e);

@@ -5,7 +5,7 @@
  *   made by the loader	active, root, root_xdp, and three that only the loader reads: meta
  *			(struct prt_meta), hooks (ifindex -> struct prt_hook) and set_names
  *   made by the first object that has them, then reused by each later one
- *			ct, frags, events, events_lost, drops, scratch; with http rules
+ *			ct, frags, watch, rings, watch_lost, drops, scratch; with http rules
  *			also proxy_flows, proxy_onward, proxy_self; with dynamic sets: sets
  *
  * `ep_by_if`, `ep_by_addr` and `ep_info` are not among them: each generation
@@ -23,8 +23,8 @@ struct bpf_map;
 struct bpf_object;
 
 #define PRT_SHARED(X) \
-	X(CT, POL_MAP_CT) X(FRAGS, POL_MAP_FRAGS) X(EVENTS, POL_MAP_EVENTS) \
-	X(EVENTS_LOST, POL_MAP_EVENTS_LOST) X(DROPS, POL_MAP_DROPS) X(SCRATCH, POL_MAP_SCRATCH) \
+	X(CT, POL_MAP_CT) X(FRAGS, POL_MAP_FRAGS) X(WATCH, POL_MAP_WATCH) X(RINGS, POL_MAP_RINGS) \
+	X(WATCH_LOST, POL_MAP_WATCH_LOST) X(DROPS, POL_MAP_DROPS) X(SCRATCH, POL_MAP_SCRATCH) \
 	X(PROXY_FLOWS, POL_MAP_PROXY_FLOWS) X(PROXY_ONWARD, POL_MAP_PROXY_ONWARD) \
 	X(PROXY_SELF, POL_MAP_PROXY_SELF) X(SETS, POL_MAP_SETS)
 #define PRT_SHARED_ENUM(e, n) PRT_SHARED_##e,

@@ -9,6 +9,7 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <time.h>
 
 void prt_show_addr(struct pol_buf *out, const struct pol_addr *a)
 {
@@ -50,14 +51,133 @@ const char *prt_show_proto(uint8_t proto, char room[8])
 	}
 }
 
-void prt_show_rule_place(struct pol_buf *out, const struct prt_rules *rules, uint32_t rule)
+static bool plain(struct pol_str s)
 {
-	const struct prt_rule *r = prt_rules_get(rules, rule);
+	for (size_t i = 0; i < s.n; i++) {
+		char c = s.p[i];
 
+		if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') &&
+		    !strchr("-_./:*", c))
+			return false;
+	}
+	return s.n;
+}
+
+void prt_show_word(struct pol_buf *out, struct pol_str s)
+{
+	if (plain(s))
+		pol_buf_add(out, s);
+	else
+		pol_buf_json(out, s);
+}
+
+bool prt_show_has_ports(uint8_t proto)
+{
+	return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_SCTP;
+}
+
+void prt_show_end(struct pol_buf *out, const struct prt_book *b, const struct pol_addr *a,
+		  uint16_t port, bool ports)
+{
+	const struct prt_member *m = prt_book_owner(b, a);
+	enum pol_entity entity = prt_book_entity(b, a);
+	bool v6 = prt_ip_of_addr(a).family == 6;
+
+	if (m)
+		prt_show_word(out, pol_str(m->info.name));
+	else if (entity != POL_ENTITY_WORLD)
+		pol_buf_addz(out, entity == POL_ENTITY_HOST ? "host" : "node");
+	pol_buf_addz(out, m || entity != POL_ENTITY_WORLD ? " " : "");
+	pol_buf_addz(out, v6 && ports ? "[" : "");
+	prt_show_addr(out, a);
+	pol_buf_addz(out, v6 && ports ? "]" : "");
+	if (ports)
+		pol_buf_printf(out, ":%u", port);
+}
+
+static void classes_json(struct pol_buf *out, struct pol_str list)
+{
+	prt_show_key(out, false, "classes");
+	pol_buf_addc(out, '[');
+	while (list.n) {
+		const char *comma = memchr(list.p, ',', list.n);
+		size_t n = comma ? (size_t)(comma - list.p) : list.n;
+
+		pol_buf_json(out, (struct pol_str){ list.p, n });
+		pol_buf_addz(out, comma ? ", " : "");
+		list.p += n + !!comma;
+		list.n -= n + !!comma;
+	}
+	pol_buf_addc(out, ']');
+}
+
+void prt_show_end_json(struct pol_buf *out, const char *key, const struct prt_book *b,
+		       const struct pol_addr *a, uint16_t port)
+{
+	static const char *const is[] = { "world", "host", "node", "endpoint" };
+	const struct prt_member *m = prt_book_owner(b, a);
+
+	prt_show_key(out, false, key);
+	pol_buf_addz(out, "{\"address\": \"");
+	prt_show_addr(out, a);
+	pol_buf_printf(out, "\", \"port\": %u, \"is\": \"%s\"", port, is[prt_book_entity(b, a) & 3]);
+	if (m) {
+		prt_show_key(out, false, "endpoint");
+		prt_show_json(out, m->info.name);
+		classes_json(out, prt_book_classes(b, m));
+	}
+	pol_buf_addc(out, '}');
+}
+
+void prt_show_place(struct pol_buf *out, const struct prt_rule *r)
+{
 	if (r)
 		pol_buf_printf(out, "%s:%u", prt_safe(r->file.p), r->line);
 	else
 		pol_buf_addc(out, '-');
+}
+
+void prt_show_member(struct pol_buf *out, const char *key, struct pol_str s)
+{
+	if (!s.n)
+		return;
+	prt_show_key(out, false, key);
+	pol_buf_json(out, s);
+}
+
+void prt_show_rule_json(struct pol_buf *out, const struct prt_rule *r)
+{
+	if (!r)
+		return;
+	prt_show_member(out, "file", r->file);
+	pol_buf_printf(out, ", \"line\": %u", r->line);
+	prt_show_member(out, "policy", r->policy);
+	prt_show_member(out, "name", r->name);
+	prt_show_member(out, "direction", r->direction);
+	prt_show_member(out, "action", r->action);
+	prt_show_member(out, "tier", r->tier);
+	prt_show_member(out, "implicit", r->implicit);
+	prt_show_member(out, "text", r->text);
+	pol_buf_printf(out, ", \"audit\": %s", r->audit ? "true" : "false");
+}
+
+void prt_show_clock(struct pol_buf *out, uint64_t ns, bool json)
+{
+	struct timespec wall;
+	uint64_t now = prt_env_now_ns(), at;
+	time_t seconds;
+	struct tm tm;
+	char text[32];
+
+	clock_gettime(CLOCK_REALTIME, &wall);
+	at = (uint64_t)wall.tv_sec * 1000000000u + (uint64_t)wall.tv_nsec - now + ns;
+	seconds = (time_t)(at / 1000000000u);
+	if (json)
+		gmtime_r(&seconds, &tm);
+	else
+		localtime_r(&seconds, &tm);
+	strftime(text, sizeof(text), json ? "%Y-%m-%dT%H:%M:%S" : "%H:%M:%S", &tm);
+	pol_buf_printf(out, "%s.%03u%s", text, (unsigned)(at / 1000000 % 1000), json ? "Z" : "");
 }
 
 int prt_show_percpu(int fd, uint32_t key, size_t numbers, uint64_t *sum)

@@ -11,6 +11,7 @@
 #include "proxy.h"
 #include "show.h"
 #include "sysctl.h"
+#include "watch.h"
 #include "xdp.h"
 
 #define POL_REASON_NAME(e, n, t) [POL_REASON_##e] = { n, t },
@@ -22,7 +23,7 @@ static const struct {
 struct status {
 	struct prt_live l;
 	size_t endpoints, remotes, hooks, hooks_there, flows;
-	uint64_t lost;
+	unsigned readers;
 	POL_VEC(struct pol_str) missing;
 	prt_links links;
 	prt_ifindexes hooked;
@@ -176,8 +177,7 @@ static int gather(struct prt_env *env, struct status *s, struct pol_err *e)
 	if (!r && gens.n > 1)
 		missing(s, "generation", "left over", "an apply did not end; the next one cleans it up");
 	pol_vec_free(&gens);
-	if (s->l.shared.map[PRT_SHARED_EVENTS_LOST] >= 0)
-		prt_show_percpu(s->l.shared.map[PRT_SHARED_EVENTS_LOST], 0, 1, &s->lost);
+	s->readers = prt_watch_count(env, &s->l.shared);
 	return r;
 }
 
@@ -235,7 +235,7 @@ static void text(const struct status *s, struct pol_buf *out)
 	pol_buf_printf(out, "tables      %u of %u pages, %u of %u verdicts\n", i->pages, i->page_room,
 		       i->verdicts, i->verdict_room);
 	pol_buf_printf(out, "flows       %zu live\n", s->flows);
-	pol_buf_printf(out, "events      %" PRIu64 " lost\n", s->lost);
+	pol_buf_printf(out, "events      %u reader%s\n", s->readers, s->readers == 1 ? "" : "s");
 	if (s->proxy[0])
 		pol_buf_printf(out, "proxy       %s\n", prt_safe(s->proxy));
 	drops_text(s, out);
@@ -298,8 +298,8 @@ static void json(const struct status *s, struct pol_buf *out)
 	xdp_json(s, out);
 	pol_buf_printf(out, "}, \"hooked_interfaces\": %zu, \"wanted_interfaces\": %zu",
 		       s->hooks_there, s->hooks);
-	pol_buf_printf(out, ", \"pages\": [%u, %u], \"verdicts\": [%u, %u], \"flows\": %zu, \"events_lost\": %" PRIu64,
-		       i->pages, i->page_room, i->verdicts, i->verdict_room, s->flows, s->lost);
+	pol_buf_printf(out, ", \"pages\": [%u, %u], \"verdicts\": [%u, %u], \"flows\": %zu, \"event_readers\": %u",
+		       i->pages, i->page_room, i->verdicts, i->verdict_room, s->flows, s->readers);
 	if (s->proxy[0])
 		pol_buf_printf(out, ", \"proxy\": %s", s->proxy);
 	drops_json(s, out);

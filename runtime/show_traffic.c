@@ -1,222 +1,250 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* What counts: rules and flows. */
 #include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <netinet/in.h>
-#include <stdio.h>
 
+#include "query.h"
 #include "flows.h"
 #include "show.h"
-#include "store.h"
-
-/* The rules of the object in force; without it only numbers can be said. */
-static int rules_in_force(const struct prt_env *env, const struct prt_live *l,
-			  struct prt_rules *out, struct pol_err *e)
-{
-	struct prt_object *o POL_CLEANUP(prt_object_cleanup) = NULL;
-	int r = prt_store_get(env, l->gen.number, &o, e);
-
-	return r ? r : prt_rules_parse(o, out, e);
-}
 
 /* ---- rules ----------------------------------------------------------------------------- */
 
+/* Counters of all processors together; last_ns: the latest of them. */
+static void hits_of(const struct prt_gen *g, uint32_t rule, struct pol_rule_hits *v, int cpus,
+		    struct pol_rule_hits *out)
+{
+	*out = (struct pol_rule_hits){ 0 };
+	if (bpf_map_lookup_elem(g->fd[PRT_GEN_RULE_HITS], &rule, v))
+		return;
+	for (int c = 0; c < cpus; c++) {
+		out->packets += v[c].packets;
+		out->bytes += v[c].bytes;
+		out->connections += v[c].connections;
+		if (v[c].last_ns > out->last_ns)
+			out->last_ns = v[c].last_ns;
+	}
+}
+
+int prt_show_hits(const struct prt_gen *g, size_t n, struct pol_rule_hits *out, struct pol_err *e)
+{
+	int cpus = libbpf_num_possible_cpus();
+	struct pol_rule_hits *v POL_CLEANUP(pol_cleanup_free) =
+		calloc(cpus > 0 ? (size_t)cpus : 1, sizeof(*v));
+
+	if (cpus <= 0 || !v)
+		return pol_err(e, -ENOMEM, "cannot count the CPUs");
+	for (uint32_t i = 0; i < n; i++)
+		hits_of(g, i, v, cpus, &out[i]);
+	return 0;
+}
+
+/* "12s ago", or "never" */
+static void ago(struct pol_buf *out, uint64_t last_ns)
+{
+	uint64_t now = prt_env_now_ns(), s = now > last_ns ? (now - last_ns) / 1000000000u : 0;
+
+	if (!last_ns)
+		pol_buf_addz(out, "   never");
+	else if (s < 120)
+		pol_buf_printf(out, "%3" PRIu64 "s ago", s);
+	else if (s < 7200)
+		pol_buf_printf(out, "%3" PRIu64 "m ago", s / 60);
+	else if (s < 172800)
+		pol_buf_printf(out, "%3" PRIu64 "h ago", s / 3600);
+	else
+		pol_buf_printf(out, "%3" PRIu64 "d ago", s / 86400);
+}
+
 static void rule_text(struct pol_buf *out, const struct prt_rule *r, const struct pol_rule_hits *h)
 {
-	pol_buf_printf(out, "%12" PRIu64 " %14" PRIu64 " %12" PRIu64 "  %s:%u  %s%s", (uint64_t)h->packets,
-		       (uint64_t)h->bytes, (uint64_t)h->connections, prt_safe(r->file.p), r->line,
-		       prt_safe(r->text.p), r->audit ? " (audit)" : "");
+	pol_buf_printf(out, "%12" PRIu64 " %14" PRIu64 " %12" PRIu64 " ", (uint64_t)h->packets,
+		       (uint64_t)h->bytes, (uint64_t)h->connections);
+	ago(out, h->last_ns);
+	pol_buf_printf(out, "  %s:%u  %s%s", prt_safe(r->file.p), r->line, prt_safe(r->text.p),
+		       r->audit ? " (audit)" : "");
 	if (r->implicit.n)
 		pol_buf_printf(out, " (%s)", prt_safe(r->implicit.p));
 	pol_buf_addc(out, '\n');
-}
-
-static void string_member(struct pol_buf *out, const char *key, struct pol_str s)
-{
-	if (!s.n)
-		return;
-	prt_show_key(out, false, key);
-	pol_buf_json(out, s);
 }
 
 static void rule_json(struct pol_buf *out, uint32_t id, const struct prt_rule *r,
 		      const struct pol_rule_hits *h)
 {
 	pol_buf_printf(out, "{\"rule\": %u", id);
-	string_member(out, "file", r->file);
-	pol_buf_printf(out, ", \"line\": %u", r->line);
-	string_member(out, "policy", r->policy);
-	string_member(out, "name", r->name);
-	string_member(out, "direction", r->direction);
-	string_member(out, "action", r->action);
-	string_member(out, "tier", r->tier);
-	string_member(out, "implicit", r->implicit);
-	string_member(out, "text", r->text);
-	pol_buf_printf(out, ", \"audit\": %s, \"packets\": %" PRIu64 ", \"bytes\": %" PRIu64
-		       ", \"connections\": %" PRIu64 "}", r->audit ? "true" : "false",
-		       (uint64_t)h->packets, (uint64_t)h->bytes, (uint64_t)h->connections);
+	prt_show_rule_json(out, r);
+	pol_buf_printf(out, ", \"packets\": %" PRIu64 ", \"bytes\": %" PRIu64
+		       ", \"connections\": %" PRIu64, (uint64_t)h->packets,
+		       (uint64_t)h->bytes, (uint64_t)h->connections);
+	if (h->last_ns) {
+		pol_buf_addz(out, ", \"last\": \"");
+		prt_show_clock(out, h->last_ns, true);
+		pol_buf_addc(out, '"');
+	}
+	pol_buf_addc(out, '}');
 }
 
-int prt_show_rules(struct prt_env *env, struct pol_buf *out, struct pol_err *e)
+/*
+ * Of what somebody wrote: "closed" and "default" are nobody's to remove.  Rules of an audit policy
+ * decide nothing, so they never have hits.
+ */
+static bool unused(const struct prt_rule *r, const struct pol_rule_hits *h)
 {
-	struct prt_rules rules = { 0 };
-	struct prt_live l;
+	return !h->packets && !r->audit && !r->implicit.n;
+}
+
+int prt_show_rules(struct prt_env *env, bool only_unused, struct pol_buf *out, struct pol_err *e)
+{
+	struct pol_rule_hits *hits POL_CLEANUP(pol_cleanup_free) = NULL;
+	const struct prt_rules *rules = NULL;
+	struct prt_book b;
+	bool first = true;
 	int r;
 
-	prt_live_init(&l);
-	r = prt_live_open(env, PRT_LOCK_SHARED, &l, e);
-	r = r ? r : rules_in_force(env, &l, &rules, e);
+	prt_book_init(&b);
+	r = prt_book_open(env, &b, e);
+	if (!r) {
+		rules = &prt_book_gen(&b, (uint32_t)b.l.gen.number)->rules;
+		hits = calloc(rules->n + 1, sizeof(*hits));
+		r = hits ? prt_show_hits(&b.l.gen, rules->n, hits, e) : pol_err(e, -ENOMEM, "no memory");
+	}
 	if (!r && env->json)
 		pol_buf_addc(out, '[');
 	else if (!r)
-		pol_buf_printf(out, "%12s %14s %12s  %s\n", "packets", "bytes", "connections", "rule");
-	for (uint32_t i = 0; !r && i < rules.n; i++) {
-		/* last_ns is not a sum, so it is not shown. */
-		uint64_t sum[4] = { 0 };
-		struct pol_rule_hits h;
-
-		prt_show_percpu(l.gen.fd[PRT_GEN_RULE_HITS], i, 4, sum);
-		h = (struct pol_rule_hits){ .packets = sum[0], .bytes = sum[1],
-					    .connections = sum[2] };
+		pol_buf_printf(out, "%12s %14s %12s %8s  %s\n", "packets", "bytes", "connections",
+			       "last", "rule");
+	for (uint32_t i = 0; !r && i < rules->n; i++) {
+		if (only_unused && !unused(&rules->v[i], &hits[i]))
+			continue;
 		if (env->json) {
-			pol_buf_addz(out, i ? ",\n " : "");
-			rule_json(out, i, &rules.v[i], &h);
+			pol_buf_addz(out, first ? "" : ",\n ");
+			rule_json(out, i, &rules->v[i], &hits[i]);
 		} else {
-			rule_text(out, &rules.v[i], &h);
+			rule_text(out, &rules->v[i], &hits[i]);
 		}
+		first = false;
 	}
 	if (!r && env->json)
 		pol_buf_addz(out, "]\n");
-	prt_rules_free(&rules);
-	prt_live_close(&l);
+	prt_book_close(&b);
 	return r;
 }
 
 /* ---- flows -------------------------------------------------------------------------------- */
 
-/* An end of a flow, the originator being side 0. */
-struct end {
-	const struct pol_addr *addr;
-	uint16_t port;
-	const struct prt_member *owner;
-};
-
-static void ends_of(const struct prt_live *l, const struct pol_ct_entry *f, struct end end[2])
+struct prt_ends prt_show_ends(const struct pol_ct_entry *f)
 {
-	for (int i = 0; i < 2; i++) {
-		int at = f->flags & POL_CT_FLIPPED ? !i : i;
+	int from = f->flags & POL_CT_FLIPPED ? 1 : 0;
 
-		end[i] = (struct end){ &f->addr[at], ntohs(f->port_be[at]),
-				       prt_live_owner(l, &f->addr[at]) };
-	}
+	return (struct prt_ends){ &f->addr[from], &f->addr[!from], ntohs(f->port_be[from]),
+				  ntohs(f->port_be[!from]) };
 }
 
-static void end_text(struct pol_buf *out, const struct end *e, bool ports)
+static const char *by_proxy(const struct pol_ct_entry *f)
 {
-	bool v6 = prt_ip_of_addr(e->addr).family == 6;
-
-	pol_buf_addz(out, v6 && ports ? "[" : "");
-	prt_show_addr(out, e->addr);
-	pol_buf_addz(out, v6 && ports ? "]" : "");
-	if (ports)
-		pol_buf_printf(out, ":%u", e->port);
-	if (e->owner)
-		pol_buf_printf(out, " (%s)", prt_safe(e->owner->info.name));
+	return f->proto != IPPROTO_TCP ? NULL : f->icmp_type & POL_CT_PROXY ? "client" :
+	       f->icmp_type & POL_CT_ONWARD ? "server" : NULL;
 }
 
-static void end_json(struct pol_buf *out, const char *key, const struct end *e)
+static void flow_text(struct pol_buf *out, const struct prt_book *b, const struct pol_ct_entry *f,
+		      uint32_t now)
 {
-	prt_show_key(out, false, key);
-	pol_buf_addz(out, "{\"address\": \"");
-	prt_show_addr(out, e->addr);
-	pol_buf_printf(out, "\", \"port\": %u", e->port);
-	if (e->owner) {
-		prt_show_key(out, false, "endpoint");
-		prt_show_json(out, e->owner->info.name);
-	}
-	pol_buf_addc(out, '}');
-}
-
-static void flow_text(struct pol_buf *out, const struct prt_live *l, const struct prt_rules *rules,
-		      const struct pol_ct_entry *f, uint32_t now)
-{
-	bool ports = f->proto == IPPROTO_TCP || f->proto == IPPROTO_UDP || f->proto == IPPROTO_SCTP;
-	struct end end[2];
+	bool ports = prt_show_has_ports(f->proto);
+	struct prt_ends end = prt_show_ends(f);
 	char room[8];
 
-	ends_of(l, f, end);
 	pol_buf_printf(out, "%-7s %-12s ", prt_show_proto(f->proto, room),
 		       prt_flow_state_name(f->state));
-	end_text(out, &end[0], ports);
+	prt_show_end(out, b, end.src, end.sport, ports);
 	pol_buf_addz(out, " -> ");
-	end_text(out, &end[1], ports);
+	prt_show_end(out, b, end.dst, end.dport, ports);
 	for (int d = 0; d < POL_DIRECTIONS; d++) {
 		if (f->rule[d] == POL_NO_RULE)
 			continue;
 		pol_buf_addz(out, d == POL_INGRESS ? "  in by " : "  out by ");
-		prt_show_rule_place(out, rules, f->rule[d]);
+		prt_show_place(out, prt_book_rule(b, f->gen, f->rule[d]));
 	}
+	if (by_proxy(f))
+		pol_buf_printf(out, "  (proxy's %s)", by_proxy(f));
 	pol_buf_printf(out, "  %us ago%s\n", now > f->seen ? now - f->seen : 0,
-		       f->gen == (uint32_t)l->gen.number ? "" : " (to be judged again)");
+		       f->gen == (uint32_t)b->l.gen.number ? "" : " (to be judged again)");
 }
 
-static void flow_json(struct pol_buf *out, const struct prt_live *l, const struct prt_rules *rules,
-		      const struct pol_ct_entry *f, uint32_t now)
+static void flow_json(struct pol_buf *out, const struct prt_book *b, const struct pol_ct_entry *f,
+		      uint32_t now)
 {
 	static const char *const by[POL_DIRECTIONS] = { [POL_INGRESS] = "ingress_rule",
 							[POL_EGRESS] = "egress_rule" };
-	struct end end[2];
+	struct prt_ends end = prt_show_ends(f);
 	char room[8];
 
-	ends_of(l, f, end);
 	pol_buf_printf(out, "{\"protocol\": \"%s\", \"state\": \"%s\"", prt_show_proto(f->proto, room),
 		       prt_flow_state_name(f->state));
-	end_json(out, "from", &end[0]);
-	end_json(out, "to", &end[1]);
+	prt_show_end_json(out, "from", b, end.src, end.sport);
+	prt_show_end_json(out, "to", b, end.dst, end.dport);
 	for (int d = 0; d < POL_DIRECTIONS; d++) {
-		const struct prt_rule *r = prt_rules_get(rules, f->rule[d]);
-
 		if (f->rule[d] == POL_NO_RULE)
 			continue;
 		prt_show_key(out, false, by[d]);
 		pol_buf_printf(out, "{\"rule\": %u", f->rule[d]);
-		if (r) {
-			string_member(out, "file", r->file);
-			pol_buf_printf(out, ", \"line\": %u", r->line);
-		}
+		prt_show_rule_json(out, prt_book_rule(b, f->gen, f->rule[d]));
 		pol_buf_addc(out, '}');
 	}
+	if (by_proxy(f))
+		pol_buf_printf(out, ", \"proxy\": \"%s\"", by_proxy(f));
 	pol_buf_printf(out, ", \"seconds\": %u, \"generation\": %u}",
 		       now > f->seen ? now - f->seen : 0, f->gen);
 }
 
-int prt_show_flows(struct prt_env *env, struct pol_buf *out, struct pol_err *e)
+static bool flow_wanted(const struct prt_query *filter, const struct prt_book *b,
+			const struct pol_ct_entry *f)
+{
+	struct prt_ends end = prt_show_ends(f);
+	const struct prt_seen seen = {
+		.see = PRT_SEE_NEW,
+		.src = end.src,
+		.dst = end.dst,
+		.proto = f->proto,
+		.port = end.dport,
+		.rule = prt_book_rule(b, f->gen, f->rule[POL_INGRESS]),
+		.other = prt_book_rule(b, f->gen, f->rule[POL_EGRESS]),
+	};
+
+	return prt_query_match(filter, b, &seen);
+}
+
+int prt_show_flows(struct prt_env *env, const struct prt_query *filter, struct pol_buf *out,
+		   struct pol_err *e)
 {
 	uint32_t now = (uint32_t)(prt_env_now_ns() / 1000000000u);
-	struct prt_rules rules = { 0 };
 	prt_flows flows = { 0 };
-	struct prt_live l;
+	struct prt_book b;
+	bool first = true;
 	int r;
 
-	prt_live_init(&l);
-	r = prt_live_open(env, PRT_LOCK_SHARED, &l, e);
-	r = r ? r : rules_in_force(env, &l, &rules, e);
-	r = r ? r : prt_flows_read(&l.shared, &flows, e);
+	prt_book_init(&b);
+	r = prt_book_open(env, &b, e);
+	r = r ? r : prt_query_check(filter, &b, e);
+	r = r ? r : prt_flows_read(&b.l.shared, &flows, e);
 	if (!r && env->json)
 		pol_buf_addc(out, '[');
 	for (size_t i = 0; !r && i < flows.n; i++) {
+		if (!flow_wanted(filter, &b, &flows.v[i]))
+			continue;
 		if (env->json) {
-			pol_buf_addz(out, i ? ",\n " : "");
-			flow_json(out, &l, &rules, &flows.v[i], now);
+			pol_buf_addz(out, first ? "" : ",\n ");
+			flow_json(out, &b, &flows.v[i], now);
 		} else {
-			flow_text(out, &l, &rules, &flows.v[i], now);
+			flow_text(out, &b, &flows.v[i], now);
 		}
+		first = false;
 	}
 	if (!r && env->json)
 		pol_buf_addz(out, "]\n");
 	pol_vec_free(&flows);
-	prt_rules_free(&rules);
-	prt_live_close(&l);
+	prt_book_close(&b);
 	return r;
 }

@@ -62,6 +62,10 @@ check_PROGRAMS += tests/tools/foreign
 tests_tools_foreign_SOURCES = tests/tools/foreign.c
 tests_tools_foreign_LDADD =
 
+check_PROGRAMS += tests/tools/frame
+tests_tools_frame_SOURCES = tests/tools/frame.c
+tests_tools_frame_LDADD =
+
 check_PROGRAMS += tests/tools/rawfuzz
 tests_tools_rawfuzz_SOURCES = tests/tools/rawfuzz.c
 tests_tools_rawfuzz_LDADD =
@@ -271,6 +275,7 @@ e2e_tests = \
 	tests/e2e/look.sh \
 	tests/e2e/neighbours.sh \
 	tests/e2e/rollback.sh \
+	tests/e2e/see.sh \
 	tests/e2e/sign.sh \
 	tests/e2e/trust.sh \
 	tests/e2e/twice.sh \

@@ -17,10 +17,9 @@
 #include <unistd.h>
 
 static const char *const shared_maps[] = {
-	POL_MAP_EP_BY_IF, POL_MAP_EP_BY_ADDR,  POL_MAP_CT,    POL_MAP_FRAGS,
-	POL_MAP_EVENTS,   POL_MAP_EVENTS_LOST, POL_MAP_DROPS, POL_MAP_SCRATCH,
+	POL_MAP_EP_BY_IF, POL_MAP_EP_BY_ADDR, POL_MAP_CT, POL_MAP_FRAGS, POL_MAP_DROPS, POL_MAP_SCRATCH,
 };
-enum { BY_IF, BY_ADDR, CT, FRAGS, EVENTS, EVENTS_LOST, DROPS, SCRATCH, SHARED };
+enum { BY_IF, BY_ADDR, CT, FRAGS, DROPS, SCRATCH, SHARED };
 _Static_assert(POL_ARRAY_LEN(shared_maps) == SHARED, "one name for each");
 
 static const char *const programs[POL_HOOK_MAX] = {

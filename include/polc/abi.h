@@ -14,7 +14,7 @@
 #include <linux/types.h>
 #include <polc/reasons.h>
 
-#define POL_ABI_VERSION 5
+#define POL_ABI_VERSION 6
 
 /* ---- identity ----------------------------------------------------------- */
 
@@ -382,23 +382,86 @@ struct pol_rule_hits {			/* rule_hits: per CPU, by rule; one map a generation */
 	__u64 last_ns;			/* CLOCK_MONOTONIC */
 };
 
-enum pol_event_kind { POL_EVENT_NEW = 1, POL_EVENT_DROP = 2, POL_EVENT_AUDIT = 3 };
+enum pol_event_kind {
+	POL_EVENT_NEW = 1,	/* a new connection */
+	POL_EVENT_DROP = 2,
+	POL_EVENT_AUDIT = 3,	/* would have been dropped */
+	POL_EVENT_LOG = 4,	/* a new connection by a rule with `log` */
+	POL_EVENT_KINDS = 5,
+};
 
-struct pol_event {		/* events: ring buffer */
+struct pol_event {
 	__u64 time_ns;		/* CLOCK_MONOTONIC */
 	struct pol_addr src, dst;
 	__be16 sport_be, dport_be; /* ICMP: dport is the type, in network order */
 	__u8 proto;
 	__u8 kind;		/* enum pol_event_kind */
-	__u8 reason;		/* enum pol_reason */
+	__u8 reason;		/* enum pol_reason; of AUDIT: what it would have been */
 	__u8 hook;		/* enum pol_hook */
 	__u32 gen;
-	__u32 rule;		/* POL_NO_RULE where none decided */
+	__u32 rule;		/* that decided; POL_NO_RULE where none did */
+	__u32 other;		/* of what passes: the other end's rule, or POL_NO_RULE */
 	__u32 ep;		/* the endpoint judged; 0 if none */
 	__u32 length;		/* bytes of the packet */
 	__u32 ifindex;
 	__u8 direction;		/* enum pol_direction of the rule */
 	__u8 pad[3];
+};
+
+/*
+ * Readers of events.  Each has a place of its own: a ring buffer in `rings`, what it asks for
+ * in `watch`, and what it did not get in `watch_lost`.  So no reader takes from
+ * another, and what is lost is what this reader asked for.  Nobody there: nothing is made.
+ *
+ * A place belongs to whoever holds the lock on its folder (runtime/watch.h).
+ */
+#define POL_WATCHERS 8
+#define POL_WATCH_NETS 2	/* addresses of an end: an IPv4 and an IPv6 one */
+#define POL_WATCH_REASONS 128
+
+struct pol_watch_net { struct pol_addr addr, mask; };
+
+struct pol_watch {		/* 0 everywhere but in `kinds`: everything, without a rate */
+	__u32 kinds;		/* 1 << enum pol_event_kind; 0: nobody is here */
+	__u32 rule;		/* number + 1; of generation `gen` */
+	__u32 gen;
+	__u16 port_lo, port_hi;	/* destination port or ICMP type; port_hi 0: any */
+	__u8 proto, has_proto;
+	__u8 nsrc, ndst;	/* 0: any */
+	__u32 pad;
+	__u64 reasons[POL_WATCH_REASONS / 64]; /* bits by enum pol_reason; all 0: any */
+	__u64 ns_per_event;	/* 0: as many as there are; else on each CPU */
+	__u64 burst_ns;
+	struct pol_watch_net src[POL_WATCH_NETS], dst[POL_WATCH_NETS];
+};
+struct pol_watch_set {
+	__u32 kinds;		/* what somebody asks for */
+	__u32 pad;
+	struct pol_watch at[POL_WATCHERS];
+};
+struct pol_watch_lost {		/* per CPU */
+	__u64 empty_at_ns;	/* of the rate; see struct pol_limit_state */
+	__u64 lost[POL_EVENT_KINDS]; /* over the rate, or the ring was full; only ever grows */
+};
+
+/*
+ * audited: what audit saw, for `polload suggest`; one map a generation.  What finds no room is
+ * counted in audit_lost.
+ */
+struct pol_audit_key {
+	struct pol_addr peer;	/* the other end */
+	__u32 ep;		/* whose rules were asked */
+	__u32 rule;		/* that would have denied, or POL_NO_RULE */
+	__u16 port;		/* destination port, or ICMP type */
+	__u8 proto;
+	__u8 direction;		/* enum pol_direction */
+	__u8 reason;		/* enum pol_reason it would have been dropped for */
+	__u8 from_host;		/* the peer is this host, whatever its address */
+	__u8 pad[2];
+};
+struct pol_audit_seen {
+	__u64 flows;		/* times that it was judged */
+	__u64 first_ns, last_ns; /* CLOCK_MONOTONIC */
 };
 
 /*
@@ -476,8 +539,9 @@ enum pol_hook {
 #define POL_MAP_SETS "sets"		/* ARRAY_OF_MAPS[POL_SETS_MAX] of ARRAY struct pol_set_line */
 #define POL_MAP_CT "ct"			/* ARRAY[2^n] struct pol_ct_bucket, mmapable */
 #define POL_MAP_FRAGS "frags"		/* LRU_HASH struct pol_frag_key -> struct pol_frag */
-#define POL_MAP_EVENTS "events"		/* RINGBUF struct pol_event */
-#define POL_MAP_EVENTS_LOST "events_lost" /* PERCPU_ARRAY[1] u64 */
+#define POL_MAP_WATCH "watch"		/* ARRAY[1] struct pol_watch_set, mmapable */
+#define POL_MAP_RINGS "rings"		/* ARRAY_OF_MAPS[POL_WATCHERS] RINGBUF struct pol_event */
+#define POL_MAP_WATCH_LOST "watch_lost"	/* PERCPU_ARRAY[POL_WATCHERS] struct pol_watch_lost */
 #define POL_MAP_DROPS "drops"		/* PERCPU_ARRAY[POL_REASON_MAX] struct pol_count */
 #define POL_MAP_PROXY_FLOWS "proxy_flows" /* LRU_HASH struct pol_proxy_key -> struct pol_proxy_flow */
 #define POL_MAP_PROXY_ONWARD "proxy_onward" /* LRU_HASH struct pol_onward_key -> struct pol_onward */
@@ -495,6 +559,8 @@ enum pol_hook {
 #define POL_MAP_EP_STATE "ep_state"	/* ARRAY[POL_EP_MAX] struct pol_ep_state, mmapable */
 #define POL_MAP_ADDR_COLUMN "addr_column" /* ARRAY[POL_SLOT_MAX] u32, mmapable */
 #define POL_MAP_RULE_HITS "rule_hits"	/* PERCPU_ARRAY[rules] struct pol_rule_hits */
+#define POL_MAP_AUDITED "audited"	/* HASH struct pol_audit_key -> struct pol_audit_seen */
+#define POL_MAP_AUDIT_LOST "audit_lost"	/* PERCPU_ARRAY[1] u64 */
 #define POL_MAP_LIMITS "limits"		/* HASH struct pol_limit_key -> struct pol_limit_state: the shared ones */
 #define POL_SEC_FILTER ".rodata.filter"	/* u32 pol_filter_data[]: tables of the filters */
 #define POL_SEC_PAGES ".data.pages"	/* u32 pages[]: the compiler's, then the loader's */
@@ -528,7 +594,10 @@ POL_ASSERT_SIZE(struct pol_proxy_self, 16);
 POL_ASSERT_SIZE(struct pol_set_line, 64);
 POL_ASSERT_SIZE(struct pol_set_half, 32);
 POL_ASSERT_SIZE(struct pol_set_raw, 64);
-POL_ASSERT_SIZE(struct pol_event, 72);
+POL_ASSERT_SIZE(struct pol_event, 80);
+POL_ASSERT_SIZE(struct pol_watch, 184);
+POL_ASSERT_SIZE(struct pol_watch_lost, 48);
+POL_ASSERT_SIZE(struct pol_audit_key, 32);
 POL_ASSERT_SIZE(struct pol_scratch, 56);
 
 #endif

@@ -20,7 +20,7 @@
 #ifndef POLC_PROXY_H
 #define POLC_PROXY_H
 
-#include <linux/types.h>
+#include <polc/abi.h>
 
 #define POL_PROXY_VERSION 1u
 #define POL_PROXY_PORT 15006u		/* default of the first worker's port */
@@ -34,6 +34,7 @@ enum pol_proxy_op {
 	POL_PROXY_FORGET = 3,	/* gen */
 	POL_PROXY_STATUS = 4,	/* answers counters as JSON in text */
 	POL_PROXY_DRAIN = 5,	/* accepts no more, ends when the last request is done */
+	POL_PROXY_WATCH = 6,	/* and one end of a SOCK_SEQPACKET pair: struct pol_proxy_request goes there */
 };
 
 enum pol_proxy_fd {		/* map descriptors; read-only, or of a frozen map */
@@ -42,6 +43,35 @@ enum pol_proxy_fd {		/* map descriptors; read-only, or of a frozen map */
 	POL_PROXY_FD_EP_BY_ADDR,/* POL_MAP_EP_BY_ADDR: what the destination must not be */
 	POL_PROXY_FD_FLOWS,	/* POL_MAP_PROXY_FLOWS */
 	POL_PROXY_FDS
+};
+
+/*
+ * A request that was judged, or what was none: one packet of what is used of this, to each
+ * reader (WATCH) until its end closes.  A reader that is slow loses some, and is told how many with
+ * the next that it gets.  Texts come from outside: any bytes, cut where they are long.
+ */
+enum pol_proxy_verdict {
+	POL_PROXY_ALLOW, POL_PROXY_DENY,
+	POL_PROXY_REFUSE,	/* not clean HTTP: 400 and the like */
+	POL_PROXY_FAIL,		/* allowed, and then the server or a connection failed */
+};
+#define POL_PROXY_READERS 8
+#define POL_PROXY_REQUEST_TEXT 1400
+struct pol_proxy_request {
+	__u64 time_ns;		/* CLOCK_MONOTONIC, of its end */
+	__u64 gen;		/* that judged it; 0: none did */
+	__u64 sent, received;	/* bytes to the server and from it */
+	struct pol_addr src, dst;
+	__be16 sport_be, dport_be;
+	__u32 us;		/* that it took */
+	__u32 rule;		/* of the policy; POL_NO_RULE: none decided */
+	__u32 line;		/* of the generation's image; 0xffffffff: none matched */
+	__u32 lost;		/* before this one */
+	__u16 status;		/* answered; 0: none */
+	__u8 verdict;		/* enum pol_proxy_verdict */
+	__u8 direction;		/* enum pol_direction of the rule */
+	__u16 method, host, path, why; /* lengths of the texts, one behind the other; why: of REFUSE and FAIL */
+	char text[POL_PROXY_REQUEST_TEXT];
 };
 
 struct pol_proxy_msg {

@@ -14,7 +14,6 @@
  *   #define POL_VERDICTS_LEN n      elements of pol_verdicts: a power of two
  *   #define POL_RULES_LEN n         rules of the manifest, at least 1
  *   #define POL_LIMITS_LEN n        0: no limit code is compiled in
- *   #define POL_USES_LOG 0|1        some rule has `log`
  *   #define POL_USES_REJECT 0|1     some rule answers
  *   #define POL_USES_AUDIT 0|1      some policy only audits
  *   #define POL_USES_FILTERS 0|1    there is a `filter`; then also

@@ -48,7 +48,7 @@ spawn client "$PROBE" stream "${v4[server]}" 8080 --interval 5 --timeout 1500
 gone=$spawned
 sleep 0.3
 run "$POLLOAD" flows
-like "flows shows a live one by name" "(client) -> 10.66.2.2:7000 (server)" "$out"
+like "flows shows a live one by name" "-> server 10.66.2.2:7000" "$out"
 run "$POLLOAD" flows --json
 is "flows --json is JSON" true "$(jq 'length >= 3' <<<"$out")"
 

@@ -196,6 +196,15 @@ expect() { # WORD FROM TO PROTO [PORT]
 	is "${phase:+$phase: }$2 to $3 on $4 ${5:-}: $1" "$1 $1" "$(try "$2" "$3" "$4" "${5:-}")"
 }
 
+begun() { # FILE: the first line of what a monitor says is there
+	local i
+	for ((i = 0; i < 200; i++)); do
+		[ -s "$1" ] && return
+		sleep 0.05
+	done
+	bail "the monitor does not begin"
+}
+
 # ---- policies -------------------------------------------------------------------------------
 
 compile() { # NAME <TEXT: NAME.bpf.o

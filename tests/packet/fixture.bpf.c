@@ -25,7 +25,6 @@
 #define POL_L4_CLASS_LEN 2048
 #define POL_RULES_LEN 16
 #define POL_LIMITS_LEN 2
-#define POL_USES_LOG 1
 #define POL_USES_REJECT 1
 #define POL_USES_AUDIT 1
 #define POL_USES_HTTP 1

@@ -118,10 +118,10 @@ static int check_rules(const struct pol_scratch *s, const char *want, char *why)
 
 static int check_events(const struct world *w, const char *want, char *why)
 {
-	static const char *const names[] = { "", "new", "drop", "audit" };
+	static const char *const names[] = { "", "new", "drop", "audit", "log" };
 	char got[64] = "";
 
-	for (int k = 1; k < 4; k++)
+	for (int k = 1; k < POL_EVENT_KINDS; k++)
 		for (unsigned n = 0; n < w->events[k]; n++) {
 			strcat(got, *got ? "," : "");
 			strcat(got, names[k]);

@@ -46,7 +46,7 @@ static const struct {
 };
 
 static const char *const shared[] = {
-	"ep_by_if", "if_near", "ep_by_addr", "ct", "frags", "events", "events_lost", "drops", "scratch",
+	"ep_by_if", "if_near", "ep_by_addr", "ct", "frags", "watch", "rings", "watch_lost", "drops", "scratch",
 };
 
 #define LEN(a) (sizeof(a) / sizeof((a)[0]))
@@ -190,9 +190,25 @@ static int on_event(void *ctx, void *data, size_t size)
 
 	if (size >= sizeof(w->last)) {
 		memcpy(&w->last, data, sizeof(w->last));
-		w->events[w->last.kind & 3]++;
+		w->events[w->last.kind % POL_EVENT_KINDS]++;
 	}
 	return 0;
+}
+
+/* A reader of all events but those of connections that nobody asked to log. */
+static int open_ring(struct world *w)
+{
+	struct pol_watch_set set = { .kinds = 1u << POL_EVENT_DROP | 1u << POL_EVENT_AUDIT |
+					      1u << POL_EVENT_LOG };
+	int fd = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "ring", 0, 0, 1u << 19, NULL);
+	__u32 zero = 0;
+
+	set.at[0].kinds = set.kinds;
+	if (fd < 0 || bpf_map_update_elem(world_map(w, "rings"), &zero, &fd, 0) ||
+	    bpf_map_update_elem(world_map(w, "watch"), &zero, &set, 0))
+		return -errno;
+	w->ring = ring_buffer__new(fd, on_event, w, NULL);
+	return w->ring ? 0 : -errno;
 }
 
 static void fill_endpoints(struct world *w)
@@ -280,8 +296,8 @@ void world_reset(struct world *w)
 		clear_hash(world_map(w, "proxy_flows"), sizeof(struct pol_proxy_key));
 		for (kind = 0; kind < 4; kind++)
 			bpf_map_update_elem(world_map(w, "limit_sources"), &kind, zero, 0);
-		for (kind = 0; kind < 3; kind++)
-			bpf_map_update_elem(world_map(w, "rates"), &kind, zero, 0);
+		kind = 0;
+		bpf_map_update_elem(world_map(w, "rates"), &kind, zero, 0);
 		if (w->gen == 0)
 			break;
 	}
@@ -325,7 +341,11 @@ int world_open(struct world *w, const char *object)
 		fprintf(stderr, "%s: cannot load and attach: %s\n", object, strerror(-err));
 		return err;
 	}
-	w->ring = ring_buffer__new(world_map(w, "events"), on_event, w, NULL);
+	err = open_ring(w);
+	if (err) {
+		fprintf(stderr, "cannot read events: %s\n", strerror(-err));
+		return err;
+	}
 	fill_endpoints(w);
 	world_reset(w);
 	return 0;

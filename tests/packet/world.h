@@ -29,7 +29,7 @@ struct world {
 	int cpu;
 	int sock;		/* AF_PACKET: for frames that BPF_PROG_TEST_RUN refuses */
 	struct ring_buffer *ring;
-	unsigned events[4];	/* by enum pol_event_kind, since the last run */
+	unsigned events[POL_EVENT_KINDS];	/* by enum pol_event_kind, since the last run */
 	struct pol_event last;
 };
 
