@@ -125,7 +125,8 @@ static void describe(struct tx *t, const struct prt_apply *a)
 	i->prev = t->old.number;
 	i->applied = (uint64_t)time(NULL);
 	i->flags = (a->audit ? PRT_GEN_AUDIT : 0) |
-		   (t->old.info.flags & PRT_GEN_AUDIT ? PRT_GEN_PREV_AUDIT : 0);
+		   (t->old.info.flags & PRT_GEN_AUDIT ? PRT_GEN_PREV_AUDIT : 0) |
+		   (a->object->manifest.host_open ? PRT_GEN_HOST_OPEN : 0);
 	snprintf(i->object, sizeof(i->object), "%.*s", POL_STR_ARG(a->object->path));
 	snprintf(i->policy, sizeof(i->policy), "%.*s", POL_STR_ARG(a->object->manifest.policy));
 }

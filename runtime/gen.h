@@ -34,6 +34,7 @@ enum prt_gen_map { PRT_GEN_MAPS(PRT_GEN_ENUM) PRT_GEN_MAP_MAX };
 
 #define PRT_GEN_AUDIT (1u << 0)		/* apply --audit: report, let pass */
 #define PRT_GEN_PREV_AUDIT (1u << 1)	/* so was the one before */
+#define PRT_GEN_HOST_OPEN (1u << 2)	/* option host open */
 
 struct prt_gen_info {	/* map `info`: one element */
 	uint64_t prev;		/* generation that `rollback` returns to, 0: none */

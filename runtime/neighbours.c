@@ -2,13 +2,17 @@
 #include "neighbours.h"
 
 #include <bpf/bpf.h>
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "env.h"
+#include "hostfile.h"
 #include "xdp.h"
 
 /* ---- programs --------------------------------------------------------------------------- */
@@ -113,4 +117,83 @@ int prt_neighbours_check_rules(struct pol_err *e)
 	}
 	pol_vec_free(&all);
 	return r;
+}
+
+/* ---- docker-proxy ------------------------------------------------------------------------------ */
+
+/* The word after an option among words that each end in NUL; NULL: it is not there. */
+static const char *option(const char *words, size_t n, const char *name)
+{
+	for (const char *w = words; w < words + n; w += strlen(w) + 1) {
+		const char *next = w + strlen(w) + 1;
+
+		if (!strcmp(w, name))
+			return next < words + n ? next : NULL;
+	}
+	return NULL;
+}
+
+static bool is_docker_proxy(const char *program)
+{
+	const char *slash = strrchr(program, '/');
+
+	return !strcmp(slash ? slash + 1 : program, "docker-proxy");
+}
+
+static void read_process(const char *pid, prt_published *out)
+{
+	char path[64], words[4096];
+	const char *to, *port, *host_port;
+	int fd POL_CLEANUP(pol_cleanup_fd) = -1;
+	struct pol_prefix prefix;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%.20s/cmdline", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? 0 : read(fd, words, sizeof(words) - 1);
+	if (n <= 0)
+		return;
+	words[n] = '\0';
+	if (!is_docker_proxy(words))
+		return;
+	to = option(words, (size_t)n, "-container-ip");
+	port = option(words, (size_t)n, "-container-port");
+	host_port = option(words, (size_t)n, "-host-port");
+	if (to && !pol_prefix_parse(pol_str(to), &prefix)) {
+		struct prt_published *p = pol_vec_push(out);
+
+		*p = (struct prt_published){ .to = prt_addr_of_ip(prefix.addr),
+					     .pid = (unsigned)strtoul(pid, NULL, 10) };
+		snprintf(p->port, sizeof(p->port), "%s", port ? port : "?");
+		snprintf(p->host_port, sizeof(p->host_port), "%s", host_port ? host_port : "?");
+	}
+}
+
+void prt_neighbours_published(prt_published *out)
+{
+	DIR *d = opendir("/proc");
+	struct dirent *f;
+
+	while (d && (f = readdir(d))) {
+		if (isdigit((unsigned char)f->d_name[0]))
+			read_process(f->d_name, out);
+	}
+	if (d)
+		closedir(d);
+}
+
+int prt_neighbours_check_published(const prt_published *all, const char *name,
+				   const struct pol_addr *a, struct pol_err *e)
+{
+	for (size_t i = 0; i < all->n; i++) {
+		const struct prt_published *p = &all->v[i];
+
+		if (memcmp(&p->to, a, sizeof(*a)))
+			continue;
+		pol_err_help(e, "say whom of the host to trust with rules instead of `option host open`, or switch off docker-proxy (\"userland-proxy\": false)");
+		return pol_err(e, -EBUSY,
+			       "endpoint '%s': docker-proxy (process %u) publishes its port %s as %s of this host, and `option host open` would open it to everybody",
+			       prt_safe(name), p->pid, prt_safe(p->port), prt_safe(p->host_port));
+	}
+	return 0;
 }

@@ -8,6 +8,8 @@
  *	tcx	runs before clsact, and TCX_PASS skips it (net/core/dev.c, sch_handle_ingress)
  *	ip rule	would route packets that carry POL_MARK_JUDGED or POL_MARK_ANSWER by
  *		another table
+ *	docker-proxy	forwards what anybody sends to a published port as traffic of this host, to
+ *		which `option host open` opens everything
  */
 #ifndef POLC_RUNTIME_NEIGHBOURS_H
 #define POLC_RUNTIME_NEIGHBOURS_H
@@ -18,5 +20,16 @@
 int prt_neighbours_check_link(const struct prt_link *link, struct pol_err *e);
 /* -EBUSY: a rule of policy routing, IPv4 or IPv6, takes packets with marks of ours. */
 int prt_neighbours_check_rules(struct pol_err *e);
+
+struct prt_published {		/* one docker-proxy */
+	struct pol_addr to;
+	char port[8], host_port[8];
+	unsigned pid;
+};
+typedef POL_VEC(struct prt_published) prt_published;
+void prt_neighbours_published(prt_published *out);
+/* -EBUSY, naming the port: the endpoint of that name and address is published by one of them. */
+int prt_neighbours_check_published(const prt_published *all, const char *name,
+				   const struct pol_addr *a, struct pol_err *e);
 
 #endif

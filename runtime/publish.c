@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "neighbours.h"
 #include "net.h"
 
 int prt_publish_eps(struct pol_arena *arena, const struct prt_world *w, struct prt_place_ep **out,
@@ -119,6 +120,24 @@ static int check_bridged(const struct prt_member *const *at, const struct prt_pl
 	return 0;
 }
 
+/* Who is behind docker-proxy nobody sees: that host is not this host. */
+static int check_published(const struct prt_member *const *at, const struct prt_place_update *u,
+			   struct pol_err *e)
+{
+	prt_published all = { 0 };
+	int r = 0;
+
+	prt_neighbours_published(&all);
+	for (size_t i = 0; i < u->roots.n && !r; i++) {
+		const struct prt_member *m = at[u->roots.v[i].ep];
+
+		for (size_t k = 0; m && m->info.ifindex && k < m->addrs.n && !r; k++)
+			r = prt_neighbours_check_published(&all, m->info.name, &m->addrs.v[k].addr, e);
+	}
+	pol_vec_free(&all);
+	return r;
+}
+
 int prt_publish(struct prt_gen *g, const struct prt_world *w, const struct prt_place *p,
 		const struct prt_place_update *u, struct pol_err *e)
 {
@@ -126,6 +145,8 @@ int prt_publish(struct prt_gen *g, const struct prt_world *w, const struct prt_p
 	int r = at ? 0 : pol_err(e, -ENOMEM, "no memory for the endpoints");
 
 	r = r ? r : check_bridged(at, p, u, e);
+	if (!r && g->info.flags & PRT_GEN_HOST_OPEN)
+		r = check_published(at, u, e);
 	if (!r && u->grace)
 		r = prt_grace(e);
 	if (r)

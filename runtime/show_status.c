@@ -120,6 +120,26 @@ static int look_beside(struct status *s, struct pol_err *e)
 	return r;
 }
 
+/* Who came after the policy: see neighbours.h. */
+static void look_at_published(struct status *s)
+{
+	prt_published all = { 0 };
+
+	if (s->l.gen.info.flags & PRT_GEN_HOST_OPEN)
+		prt_neighbours_published(&all);
+	for (size_t i = 0; all.n && i < s->l.world.member.n; i++) {
+		const struct prt_member *m = &s->l.world.member.v[i];
+
+		for (size_t k = 0; m->info.ifindex && k < m->addrs.n; k++) {
+			struct pol_err why = { 0 };
+
+			if (prt_neighbours_check_published(&all, m->info.name, &m->addrs.v[k].addr, &why))
+				*pol_vec_push(&s->missing) = pol_arena_str(s->arena, pol_str(why.text));
+		}
+	}
+	pol_vec_free(&all);
+}
+
 /* With http rules in force and nobody to judge requests all their flows are dropped. */
 static void look_at_proxy(const struct prt_env *env, struct status *s)
 {
@@ -167,6 +187,7 @@ static int gather(struct prt_env *env, struct status *s, struct pol_err *e)
 			s->remotes++;
 	}
 	look_at_proxy(env, s);
+	look_at_published(s);
 	r = look_beside(s, e);
 	if (!r && prt_neighbours_check_rules(&why) == -EBUSY)
 		*pol_vec_push(&s->missing) = pol_arena_str(s->arena, pol_str(why.text));

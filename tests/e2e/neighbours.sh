@@ -142,4 +142,37 @@ ip link set v-client master br7
 run "$POLLOAD" endpoint add client interface=v-client address=10.66.1.2 label=app=client
 is "endpoint add on a bridge without mac" 2 "$code"
 like "says what is missing" "its \`mac\` has to be said" "$err"
+
+phase="docker-proxy"
+ip link set v-client nomaster
+ip link set v-server nomaster
+sed 's/^default deny;/&\noption host open;/' one.pol >open.pol
+"$POLC" open.pol -o open.bpf.o || bail "compile"
+published() { # ADDRESS: what has docker-proxy's command line, as Docker starts it
+	(exec -a /usr/bin/docker-proxy bash -c 'read -r' -proto tcp -host-ip 0.0.0.0 -host-port 8080 \
+		-container-ip "$1" -container-port 80 <>held) &
+	publisher=$!
+	for _ in $(seq 100); do
+		tr '\0' ' ' <"/proc/$publisher/cmdline" | grep -q -e "-container-ip $1" && return
+		sleep 0.05
+	done
+	bail "no process like docker-proxy"
+}
+for a in "${v4[server]}" "${v6[server]}"; do
+	published "$a"
+	run "$POLLOAD" apply open.bpf.o -H host.yaml
+	is "apply refuses \`option host open\` for what it publishes" 3 "$code"
+	like "and names the port" "endpoint 'server': docker-proxy (process $publisher) publishes its port 80 as 8080" "$err"
+	run "$POLLOAD" apply two.bpf.o -H host.yaml
+	is "and nothing is wrong without that option" 0 "$code" || echo "# $err"
+	kill "$publisher"
+	wait "$publisher" 2>/dev/null
+done
+run "$POLLOAD" apply open.bpf.o -H host.yaml
+is "nor without docker-proxy" 0 "$code" || echo "# $err"
+published "${v4[server]}"
+run "$POLLOAD" status
+is "status sees one that came later" 1 "$code"
+like "and names it" "docker-proxy (process $publisher) publishes" "$out"
+kill "$publisher"
 finish
