@@ -465,7 +465,6 @@ static void what_is_not_enforced_is_refused_by_name(void **state)
 	(void)state;
 	policy_refused(HEAD "service s { vip 198.51.100.10 on tcp 80; backend a on tcp 80; }",
 		       POL_P0501, "service");
-	policy_refused(HEAD "filter f on eth0 { pass; }", POL_P0501, "filter");
 	policy_refused(HEAD "service s { vip 198.51.100.10 on tcp 80; backend a on tcp 80; }\n"
 			    "policy m on a { allow to s; }",
 		       POL_P0501, "service as a peer");
