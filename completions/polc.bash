@@ -114,7 +114,7 @@ _polload() {
 		;;
 	esac
 	case $command in
-	'') _polc_words apply check status rules flows endpoints endpoint agent monitor why inspect proxy rollback remove ;;
+	'') _polc_words apply check status rules flows endpoints endpoint agent monitor why suggest inspect proxy rollback remove ;;
 	apply | check | inspect) _polc_files .o ;;
 	monitor | flows) _polc_words new log drop audit http allow deny reject refuse fail from to peer on reason rule tcp udp icmp icmp6 any world host nodes ;;
 	why) _polc_words from to on tcp udp icmp icmp6 host nodes ;;

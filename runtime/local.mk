@@ -83,6 +83,7 @@ runtime_libruntime_a_SOURCES = \
 	runtime/stub.h \
 	runtime/sysctl.c \
 	runtime/sysctl.h \
+	runtime/suggest.c \
 	runtime/trust.c \
 	runtime/trust.h \
 	runtime/watch.c \

@@ -43,6 +43,7 @@ static const char help[] =
 	"  monitor [FILTER...]                     verdicts, drops and requests as they happen\n"
 	"  why from PEER to PEER on PROTO PORT [METHOD \"PATH\"]\n"
 	"                                          what the maps in force say of a flow, and by which rule\n"
+	"  suggest                                 allow rules that would cover what audit saw, as policy text\n"
 	"  inspect OBJECT                          what is inside an object, without loading it\n"
 	"  agent [--docker SOCKET]                 follow a container engine; polc-agent(8)\n"
 	"  proxy                                   see to it that polproxy runs and knows the policy\n"
@@ -225,6 +226,7 @@ static int verb_show(struct command *c)
 		int (*show)(struct prt_env *env, struct pol_buf *out, struct pol_err *e);
 	} shows[] = {
 		{ "endpoints", prt_show_endpoints },
+		{ "suggest", prt_show_suggest },
 	};
 	struct pol_err e = { 0 };
 	int r = prt_env_privileges(&e);
@@ -446,6 +448,7 @@ static const struct verb {
 	{ "filter", 1, ARGS_ANY, verb_filter },
 	{ "monitor", 0, ARGS_ANY, verb_monitor },
 	{ "why", 1, ARGS_ANY, verb_why },
+	{ "suggest", 0, 0, verb_show },
 	{ "inspect", 1, 1, verb_inspect },
 	{ "proxy", 0, 0, verb_proxy },
 	{ "rollback", 0, 0, verb_rollback },

@@ -19,6 +19,7 @@ int prt_show_flows(struct prt_env *env, const struct prt_query *filter, struct p
 /* *allow: the flow, and the request if there is one, would pass. */
 int prt_show_why(const struct prt_env *env, const struct prt_query *query, bool *allow,
 		 struct pol_buf *out, struct pol_err *e);
+int prt_show_suggest(struct prt_env *env, struct pol_buf *out, struct pol_err *e);
 int prt_show_endpoints(struct prt_env *env, struct pol_buf *out, struct pol_err *e);
 int prt_show_inspect(const struct prt_env *env, const char *path, struct pol_buf *out,
 		     struct pol_err *e);

@@ -237,6 +237,9 @@ static void text(const struct status *s, struct pol_buf *out)
 
 	when(date, i->applied);
 	pol_buf_printf(out, "policy      %s (%s)\n", prt_safe(i->policy), mode(s));
+	if (i->flags & PRT_GEN_AUDIT)
+		pol_buf_addz(out, "AUDIT       nothing is dropped by policy: what would be is told and passes; requests are not looked at;\n"
+				  "            spoofed, malformed and stateless packets are still dropped\n");
 	pol_buf_printf(out, "object      %s, applied %s\n", prt_safe(i->object), date);
 	pol_buf_printf(out, "generation  %" PRIu64, s->l.gen.number);
 	if (i->prev)

@@ -254,6 +254,7 @@ script_tests = \
 e2e_tests = \
 	tests/e2e/alternate.sh \
 	tests/e2e/apply.sh \
+	tests/e2e/audit.sh \
 	tests/e2e/bypass.sh \
 	tests/e2e/cni.sh \
 	tests/e2e/contain.sh \
