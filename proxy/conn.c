@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "proxy/log.h"
+
 /* ---- the end ------------------------------------------------------------------------ */
 
 void px_conn_free(struct px_conn *c, const char *why)
@@ -19,6 +21,9 @@ void px_conn_free(struct px_conn *c, const char *why)
 		c->protocol->free(c, why);
 	pol_cleanup_fd(&c->client);
 	pol_cleanup_fd(&c->server);
+	free(c->who);
+	if (c->placed)
+		c->w->places.n[c->place]--;
 	*c->link = c->next;
 	if (c->next)
 		c->next->link = c->link;
@@ -297,14 +302,43 @@ static bool from_sockaddr(const struct sockaddr_storage *s, struct pol_addr *a, 
 	       !IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr);
 }
 
+void px_conn_begin(struct px_worker *w, uint64_t files)
+{
+	uint64_t other = 2 * PX_PIPES + 64; /* pipes, listeners, maps of a few generations */
+
+	w->places.most = (uint32_t)((files > other + 64 ? files - other : 64) / 2 / 2);
+	if (getrandom(&w->places.key, sizeof(w->places.key), 0) != sizeof(w->places.key))
+		w->places.key = (uintptr_t)w;
+}
+
+/* One client that opens and opens leaves room for the others. */
+static bool take_place(struct px_conn *c)
+{
+	struct px_places *p = &c->w->places;
+	uint64_t a, b;
+
+	memcpy(&a, c->key.src.b, sizeof(a));
+	memcpy(&b, c->key.src.b + 8, sizeof(b));
+	a = (a ^ p->key) * 0x9e3779b97f4a7c15u;
+	a = ((a ^ a >> 29) + b) * 0xbf58476d1ce4e5b9u ^ p->key;
+	c->place = (uint32_t)((a ^ a >> 32) * 0x9e3779b97f4a7c15u >> 40) % PX_PLACES;
+	if (p->n[c->place] >= p->most)
+		return false;
+	p->n[c->place]++;
+	c->placed = true;
+	return true;
+}
+
 /*
  * Who it is stands in the entry that the redirect wrote, and nowhere else: who dials the listener
  * itself has none, and comes to a loopback address besides.
  */
 static bool identify(struct px_conn *c)
 {
+	char source[POL_EP_NAME], destination[POL_EP_NAME];
 	struct sockaddr_storage peer, name;
 	socklen_t n = sizeof(peer), m = sizeof(name);
+
 	if (getpeername(c->client, (void *)&peer, &n) ||
 	    getsockname(c->client, (void *)&name, &m) ||
 	    !from_sockaddr(&peer, &c->key.src, &c->key.sport_be) ||
@@ -313,11 +347,16 @@ static bool identify(struct px_conn *c)
 	    px_policy_is_host(&c->w->policy, &c->key.dst))
 		return false;
 	c->epoch = c->w->epoch;
+	if (!take_place(c)) {
+		c->w->count.turned_away++;
+		return false;
+	}
 	if (c->w->log < 0)
 		return true;
-	px_policy_name(&c->w->policy, c->flow.gen, c->flow.ep[POL_EGRESS], c->source);
-	px_policy_name(&c->w->policy, c->flow.gen, c->flow.ep[POL_INGRESS], c->destination);
-	return true;
+	px_policy_name(&c->w->policy, c->flow.gen, c->flow.ep[POL_EGRESS], source);
+	px_policy_name(&c->w->policy, c->flow.gen, c->flow.ep[POL_INGRESS], destination);
+	c->who = px_log_who(&c->key, source, destination);
+	return c->who;
 }
 
 void px_conn_accept(struct px_worker *w, int fd)

@@ -8,6 +8,7 @@
 #define POLC_PROXY_CONN_H
 
 #include <ev.h>
+#include <time.h>
 
 #include "proxy/buffer.h"
 #include "proxy/http1.h"
@@ -18,6 +19,7 @@ struct px_counters {
 	uint64_t connections, requests, allowed, denied, refused, failed, tunnels;
 	uint64_t open;			/* connections now */
 	uint64_t log_lost;		/* lines that could not be written */
+	uint64_t turned_away;		/* connections of clients that had too many */
 };
 
 struct px_limits {			/* seconds */
@@ -27,6 +29,23 @@ struct px_limits {			/* seconds */
 	double connect;
 };
 #define PX_LIMITS_DEFAULT { .head = 10, .body = 20, .idle = 75, .connect = 5 }
+
+/* Lines of the log on their way (log.h). */
+struct px_book {
+	struct pol_buf lines;
+	unsigned n;			/* of them */
+	bool file;			/* where they go */
+	time_t second;			/* of what `time` says */
+	char time[48];
+};
+
+/* How many connections each client has; several share a place, chosen by a key of the process. */
+#define PX_PLACES 4096u
+struct px_places {
+	uint32_t n[PX_PLACES];
+	uint64_t key;
+	uint32_t most;			/* of one place */
+};
 
 struct px_worker {
 	struct ev_loop *loop;
@@ -39,6 +58,8 @@ struct px_worker {
 	struct px_conn *first;		/* all connections */
 	int log;			/* descriptor; -1: no log */
 	struct px_taps taps;		/* who watches */
+	struct px_book book;
+	struct px_places places;
 	bool draining;			/* accept no more; each connection ends after its request */
 	/* of the connection at hand, so that none keeps them: */
 	struct px_head request, response; /* what a parser found */
@@ -73,7 +94,7 @@ struct px_conn {
 	const struct px_protocol *protocol; /* NULL: not chosen yet */
 	void *relay;			/* the protocol's */
 	int client, server;		/* server -1: not connected yet */
-	bool connecting;
+	bool connecting, placed;
 	uint8_t seen;			/* not chosen yet: so many bytes of HTTP/2's preface came */
 	ev_io on_client, on_server;
 	ev_timer timer;
@@ -81,7 +102,8 @@ struct px_conn {
 	struct pol_proxy_key key;
 	struct pol_proxy_flow flow;	/* how the data path judged it, as of ... */
 	uint64_t epoch;			/* ... that of the worker */
-	char source[POL_EP_NAME], destination[POL_EP_NAME]; /* for the log, else "" */
+	uint32_t place;			/* of its client, in w->places */
+	char *who;			/* for the log, else NULL */
 };
 
 /*
@@ -92,6 +114,8 @@ struct px_conn {
 #define PX_UNSENT (128 * 1024)
 void px_conn_options(int fd);
 
+/* As many connections as `files` descriptors allow, and of one client no more than half of them. */
+void px_conn_begin(struct px_worker *w, uint64_t files);
 /* Takes the accepted, non-blocking socket over. */
 void px_conn_accept(struct px_worker *w, int fd);
 /* Idle connections end at once, the others after their request. */

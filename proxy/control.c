@@ -149,7 +149,7 @@ static void child(const struct parent *p, const struct worker *w, int control)
 {
 	struct px_start s = { .listener = { w->listener[0], w->listener[1] }, .control = control,
 			      .log = p->o->log, .user = p->o->user, .group = p->o->group,
-			      .limit = p->o->limit, .name_rules = p->o->name_rules, .note = p->o->note };
+			      .limit = p->o->limit, .body_max = p->o->body_max, .name_rules = p->o->name_rules, .note = p->o->note };
 	sigset_t none;
 
 	/* of what the parent holds a worker keeps its own alone */
@@ -280,7 +280,8 @@ static void status(struct parent *p, struct pol_proxy_msg *m)
 {
 	static const char *const name[] = { "connections", "requests", "allowed",
 					    "denied",      "refused",  "failed",
-					    "tunnels",     "open",     "log_lost" };
+					    "tunnels",     "open",     "log_lost",
+					    "turned_away" };
 	unsigned long long sum[POL_ARRAY_LEN(name)] = { 0 };
 	unsigned alive = 0;
 	int at;
@@ -292,8 +293,8 @@ static void status(struct parent *p, struct pol_proxy_msg *m)
 		if (ask(&p->worker[i], &q, NULL, 0))
 			continue;
 		alive++;
-		if (sscanf(q.text, "%llu %llu %llu %llu %llu %llu %llu %llu %llu", &v[0], &v[1],
-			   &v[2], &v[3], &v[4], &v[5], &v[6], &v[7], &v[8]) == 9)
+		if (sscanf(q.text, "%llu %llu %llu %llu %llu %llu %llu %llu %llu %llu", &v[0],
+			   &v[1], &v[2], &v[3], &v[4], &v[5], &v[6], &v[7], &v[8], &v[9]) == 10)
 			for (size_t k = 0; k < POL_ARRAY_LEN(name); k++)
 				sum[k] += v[k];
 	}

@@ -15,6 +15,7 @@ struct px_options {
 	int log;
 	unsigned user, group;
 	struct px_limits limit;
+	uint64_t body_max;	/* bytes of a request's body; 0: any */
 	bool name_rules;	/* a 403 says which line it is by */
 	void (*note)(const char *text);	/* something that a person should know, one line */
 };

@@ -39,8 +39,7 @@ void px_exchange_end(struct px_exchange *x, const struct px_conn *c, const char 
 		     const char *why)
 {
 	struct px_record r = { .key = c->key,
-			       .source = c->source,
-			       .destination = c->destination,
+			       .who = c->who,
 			       .protocol = c->protocol->name,
 			       .method = x->method,
 			       .host = x->host,
@@ -51,7 +50,8 @@ void px_exchange_end(struct px_exchange *x, const struct px_conn *c, const char 
 			       .status = x->status,
 			       .sent = x->sent,
 			       .received = x->received,
-			       .seconds = ev_now(c->w->loop) - x->began };
+			       .seconds = ev_now(c->w->loop) - x->began,
+			       .answered = x->answered > 0 ? x->answered - x->began : -1 };
 
 	px_log(c->w, &r);
 	px_exchange_free(x);

@@ -3,6 +3,8 @@ noinst_LIBRARIES += proxy/libproxy.a
 proxy_libproxy_a_SOURCES = \
 	proxy/buffer.c \
 	proxy/buffer.h \
+	proxy/confine.c \
+	proxy/confine.h \
 	proxy/conn.c \
 	proxy/conn.h \
 	proxy/control.c \

@@ -2,22 +2,57 @@
 #include "proxy/log.h"
 
 #include <arpa/inet.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-static void add_time(struct pol_buf *b)
-{
-	struct timespec now;
-	struct tm tm;
-	char text[32];
+#define GATHERED (64u * 1024)
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	gmtime_r(&now.tv_sec, &tm);
-	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-	pol_buf_printf(b, "{\"time\":\"%s.%03ldZ\"", text, now.tv_nsec / 1000000);
+static void add_number(struct pol_buf *b, uint64_t n)
+{
+	char text[20], *p = text + sizeof(text);
+
+	do
+		*--p = (char)('0' + n % 10);
+	while (n /= 10);
+	pol_buf_add(b, (struct pol_str){ p, (size_t)(text + sizeof(text) - p) });
 }
 
-static void add_address(struct pol_buf *b, const struct pol_addr *a, __be16 port_be)
+static void add_fraction(struct pol_buf *b, unsigned thousandths)
+{
+	char text[4] = { '.', (char)('0' + thousandths / 100), (char)('0' + thousandths / 10 % 10),
+			 (char)('0' + thousandths % 10) };
+
+	pol_buf_add(b, (struct pol_str){ text, sizeof(text) });
+}
+
+static void add_duration(struct pol_buf *b, const char *key, double seconds)
+{
+	uint64_t us = seconds > 0 ? (uint64_t)(seconds * 1e6 + 0.5) : 0;
+
+	pol_buf_addz(b, key);
+	add_number(b, us / 1000);
+	add_fraction(b, (unsigned)(us % 1000));
+}
+
+/* The loop's time.  What changes once in a second is made once in a second. */
+static void add_time(struct px_worker *w, struct pol_buf *b)
+{
+	double now = ev_now(w->loop);
+	time_t second = (time_t)now;
+	struct tm tm;
+
+	if (second != w->book.second) {
+		w->book.second = second;
+		gmtime_r(&second, &tm);
+		strftime(w->book.time, sizeof(w->book.time), "{\"time\":\"%Y-%m-%dT%H:%M:%S", &tm);
+	}
+	pol_buf_addz(b, w->book.time);
+	add_fraction(b, (unsigned)((now - (double)second) * 1000));
+	pol_buf_addz(b, "Z\"");
+}
+
+static void add_end(struct pol_buf *b, const struct pol_addr *a, __be16 port_be, const char *name)
 {
 	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 	char text[INET6_ADDRSTRLEN];
@@ -27,10 +62,6 @@ static void add_address(struct pol_buf *b, const struct pol_addr *a, __be16 port
 	else
 		inet_ntop(AF_INET6, a->b, text, sizeof(text));
 	pol_buf_printf(b, "{\"address\":\"%s\",\"port\":%u", text, ntohs(port_be));
-}
-
-static void add_name(struct pol_buf *b, const char *name)
-{
 	if (name[0]) {
 		pol_buf_addz(b, ",\"name\":");
 		pol_buf_json(b, pol_str(name));
@@ -38,11 +69,22 @@ static void add_name(struct pol_buf *b, const char *name)
 	pol_buf_addc(b, '}');
 }
 
+char *px_log_who(const struct pol_proxy_key *key, const char *source, const char *destination)
+{
+	struct pol_buf b = { 0 };
+
+	pol_buf_addz(&b, ",\"source\":");
+	add_end(&b, &key->src, key->sport_be, source);
+	pol_buf_addz(&b, ",\"destination\":");
+	add_end(&b, &key->dst, key->dport_be, destination);
+	return b.p;
+}
+
 static void add_text(struct pol_buf *b, const char *key, struct pol_str s)
 {
 	if (!s.p)
 		return;
-	pol_buf_printf(b, ",\"%s\":", key);
+	pol_buf_addz(b, key);
 	pol_buf_json(b, s);
 }
 
@@ -51,45 +93,70 @@ static void add_rule(struct pol_buf *b, const struct px_verdict *v)
 {
 	const struct pol_http_line_info *l;
 
-	if (v->rule != POL_NO_RULE)
-		pol_buf_printf(b, ",\"direction\":\"%s\",\"rule\":%u",
-			       v->direction == POL_EGRESS ? "egress" : "ingress", v->rule);
+	if (v->rule != POL_NO_RULE) {
+		pol_buf_addz(b, v->direction == POL_EGRESS
+					? ",\"direction\":\"egress\",\"rule\":"
+					: ",\"direction\":\"ingress\",\"rule\":");
+		add_number(b, v->rule);
+	}
 	if (!v->gen || !v->gen->image || v->line == POL_HTTP_NO_LINE)
 		return;
 	l = &v->gen->view.lines[v->line];
-	add_text(b, "file", pol_http_string(&v->gen->view, l->file));
-	pol_buf_printf(b, ",\"line\":%u", l->line);
-	add_text(b, "text", pol_http_string(&v->gen->view, l->source));
+	add_text(b, ",\"file\":", pol_http_string(&v->gen->view, l->file));
+	pol_buf_addz(b, ",\"line\":");
+	add_number(b, l->line);
+	add_text(b, ",\"text\":", pol_http_string(&v->gen->view, l->source));
 }
 
 void px_log(struct px_worker *w, const struct px_record *r)
 {
-	struct pol_buf b = { 0 };
+	struct pol_buf *b = &w->book.lines;
 
 	px_taps_tell(&w->taps, r);
 	if (w->log < 0)
 		return;
-	add_time(&b);
-	pol_buf_addz(&b, ",\"source\":");
-	add_address(&b, &r->key.src, r->key.sport_be);
-	add_name(&b, r->source);
-	pol_buf_addz(&b, ",\"destination\":");
-	add_address(&b, &r->key.dst, r->key.dport_be);
-	add_name(&b, r->destination);
-	pol_buf_printf(&b, ",\"protocol\":\"%s\"", r->protocol);
-	add_text(&b, "method", r->method);
-	add_text(&b, "host", r->host);
-	add_text(&b, "path", r->path);
-	pol_buf_printf(&b, ",\"verdict\":\"%s\"", r->verdict);
+	add_time(w, b);
+	if (r->who)
+		pol_buf_addz(b, r->who);
+	add_text(b, ",\"protocol\":", pol_str(r->protocol));
+	add_text(b, ",\"method\":", r->method);
+	add_text(b, ",\"host\":", r->host);
+	add_text(b, ",\"path\":", r->path);
+	add_text(b, ",\"verdict\":", pol_str(r->verdict));
 	if (r->why)
-		add_text(&b, "reason", pol_str(r->why));
+		add_text(b, ",\"reason\":", pol_str(r->why));
 	if (r->judged)
-		add_rule(&b, r->judged);
-	pol_buf_printf(&b, ",\"status\":%u,\"sent\":%llu,\"received\":%llu,\"ms\":%.1f}\n",
-		       r->status, (unsigned long long)r->sent, (unsigned long long)r->received,
-		       r->seconds * 1e3);
-	/* one write a line, so that lines of several workers do not mix; a full pipe loses lines */
-	if (write(w->log, b.p, b.n) != (ssize_t)b.n)
-		w->count.log_lost++;
-	pol_buf_free(&b);
+		add_rule(b, r->judged);
+	pol_buf_addz(b, ",\"status\":");
+	add_number(b, r->status);
+	pol_buf_addz(b, ",\"sent\":");
+	add_number(b, r->sent);
+	pol_buf_addz(b, ",\"received\":");
+	add_number(b, r->received);
+	if (r->answered >= 0)
+		add_duration(b, ",\"answer_ms\":", r->answered);
+	add_duration(b, ",\"ms\":", r->seconds);
+	pol_buf_addz(b, "}\n");
+	w->book.n++;
+	if (b->n >= GATHERED || !w->book.file)
+		px_log_flush(w);
+}
+
+void px_log_flush(struct px_worker *w)
+{
+	struct pol_buf *b = &w->book.lines;
+
+	if (!b->n)
+		return;
+	if (write(w->log, b->p, b->n) != (ssize_t)b->n)
+		w->count.log_lost += w->book.n;
+	w->book.n = 0;
+	b->n = 0;
+}
+
+void px_log_begin(struct px_worker *w)
+{
+	struct stat s;
+
+	w->book.file = w->log >= 0 && !fstat(w->log, &s) && S_ISREG(s.st_mode);
 }

@@ -28,6 +28,8 @@ static const char help[] =
 	"      --port N         of the first worker on 127.0.0.1 and ::1, the others follow (15006)\n"
 	"      --user NAME      whom workers run as (polproxy if there is one, else nobody)\n"
 	"      --log FILE       access log, a JSON object a line; - is standard output (none)\n"
+	"      --body-max N     bytes of a request's body; larger ones get 413 (any)\n"
+	"      --timeout WHAT=N seconds, again for each: head (10), body (20), idle (75), connect (5)\n"
 	"      --name-rules     say in a 403 which line of the policy it is by (X-Policy-Rule)\n"
 	"      --version, --help\n";
 
@@ -62,6 +64,22 @@ static bool number(const char *s, unsigned long max, unsigned long *out)
 	return s[0] >= '0' && s[0] <= '9' && !*end && !errno && *out >= 1 && *out <= max;
 }
 
+static bool set_limit(const char *text, struct px_limits *limit)
+{
+	static const char *const name[] = { "head", "body", "idle", "connect" };
+	double *const what[] = { &limit->head, &limit->body, &limit->idle, &limit->connect };
+	const char *eq = strchr(text, '=');
+	unsigned long n;
+
+	for (size_t i = 0; eq && i < POL_ARRAY_LEN(name); i++)
+		if (pol_str_is((struct pol_str){ text, (size_t)(eq - text) }, name[i]) &&
+		    number(eq + 1, 86400, &n)) {
+			*what[i] = (double)n;
+			return true;
+		}
+	return false;
+}
+
 static int whom(const char *name, struct px_options *o, struct pol_err *e)
 {
 	const struct passwd *p = name ? getpwnam(name) : getpwnam("polproxy");
@@ -79,22 +97,40 @@ static int open_log(const char *path, struct px_options *o, struct pol_err *e)
 {
 	if (!path)
 		return 0;
-	o->log = strcmp(path, "-") ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640)
-				   : STDOUT_FILENO;
+	o->log = strcmp(path, "-")
+			 ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640)
+			 : STDOUT_FILENO;
 	return o->log < 0 ? pol_err(e, -errno, "%s: cannot open: %s", path, strerror(errno)) : 0;
+}
+
+/* Two for each connection; as many as the system lets us have. */
+static void raise_files(void)
+{
+	struct rlimit files = { 1 << 20, 1 << 20 };
+
+	if (!setrlimit(RLIMIT_NOFILE, &files) || getrlimit(RLIMIT_NOFILE, &files))
+		return;
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
 }
 
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "control", 1, NULL, 'c' }, { "workers", 1, NULL, 'w' }, { "port", 1, NULL, 'p' },
-		{ "user", 1, NULL, 'u' },    { "log", 1, NULL, 'l' },	  { "name-rules", 0, NULL, 'n' }, { "version", 0, NULL, 'V' },
-		{ "help", 0, NULL, 'h' },    { NULL, 0, NULL, 0 },
+		{ "control", 1, NULL, 'c' },  { "workers", 1, NULL, 'w' },
+		{ "port", 1, NULL, 'p' },     { "user", 1, NULL, 'u' },
+		{ "log", 1, NULL, 'l' },      { "name-rules", 0, NULL, 'n' },
+		{ "body-max", 1, NULL, 'b' }, { "timeout", 1, NULL, 't' },
+		{ "version", 0, NULL, 'V' },  { "help", 0, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
 	};
-	struct px_options o = { .control = POL_PROXY_CONTROL, .workers = 1, .port = POL_PROXY_PORT,
-				.log = -1, .limit = PX_LIMITS_DEFAULT, .note = note };
+	struct px_options o = { .control = POL_PROXY_CONTROL,
+				.workers = 1,
+				.port = POL_PROXY_PORT,
+				.log = -1,
+				.limit = PX_LIMITS_DEFAULT,
+				.note = note };
 	const char *user = NULL, *log = NULL;
-	struct rlimit files;
 	struct pol_err e = { 0 };
 	unsigned long n;
 	int c, r;
@@ -123,6 +159,17 @@ int main(int argc, char **argv)
 		case 'n':
 			o.name_rules = true;
 			break;
+		case 'b':
+			if (!number(optarg, 1ul << 60, &n))
+				return bad("--body-max is no number of bytes:", optarg);
+			o.body_max = n;
+			break;
+		case 't':
+			if (!set_limit(optarg, &o.limit))
+				return bad(
+					"--timeout is head, body, idle or connect, `=` and 1 to 86400 seconds, not",
+					optarg);
+			break;
 		case 'V':
 			puts("polproxy " POLC_VERSION);
 			return EXIT_DONE;
@@ -136,10 +183,8 @@ int main(int argc, char **argv)
 		return bad("unexpected argument", argv[optind]);
 	r = whom(user, &o, &e);
 	r = r ? r : open_log(log, &o, &e);
-	if (!r && !getrlimit(RLIMIT_NOFILE, &files)) {
-		files.rlim_cur = files.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &files);
-	}
+	if (!r)
+		raise_files();
 	r = r ? r : px_control_run(&o, &e);
 	return r ? fail(&e, r == -EINVAL || r == -ENOENT ? EXIT_BAD : EXIT_SYSTEM) : EXIT_DONE;
 }

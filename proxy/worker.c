@@ -1,95 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "proxy/worker.h"
 
-#include <bpf/bpf.h>
 #include <errno.h>
-#include <grp.h>
-#include <linux/capability.h>
-#include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "proxy/confine.h"
+#include "proxy/log.h"
 #include "proxy/message.h"
 
 struct running {
 	struct px_worker w;
 	const struct px_start *start;
 	ev_io on_listener[2], on_control;
-	ev_timer on_quiet;	/* of a drain: are we done? */
+	ev_timer on_quiet; /* of a drain: are we done? */
+	ev_timer on_room; /* of descriptors there were none: are there again? */
+	ev_prepare on_sleep;
 };
-
-/* ---- what it may do ---------------------------------------------------------------- */
-
-/* Only what makes a foreign address ours and marks a socket; no way to get more. */
-static int drop_privileges(const struct px_start *s)
-{
-	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct cap[2] = { 0 };
-
-	cap[0].permitted = cap[0].effective = 1u << CAP_NET_RAW;
-	if (prctl(PR_SET_KEEPCAPS, 1))
-		return -errno;
-	if (s->user && (setgroups(0, NULL) || setresgid(s->group, s->group, s->group) ||
-			setresuid(s->user, s->user, s->user)))
-		return -errno;
-	if (syscall(SYS_capset, &head, cap) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
-	    prctl(PR_SET_DUMPABLE, 0))
-		return -errno;
-	return 0;
-}
-
-static int shut_kernel(void)
-{
-	static const int calls[] = {
-		SCMP_SYS(read),		SCMP_SYS(write),	SCMP_SYS(close),
-		SCMP_SYS(recvfrom),	SCMP_SYS(sendto),	SCMP_SYS(recvmsg),
-		SCMP_SYS(sendmsg),	SCMP_SYS(accept4),	SCMP_SYS(connect),
-		SCMP_SYS(bind),		SCMP_SYS(shutdown),	SCMP_SYS(setsockopt),
-		SCMP_SYS(getsockopt),	SCMP_SYS(getsockname),	SCMP_SYS(getpeername),
-		SCMP_SYS(epoll_ctl),	SCMP_SYS(epoll_wait),	SCMP_SYS(epoll_pwait),
-		SCMP_SYS(poll),		SCMP_SYS(select),	SCMP_SYS(pselect6),
-		SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday), SCMP_SYS(getrandom),
-		SCMP_SYS(brk),		SCMP_SYS(munmap),	SCMP_SYS(mremap),
-		SCMP_SYS(madvise),	SCMP_SYS(futex),	SCMP_SYS(rt_sigreturn),
-		SCMP_SYS(rt_sigprocmask), SCMP_SYS(restart_syscall), SCMP_SYS(exit_group),
-		SCMP_SYS(exit),		SCMP_SYS(sched_yield),	SCMP_SYS(getpid),
-		SCMP_SYS(fcntl),	SCMP_SYS(newfstatat),	SCMP_SYS(eventfd2),
-		SCMP_SYS(splice),	SCMP_SYS(pipe2),
-	};
-	static const uint32_t bpf[] = { BPF_MAP_LOOKUP_ELEM, BPF_OBJ_GET_INFO_BY_FD };
-	scmp_filter_ctx f = seccomp_init(SCMP_ACT_KILL_PROCESS);
-	int r = f ? 0 : -ENOMEM;
-
-	for (size_t i = 0; i < POL_ARRAY_LEN(calls) && !r; i++)
-		r = seccomp_rule_add(f, SCMP_ACT_ALLOW, calls[i], 0);
-	for (size_t i = 0; i < POL_ARRAY_LEN(bpf) && !r; i++)
-		r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(bpf), 1,
-				     SCMP_A0(SCMP_CMP_EQ, bpf[i]));
-	/* TCP and nothing else: no raw sockets with that capability */
-	if (!r)
-		r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
-				     SCMP_A0(SCMP_CMP_EQ, AF_INET),
-				     SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, SOCK_STREAM));
-	if (!r)
-		r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
-				     SCMP_A0(SCMP_CMP_EQ, AF_INET6),
-				     SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, SOCK_STREAM));
-	/* memory that is no program */
-	if (!r)
-		r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-				     SCMP_A2(SCMP_CMP_MASKED_EQ, 4, 0));
-	if (!r)
-		r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
-				     SCMP_A2(SCMP_CMP_MASKED_EQ, 4, 0));
-	r = r ? r : seccomp_load(f);
-	seccomp_release(f);
-	return r;
-}
 
 /* ---- what the parent says ------------------------------------------------------------- */
 
@@ -97,13 +29,21 @@ static void status(const struct px_worker *w, struct pol_proxy_msg *m)
 {
 	const struct px_counters *n = &w->count;
 
-	snprintf(m->text, sizeof(m->text),
-		 "%llu %llu %llu %llu %llu %llu %llu %llu %llu",
+	snprintf(m->text, sizeof(m->text), "%llu %llu %llu %llu %llu %llu %llu %llu %llu %llu",
 		 (unsigned long long)n->connections, (unsigned long long)n->requests,
 		 (unsigned long long)n->allowed, (unsigned long long)n->denied,
 		 (unsigned long long)n->refused, (unsigned long long)n->failed,
 		 (unsigned long long)n->tunnels, (unsigned long long)n->open,
-		 (unsigned long long)n->log_lost);
+		 (unsigned long long)n->log_lost, (unsigned long long)n->turned_away);
+}
+
+static void listen_for(struct running *r, bool more)
+{
+	for (int i = 0; i < 2; i++)
+		if (!more)
+			ev_io_stop(r->w.loop, &r->on_listener[i]);
+		else if (r->start->listener[i] >= 0)
+			ev_io_start(r->w.loop, &r->on_listener[i]);
 }
 
 static void obey(struct running *r, struct pol_proxy_msg *m, int fds[POL_PROXY_FDS])
@@ -127,8 +67,7 @@ static void obey(struct running *r, struct pol_proxy_msg *m, int fds[POL_PROXY_F
 		status(&r->w, m);
 		break;
 	case POL_PROXY_DRAIN:
-		for (int i = 0; i < 2; i++)
-			ev_io_stop(r->w.loop, &r->on_listener[i]);
+		listen_for(r, false);
 		px_conn_drain(&r->w);
 		ev_timer_start(r->w.loop, &r->on_quiet);
 		break;
@@ -143,6 +82,12 @@ static void obey(struct running *r, struct pol_proxy_msg *m, int fds[POL_PROXY_F
 	}
 }
 
+static _Noreturn void end(struct running *r)
+{
+	px_log_flush(&r->w);
+	_exit(0);
+}
+
 static void on_control(struct ev_loop *loop, ev_io *io, int events)
 {
 	struct running *r = io->data;
@@ -152,7 +97,7 @@ static void on_control(struct ev_loop *loop, ev_io *io, int events)
 
 	(void)events;
 	if (got == -EPIPE)
-		_exit(0); /* the parent is gone: nobody would tell of the next policy */
+		end(r); /* the parent is gone: nobody would tell of the next policy */
 	if (!got)
 		obey(r, &m, fds);
 	for (size_t i = 0; i < POL_PROXY_FDS; i++)
@@ -162,6 +107,25 @@ static void on_control(struct ev_loop *loop, ev_io *io, int events)
 }
 
 /* ---- the loop ---------------------------------------------------------------------------- */
+
+static void on_room(struct ev_loop *loop, ev_timer *t, int events)
+{
+	struct running *r = t->data;
+
+	(void)events;
+	ev_timer_stop(loop, t);
+	if (!r->w.draining)
+		listen_for(r, true);
+}
+
+static void on_sleep(struct ev_loop *loop, ev_prepare *p, int events)
+{
+	struct running *r = p->data;
+
+	(void)loop;
+	(void)events;
+	px_log_flush(&r->w);
+}
 
 static void on_listener(struct ev_loop *loop, ev_io *io, int events)
 {
@@ -173,6 +137,11 @@ static void on_listener(struct ev_loop *loop, ev_io *io, int events)
 	for (int i = 0; i < 16; i++) {
 		int fd = accept4(io->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
+		if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {
+			/* who waits in the queue would wake us all the time */
+			listen_for(r, false);
+			ev_timer_again(r->w.loop, &r->on_room);
+		}
 		if (fd < 0)
 			return;
 		px_conn_accept(&r->w, fd);
@@ -191,6 +160,7 @@ static void on_quiet(struct ev_loop *loop, ev_timer *t, int events)
 void px_worker_run(const struct px_start *s)
 {
 	struct running r = { .start = s };
+	struct rlimit files;
 	int failed;
 
 	signal(SIGPIPE, SIG_IGN);
@@ -202,9 +172,12 @@ void px_worker_run(const struct px_start *s)
 	px_taps_init(&r.w.taps);
 	r.w.limit = s->limit;
 	r.w.name_rules = s->name_rules;
+	r.w.body_max = s->body_max;
+	px_log_begin(&r.w);
+	px_conn_begin(&r.w, getrlimit(RLIMIT_NOFILE, &files) ? 1024 : files.rlim_cur);
 	tzset(); /* or the first line of the log would want to open a file */
-	failed = r.w.loop ? drop_privileges(s) : -ENOMEM;
-	failed = failed ? failed : shut_kernel();
+	failed = r.w.loop ? px_confine_privileges(s->user, s->group) : -ENOMEM;
+	failed = failed ? failed : px_confine_calls();
 	if (failed) {
 		struct pol_err e = { 0 };
 
@@ -215,14 +188,17 @@ void px_worker_run(const struct px_start *s)
 	for (int i = 0; i < 2; i++) {
 		ev_io_init(&r.on_listener[i], on_listener, s->listener[i], EV_READ);
 		r.on_listener[i].data = &r;
-		if (s->listener[i] >= 0)
-			ev_io_start(r.w.loop, &r.on_listener[i]);
 	}
+	listen_for(&r, true);
+	ev_timer_init(&r.on_room, on_room, 0, 0.1);
+	ev_prepare_init(&r.on_sleep, on_sleep);
+	r.on_room.data = r.on_sleep.data = &r;
+	ev_prepare_start(r.w.loop, &r.on_sleep);
 	ev_io_init(&r.on_control, on_control, s->control, EV_READ);
 	r.on_control.data = &r;
 	ev_io_start(r.w.loop, &r.on_control);
 	ev_timer_init(&r.on_quiet, on_quiet, 0, 0.1);
 	r.on_quiet.data = &r;
 	ev_run(r.w.loop, 0);
-	_exit(0);
+	end(&r);
 }

@@ -14,6 +14,7 @@ struct px_start {
 	int log;		/* -1: none */
 	unsigned user, group;	/* 0: stay what we are (tests) */
 	struct px_limits limit;
+	uint64_t body_max;	/* bytes of a request's body; 0: any */
 	bool name_rules;	/* a 403 says which line it is by */
 	void (*note)(const char *text);
 };

@@ -9,6 +9,7 @@ LDADD = verify/libverify.a runtime/libruntime.a compiler/libcompiler.a lang/libl
 unit_tests = \
 	tests/unit/test_analysis \
 	tests/unit/test_base \
+	tests/unit/test_confine \
 	tests/unit/test_contain \
 	tests/unit/test_edits \
 	tests/unit/test_eval \
@@ -30,6 +31,8 @@ check_PROGRAMS += $(unit_tests)
 tests_unit_test_analysis_SOURCES = tests/unit/test_analysis.c tests/unit/policy_text.h $(generator)
 tests_unit_test_base_SOURCES = tests/unit/test_base.c
 tests_unit_test_edits_SOURCES = tests/unit/test_edits.c tests/unit/policy_text.h $(generator)
+tests_unit_test_confine_SOURCES = tests/unit/test_confine.c
+tests_unit_test_confine_LDADD = $(proxy_libs) $(CMOCKA_LIBS)
 tests_unit_test_contain_SOURCES = tests/unit/test_contain.c
 tests_unit_test_eval_SOURCES = tests/unit/test_eval.c tests/unit/policy_text.h
 tests_unit_test_hostfile_SOURCES = tests/unit/test_hostfile.c
@@ -57,6 +60,10 @@ tests_tools_http_LDADD =
 noinst_PROGRAMS += tests/tools/h2
 tests_tools_h2_SOURCES = tests/tools/h2.c
 tests_tools_h2_LDADD = $(LIBNGHTTP2_LIBS)
+
+noinst_PROGRAMS += tests/tools/httpload
+tests_tools_httpload_SOURCES = tests/tools/httpload.c
+tests_tools_httpload_LDADD =
 
 check_PROGRAMS += tests/tools/foreign
 tests_tools_foreign_SOURCES = tests/tools/foreign.c
@@ -268,6 +275,7 @@ e2e_tests = \
 	tests/e2e/handover.sh \
 	tests/e2e/host.sh \
 	tests/e2e/http.sh \
+	tests/e2e/httpbounds.sh \
 	tests/e2e/httpbridge.sh \
 	tests/e2e/httphijack.sh \
 	tests/e2e/httplife.sh \

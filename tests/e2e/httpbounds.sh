@@ -1,0 +1,183 @@
+#!/bin/bash
+# shellcheck source-path=SCRIPTDIR
+# SPDX-License-Identifier: GPL-2.0-only
+# What a client or a server can make the proxy hold, wait for or answer: large bodies whole and by
+# splice, slow and silent ones, floods, each status of the proxy's own, SIGTERM, and the log's fields.
+. "$(dirname "$0")/lib.sh"
+HTTP=${HTTP:-$e2e_build/tests/tools/http} LOAD=${LOAD:-$e2e_build/tests/tools/httpload}
+export POLPROXY=${POLPROXY:-$e2e_build/polproxy} POLC_PROXY_SOCKET=$work/proxy.sock
+
+host_up
+container client 1 "app: client"
+container server 2 "app: server"
+container other 3 "app: other"
+host_file client server other >host.yaml
+mkdir raw
+head -c 5000000 /dev/urandom >data
+{ printf 'HTTP/1.1 200 OK\r\nContent-Length: 5000000\r\n\r\n'; cat data; } >raw/length
+{ printf 'HTTP/1.1 200 OK\r\n\r\n'; cat data; } >raw/close
+{ printf 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4c4b40\r\n'; cat data; printf '\r\n3\r\nabc\r\n0\r\n\r\n'; } >raw/chunked
+{ printf 'HTTP/1.1 200 OK\r\nContent-Length: 4999999\r\n\r\n'; cat data; } >raw/over
+{ printf 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4c4b3f\r\n'; cat data; printf '\r\n0\r\n\r\n'; } >raw/badchunk
+{ printf 'HTTP/1.1 200 OK\r\nContent-Length: 6000000\r\n\r\n'; cat data; } >raw/half
+a=${v4[server]}
+spawn server "$HTTP" serve "$a" 80 --raw "$work/raw"
+for x in "$a" "${v6[server]}"; do spawn server "$LOAD" serve "$x" 81; done
+
+compile web <<'END'
+default deny;
+pool 10.66.0.0/16, fd66::/48;
+endpoint client = app == "client";
+endpoint other = app == "other";
+endpoint server = app == "server";
+policy client { allow to server on tcp 80, 81, 83; }
+policy other { allow to server on tcp 81; }
+policy server {
+    allow from client on tcp 80, 83 http { allow GET, POST "/**"; deny * "/secret"; }
+    allow from client, other on tcp 81 http { allow GET, POST "/**"; }
+}
+END
+
+proxy() { # OPTION...: a proxy of our own, whose limits the test can wait for
+	"$POLPROXY" --control "$POLC_PROXY_SOCKET" --log "$work/access.log" "$@" 2>proxy.err &
+	proxy=$!
+	for _ in {1..100}; do [ -S "$POLC_PROXY_SOCKET" ] && break; sleep 0.05; done
+	"$POLLOAD" apply web.bpf.o -H host.yaml >out 2>&1 || bail "apply: $(cat out)"
+	worker=$(pgrep -P "$proxy")
+}
+proxy_gone() { for _ in {1..100}; do kill -0 "$proxy" 2>/dev/null || return 0; sleep 0.1; done; return 1; }
+status() { # PORT TEXT...: of one answer to a request in these bytes
+	local port=$1
+	shift
+	printf "$@" | inside client "$HTTP" ask "$a" "$port" --answers 1 --timeout 50 | sed -n '1s/^HTTP.1.1 \([0-9]*\).*/\1/p' | tr -d '\r'
+}
+count() { "$POLLOAD" status --json | jq ".proxy.$1"; }
+
+proxy --body-max 1000000 --timeout head=1 --timeout body=1 --timeout idle=2 --timeout connect=1
+
+# ---- large bodies ------------------------------------------------------------------------
+
+for how in length close chunked over half badchunk; do
+	inside client curl -s -m 20 -o got "http://$a/raw/$how"
+	code=$?
+	case $how in
+	length | close) cmp -s got data; is "5 MB, $how: whole" "0 0" "$code $?" ;;
+	chunked) { cat data; printf abc; } | cmp -s got -; is "5 MB, chunked: whole" "0 0" "$code $?" ;;
+	over)
+		head -c "$(stat -c %s got)" data | cmp -s got -
+		is "nothing beyond the length passes" "0 true" "$? $([ "$(stat -c %s got)" -lt 5000000 ] && echo true)" ;;
+	half) is "a body that ends early is no whole one" true "$([ $code != 0 ] && echo true)" ;;
+	badchunk) is "nor is a chunk that is longer than it says" true "$([ $code != 0 ] && echo true)" ;;
+	esac
+done
+is "a body up, by length" 200 "$(inside client "$LOAD" put "$a" 81 /x 1000000 | cut -d' ' -f1)"
+
+# ---- each status of our own ------------------------------------------------------------------
+
+is "408: a head that takes too long" 408 "$(status 80 'GET /x HTTP/1.1\r\nHo')"
+is "408: a body that comes too slowly" 408 "$(status 80 'POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nabc')"
+is "413: a body that is longer than it may be" 413 \
+	"$(status 80 'POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 1000001\r\n\r\n')"
+is "413: chunks that are longer than they may be" 413 \
+	"$({ printf 'POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n4c4b40\r\n'; cat data; } |
+		inside client "$HTTP" ask "$a" 80 --answers 1 --timeout 50 2>/dev/null | sed -n '1s/^HTTP.1.1 \([0-9]*\).*/\1/p')"
+is "431: a head without end" 431 "$(status 80 "GET /x HTTP/1.1\r\nHost: h\r\nX: $(printf '%17000s' '' | tr ' ' a)")"
+is "502: nobody listens" 502 "$(status 83 'GET /x HTTP/1.1\r\nHost: h\r\n\r\n')"
+is "504: a server that does not answer" 504 "$(status 81 'GET /never HTTP/1.1\r\nHost: h\r\n\r\n')"
+gen=$("$POLLOAD" status --json | jq '.generation')
+{ printf 'GET /1 HTTP/1.1\r\nHost: h\r\n\r\n'; until [ -e forgotten ]; do sleep 0.05; done
+  printf 'GET /2 HTTP/1.1\r\nHost: h\r\n\r\n'; } |
+	inside client "$HTTP" ask "$a" 81 --answers 2 --timeout 50 >answer &
+asking=$!
+for _ in {1..100}; do grep -q '"path":"/1"' access.log && break; sleep 0.05; done
+"$LOAD" forget "$POLC_PROXY_SOCKET" "$gen"
+: >forgotten
+wait $asking
+is "503: a policy that the proxy does not have" "200 503" "$(grep -ao 'HTTP/1.1 [0-9]*' answer | cut -d' ' -f2 | paste -sd' ')"
+"$POLLOAD" proxy >/dev/null || not_ok "tells it again"
+is "and told of it again it serves" 403 "$(status 80 'GET /secret HTTP/1.1\r\nHost: h\r\n\r\n')"
+
+# ---- the log ------------------------------------------------------------------------------------
+
+line=$(grep '"path":"/secret"' access.log | tail -1)
+is "a line has who, what and which rule" \
+	"$a 80 server 10.66.1.2 client GET h /secret deny web.pol 9 403 ingress" \
+	"$(jq -r '[.destination.address, .destination.port, .destination.name, .source.address, .source.name,
+		.method, .host, .path, .verdict, .file, .line, .status, .direction] | join(" ")' <<<"$line")"
+is "when, and what was sent on" "true 0 0" \
+	"$(jq -r '[(.time | test("^20[0-9-]+T[0-9:.]+Z$")), .sent, .received] | join(" ")' <<<"$line")"
+is "an allowed one has its bytes and how long it took" "5000044 true true" \
+	"$(grep '"path":"/raw/length"' access.log | tail -1 |
+		jq -r '[.received, .ms >= .answer_ms, .sent > 60] | join(" ")')"
+is "every line is JSON" 0 "$(jq -e . access.log >/dev/null 2>&1; echo $?)"
+
+# ---- a reader that does not read ---------------------------------------------------------------
+
+kill "$proxy"
+is "SIGTERM without a request under way: it ends" 0 "$(proxy_gone; echo $?)"
+proxy
+rss() { awk '/^RssAnon/ { print $2 }' "/proc/$worker/status"; }
+acked() { inside server ss -Htin state established '( sport = :81 )' | grep -o 'bytes_acked:[0-9]*' | cut -d: -f2 | awk '{ s += $1 } END { print s + 0 }'; }
+before=$(rss)
+spawn client "$LOAD" stall "$a" 81 /bytes/536870912 20
+staller=$spawned
+seen=-1
+for _ in {1..100}; do
+	now=$(acked)
+	[ "$now" != "$seen" ] || [ "$now" = 0 ] || break
+	seen=$now
+	sleep 0.5
+done
+[ "$seen" -gt 0 ] && [ "$seen" -lt $((20 * 8 * 1048576)) ]
+is "20 who do not read 512 MiB: less than 8 MiB each leave the server ($((seen / 20480)) KiB)" 0 $?
+grown=$(($(rss) - before))
+[ "$grown" -lt 2048 ]
+is "and the proxy holds a buffer each ($grown KiB)" 0 $?
+is "others are served" 200 "$(status 81 'GET /x HTTP/1.1\r\nHost: h\r\n\r\n')"
+kill "$staller"
+
+# ---- those who are slow, and those who are many --------------------------------------------------
+
+rate() { inside other "$LOAD" load "$a" 81 /x 4 1500 | awk '{ print $7 ? 0 : $1 }'; }
+# Nobody's machine is ours alone: a round in which it was busy proves nothing.
+not_slower() { # WHAT
+	local alone with
+	for _ in 1 2 3 4 5; do
+		with=$(rate)
+		kill -STOP "$attacker"
+		alone=$(rate)
+		kill -CONT "$attacker"
+		[ $((with * 3)) -lt "$alone" ] || { ok "$1 do not slow others ($with beside $alone requests)"; return; }
+	done
+	not_ok "$1 do not slow others" "$with beside $alone requests"
+}
+spawn client "$LOAD" open "$a" 81 1000 'GET /x HTTP/1.1
+Ho'
+attacker=$spawned
+for _ in {1..100}; do [ "$(count open)" -lt 900 ] || break; sleep 0.1; done
+not_slower "1,000 clients that never end their head"
+kill "$attacker"
+spawn client "$LOAD" open "$a" 81 1000
+attacker=$spawned
+for _ in {1..100}; do [ "$(count open)" -lt 900 ] || break; sleep 0.1; done
+before=$(rss)
+not_slower "1,000 clients that say nothing"
+kill "$attacker"
+spawn client "$LOAD" storm "$a" 81 120000
+attacker=$spawned
+not_slower "a storm of clients that connect and reset"
+kill "$attacker"
+
+# ---- a request under way -------------------------------------------------------------------------
+
+{ printf 'POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nabc'; sleep 1.5; printf def; } |
+	inside client "$HTTP" ask "$a" 81 --answers 1 --timeout 50 >answer &
+asking=$!
+for _ in {1..50}; do [ "$(count requests)" -ge 1 ] && break; sleep 0.05; done
+sleep 0.3
+kill "$proxy"
+wait $asking
+is "SIGTERM: the request under way is answered" 200 "$(sed -n '1s/^HTTP.1.1 \([0-9]*\).*/\1/p' answer)"
+is "then it ends" 0 "$(proxy_gone; echo $?)"
+is "and nothing passes any more" "000" "$(inside client curl -s -o /dev/null -w '%{http_code}' -m 1 "http://$a/x")"
+finish
