@@ -22,6 +22,8 @@ struct tx {
 	struct prt_gen old, next;
 	struct prt_world old_world, world;
 	struct prt_proxy proxy;	/* of a policy with http rules */
+	struct prt_way way;	/* to it, that we made; table 0: none */
+	struct prt_way old_way;	/* that was there; likewise */
 };
 
 static void tx_init(struct tx *t, struct prt_env *env)
@@ -71,8 +73,8 @@ static void undo(struct tx *t)
 
 	if (t->proxy.fd >= 0)
 		prt_proxy_keep(&t->proxy, t->old.number, &why);
-	if (t->proxy.fd >= 0 && (t->fresh || !prt_gen_uses_http(&t->old)))
-		prt_net_proxy_route(false, &why);
+	if (t->way.table)
+		prt_net_way_tidy(t->old_way.table ? &t->old_way : NULL, &why);
 	prt_gen_close(&t->next);
 	if (t->fresh) {
 		r = prt_settle_nothing(t->env, &why);
@@ -131,10 +133,27 @@ static void describe(struct tx *t, const struct prt_apply *a)
 	snprintf(i->policy, sizeof(i->policy), "%.*s", POL_STR_ARG(a->object->manifest.policy));
 }
 
+/* As the host file says; without one as it is; else as it is usually. */
+static struct prt_way choose_way(const struct prt_way *now, const struct prt_hostfile *host)
+{
+	struct prt_way way = *now;
+
+	if (host)
+		way = (struct prt_way){ host->proxy_table, host->proxy_priority };
+	if (!way.table)
+		way.table = PRT_WAY_TABLE;
+	if (!way.priority)
+		way.priority = PRT_WAY_PRIORITY;
+	return way;
+}
+
 static int open_proxy(struct tx *t, const struct prt_apply *a, struct pol_err *e)
 {
 	if (!a->object->http_image.n)
 		return 0;
+	if (!prt_net_way(&t->old_way))
+		t->old_way = (struct prt_way){ 0 };
+	t->way = choose_way(&t->old_way, a->host);
 	return prt_proxy_open(t->env, true, a->host, &t->proxy, e);
 }
 
@@ -146,7 +165,8 @@ static int tell_proxy(struct tx *t, struct pol_err *e)
 		return 0;
 	r = prt_proxy_load(&t->proxy, &t->next, t->shared.map[PRT_SHARED_PROXY_FLOWS],
 			   t->shared.map[PRT_SHARED_PROXY_SELF], e);
-	return r ? r : prt_net_proxy_route(true, e);
+	r = r ? r : prt_neighbours_check_way(&t->way, e);
+	return r ? r : prt_net_way_make(&t->way, e);
 }
 
 /* Steps 2 and 3. */
@@ -197,7 +217,7 @@ static int leave_proxy(struct tx *t, struct pol_err *e)
 		r = prt_proxy_keep(&t->proxy, 0, e);
 	else if (r == -ENOENT && !e->text[0])
 		r = 0;
-	return r ? r : prt_net_proxy_route(false, e);
+	return r ? r : prt_net_way_tidy(NULL, e);
 }
 
 /* Step 8: the policy is in force, so trouble here is a note. */
@@ -208,7 +228,7 @@ static void finish(struct tx *t, struct prt_applied *out)
 
 	r = r ? r : prt_settle(t->env, &t->shared, &t->next, &t->world, &why);
 	if (!r && t->proxy.fd >= 0)
-		r = prt_proxy_keep(&t->proxy, t->next.number, &why);
+		r = prt_proxy_keep(&t->proxy, t->next.number, &why) ?: prt_net_way_tidy(&t->way, &why);
 	else if (!r && !t->fresh && prt_gen_uses_http(&t->old))
 		r = leave_proxy(t, &why);
 	if (r)
@@ -279,7 +299,7 @@ static int remove_proxy(struct prt_env *env, struct pol_err *e)
 	if (!prt_proxy_open(env, false, NULL, &p, &why))
 		prt_proxy_drain(&p, &why);
 	prt_proxy_close(&p);
-	return prt_net_proxy_route(false, e);
+	return prt_net_way_tidy(NULL, e);
 }
 
 int prt_proxy_again(struct prt_env *env, struct pol_err *e)
@@ -296,7 +316,8 @@ int prt_proxy_again(struct prt_env *env, struct pol_err *e)
 		r = r ? r : prt_proxy_load(&t.proxy, &t.old, t.shared.map[PRT_SHARED_PROXY_FLOWS],
 					    t.shared.map[PRT_SHARED_PROXY_SELF], e);
 		r = r ? r : prt_proxy_keep(&t.proxy, t.old.number, e);
-		r = r ? r : prt_net_proxy_route(true, e);
+		t.way = prt_net_way(&t.old_way) ? t.old_way : choose_way(&t.way, NULL);
+		r = r ? r : prt_net_way_make(&t.way, e);
 	}
 	tx_close(&t);
 	return r;

@@ -332,7 +332,7 @@ static int read_uplinks(struct reader *r, const struct pol_yaml *at)
 
 static int read_proxy(struct reader *r, const struct pol_yaml *at)
 {
-	static const char *const key[] = { "workers", "port", "name_rules" };
+	static const char *const key[] = { "workers", "port", "name_rules", "table", "priority" };
 	const struct pol_yaml *v[POL_ARRAY_LEN(key)];
 	int ret = pol_yaml_map(&r->doc, at, "proxy", key, POL_ARRAY_LEN(key), v);
 
@@ -344,6 +344,11 @@ static int read_proxy(struct reader *r, const struct pol_yaml *at)
 				   &r->host->proxy_port);
 	if (!ret && v[2])
 		ret = pol_yaml_bool(&r->doc, v[2], "name_rules", &r->host->proxy_name_rules);
+	/* the tables below are the kernel's, or named in /etc/iproute2 by somebody; `main` has priority 32766 */
+	if (!ret && v[3])
+		ret = pol_yaml_u32(&r->doc, v[3], "table", 256, UINT32_MAX, &r->host->proxy_table);
+	if (!ret && v[4])
+		ret = pol_yaml_u32(&r->doc, v[4], "priority", 1, 32765, &r->host->proxy_priority);
 	return ret;
 }
 

@@ -19,7 +19,8 @@
  *	    labels: {app: db}
  *	nodes:
  *	  - {name: node-2, addresses: [192.0.2.2]}
- *	proxy: {workers: 2, port: 15006, name_rules: false}	# of polproxy, if polload starts it
+ *	proxy: {workers: 2, port: 15006, name_rules: false}	# of polproxy, if polload starts it;
+ *							# table: 2004, priority: 9: of the way to it
  *
  * Every key may be left out, except an endpoint's name, interface and
  * addresses, and the addresses of a remote and of a node (with its name).
@@ -75,7 +76,7 @@ struct prt_hostfile {
 	size_t nremotes;
 	const struct prt_node *nodes;
 	size_t nnodes;
-	uint32_t proxy_workers, proxy_port; /* 0: not said */
+	uint32_t proxy_workers, proxy_port, proxy_table, proxy_priority; /* 0: not said */
 	bool proxy_name_rules;
 };
 

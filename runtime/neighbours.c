@@ -88,9 +88,8 @@ static uint32_t takes(const struct prt_ip_rule *r)
 	static const uint32_t ours[] = { POL_MARK_JUDGED, POL_MARK_PROXY, POL_MARK_ONWARD,
 					 POL_MARK_ANSWER };
 
-	if (r->priority == PRT_PROXY_PRIORITY && r->table == PRT_PROXY_TABLE &&
-	    r->mark == POL_MARK_PROXY && r->mask == POL_MARK_MASK)
-		return 0; /* our own */
+	if (r->ours)
+		return 0;
 	for (size_t i = 0; i < POL_ARRAY_LEN(ours); i++)
 		if (r->mask & POL_MARK_MASK && (ours[i] & r->mask) == (r->mark & r->mask) &&
 		    r->mark & POL_MARK_MASK)
@@ -114,6 +113,30 @@ int prt_neighbours_check_rules(struct pol_err *e)
 		r = pol_err(e, -EBUSY,
 			    "routing rule '%s rule', priority %u, takes packets with mark 0x%x/0x%x to table %u",
 			    ip, rule->priority, rule->mark, rule->mask, rule->table);
+	}
+	pol_vec_free(&all);
+	return r;
+}
+
+int prt_neighbours_check_way(const struct prt_way *way, struct pol_err *e)
+{
+	prt_ip_rules all = { 0 };
+	unsigned foreign;
+	int r = prt_net_foreign_routes(way->table, &foreign, e);
+
+	if (!r && foreign) {
+		pol_err_help(e, "`ip route show table %u` and `ip -6 route show table %u` show them; give another one as `table` of `proxy` in the host file",
+			     way->table, way->table);
+		return pol_err(e, -EBUSY, "routing table %u, meant for the way to the proxy, has routes of somebody else",
+			       way->table);
+	}
+	r = r ? r : prt_net_rules(&all, e);
+	for (size_t i = 0; i < all.n && !r; i++) {
+		if (all.v[i].ours || all.v[i].priority != way->priority)
+			continue;
+		pol_err_help(e, "give another one as `priority` of `proxy` in the host file");
+		r = pol_err(e, -EBUSY, "priority %u of '%s rule', meant for the way to the proxy, is somebody else's",
+			    way->priority, all.v[i].family == AF_INET ? "ip" : "ip -6");
 	}
 	pol_vec_free(&all);
 	return r;

@@ -21,6 +21,9 @@ int prt_neighbours_check_link(const struct prt_link *link, struct pol_err *e);
 /* -EBUSY: a rule of policy routing, IPv4 or IPv6, takes packets with marks of ours. */
 int prt_neighbours_check_rules(struct pol_err *e);
 
+/* -EBUSY: the table or the priority of that way to the proxy has something of somebody else. */
+int prt_neighbours_check_way(const struct prt_way *way, struct pol_err *e);
+
 struct prt_published {		/* one docker-proxy */
 	struct pol_addr to;
 	char port[8], host_port[8];

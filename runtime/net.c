@@ -452,16 +452,18 @@ static void take_rule(const struct nlmsghdr *h, void *ctx)
 	int left = (int)NLMSG_PAYLOAD(h, sizeof(*m));
 	const struct rtattr *mark = find(first, left, FRA_FWMARK),
 			    *mask = find(first, left, FRA_FWMASK),
-			    *table = find(first, left, FRA_TABLE);
+			    *table = find(first, left, FRA_TABLE),
+			    *protocol = find(first, left, FRA_PROTOCOL);
 	prt_ip_rules *out = ctx;
 
-	if (h->nlmsg_type != RTM_NEWRULE || h->nlmsg_len < NLMSG_LENGTH(sizeof(*m)) || !mark)
+	if (h->nlmsg_type != RTM_NEWRULE || h->nlmsg_len < NLMSG_LENGTH(sizeof(*m)))
 		return;
 	*pol_vec_push(out) = (struct prt_ip_rule){
 		.family = m->family,
 		.priority = number(find(first, left, FRA_PRIORITY)),
 		.mark = number(mark),
-		.mask = mask ? number(mask) : UINT32_MAX,
+		.mask = !mark ? 0 : mask ? number(mask) : UINT32_MAX,
+		.ours = protocol && *(const uint8_t *)RTA_DATA(protocol) == PRT_WAY_PROTOCOL,
 		.table = table ? number(table) : m->table,
 	};
 }
@@ -495,51 +497,130 @@ static void ignore(const struct nlmsghdr *h, void *ctx)
 	(void)ctx;
 }
 
-static int proxy_rule(int family, bool on)
+static int way_rule(int family, const struct prt_way *way, bool on)
 {
+	const uint8_t protocol = PRT_WAY_PROTOCOL;
 	struct request q = { .head = { .nlmsg_len = NLMSG_LENGTH(sizeof(q.rule)),
 				       .nlmsg_type = on ? RTM_NEWRULE : RTM_DELRULE,
 				       .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK |
 						      (on ? NLM_F_CREATE | NLM_F_EXCL : 0) },
 			     .rule = { .family = (uint8_t)family, .action = FR_ACT_TO_TBL } };
 
-	add_u32(&q, FRA_PRIORITY, PRT_PROXY_PRIORITY);
+	add_u32(&q, FRA_PRIORITY, way->priority);
 	add_u32(&q, FRA_FWMARK, POL_MARK_PROXY);
 	add_u32(&q, FRA_FWMASK, POL_MARK_MASK);
-	add_u32(&q, FRA_TABLE, PRT_PROXY_TABLE);
+	add_u32(&q, FRA_TABLE, way->table);
+	add(&q, FRA_PROTOCOL, &protocol, sizeof(protocol));
 	return ask(&q, ignore, NULL);
 }
 
-static int proxy_route(int family, bool on)
+static int way_route(int family, uint32_t table, bool on)
 {
 	struct request q = { .head = { .nlmsg_len = NLMSG_LENGTH(sizeof(q.route)),
 				       .nlmsg_type = on ? RTM_NEWROUTE : RTM_DELROUTE,
 				       .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK |
 						      (on ? NLM_F_CREATE | NLM_F_REPLACE : 0) },
 			     .route = { .rtm_family = (uint8_t)family, .rtm_type = RTN_LOCAL,
-					.rtm_protocol = RTPROT_STATIC,
+					.rtm_protocol = PRT_WAY_PROTOCOL,
 					.rtm_scope = family == AF_INET ? RT_SCOPE_HOST
 								       : RT_SCOPE_UNIVERSE } };
 
-	add_u32(&q, RTA_TABLE, PRT_PROXY_TABLE);
-	add_u32(&q, RTA_OIF, if_nametoindex("lo"));
+	add_u32(&q, RTA_TABLE, table);
+	add_u32(&q, RTA_OIF, POL_LO_IFINDEX);
 	return ask(&q, ignore, NULL);
 }
 
-int prt_net_proxy_route(bool on, struct pol_err *e)
+/* On or off already is fine; and a host without IPv6 has no such flows. */
+static int way_result(int r, int family, bool on, struct pol_err *e)
 {
-	for (size_t i = 0; i < POL_ARRAY_LEN(families); i++) {
-		int r = proxy_route(families[i], on);
+	if (!r || r == -EEXIST || r == -ENOENT || r == -ESRCH)
+		return 0;
+	if (family == AF_INET6 && (r == -EAFNOSUPPORT || r == -EOPNOTSUPP || r == -EACCES))
+		return 0;
+	return pol_err(e, r, "cannot %s the route to the proxy: %s", on ? "make" : "remove",
+		       strerror(-r));
+}
 
-		if (!r || r == -ENOENT || r == -ESRCH)
-			r = proxy_rule(families[i], on);
-		if (r == -EEXIST || r == -ENOENT || r == -ESRCH)
-			r = 0;
-		if (r && families[i] == AF_INET6 && (r == -EAFNOSUPPORT || r == -EOPNOTSUPP || r == -EACCES))
-			r = 0; /* a host without IPv6 has no such flows */
-		if (r)
-			return pol_err(e, r, "cannot %s the route to the proxy: %s",
-				       on ? "make" : "remove", strerror(-r));
+bool prt_net_way(struct prt_way *out)
+{
+	prt_ip_rules all = { 0 };
+	bool found = false;
+	int r = prt_net_rules(&all, NULL);
+
+	for (size_t i = 0; i < all.n && !r && !found; i++) {
+		found = all.v[i].ours;
+		*out = (struct prt_way){ .table = all.v[i].table, .priority = all.v[i].priority };
+	}
+	pol_vec_free(&all);
+	return found;
+}
+
+int prt_net_way_make(const struct prt_way *way, struct pol_err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < POL_ARRAY_LEN(families) && !r; i++) {
+		r = way_result(way_route(families[i], way->table, true), families[i], true, e);
+		if (!r)
+			r = way_result(way_rule(families[i], way, true), families[i], true, e);
+	}
+	return r;
+}
+
+int prt_net_way_tidy(const struct prt_way *keep, struct pol_err *e)
+{
+	prt_ip_rules all = { 0 };
+	int r = prt_net_rules(&all, e);
+
+	for (size_t i = 0; i < all.n && !r; i++) {
+		const struct prt_ip_rule *rule = &all.v[i];
+		const struct prt_way way = { .table = rule->table, .priority = rule->priority };
+
+		if (!rule->ours ||
+		    (keep && keep->table == way.table && keep->priority == way.priority))
+			continue;
+		r = way_result(way_rule(rule->family, &way, false), rule->family, false, e);
+		if (!r && (!keep || keep->table != way.table))
+			r = way_result(way_route(rule->family, way.table, false), rule->family,
+				       false, e);
+	}
+	pol_vec_free(&all);
+	return r;
+}
+
+struct table_search {
+	uint32_t table;
+	unsigned count;
+};
+
+static void take_foreign(const struct nlmsghdr *h, void *ctx)
+{
+	const struct rtmsg *m = NLMSG_DATA(h);
+	struct table_search *s = ctx;
+	const struct rtattr *table;
+
+	if (h->nlmsg_type != RTM_NEWROUTE || h->nlmsg_len < NLMSG_LENGTH(sizeof(*m)) ||
+	    m->rtm_flags & RTM_F_CLONED)
+		return;
+	table = find(RTM_RTA(m), (int)RTM_PAYLOAD(h), RTA_TABLE);
+	if ((table ? number(table) : m->rtm_table) == s->table && m->rtm_protocol != PRT_WAY_PROTOCOL)
+		s->count++;
+}
+
+int prt_net_foreign_routes(uint32_t table, unsigned *count, struct pol_err *e)
+{
+	*count = 0;
+	for (size_t i = 0; i < POL_ARRAY_LEN(families); i++) {
+		struct request q = { .head = { .nlmsg_len = NLMSG_LENGTH(sizeof(q.route)),
+					       .nlmsg_type = RTM_GETROUTE,
+					       .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
+				     .route = { .rtm_family = families[i] } };
+		struct table_search s = { .table = table };
+		int r = ask(&q, take_foreign, &s);
+
+		if (r && r != -EINTR)
+			return failed(r, "the routes", e);
+		*count += s.count;
 	}
 	return 0;
 }

@@ -56,20 +56,34 @@ int prt_net_routed(prt_ifindexes *out, struct pol_err *e);
 /* By which interface this host sends to the address; 0: it has no route. */
 int prt_net_route(const struct pol_addr *to, uint32_t *ifindex, struct pol_err *e);
 
-struct prt_ip_rule {		/* of policy routing, one that asks for a mark */
+struct prt_ip_rule {		/* of policy routing */
 	int family;		/* AF_INET or AF_INET6 */
-	uint32_t priority, mark, mask, table;
+	uint32_t priority, table;
+	uint32_t mark, mask;	/* mask 0: it does not ask for a mark */
+	bool ours;		/* made by prt_net_way_make() */
 };
 typedef POL_VEC(struct prt_ip_rule) prt_ip_rules;
 int prt_net_rules(prt_ip_rules *out, struct pol_err *e);
 
 /*
- * What carries POL_MARK_PROXY is for this host, whatever its address: a rule and a local route,
- * IPv4 and IPv6.  That they are there (or gone) already is fine.
+ * The way to the proxy: what carries POL_MARK_PROXY is for this host, whatever its address, by a
+ * rule and a local route, IPv4 and IPv6.  They are known by their protocol (rtnetlink(7)), so
+ * whoever comes later, or after a crash, finds them wherever they are.
  */
-#define PRT_PROXY_PRIORITY 9u	/* behind `local`, before all that users make */
-#define PRT_PROXY_TABLE 2004u
-int prt_net_proxy_route(bool on, struct pol_err *e);
+#define PRT_WAY_PROTOCOL 112u	/* of no routing daemon (include/uapi/linux/rtnetlink.h) */
+#define PRT_WAY_PRIORITY 9u	/* behind `local`, before all that users make */
+#define PRT_WAY_TABLE 2004u
+struct prt_way {
+	uint32_t table, priority;
+};
+/* The one that is there; false: none. */
+bool prt_net_way(struct prt_way *out);
+/* That it is there already is fine. */
+int prt_net_way_make(const struct prt_way *way, struct pol_err *e);
+/* Removes all but that one (NULL: all). */
+int prt_net_way_tidy(const struct prt_way *keep, struct pol_err *e);
+/* How many routes of others a table has, IPv4 and IPv6. */
+int prt_net_foreign_routes(uint32_t table, unsigned *count, struct pol_err *e);
 
 /* Kind of the qdisc that holds ingress filters: "clsact", "ingress"; "" if there is none.  Reads those of all interfaces. */
 int prt_net_ingress_qdisc(uint32_t ifindex, char kind[PRT_IFNAME], struct pol_err *e);

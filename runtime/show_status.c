@@ -145,6 +145,7 @@ static void look_at_proxy(const struct prt_env *env, struct status *s)
 {
 	struct pol_err why = { 0 };
 	struct prt_proxy p;
+	struct prt_way way;
 
 	if (!prt_gen_uses_http(&s->l.gen))
 		return;
@@ -154,6 +155,8 @@ static void look_at_proxy(const struct prt_env *env, struct status *s)
 	else if (!prt_proxy_knows(&p, s->l.gen.number))
 		missing(s, "proxy", "polproxy", "does not know the policy; `polload proxy` tells it");
 	prt_proxy_close(&p);
+	if (!prt_net_way(&way))
+		missing(s, "proxy", "polproxy", "has no rule and route to it; `polload proxy` makes them");
 }
 
 static int gather(struct prt_env *env, struct status *s, struct pol_err *e)

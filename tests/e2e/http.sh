@@ -140,8 +140,32 @@ like "and names it" "endpoint 'server': HTTP rules hold for it" "$said"
 ip link set v-server nomaster
 is "and the policy in force stays" "200 200" "$(status client server /products/7)"
 
+way() { # TABLE PRIORITY: is the way to the proxy there?
+	echo "$(ip rule | grep -c "^$2:.*lookup $1") $(ip -6 rule | grep -c "^$2:.*lookup $1") $(
+		ip route show table "$1" 2>/dev/null | wc -l) $(ip -6 route show table "$1" 2>/dev/null | wc -l)"
+}
+# The table and the priority of the way to the proxy are others' too.
+ip route add 198.51.100.0/24 dev up0 table 3000
+ip -6 rule add from 2001:db8:77::/64 lookup main priority 77
+sed 's/^host:.*/&\nproxy: {table: 3000}/' host.yaml >way.yaml
+said=$("$POLLOAD" apply web.bpf.o -H way.yaml 2>&1)
+is "apply refuses a table with routes of somebody else" 3 $?
+like "and names it" "routing table 3000, meant for the way to the proxy, has routes of somebody else" "$said"
+sed -i 's/table: 3000/table: 3001, priority: 77/' way.yaml
+said=$("$POLLOAD" apply web.bpf.o -H way.yaml 2>&1)
+is "and a priority" 3 $?
+like "and names it" "priority 77 of 'ip -6 rule', meant for the way to the proxy, is somebody else's" "$said"
+is "and the policy in force stays" "200 200" "$(status client server /products/7)"
+sed -i 's/priority: 77/priority: 78/' way.yaml
+"$POLLOAD" apply web.bpf.o -H way.yaml >out 2>&1 || not_ok "apply with another way" "$(cat out)"
+is "another way is taken" "1 1 1 1" "$(way 3001 78)"
+is "instead of the usual one" "0 0 0 0" "$(way 2004 9)"
+is "and leads there" "200 403" "$(status client server /products/7 | cut -d' ' -f1) $(status client server /admin | cut -d' ' -f1)"
+ip rule del priority 78
+like "status sees that it is gone" "has no rule and route to it" "$(ip -6 rule del priority 78; "$POLLOAD" status)"
+"$POLLOAD" apply web.bpf.o >/dev/null || not_ok "apply"
 "$POLLOAD" remove >/dev/null || not_ok "remove"
-is "remove takes the rule and the route away" "" "$(ip rule | grep 2004; ip -6 rule | grep 2004; ip route show table 2004 2>/dev/null)"
+is "remove takes the rule and the route away" "0 0 0 0" "$(way 2004 9)"
 for _ in 1 2 3 4 5 6 7 8 9 10; do pgrep -x polproxy >/dev/null || break; sleep 0.2; done
 is "and the proxy ends" "" "$(pgrep -x polproxy)"
 finish
