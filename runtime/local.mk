@@ -43,6 +43,8 @@ runtime_libruntime_a_SOURCES = \
 	runtime/manifest.c \
 	runtime/manifest.h \
 	runtime/heap.c \
+	runtime/metrics.c \
+	runtime/metrics.h \
 	runtime/monitor.c \
 	runtime/monitor.h \
 	runtime/neighbours.c \
@@ -100,5 +102,5 @@ runtime_libs = runtime/libruntime.a base/libpolbase.a \
 	$(LIBBPF_LIBS) $(LIBELF_LIBS) $(LIBYAML_LIBS) $(LIBSODIUM_LIBS)
 
 sbin_PROGRAMS += polload
-polload_SOURCES = runtime/main.c
-polload_LDADD = $(runtime_libs)
+polload_SOURCES = runtime/main.c runtime/metrics_serve.c
+polload_LDADD = $(runtime_libs) $(MICROHTTPD_LIBS)

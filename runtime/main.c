@@ -14,6 +14,7 @@
 #include "apply.h"
 #include "endpoints.h"
 #include "gen.h"
+#include "metrics.h"
 #include "monitor.h"
 #include "proxy.h"
 #include "quiet.h"
@@ -44,6 +45,8 @@ static const char help[] =
 	"  why from PEER to PEER on PROTO PORT [METHOD \"PATH\"]\n"
 	"                                          what the maps in force say of a flow, and by which rule\n"
 	"  suggest                                 allow rules that would cover what audit saw, as policy text\n"
+	"  metrics [--listen unix:PATH|127.0.0.1:PORT|[::1]:PORT]\n"
+	"                                          OpenMetrics text, once or served at /metrics\n"
 	"  inspect OBJECT                          what is inside an object, without loading it\n"
 	"  agent [--docker SOCKET]                 follow a container engine; polc-agent(8)\n"
 	"  proxy                                   see to it that polproxy runs and knows the policy\n"
@@ -80,7 +83,7 @@ static const struct {
 
 struct command {
 	struct prt_env env;
-	const char *verb, *host, *from;
+	const char *verb, *host, *from, *listen;
 	char *arg[256];		/* behind the verb */
 	size_t nargs;
 	bool audit, anybody_bpf, help, version;
@@ -430,6 +433,25 @@ static int verb_monitor(struct command *c)
 	return done(c, r, &e, r == -ENOENT ? EXIT_NO : code_of(r));
 }
 
+static int verb_metrics(struct command *c)
+{
+	const struct sigaction on = { .sa_handler = stop };
+	struct prt_metrics m = { .open = false };
+	struct pol_err e = { 0 };
+	bool in_force = true;
+	int r = prt_env_privileges(&e), code;
+
+	sigaction(SIGINT, &on, NULL);
+	sigaction(SIGTERM, &on, NULL);
+	if (!r && c->listen)
+		r = prt_metrics_serve(&c->env, c->listen, &stopped, &e);
+	else if (!r)
+		r = prt_metrics(&c->env, &m, &c->out, &in_force, &e);
+	prt_metrics_close(&m);
+	code = done(c, r, &e, code_of(r));
+	return code == EXIT_DONE && !in_force ? EXIT_NO : code;
+}
+
 /* ---- the command line ------------------------------------------------------------------------------ */
 
 #define ARGS_ANY 255
@@ -449,6 +471,7 @@ static const struct verb {
 	{ "monitor", 0, ARGS_ANY, verb_monitor },
 	{ "why", 1, ARGS_ANY, verb_why },
 	{ "suggest", 0, 0, verb_show },
+	{ "metrics", 0, 0, verb_metrics },
 	{ "inspect", 1, 1, verb_inspect },
 	{ "proxy", 0, 0, verb_proxy },
 	{ "rollback", 0, 0, verb_rollback },
@@ -456,7 +479,6 @@ static const struct verb {
 	/* Of later versions: known, so that the message is the right one. */
 	{ "services", 0, ARGS_ANY, NULL },
 	{ "service", 0, ARGS_ANY, NULL },
-	{ "metrics", 0, ARGS_ANY, NULL },
 };
 
 /* Takes the value of an option: behind "=", or the next word. */
@@ -502,10 +524,10 @@ static int take_option(struct command *c, int argc, char **argv, int *i)
 static int take_value(struct command *c, int argc, char **argv, int *i)
 {
 	static const char *const names[] = { "-H", "--host", "--bpffs", "--state-dir",
-					     "--trust-dir", "--proxy-socket", "--from" };
+					     "--trust-dir", "--proxy-socket", "--from", "--listen" };
 	const char **into[] = { &c->host,      &c->host,      &c->env.bpffs,
 				&c->env.state, &c->env.trust, &c->env.proxy_socket,
-				&c->from };
+				&c->from,      &c->listen };
 
 	for (size_t k = 0; k < POL_ARRAY_LEN(names); k++) {
 		if (!is(argv[*i], names[k]))
@@ -608,6 +630,8 @@ static int run(struct command *c)
 			return bad_usage("%s: does not take the options of apply", v->name);
 		if (c->env.trust && strcmp(v->name, "apply") && strcmp(v->name, "inspect"))
 			return bad_usage("%s: does not take --trust-dir", v->name);
+		if (c->listen && strcmp(v->name, "metrics"))
+			return bad_usage("%s: does not take --listen", v->name);
 		for (unsigned k = 0; k < OPTIONS; k++)
 			if (has(c, k) && !strstr(options[k].verbs, v->name))
 				return bad_usage("%s: not an option of this command", options[k].word);

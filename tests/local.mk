@@ -73,6 +73,10 @@ check_PROGRAMS += tests/tools/frame
 tests_tools_frame_SOURCES = tests/tools/frame.c
 tests_tools_frame_LDADD =
 
+check_PROGRAMS += tests/tools/openmetrics
+tests_tools_openmetrics_SOURCES = tests/tools/openmetrics.c
+tests_tools_openmetrics_LDADD =
+
 check_PROGRAMS += tests/tools/rawfuzz
 tests_tools_rawfuzz_SOURCES = tests/tools/rawfuzz.c
 tests_tools_rawfuzz_LDADD =
@@ -282,6 +286,7 @@ e2e_tests = \
 	tests/e2e/import.sh \
 	tests/e2e/kill.sh \
 	tests/e2e/look.sh \
+	tests/e2e/metrics.sh \
 	tests/e2e/neighbours.sh \
 	tests/e2e/rollback.sh \
 	tests/e2e/see.sh \
