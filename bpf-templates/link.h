@@ -98,6 +98,43 @@ static __always_inline int pol_nd_mine(struct __sk_buff *skb, const struct pol_a
 	       a->b[14] == i->mac[4] && a->b[15] == i->mac[5];
 }
 
+/* A group that no router forwards to: of the interface or the link (RFC 4291, 2.7). */
+static __always_inline int pol_is_near_group(const struct pol_addr *a)
+{
+	return a->b[0] == 0xff && (a->b[1] & 0xf) <= 2;
+}
+
+/* Does the frame stay on the bridge whose port this device is?  Not what is for the host. */
+static __always_inline int pol_bridged_on(struct __sk_buff *skb)
+{
+	const struct pol_if *i = pol_if_of(skb->ifindex);
+	__u8 to[6];
+
+	if (!i || !(i->flags & POL_IF_PORT) || pol_same_mac(i->host_mac, (__u8[6]){ 0 }))
+		return 0;
+	/* PACKET_HOST: to the port's own MAC, which the bridge takes for its own as well */
+	return skb->pkt_type != 0 && !bpf_skb_load_bytes(skb, 0, to, sizeof(to)) &&
+	       !pol_same_mac(to, i->host_mac);
+}
+
+/*
+ * Would this host forward it, out to where no device of ours judges what is delivered?  Then it is
+ * no neighbour's business but a message like any other, in which anything could be said.  On the
+ * link stay what is for this host or an endpoint, whose device judges it, and what a port of
+ * a bridge sends to another MAC than the bridge's.
+ */
+static __always_inline int pol_forwarded(struct __sk_buff *skb, const struct pol_pkt *p)
+{
+	const struct pol_owner *o;
+
+	if (pol_is_near_group(&p->dst) || pol_is_link_local(&p->dst))
+		return 0;
+	o = bpf_map_lookup_elem(&ep_by_addr, &p->dst);
+	if (o && (o->entity == POL_ENTITY_HOST || o->ifindex))
+		return 0;
+	return p->group || !pol_bridged_on(skb);
+}
+
 /* NS and NA from an endpoint. */
 static __always_inline int pol_nd_out(struct __sk_buff *skb, struct pol_pkt *p)
 {
@@ -109,13 +146,16 @@ static __always_inline int pol_nd_out(struct __sk_buff *skb, struct pol_pkt *p)
 	if (p->l3_off + p->l3_len < p->l4_off + 24 ||
 	    bpf_skb_load_bytes(skb, p->l4_off + 8, &target, sizeof(target)))
 		return POL_REASON_TRUNCATED;
-	if (p->type == 135 && pol_is_zero(&p->src, 1)) /* duplicate address detection */
+	if (p->type == 135 && pol_is_zero(&p->src, 1)) { /* duplicate address detection */
+		if (!pol_is_near_group(&p->dst))
+			return POL_REASON_LINK_CONTROL;
 		return pol_nd_mine(skb, &target, p->ep) ? POL_LINK_PASS : POL_REASON_SPOOFED_ARP;
+	}
 	if (!pol_nd_mine(skb, &p->src, p->ep))
 		return POL_REASON_SPOOFED_ARP;
 	if (p->type == 136 && !pol_nd_mine(skb, &target, p->ep))
 		return POL_REASON_SPOOFED_ARP;
-	return POL_LINK_PASS;
+	return pol_forwarded(skb, p) ? POL_LINK_NONE : POL_LINK_PASS;
 }
 
 static __always_inline int pol_icmp6_out(struct __sk_buff *skb, struct pol_pkt *p)
@@ -135,7 +175,7 @@ static __always_inline int pol_icmp6_out(struct __sk_buff *skb, struct pol_pkt *
 			return POL_REASON_LINK_CONTROL;
 		/* to a router far away it would be a message like any other */
 		if (p->ttl != (p->type == 133 ? 255 : 1) ||
-		    (!p->group && !pol_is_link_local(&p->dst)))
+		    (!pol_is_near_group(&p->dst) && !pol_is_link_local(&p->dst)))
 			return POL_LINK_NONE;
 		if (pol_is_zero(&p->src, 1) || pol_nd_mine(skb, &p->src, p->ep))
 			return POL_LINK_PASS;
@@ -147,6 +187,7 @@ static __always_inline int pol_icmp6_out(struct __sk_buff *skb, struct pol_pkt *
 
 static __always_inline int pol_dhcp_out(const struct pol_pkt *p)
 {
+	const struct pol_owner *to;
 	__be16 server = p->v6 ? bpf_htons(547) : bpf_htons(67);
 	__be16 client = p->v6 ? bpf_htons(546) : bpf_htons(68);
 
@@ -155,11 +196,17 @@ static __always_inline int pol_dhcp_out(const struct pol_pkt *p)
 		return POL_REASON_LINK_CONTROL;
 	if (p->frag || p->sport_be != client || p->dport_be != server)
 		return POL_LINK_NONE;
-	/* without an address yet, or to renew: then the source is checked as usual */
-	if (p->v6 ? pol_is_link_local(&p->src) && p->dst.b[0] == 0xff
+	/* without an address yet */
+	if (p->v6 ? pol_is_link_local(&p->src) && pol_is_near_group(&p->dst)
 		  : p->src.w_be[3] == 0 && p->dst.w_be[3] == 0xffffffff)
 		return POL_LINK_PASS;
-	return pol_owned_by(&p->src, p->ep) ? POL_LINK_PASS : POL_REASON_SPOOFED;
+	if (!pol_owned_by(&p->src, p->ep))
+		return POL_REASON_SPOOFED;
+	/* to renew: of this host or by broadcast; to one elsewhere it needs a rule, see pol_dhcp_near() */
+	if (p->v6 ? pol_is_near_group(&p->dst) : p->dst.w_be[3] == 0xffffffff)
+		return POL_LINK_PASS;
+	to = bpf_map_lookup_elem(&ep_by_addr, &p->dst);
+	return to && to->entity == POL_ENTITY_HOST ? POL_LINK_PASS : POL_LINK_NONE;
 }
 
 /* What an endpoint sends. */

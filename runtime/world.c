@@ -155,6 +155,15 @@ static int check_mac(const struct prt_endpoint *ep, const struct prt_link *l, st
 		       prt_safe(ep->name.p), prt_safe(l->name));
 }
 
+/* To which MAC are frames that the host takes from its bridge? */
+static void find_bridge(struct prt_member *m, const struct prt_link *link)
+{
+	struct prt_link bridge;
+
+	if (link->bridge_port && !prt_net_link_by_index(link->master, &bridge, NULL))
+		memcpy(m->host_mac, bridge.mac, sizeof(m->host_mac));
+}
+
 /*
  * Can the data path hand packets to the container itself?  The MAC of the host file is the one
  * that its frames carry; else the kernel is asked.
@@ -193,8 +202,10 @@ static int add(struct making *mk, struct prt_world *w, const struct prt_endpoint
 	memcpy(m->mac, ep->mac, sizeof(m->mac));
 	if (link && link->master)
 		m->if_flags |= POL_IF_PORT;
-	if (link)
+	if (link) {
 		find_peer(m, link);
+		find_bridge(m, link);
+	}
 	r = give_numbers(mk, before, m, e);
 	return r ? r : give_addresses(mk, ep, before, m, e);
 }
@@ -505,8 +516,17 @@ int prt_world_sync_ports(struct prt_world *w, struct pol_err *e)
 	prt_links links = { 0 };
 	int r = prt_net_links(&links, e);
 
-	for (size_t i = 0; i < w->member.n && !r; i++)
-		set_port(&w->member.v[i].if_flags, has_master(&links, w->member.v[i].info.ifindex));
+	for (size_t i = 0; i < w->member.n && !r; i++) {
+		struct prt_member *m = &w->member.v[i];
+		bool port = has_master(&links, m->info.ifindex);
+
+		/* its bridge's MAC is asked for at the next apply; unknown is the safe side */
+		if (port && !(m->if_flags & POL_IF_PORT)) {
+			m->if_flags &= (uint8_t)~POL_IF_PEER;
+			memset(m->host_mac, 0, sizeof(m->host_mac));
+		}
+		set_port(&m->if_flags, port);
+	}
 	for (size_t i = 0; i < w->uplink.n && !r; i++)
 		set_port(&w->uplink.v[i].flags, has_master(&links, w->uplink.v[i].ifindex));
 	pol_vec_free(&links);

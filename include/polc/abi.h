@@ -152,7 +152,7 @@ struct pol_if {
 	 * ep_by_addr to prove their source; zero, or not the packet's: ep_by_addr decides.
 	 */
 	struct pol_addr addr[2];
-	__u8 host_mac[6];	/* of the device itself */
+	__u8 host_mac[6];	/* of the device itself; of a port: its bridge's, zero if it is no bridge */
 	__u8 zero[2];
 	__u64 filters;		/* of an uplink: bit n, its packets meet filter n of the object */
 };

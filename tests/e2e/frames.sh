@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# One container sends every kind of frame that it should not; another sniffs.  Nothing
-# that the policy denies arrives: routed, and on a bridge with br_netfilter off and on.
+# One container sends every kind of frame that it should not; another sniffs, and a machine behind the
+# uplink.  Nothing that the policy denies arrives: routed, and on a bridge with br_netfilter off and
+# on.  What was dropped is counted by reason: every kind was tried.
 . "$(dirname "$0")/lib.sh"
 
 rawfuzz=${RAWFUZZ:-$e2e_build/tests/tools/rawfuzz}
@@ -50,6 +51,7 @@ ip addr add fd66:0:0:9::1/64 dev br0 nodad
 macs=()
 container mallory 1 "app: mallory"
 container victim 2 "app: victim"
+outside world
 bridged eve 3 "app: mallory"
 bridged alice 4 "app: victim"
 
@@ -58,7 +60,7 @@ default deny;
 pool 10.66.0.0/16, fd66::/48;
 endpoint mallory = app == "mallory";
 endpoint victim = app == "victim";
-policy mallory { allow to victim on udp 53; }
+policy mallory { allow to victim on udp 53; allow to 192.0.2.7 on udp 53; }
 policy victim { allow from mallory on udp 53; }
 END
 # with their MACs: without, a container on a bridge can take another's frames, and so deny them
@@ -70,6 +72,17 @@ run "$POLLOAD" apply wall.bpf.o --host host.yaml
 is "apply" "0 " "$code $err"
 
 fuzz routed mallory victim "$(mac_of v-mallory)" 10.66.1.1 fd66:0:0:1::1
+fuzz "out by the uplink" mallory world "$(mac_of v-mallory)" 10.66.1.1 fd66:0:0:1::1
+fuzz "bridged, out by the uplink" eve world "$(mac_of br0)" 10.66.9.1 fd66:0:0:9::1
+"$POLLOAD" status --json >status.json
+for reason in policy spoofed spoofed_mac spoofed_arp link_control bad_address vlan ethertype bad_length \
+	bad_version bad_flags frag_tiny frag_unknown routing_header ext_header icmp_related no_state; do
+	if [ "$(jq ".drops.$reason.packets // 0" status.json)" -gt 0 ]; then
+		ok "frames were dropped for $reason"
+	else
+		not_ok "frames were dropped for $reason" "$(jq -c .drops status.json)"
+	fi
+done
 nf=/proc/sys/net/bridge/bridge-nf-call-iptables
 for on in 0 1; do
 	if [ -w "$nf" ]; then

@@ -226,6 +226,10 @@ static void fill_endpoints(struct world *w)
 		if (places[i].has_mac)
 			v.flags = POL_IF_HAS_MAC;
 		memcpy(v.mac, places[i].mac, 6);
+		if (v.ep == 2) { /* b is a port of a bridge, of which the host has this MAC */
+			v.flags |= POL_IF_PORT;
+			memcpy(v.host_mac, (__u8[6]){ 2, 0, 0, 0, 0, 0xfe }, 6);
+		}
 		bpf_map_update_elem(world_map(w, "ep_by_if"), &places[i].ifindex, &v, 0);
 		/* c is found by the hashes alone, its place taken by another */
 		if (v.ep == 3)
