@@ -306,19 +306,16 @@ static __always_inline int pol_hook_uplink_in(struct __sk_buff *skb)
 /* What comes in by lo with POL_MARK_PROXY; the rest of lo's traffic does not come here (runtime/stub.h). */
 static __always_inline int pol_hook_lo_in(struct __sk_buff *skb)
 {
+	int reason = POL_REASON_REDIRECT_LOST;
 	struct pol_pkt p;
-	int reason;
 
 	pol_begin(&p, POL_HOOK_LO_IN);
+#if POL_USES_HTTP
 	reason = pol_parse(skb, &p);
 	if (!reason)
 		reason = p.reason;
-#if POL_USES_HTTP
 	if (!reason)
 		reason = pol_lo_flow(skb, &p);
-#else
-	if (!reason)
-		reason = POL_REASON_REDIRECT_LOST;
 #endif
 	return reason ? pol_shot(skb, &p, reason) : TC_ACT_OK;
 }

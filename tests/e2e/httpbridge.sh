@@ -34,7 +34,7 @@ pool 10.66.0.0/16, fd66::/48;
 endpoint client = app == "client";
 endpoint server = app == "server";
 policy client {
-    allow to server on tcp 80;
+    allow to server on tcp 80, 7000;
     allow to world on tcp 80 http { allow GET "/out/**"; }
     allow to host on tcp 8080;
 }
@@ -42,6 +42,9 @@ policy server {
     allow from client on tcp 80 http { allow GET "/client/**"; allow POST "/sink"; }
     allow from host on tcp 80 http { allow GET "/host/**"; allow POST "/sink"; }
     allow from world on tcp 80 http { allow GET "/world/**"; allow POST "/sink"; }
+    allow from client on tcp 7000;
+    allow from host on tcp 7000;
+    allow from world on tcp 7000;
 }
 END
 "$POLC" web.pol -o web.bpf.o || bail "compile"
@@ -151,6 +154,36 @@ is "nothing denied reached a server" "" "$(grep -a denied server.bytes world.byt
 is "and nothing was dropped on its way to the proxy" "" "$("$POLLOAD" status --json |
 	jq -r '.drops | keys[] | select(test("^(redirect_lost|http_no_ingress|proxy_.*|no_proxy)$"))')"
 
+# A live connection that comes under HTTP rules is not let through unjudged.
+sed '/tcp 7000;$/s/;$/ http { allow GET "\/**"; }/; s/80, 7000 http.*/80, 7000;/' web.pol >more.pol
+"$POLC" more.pol -o more.bpf.o || bail "compile: $(cat more.pol)"
+serve server tcp 7000
+nft add rule inet nat published meta nfproto ipv4 fib daddr type local tcp dport 7001 dnat ip to "${v4[server]}:7000"
+declare -A live=()
+start() { # FROM ADDRESS PORT
+	local run=(inside "$1")
+	[ "$1" != host ] || run=()
+	"${run[@]}" "$PROBE" stream "$2" "$3" --for 20000 --timeout 3000 >"stream.$1.$3" 2>&1 &
+	live[$1.$3]=$!
+}
+start client "${v4[server]}" 7000
+start far "${v6[server]}" 7000
+start host "${v6[server]}" 7000
+start world $pub4 7001
+for _ in {1..100}; do
+	n=$("$POLLOAD" flows --json | jq '[.[] | select((tostring | contains("7000")) and .state == "established")] | length')
+	[ "$n" -lt 4 ] || break
+	sleep 0.05
+done
+is "four connections are live" 4 "$n"
+"$POLLOAD" apply more.bpf.o >out 2>&1 || not_ok "apply" "$(cat out)"
+for who in "${!live[@]}"; do
+	wait "${live[$who]}"
+	is "the one of $who ends when it comes under HTTP rules" 1 "$(($? != 0))"
+done
+[ "$("$POLLOAD" status --json | jq '.drops.http_gained.packets // 0')" -ge 4 ]
+is "and is counted" 0 $?
+
 # Whoever changes what is needed is seen, and apply puts it right.
 echo 0 >/proc/sys/net/ipv4/conf/lo/accept_local
 run "$POLLOAD" status
@@ -173,11 +206,14 @@ like "and names it" "endpoint 'far': HTTP rules hold for it, and this host does 
 ip addr add 10.66.8.1/24 dev br1
 ip addr add fd66:0:0:8::1/64 dev br1 nodad
 
-sed '/http {/d; s/tcp 80;/tcp 81;/' web.pol >plain.pol
+sed '/http {/d; s/tcp 80, 7000;/tcp 7000;/' web.pol >plain.pol
 "$POLC" plain.pol -o plain.bpf.o 2>err || bail "compile: $(cat err)"
 "$POLLOAD" apply plain.bpf.o >/dev/null || not_ok "apply"
 is "a policy without HTTP rules needs no settings" "$asked_by_others" "$(settings)"
 is "and no hook of lo" "" "$(tc filter show dev lo ingress)"
+is "and no way to the proxy" "" "$(ip rule | grep -i 'fwmark 0x200')$(ip -6 rule | grep -i 'fwmark 0x200')"
+for p in $(pgrep -x polproxy); do kill -KILL "$p"; done
+is "and no proxy at all" "open open" "$(try client server tcp 7000)"
 "$POLLOAD" apply web.bpf.o >/dev/null || not_ok "apply"
 is "and one with them does" "1 1 0" "$(settings)"
 "$POLLOAD" remove >/dev/null || not_ok "remove"
