@@ -105,6 +105,7 @@ _polload() {
 		case $command in
 		apply) _polc_words -H --audit --trust-dir --allow-unprivileged-bpf --json --verbose --bpffs --state-dir --help ;;
 		inspect) _polc_words --trust-dir --json --help ;;
+		top) _polc_words --once --every --json --help ;;
 		metrics) _polc_words --listen --help ;;
 		rules) _polc_words --unused --json --help ;;
 		monitor) _polc_words --each --aggregate --rate --count --for --json --help ;;
@@ -115,9 +116,9 @@ _polload() {
 		;;
 	esac
 	case $command in
-	'') _polc_words apply check status rules flows endpoints endpoint agent monitor why suggest metrics inspect proxy rollback remove ;;
+	'') _polc_words apply check status rules flows endpoints endpoint agent monitor top why suggest metrics inspect proxy rollback remove ;;
 	apply | check | inspect) _polc_files .o ;;
-	monitor | flows) _polc_words new log drop audit http allow deny reject refuse fail from to peer on reason rule tcp udp icmp icmp6 any world host nodes ;;
+	monitor | flows | top) _polc_words new log drop audit http allow deny reject refuse fail from to peer on reason rule tcp udp icmp icmp6 any world host nodes ;;
 	why) _polc_words from to on tcp udp icmp icmp6 host nodes ;;
 	endpoint)
 		case $arguments in

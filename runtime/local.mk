@@ -86,6 +86,8 @@ runtime_libruntime_a_SOURCES = \
 	runtime/sysctl.c \
 	runtime/sysctl.h \
 	runtime/suggest.c \
+	runtime/top.c \
+	runtime/top.h \
 	runtime/trust.c \
 	runtime/trust.h \
 	runtime/watch.c \
@@ -102,5 +104,5 @@ runtime_libs = runtime/libruntime.a base/libpolbase.a \
 	$(LIBBPF_LIBS) $(LIBELF_LIBS) $(LIBYAML_LIBS) $(LIBSODIUM_LIBS)
 
 sbin_PROGRAMS += polload
-polload_SOURCES = runtime/main.c runtime/metrics_serve.c
+polload_SOURCES = runtime/main.c runtime/metrics_serve.c runtime/top_screen.c
 polload_LDADD = $(runtime_libs) $(MICROHTTPD_LIBS)

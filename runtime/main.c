@@ -20,6 +20,7 @@
 #include "quiet.h"
 #include "sets.h"
 #include "show.h"
+#include "top.h"
 
 #ifndef POLC_VERSION
 #define POLC_VERSION "0.0"
@@ -45,6 +46,7 @@ static const char help[] =
 	"  why from PEER to PEER on PROTO PORT [METHOD \"PATH\"]\n"
 	"                                          what the maps in force say of a flow, and by which rule\n"
 	"  suggest                                 allow rules that would cover what audit saw, as policy text\n"
+	"  top [--once] [--every SECONDS] [FILTER...]  what happens most, live\n"
 	"  metrics [--listen unix:PATH|127.0.0.1:PORT|[::1]:PORT]\n"
 	"                                          OpenMetrics text, once or served at /metrics\n"
 	"  inspect OBJECT                          what is inside an object, without loading it\n"
@@ -70,7 +72,8 @@ static const char help[] =
 #define OPTION_LIST(X) \
 	X(EACH, "--each", false, "monitor") X(AGGREGATE, "--aggregate", false, "monitor") \
 	X(RATE, "--rate", true, "monitor") X(COUNT, "--count", true, "monitor") \
-	X(FOR, "--for", true, "monitor") X(UNUSED, "--unused", false, "rules")
+	X(FOR, "--for", true, "monitor") X(UNUSED, "--unused", false, "rules") \
+	X(ONCE, "--once", false, "top") X(EVERY, "--every", true, "top")
 #define OPTION_ENUM(e, w, n, v) OPT_##e,
 enum option { OPTION_LIST(OPTION_ENUM) OPTIONS };
 #undef OPTION_ENUM
@@ -433,6 +436,24 @@ static int verb_monitor(struct command *c)
 	return done(c, r, &e, r == -ENOENT ? EXIT_NO : code_of(r));
 }
 
+static int verb_top(struct command *c)
+{
+	const struct sigaction on = { .sa_handler = stop };
+	struct pol_arena *arena = pol_arena_new();
+	unsigned every = has(c, OPT_EVERY) && c->number[OPT_EVERY] ? c->number[OPT_EVERY] : 2;
+	struct pol_err e = { 0 };
+	struct prt_query q;
+	int r = prt_query_parse(arena, c->arg, c->nargs, false, &q, &e);
+
+	r = r ? r : prt_env_privileges(&e);
+	sigaction(SIGINT, &on, NULL);
+	sigaction(SIGTERM, &on, NULL);
+	sigaction(SIGHUP, &on, NULL);
+	r = r ? r : prt_top_screen(&c->env, &q, has(c, OPT_ONCE) || c->env.json, every, &stopped, &e);
+	pol_arena_free(arena);
+	return done(c, r, &e, r == -ENOENT ? EXIT_NO : code_of(r));
+}
+
 static int verb_metrics(struct command *c)
 {
 	const struct sigaction on = { .sa_handler = stop };
@@ -471,6 +492,7 @@ static const struct verb {
 	{ "monitor", 0, ARGS_ANY, verb_monitor },
 	{ "why", 1, ARGS_ANY, verb_why },
 	{ "suggest", 0, 0, verb_show },
+	{ "top", 0, ARGS_ANY, verb_top },
 	{ "metrics", 0, 0, verb_metrics },
 	{ "inspect", 1, 1, verb_inspect },
 	{ "proxy", 0, 0, verb_proxy },

@@ -349,6 +349,7 @@ EXTRA_DIST += \
 	tests/bench/analysis.sh \
 	tests/bench/bench.sh \
 	tests/bench/compile.sh \
+	tests/bench/monitor.sh \
 	tests/bench/proxy.sh \
 	tests/bench/wire.sh \
 	tests/golden \

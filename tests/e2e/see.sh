@@ -186,6 +186,25 @@ kill -TERM "${pids[@]}" 2>/dev/null
 wait "${pids[@]}" 2>/dev/null
 is "readers leave nothing behind" 0 "$(find bpf -name 'reader_*' | grep -c .)"
 
+# ---- top -----------------------------------------------------------------------------------------------
+
+"$POLLOAD" top --once --every 3 >top.txt &
+pid=$!
+for ((i = 0; i < 200; i++)); do [ "$("$POLLOAD" status --json | jq .event_readers)" = 1 ] && break; sleep 0.05; done
+frames 7005 spread udp 40
+frames 7006 udp 3
+ask /products/2 >/dev/null
+wait "$pid"
+is "top sorts drops" "40 3" "$(sed -n '/DROPS/,/REQUESTS/s/^ *\([0-9]*\) .*:700[56].*/\1/p' top.txt | xargs)"
+like "names connections" "client 10.66.1.2 -> server 10.66.2.2:80" "$(sed -n '/CONNECTIONS/,/DROPS/p' top.txt)"
+like "and requests" "/products/2" "$(sed -n '/REQUESTS/,$p' top.txt)"
+is "top --json is JSON" true "$("$POLLOAD" top --json --every 1 | jq '.connections | length > 0')"
+run "$POLLOAD" top
+is "top without a terminal is refused" 2 "$code"
+printf 'd\nq' | script -qec "stty cols 60 rows 12; exec '$POLLOAD' top --every 1" /dev/null >screen
+is "on a terminal it comes and goes" yes "$(grep -q '?1049h' screen && grep -q '?1049l' screen && echo yes)"
+is "and leaves no reader" 0 "$("$POLLOAD" status --json | jq .event_readers)"
+
 # ---- names are data -----------------------------------------------------------------------------------
 
 ask $'/products/%1b[31m\x01' >/dev/null
