@@ -63,6 +63,7 @@ runtime_libruntime_a_SOURCES = \
 	runtime/publish.h \
 	runtime/query.c \
 	runtime/query.h \
+	runtime/query_match.c \
 	runtime/quiet.c \
 	runtime/quiet.h \
 	runtime/rules.c \

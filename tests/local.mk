@@ -173,7 +173,7 @@ bench: all $(bench_programs)
 # Compiled apart from everything else: by the compiler that has libFuzzer, and with the
 # sanitizers, whatever the rest is built with.
 fuzzers = tests/fuzz/parse-fuzzer tests/fuzz/import-fuzzer tests/fuzz/object-fuzzer \
-	tests/fuzz/hostfile-fuzzer tests/fuzz/http-fuzzer tests/fuzz/http1-fuzzer \
+	tests/fuzz/hostfile-fuzzer tests/fuzz/http-fuzzer tests/fuzz/query-fuzzer tests/fuzz/http1-fuzzer \
 	tests/fuzz/lsp-fuzzer
 
 FUZZ_LINK = $(MKDIR_P) tests/fuzz && \
@@ -199,6 +199,12 @@ tests/fuzz/object-fuzzer: tests/fuzz/fuzz_object.c tests/fuzz/driver.c tests/uni
 tests/fuzz/hostfile-fuzzer: tests/fuzz/fuzz_hostfile.c tests/fuzz/driver.c $(fuzz_hostfile)
 	$(AM_V_CC)$(FUZZ_LINK) $(srcdir)/tests/fuzz/fuzz_hostfile.c $(FUZZ_DRIVER) \
 		$(addprefix $(srcdir)/,$(fuzz_hostfile)) $(FUZZ_LIBS)
+
+fuzz_query = $(fuzz_base) runtime/query.c
+
+tests/fuzz/query-fuzzer: tests/fuzz/fuzz_query.c tests/fuzz/driver.c $(fuzz_query)
+	$(AM_V_CC)$(FUZZ_LINK) $(srcdir)/tests/fuzz/fuzz_query.c $(FUZZ_DRIVER) \
+		$(addprefix $(srcdir)/,$(fuzz_query)) $(FUZZ_LIBS)
 
 # The importer with the language that its texts are in.
 fuzz_import = $(fuzz_lang) $(filter compiler/import/%.c,$(compiler_libcompiler_a_SOURCES))
@@ -336,6 +342,7 @@ EXTRA_DIST += \
 	tests/fuzz/corpus \
 	tests/fuzz/driver.c \
 	tests/fuzz/fuzz_hostfile.c \
+	tests/fuzz/fuzz_query.c \
 	tests/fuzz/fuzz_http.c \
 	tests/fuzz/fuzz_http1.c \
 	tests/fuzz/fuzz_import.c \
@@ -343,6 +350,7 @@ EXTRA_DIST += \
 	tests/fuzz/fuzz_object.c \
 	tests/fuzz/fuzz_parse.c \
 	tests/fuzz/hostfile-corpus \
+	tests/fuzz/query-corpus \
 	tests/fuzz/http-corpus \
 	tests/fuzz/import-corpus \
 	tests/fuzz/object-corpus \

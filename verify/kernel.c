@@ -46,6 +46,8 @@ struct generation {
 	int program[POL_HOOK_MAX];
 	uint32_t *pages; /* mapped, for generation_spoil */
 	size_t pages_size;
+	struct prt_gen view; /* as the loader sees it; mapped when it is first asked for */
+	size_t view_size[3];
 };
 
 /* ---- devices ------------------------------------------------------------------ */
@@ -307,10 +309,50 @@ int generation_load(struct kernel *k, const struct prt_object *o, const struct p
 	return 0;
 }
 
+static void unmap_view(struct generation *g)
+{
+	void *const p[] = { g->view.state, g->view.slot, g->view.verdicts };
+
+	for (int i = 0; i < 3; i++)
+		if (p[i])
+			munmap(p[i], g->view_size[i]);
+}
+
+static void *map_whole(const struct generation *g, const char *name, size_t *size)
+{
+	const struct bpf_map *m = bpf_object__find_map_by_name(g->object, name);
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	void *p;
+
+	*size = ((size_t)((bpf_map__value_size(m) + 7u) & ~7u) * bpf_map__max_entries(m) + page - 1) /
+		page * page;
+	p = mmap(NULL, *size, PROT_READ, MAP_SHARED, bpf_map__fd(m), 0);
+	return p == MAP_FAILED ? NULL : p;
+}
+
+const struct prt_gen *generation_view(struct kernel *k, struct generation *g,
+				      const struct prt_object *o)
+{
+	struct prt_gen *v = &g->view;
+
+	if (!v->state)
+		v->state = map_whole(g, POL_MAP_EP_STATE, &g->view_size[0]);
+	if (!v->slot)
+		v->slot = map_whole(g, POL_MAP_ADDR_COLUMN, &g->view_size[1]);
+	if (!v->verdicts)
+		v->verdicts = map_whole(g, POL_SEC_VERDICTS, &g->view_size[2]);
+	v->pages = g->pages;
+	v->info.page_room = o->max_pages;
+	v->info.verdict_room = o->max_verdicts;
+	v->fd[PRT_GEN_EP_BY_ADDR] = k->shared[BY_ADDR];
+	return v->state && v->slot && v->verdicts ? v : NULL;
+}
+
 void generation_free(struct generation *g)
 {
 	if (!g)
 		return;
+	unmap_view(g);
 	if (g->pages)
 		munmap(g->pages, g->pages_size);
 	bpf_object__close(g->object);

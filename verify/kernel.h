@@ -6,6 +6,7 @@
 #ifndef POLC_VERIFY_KERNEL_H
 #define POLC_VERIFY_KERNEL_H
 
+#include "runtime/gen.h"
 #include "verify/world.h"
 
 struct kernel;		/* of one process: devices, and maps that all policies share */
@@ -24,6 +25,10 @@ int generation_fill(struct kernel *k, struct generation *g, const struct prt_pla
 		    const struct world *w, struct pol_err *e);
 /* Changes one entry of the page tables behind everybody's back; false if there is no such entry. */
 bool generation_spoil(struct generation *g, uint32_t page, uint32_t entry, uint32_t value);
+
+/* As the loader opens it, for functions that read tables in force; g's own.  NULL: cannot be mapped. */
+const struct prt_gen *generation_view(struct kernel *k, struct generation *g,
+				      const struct prt_object *o);
 
 struct seen {
 	int result;			/* of the program: TC_ACT_* */

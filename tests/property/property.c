@@ -33,6 +33,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "runtime/why.h"
 
 #define MAX_JOBS 16
 #define MAX_REPORTS 5 /* differences printed by one process */
@@ -132,12 +133,42 @@ static bool send(struct run *r, struct generation *g, const struct flow *f, enum
 	return false;
 }
 
+/* What `polload why` says of the flow, from the maps that the programs read. */
+static bool why_agrees(struct run *r, struct generation *g, const struct flow *f,
+		       const struct seen *s, struct pol_buf *why)
+{
+	const struct prt_gen *view = generation_view(r->kernel, g, r->build.object);
+	const struct prt_why_flow asked = { .src = prt_addr_of_ip(f->src),
+					    .dst = prt_addr_of_ip(f->dst),
+					    .from_host = world_place(&r->world, f->src) == PLACE_HOST,
+					    .proto = f->proto,
+					    .port = f->value };
+	const struct pol_scratch *p = &s->scratch;
+	struct pol_err e = { 0 };
+	struct prt_why w;
+
+	if (p->from_state || p->reason == POL_REASON_LIMIT)
+		return true; /* not asked, or by more than the tables */
+	if (!view || prt_why_judge(view, r->build.object, &asked, &w, &e)) {
+		pol_buf_printf(why, "why: no answer: %s\n", e.text);
+		return false;
+	}
+	for (int d = 0; d < POL_DIRECTIONS; d++)
+		if (p->rule[d] != POL_NO_RULE && p->rule[d] != w.side[d].verdict.rule)
+			pol_buf_printf(why, "why: rule %u, data path: %u\n", w.side[d].verdict.rule,
+				       p->rule[d]);
+	if (p->reason != w.reason)
+		pol_buf_printf(why, "why: reason %u, data path: %u\n", w.reason, p->reason);
+	return !why->n;
+}
+
 static bool new_flow_agrees(struct run *r, struct generation *g, const struct flow *f,
 			    const struct pol_eval_flow *want, struct pol_buf *why)
 {
 	struct seen s;
 
-	return send(r, g, f, FRAME_FIRST, &s, why) && judge_new(&s, f, want, why);
+	return send(r, g, f, FRAME_FIRST, &s, why) && judge_new(&s, f, want, why) &&
+	       why_agrees(r, g, f, &s, why);
 }
 
 static int load(struct run *r, uint64_t number, struct generation **g, struct pol_err *e)
