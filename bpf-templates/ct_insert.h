@@ -252,7 +252,9 @@ static __always_inline void pol_ct_write(struct pol_ct_entry *e, const struct po
 	e->addr[1].d_be[1] = p->key.addr[3];
 	__builtin_memcpy(e->port_be, &p->key.ports, sizeof(e->port_be));
 	e->proto = p->proto;
-	e->state = p->proto == IPPROTO_TCP ? POL_CT_SYN_SENT : POL_CT_UNREPLIED;
+	/* without SYN: picked up, and half open until the other side speaks */
+	e->state = p->proto == IPPROTO_TCP && p->tcp_flags & POL_TCP_SYN ? POL_CT_SYN_SENT
+									 : POL_CT_UNREPLIED;
 	e->flags = (p->key.flipped ? POL_CT_FLIPPED : 0) | (p->local ? POL_CT_LOCAL : 0) |
 		   (p->from_host ? POL_CT_HOST : 0) | (p->flags & POL_PF_FAR ? POL_CT_FAR : 0);
 	e->icmp_type = p->type;

@@ -49,6 +49,7 @@
 #include "proxy.h"
 #include "flow.h"
 #include "handover.h"
+#include "ask.h"
 
 static __always_inline void pol_begin(struct pol_pkt *p, __u8 hook)
 {
@@ -71,20 +72,29 @@ static __always_inline void pol_mark(struct __sk_buff *skb, __u32 bits)
 		skb->mark = mark;
 }
 
+/* The packet is done with; `watched`: a shadow may look at what was judged (ask.h). */
+static __always_inline int pol_leave(struct __sk_buff *skb, struct pol_pkt *p, int ret,
+				     const int watched)
+{
+	return watched && p->flags & POL_PF_ASKED ? pol_watch(skb, p, ret) : ret;
+}
+
 /* The end of a packet that the policy was asked about. */
 static __always_inline int pol_end(struct __sk_buff *skb, struct pol_pkt *p, int reason,
-				   __u32 mark)
+				   __u32 mark, const int watched)
 {
+	int ret = TC_ACT_SHOT;
+
 	if (pol_unlikely(reason)) {
 		pol_shot(skb, p, reason);
 #if POL_USES_REJECT || POL_USES_HTTP
 		if (reason == POL_REASON_REJECT || reason == POL_REASON_HTTP_GAINED)
-			return pol_answer(skb, p);
+			ret = pol_answer(skb, p);
 #endif
-		return TC_ACT_SHOT;
+		return pol_leave(skb, p, ret, watched);
 	}
 	pol_mark(skb, mark);
-	return TC_ACT_OK;
+	return pol_leave(skb, p, TC_ACT_OK, watched);
 }
 
 static __always_inline int pol_end_link(struct __sk_buff *skb, struct pol_pkt *p, __u32 mark)
@@ -157,7 +167,7 @@ static __always_inline int pol_is_ip(const struct pol_pkt *p)
 }
 
 /* What a container sends. */
-static __always_inline int pol_hook_ep_out(struct __sk_buff *skb)
+static __always_inline int pol_at_ep_out(struct __sk_buff *skb, const int watched)
 {
 	const struct pol_if *i;
 	struct pol_pkt p;
@@ -192,17 +202,17 @@ static __always_inline int pol_hook_ep_out(struct __sk_buff *skb)
 	if (!reason && !pol_flow_live(skb, &p))
 		reason = pol_flow(skb, &p);
 	if (pol_is_proxys(&p, reason))
-		return pol_to_proxy(skb, &p, i->flags & POL_IF_PORT);
+		return pol_leave(skb, &p, pol_to_proxy(skb, &p, i->flags & POL_IF_PORT), watched);
 	if (!reason && p.type == POL_CT_DIRECT) {
 		reason = pol_handover(skb, &p, skb->ifindex);
 		if (reason != TC_ACT_OK)
-			return reason;
+			return pol_leave(skb, &p, reason, watched);
 	}
-	return pol_end(skb, &p, reason, p.local ? POL_MARK_JUDGED : 0);
+	return pol_end(skb, &p, reason, p.local ? POL_MARK_JUDGED : 0, watched);
 }
 
 /* What is delivered to a container. */
-static __always_inline int pol_hook_ep_in(struct __sk_buff *skb)
+static __always_inline int pol_at_ep_in(struct __sk_buff *skb, const int watched)
 {
 	const struct pol_if *i;
 	struct pol_pkt p;
@@ -246,8 +256,8 @@ static __always_inline int pol_hook_ep_in(struct __sk_buff *skb)
 	if (!reason && !pol_flow_live(skb, &p))
 		reason = pol_flow(skb, &p);
 	if (pol_is_proxys(&p, reason))
-		return pol_to_proxy(skb, &p, 1);
-	return pol_end(skb, &p, reason, 0);
+		return pol_leave(skb, &p, pol_to_proxy(skb, &p, 1), watched);
+	return pol_end(skb, &p, reason, 0, watched);
 }
 
 /* Is the uplink a port of a bridge? */
@@ -258,15 +268,18 @@ static __always_inline int pol_uplink_port(__u32 ifindex)
 	return i && i->flags & POL_IF_PORT;
 }
 
-static __always_inline int pol_uplink_end(struct __sk_buff *skb, struct pol_pkt *p, int reason)
+static __always_inline int pol_uplink_end(struct __sk_buff *skb, struct pol_pkt *p, int reason,
+					  const int watched)
 {
 	if (pol_is_proxys(p, reason))
-		return pol_to_proxy(skb, p, pol_uplink_port(skb->ifindex));
-	return pol_end(skb, p, reason, POL_MARK_JUDGED);
+		return pol_leave(skb, p, pol_to_proxy(skb, p, pol_uplink_port(skb->ifindex)),
+				 watched);
+	return pol_end(skb, p, reason, POL_MARK_JUDGED, watched);
 }
 
 /* What comes in by an uplink and is of no live flow: ours only if it is for an endpoint that lives here. */
-static __always_inline int pol_uplink_other(struct __sk_buff *skb, struct pol_pkt *p)
+static __always_inline int pol_uplink_other(struct __sk_buff *skb, struct pol_pkt *p,
+					    const int watched)
 {
 	struct pol_owner *to = pol_local_owner(&p->dst);
 	int reason;
@@ -284,10 +297,10 @@ static __always_inline int pol_uplink_other(struct __sk_buff *skb, struct pol_pk
 		reason = POL_REASON_BAD_ADDRESS;
 	if (!reason)
 		reason = pol_flow(skb, p);
-	return pol_uplink_end(skb, p, reason);
+	return pol_uplink_end(skb, p, reason, watched);
 }
 
-static __always_inline int pol_hook_uplink_in(struct __sk_buff *skb)
+static __always_inline int pol_at_uplink_in(struct __sk_buff *skb, const int watched)
 {
 	struct pol_pkt p;
 	int reason;
@@ -298,9 +311,9 @@ static __always_inline int pol_hook_uplink_in(struct __sk_buff *skb)
 		return pol_shot(skb, &p, reason);
 	if (p.reason || !pol_is_ip(&p) || !pol_flow_live(skb, &p)) {
 		pol_mark(skb, 0);
-		return pol_is_ip(&p) ? pol_uplink_other(skb, &p) : TC_ACT_OK;
+		return pol_is_ip(&p) ? pol_uplink_other(skb, &p, watched) : TC_ACT_OK;
 	}
-	return pol_uplink_end(skb, &p, 0);
+	return pol_uplink_end(skb, &p, 0, watched);
 }
 
 /* What comes in by lo with POL_MARK_PROXY; the rest of lo's traffic does not come here (runtime/stub.h). */
@@ -319,5 +332,27 @@ static __always_inline int pol_hook_lo_in(struct __sk_buff *skb)
 #endif
 	return reason ? pol_shot(skb, &p, reason) : TC_ACT_OK;
 }
+
+static __always_inline int pol_hook_ep_out(struct __sk_buff *skb)
+{
+	return pol_at_ep_out(skb, 0);
+}
+
+static __always_inline int pol_hook_ep_in(struct __sk_buff *skb)
+{
+	return pol_at_ep_in(skb, 0);
+}
+
+static __always_inline int pol_hook_uplink_in(struct __sk_buff *skb)
+{
+	return pol_at_uplink_in(skb, 0);
+}
+
+/* "?": libbpf loads them only when it is told to; ask.h says what for. */
+SEC("?tc") int pol_ep_out_watched(struct __sk_buff *skb) { return pol_at_ep_out(skb, 1); }
+SEC("?tc") int pol_ep_in_watched(struct __sk_buff *skb) { return pol_at_ep_in(skb, 1); }
+SEC("?tc") int pol_uplink_in_watched(struct __sk_buff *skb) { return pol_at_uplink_in(skb, 1); }
+SEC("?tc") int pol_shadow(struct __sk_buff *skb) { return pol_beside(skb); }
+SEC("?tc") int pol_ask(struct __sk_buff *skb) { return pol_ask_enter(skb); }
 
 #endif

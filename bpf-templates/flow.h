@@ -47,7 +47,7 @@ static __always_inline void pol_from_state(struct pol_pkt *p, const struct pol_c
 }
 
 /* What an allowed new flow does to the connection table. */
-enum pol_track { POL_TRACK_NOT, POL_TRACK_NEW, POL_TRACK_REPLACE };
+enum pol_track { POL_TRACK_NOT, POL_TRACK_NEW, POL_TRACK_REPLACE, POL_TRACK_PICKED };
 
 /* Judged as a new connection; counted, charged, reported, entered. */
 __noinline int pol_flow_open(struct __sk_buff *skb, struct pol_pkt *p,
@@ -69,9 +69,14 @@ __noinline int pol_flow_open(struct __sk_buff *skb, struct pol_pkt *p,
 	}
 #endif
 	reason = pol_judge(p);
+	if (p->proxy != POL_CT_ONWARD)
+		p->flags |= POL_PF_ASKED;
 	if (reason)
 		return reason;
 #if POL_USES_HTTP
+	/* what has been said was not looked at, so the rest cannot be understood */
+	if (track == POL_TRACK_PICKED && p->flags & POL_PF_HTTP)
+		return POL_REASON_HTTP_GAINED;
 	reason = pol_proxy_begin(p, track != POL_TRACK_NOT);
 	if (reason)
 		return reason;
@@ -90,8 +95,9 @@ __noinline int pol_flow_open(struct __sk_buff *skb, struct pol_pkt *p,
 	if (track == POL_TRACK_REPLACE)
 		pol_ct_remove(p, p->slot);
 	if (track != POL_TRACK_NOT) {
+		/* of what is picked up nobody saw whether it is translated on its way */
 		if (p->hook == POL_HOOK_EP_OUT && p->local && pol_not_icmp(p) &&
-		    !(p->flags & POL_PF_HTTP))
+		    track != POL_TRACK_PICKED && !(p->flags & POL_PF_HTTP))
 			p->type = POL_CT_DIRECT;
 #if POL_USES_HTTP
 		if (p->proxy)
@@ -138,9 +144,60 @@ __noinline int pol_flow_answered(struct __sk_buff *skb, struct pol_pkt *p)
 }
 #endif
 
+/*
+ * The grace after a first apply.  Flows that lived before it are entered from the kernel's own
+ * tables (pol_ask); those that it does not know announce themselves.  Until pol_grace_end, which
+ * the loader writes into the first generation and the pinned state, and never moves:
+ *
+ *   - any packet of who may begin the flow enters it, charged to quotas and limits as a new one,
+ *     and half open until an answer is seen: so nobody gains what a SYN would not give him
+ *   - a packet of who would answer passes and leaves no trace.  Who never asked is thus reachable
+ *     from his servers' ports for that minute and no longer
+ *
+ * A flow with http rules is reset.  0, or the reason why it does not pass.
+ */
+static __always_inline int pol_grace(const struct pol_pkt *p)
+{
+	return p->now < pol_grace_end;
+}
+
+__noinline int pol_flow_answering(struct pol_pkt *p)
+{
+	const struct pol_owner *to;
+	__u8 host;
+	int reason;
+
+	if (!p)
+		return POL_REASON_INTERNAL;
+	to = bpf_map_lookup_elem(&ep_by_addr, &p->dst);
+	host = p->from_host;
+	p->rev = 1;
+	p->from_host = to && to->entity == POL_ENTITY_HOST;
+	reason = pol_judge(p);
+	p->rev = 0;
+	p->from_host = host;
+	if (!reason) {
+		p->reason = 0;
+		return p->flags & POL_PF_HTTP ? POL_REASON_HTTP_GAINED : 0;
+	}
+	/* counted and reported as what it would have been otherwise */
+	return pol_judge(p) ?: POL_REASON_CT_STATE;
+}
+
+static __always_inline int pol_flow_pick_up(struct __sk_buff *skb, struct pol_pkt *p)
+{
+	int over = p->tcp_flags & (POL_TCP_SYN | POL_TCP_RST);
+	int reason = pol_flow_open(skb, p, over ? POL_TRACK_NOT : POL_TRACK_PICKED);
+
+	return reason == POL_REASON_POLICY || reason == POL_REASON_REJECT
+		       ? pol_flow_answering(p) : reason;
+}
+
 /* May this packet begin a flow? */
 static __always_inline int pol_flow_begin(struct __sk_buff *skb, struct pol_pkt *p)
 {
+	int reason;
+
 	if (p->msg == POL_MSG_ANSWER)
 		return POL_REASON_CT_STATE;
 #if POL_USES_HTTP
@@ -151,8 +208,12 @@ static __always_inline int pol_flow_begin(struct __sk_buff *skb, struct pol_pkt 
 #endif
 	if (p->proto == IPPROTO_TCP &&
 	    (p->tcp_flags & (POL_TCP_SYN | POL_TCP_ACK)) != POL_TCP_SYN)
-		return POL_REASON_CT_STATE;
-	return pol_flow_open(skb, p, POL_TRACK_NEW);
+		return pol_grace(p) && !p->frag ? pol_flow_pick_up(skb, p) : POL_REASON_CT_STATE;
+	reason = pol_flow_open(skb, p, POL_TRACK_NEW);
+	if (p->proto == IPPROTO_UDP && pol_grace(p) &&
+	    (reason == POL_REASON_POLICY || reason == POL_REASON_REJECT))
+		reason = pol_flow_answering(p);
+	return reason;
 }
 
 /* After an apply, or at a hook whose endpoint was not asked yet. */
@@ -180,6 +241,12 @@ __noinline int pol_flow_again(struct pol_pkt *p, struct pol_ct_entry *e,
 	if (!reason && !p->proxy && p->flags & POL_PF_HTTP)
 		reason = POL_REASON_HTTP_GAINED;
 #endif
+	/* kept for a while, stale as it is: the other side is to get its reset too */
+	if (reason == POL_REASON_HTTP_GAINED) {
+		e->state = POL_CT_CLOSED;
+		e->seen = p->now;
+		return reason;
+	}
 	if (reason) {
 		pol_ct_remove(p, p->slot);
 		return reason;

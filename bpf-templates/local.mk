@@ -2,6 +2,7 @@
 # What generated C includes; an installed polc finds it here.
 templatedir = $(pkgdatadir)/templates
 dist_template_DATA = \
+	bpf-templates/ask.h \
 	bpf-templates/classify.h \
 	bpf-templates/ct.h \
 	bpf-templates/ct_insert.h \

@@ -91,6 +91,20 @@ struct {
 	__type(value, struct pol_scratch);
 } scratch SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__type(value, struct pol_asked);
+} asked SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(__u32));
+} shadow SEC(".maps");
+
 #if POL_USES_HTTP
 #ifndef POL_PROXY_FLOWS_MAX
 #define POL_PROXY_FLOWS_MAX 131072u
@@ -202,6 +216,21 @@ struct {
 	__type(value, struct pol_telling);
 } telling SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, POL_SHADOW_DIFFS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct pol_shadow_key);
+	__type(value, struct pol_shadow_diff);
+} diffs SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct pol_shadow_sums);
+} diff_sums SEC(".maps");
+
 /* struct pol_limit_state with the lock that user space sees as opaque bytes. */
 struct pol_limit_cell {
 	struct bpf_spin_lock lock;
@@ -259,5 +288,6 @@ struct {
 /* Set by the loader before the object is loaded. */
 const volatile __u64 pol_generation = 0;
 const volatile __u64 pol_hash_seed[2] = { 0, 0 };
+const volatile __u32 pol_grace_end = 0;
 
 #endif

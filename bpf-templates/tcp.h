@@ -21,7 +21,8 @@ struct pol_tcp {
 
 static __always_inline enum pol_step pol_tcp_syn(struct pol_tcp *c, int ack, int reply)
 {
-	int over = c->state == POL_CT_CLOSING || c->state == POL_CT_CLOSED;
+	int over = c->state == POL_CT_CLOSING || c->state == POL_CT_CLOSED ||
+		   c->state == POL_CT_UNREPLIED;
 
 	if (!ack) {
 		if (over)
@@ -42,6 +43,12 @@ static __always_inline enum pol_step pol_tcp_data(struct pol_tcp *c, int fin, in
 {
 	const __u8 fins = POL_CT_FIN_ORIG | POL_CT_FIN_REPLY;
 
+	/* picked up (flow.h) from who began it: a flow when who answers has spoken */
+	if (c->state == POL_CT_UNREPLIED) {
+		if (!reply)
+			return POL_STEP_PASS;
+		c->flags |= POL_CT_REPLIED;
+	}
 	if (!(c->flags & POL_CT_REPLIED))
 		return POL_STEP_DROP;
 	if (c->state == POL_CT_CLOSED && (c->flags & fins) == fins)

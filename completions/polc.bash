@@ -103,7 +103,8 @@ _polload() {
 	case $cur in
 	-*)
 		case $command in
-		apply) _polc_words -H --audit --trust-dir --allow-unprivileged-bpf --json --verbose --bpffs --state-dir --help ;;
+		apply) _polc_words -H --audit --shadow --no-import --grace --trust-dir --allow-unprivileged-bpf --json --verbose --bpffs --state-dir --help ;;
+		shadow) _polc_words --commit --drop --json --bpffs --state-dir --help ;;
 		inspect) _polc_words --trust-dir --json --help ;;
 		top) _polc_words --once --every --json --help ;;
 		metrics) _polc_words --listen --help ;;
@@ -116,7 +117,7 @@ _polload() {
 		;;
 	esac
 	case $command in
-	'') _polc_words apply check status rules flows endpoints endpoint agent monitor top why suggest metrics inspect proxy rollback remove ;;
+	'') _polc_words apply check status rules flows endpoints endpoint agent monitor top why suggest metrics inspect proxy rollback shadow remove ;;
 	apply | check | inspect) _polc_files .o ;;
 	monitor | flows | top) _polc_words new log drop audit http allow deny reject refuse fail from to peer on reason rule tcp udp icmp icmp6 any world host nodes ;;
 	why) _polc_words from to on tcp udp icmp icmp6 host nodes ;;

@@ -3,135 +3,15 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "ask.h"
 #include "edge.h"
 #include "lock.h"
 #include "neighbours.h"
-#include "proxy.h"
-#include "publish.h"
 #include "settle.h"
 #include "store.h"
-
-struct tx {
-	struct prt_env *env;
-	int lock;
-	bool fresh;		/* nothing is in force */
-	struct prt_shared shared;
-	struct prt_gen old, next;
-	struct prt_world old_world, world;
-	struct prt_proxy proxy;	/* of a policy with http rules */
-	struct prt_way way;	/* to it, that we made; table 0: none */
-	struct prt_way old_way;	/* that was there; likewise */
-};
-
-static void tx_init(struct tx *t, struct prt_env *env)
-{
-	memset(t, 0, sizeof(*t));
-	t->env = env;
-	t->lock = -1;
-	prt_shared_init(&t->shared);
-	prt_gen_init(&t->old);
-	prt_gen_init(&t->next);
-	prt_proxy_init(&t->proxy);
-}
-
-static void tx_close(struct tx *t)
-{
-	prt_world_free(&t->old_world);
-	prt_world_free(&t->world);
-	prt_gen_close(&t->old);
-	prt_gen_close(&t->next);
-	prt_shared_close(&t->shared);
-	prt_proxy_close(&t->proxy);
-	pol_cleanup_fd(&t->lock);
-}
-
-/* Step 1: the lock, and a state of affairs that is whole. */
-static int begin(struct tx *t, bool create, struct pol_err *e)
-{
-	int r = prt_lock(t->env, PRT_LOCK_EXCLUSIVE, create, &t->lock, e);
-
-	if (r)
-		return r;
-	r = prt_shared_open(t->env, &t->shared, e);
-	if (r == -ENOENT && !e->text[0]) {
-		t->fresh = true;
-		return prt_settle_nothing(t->env, e);
-	}
-	r = r ? r : prt_gen_open(t->env, prt_shared_active(&t->shared), true, &t->old, e);
-	r = r ? r : prt_world_read(&t->old, &t->old_world, e);
-	return r ? r : prt_settle(t->env, &t->shared, &t->old, &t->old_world, e);
-}
-
-/* Whatever happened since `begin`: as it was. */
-static void undo(struct tx *t)
-{
-	struct pol_err why = { 0 };
-	int r;
-
-	if (t->proxy.fd >= 0)
-		prt_proxy_keep(&t->proxy, t->old.number, &why);
-	if (t->way.table)
-		prt_net_way_tidy(t->old_way.table ? &t->old_way : NULL, &why);
-	prt_gen_close(&t->next);
-	if (t->fresh) {
-		r = prt_settle_nothing(t->env, &why);
-		r = r ? r : prt_bpffs_remove(t->env, &why);
-		if (!r)
-			prt_store_remove(t->env, NULL);
-	} else {
-		r = prt_settle(t->env, &t->shared, &t->old, &t->old_world, &why);
-	}
-	if (r)
-		prt_env_note(t->env, "cleaning up failed too: %s", why.text);
-}
-
-/* ---- the next generation ------------------------------------------------------------------ */
-
-static int make_world(struct tx *t, const struct prt_apply *a, struct pol_err *e)
-{
-	int r = 0;
-
-	if (a->host)
-		r = prt_world_from_file(a->host, t->fresh ? NULL : &t->old_world, &t->shared.meta,
-					&t->world, e);
-	else if (!t->fresh)
-		prt_world_copy(&t->old_world, &t->world);
-	t->world.http = a->object->http_image.n > 0;
-	return r ? r : prt_world_sync_host(&t->world, e);
-}
-
-/* All rows and columns; the object already holds what the compiler filled. */
-static int fill_tables(struct tx *t, const struct prt_apply *a, struct pol_err *e)
-{
-	struct prt_place *place = prt_place_new(a->object);
-	struct pol_arena *arena = pol_arena_new();
-	struct prt_place_update update = { 0 };
-	struct prt_place_ep *eps;
-	int r = prt_publish_eps(arena, &t->world, &eps, e);
-
-	r = r ? r : prt_place_add(place, eps, t->world.member.n, &update, e);
-	r = r ? r : prt_publish(&t->next, &t->world, place, &update, e);
-	prt_place_update_free(&update);
-	pol_arena_free(arena);
-	prt_place_free(place);
-	return r;
-}
-
-static void describe(struct tx *t, const struct prt_apply *a)
-{
-	struct prt_gen_info *i = &t->next.info;
-
-	i->prev = t->old.number;
-	i->applied = (uint64_t)time(NULL);
-	i->flags = (a->audit ? PRT_GEN_AUDIT : 0) |
-		   (t->old.info.flags & PRT_GEN_AUDIT ? PRT_GEN_PREV_AUDIT : 0) |
-		   (a->object->manifest.host_open ? PRT_GEN_HOST_OPEN : 0);
-	snprintf(i->object, sizeof(i->object), "%.*s", POL_STR_ARG(a->object->path));
-	snprintf(i->policy, sizeof(i->policy), "%.*s", POL_STR_ARG(a->object->manifest.policy));
-}
+#include "tx.h"
 
 /* As the host file says; without one as it is; else as it is usually. */
 static struct prt_way choose_way(const struct prt_way *now, const struct prt_hostfile *host)
@@ -147,7 +27,7 @@ static struct prt_way choose_way(const struct prt_way *now, const struct prt_hos
 	return way;
 }
 
-static int open_proxy(struct tx *t, const struct prt_apply *a, struct pol_err *e)
+static int open_proxy(struct prt_tx *t, const struct prt_apply *a, struct pol_err *e)
 {
 	if (!a->object->http_image.n)
 		return 0;
@@ -157,7 +37,7 @@ static int open_proxy(struct tx *t, const struct prt_apply *a, struct pol_err *e
 	return prt_proxy_open(t->env, true, a->host, &t->proxy, e);
 }
 
-static int tell_proxy(struct tx *t, struct pol_err *e)
+static int tell_proxy(struct prt_tx *t, struct pol_err *e)
 {
 	int r;
 
@@ -170,29 +50,32 @@ static int tell_proxy(struct tx *t, struct pol_err *e)
 }
 
 /* Steps 2 and 3. */
-static int prepare(struct tx *t, const struct prt_apply *a, struct pol_err *e)
+static int prepare(struct prt_tx *t, const struct prt_apply *a, struct pol_err *e)
 {
+	bool take_over = t->fresh && !a->no_import;
 	int r = prt_neighbours_check_rules(e);
 
 	if (!r && t->fresh)
 		r = prt_shared_make(&t->shared, e);
-	r = r ? r : make_world(t, a, e);
+	if (!r && t->fresh && a->grace)
+		t->shared.meta.grace_end = (uint32_t)(prt_env_now_ns() / 1000000000u) + a->grace;
+	r = r ? r : prt_tx_make_world(t, a, e);
 	r = r ? r : prt_edge_bind(&a->object->manifest, a->audit, &t->world, e);
 	r = r ? r : prt_world_sync_ports(&t->world, e);
 	r = r ? r : open_proxy(t, a, e);
-	r = r ? r : prt_gen_load(a->object, &t->shared, t->old.number + 1, &t->next, e);
-	if (r)
-		return r;
-	describe(t, a);
-	r = prt_world_write(&t->next, &t->world, e);
-	r = r ? r : fill_tables(t, a, e);
+	r = r ? r : prt_gen_load(a->object, &t->shared, t->old.number + 1,
+				 PRT_LOAD_HOOKS | (take_over ? PRT_LOAD_ASK : 0), &t->next, e);
+	r = r ? r : prt_tx_fill(t, a, e);
+	if (!r && take_over)
+		r = prt_import(&t->next, &t->world, &t->imported, e);
+	pol_cleanup_fd(&t->next.prog[PRT_PROG_ASK]); /* has answered, and need not be pinned */
 	r = r ? r : tell_proxy(t, e);
 	r = r ? r : prt_shared_make_stubs(&t->shared, e);
 	return r ? r : prt_shared_write_meta(&t->shared, e);
 }
 
 /* Steps 4 to 7. */
-static int commit(struct tx *t, const struct prt_apply *a, struct pol_err *e)
+static int commit(struct prt_tx *t, const struct prt_apply *a, struct pol_err *e)
 {
 	int r = prt_store_put(t->env, t->next.number, a->object, e);
 
@@ -209,7 +92,7 @@ static int commit(struct tx *t, const struct prt_apply *a, struct pol_err *e)
 }
 
 /* The policy needs the proxy no more: it stays, with nothing to say. */
-static int leave_proxy(struct tx *t, struct pol_err *e)
+static int leave_proxy(struct prt_tx *t, struct pol_err *e)
 {
 	int r = prt_proxy_open(t->env, false, NULL, &t->proxy, e);
 
@@ -221,7 +104,7 @@ static int leave_proxy(struct tx *t, struct pol_err *e)
 }
 
 /* Step 8: the policy is in force, so trouble here is a note. */
-static void finish(struct tx *t, struct prt_applied *out)
+static void finish(struct prt_tx *t, struct prt_applied *out)
 {
 	struct pol_err why = { 0 };
 	int r = prt_grace(&why);
@@ -234,7 +117,7 @@ static void finish(struct tx *t, struct prt_applied *out)
 	if (r)
 		prt_env_note(t->env, "the policy is in force, but cleaning up failed: %s", why.text);
 	*out = (struct prt_applied){ .generation = t->next.number, .previous = t->old.number,
-				     .uplinks = t->world.uplink.n };
+				     .uplinks = t->world.uplink.n, .imported = t->imported };
 	for (size_t i = 0; i < t->world.member.n; i++) {
 		if (t->world.member.v[i].info.ifindex)
 			out->endpoints++;
@@ -244,14 +127,14 @@ static void finish(struct tx *t, struct prt_applied *out)
 	snprintf(out->policy, sizeof(out->policy), "%s", t->next.info.policy);
 }
 
-static int transact(struct tx *t, const struct prt_apply *a, struct prt_applied *out,
-		    struct pol_err *e)
+int prt_tx_run(struct prt_tx *t, const struct prt_apply *a, struct prt_applied *out,
+	       struct pol_err *e)
 {
 	int r = prepare(t, a, e);
 
 	r = r ? r : commit(t, a, e);
 	if (r)
-		undo(t);
+		prt_tx_undo(t);
 	else
 		finish(t, out);
 	return r;
@@ -260,13 +143,13 @@ static int transact(struct tx *t, const struct prt_apply *a, struct prt_applied 
 int prt_apply(struct prt_env *env, const struct prt_apply *a, struct prt_applied *out,
 	      struct pol_err *e)
 {
-	struct tx t;
+	struct prt_tx t;
 	int r;
 
-	tx_init(&t, env);
-	r = begin(&t, true, e);
-	r = r ? r : transact(&t, a, out, e);
-	tx_close(&t);
+	prt_tx_init(&t, env);
+	r = prt_tx_begin(&t, true, e);
+	r = r ? r : prt_tx_run(&t, a, out, e);
+	prt_tx_close(&t);
 	return r;
 }
 
@@ -274,18 +157,18 @@ int prt_rollback(struct prt_env *env, struct prt_applied *out, struct pol_err *e
 {
 	struct prt_object *o POL_CLEANUP(prt_object_cleanup) = NULL;
 	struct prt_apply a = { 0 };
-	struct tx t;
+	struct prt_tx t;
 	int r;
 
-	tx_init(&t, env);
-	r = begin(&t, false, e);
+	prt_tx_init(&t, env);
+	r = prt_tx_begin(&t, false, e);
 	if ((r == -ENOENT && !e->text[0]) || (!r && (t.fresh || !t.old.info.prev)))
 		r = pol_err(e, -ENOENT, "there is no policy to go back to");
 	r = r ? r : prt_store_get(env, t.old.info.prev, &o, e);
 	a.object = o;
 	a.audit = t.old.info.flags & PRT_GEN_PREV_AUDIT;
-	r = r ? r : transact(&t, &a, out, e);
-	tx_close(&t);
+	r = r ? r : prt_tx_run(&t, &a, out, e);
+	prt_tx_close(&t);
 	return r;
 }
 
@@ -304,11 +187,11 @@ static int remove_proxy(struct prt_env *env, struct pol_err *e)
 
 int prt_proxy_again(struct prt_env *env, struct pol_err *e)
 {
-	struct tx t;
+	struct prt_tx t;
 	int r;
 
-	tx_init(&t, env);
-	r = begin(&t, false, e);
+	prt_tx_init(&t, env);
+	r = prt_tx_begin(&t, false, e);
 	if ((r == -ENOENT && !e->text[0]) || (!r && t.fresh))
 		r = pol_err(e, -ENOENT, "no policy is in force");
 	if (!r && prt_gen_uses_http(&t.old)) {
@@ -319,8 +202,25 @@ int prt_proxy_again(struct prt_env *env, struct pol_err *e)
 		t.way = prt_net_way(&t.old_way) ? t.old_way : choose_way(&t.way, NULL);
 		r = r ? r : prt_net_way_make(&t.way, e);
 	}
-	tx_close(&t);
+	prt_tx_close(&t);
 	return r;
+}
+
+/*
+ * One store as for an apply, to a generation that passes everything on: hooks that go one after the
+ * other, or stay because we were killed, enforce nothing any more, and no half of a policy.
+ */
+static int let_go(struct prt_shared *s, struct pol_err *e)
+{
+	uint64_t next = prt_shared_active(s) + 1;
+	int r = prt_gen_enter_pass(s, next, e);
+
+	s->meta.removed = next;
+	r = r ? r : prt_shared_write_meta(s, e);
+	if (r)
+		return r;
+	prt_shared_flip(s, next);
+	return prt_grace(e);
 }
 
 int prt_remove(struct prt_env *env, bool *was_there, struct pol_err *e)
@@ -334,9 +234,11 @@ int prt_remove(struct prt_env *env, bool *was_there, struct pol_err *e)
 		return prt_store_remove(env, e);
 	if (r)
 		return r;
-	/* Only to see that these hooks are of our namespace: another version's pins are removed all the same. */
+	/* Another version's pins are removed all the same, but not another namespace's hooks. */
 	prt_shared_init(&s);
 	r = prt_shared_open(env, &s, e);
+	if (!r && let_go(&s, e))
+		prt_env_note(env, "the hooks go one by one: %s", e->text);
 	prt_shared_close(&s);
 	if (r == -EXDEV)
 		return r;

@@ -4,7 +4,8 @@
  *
  *   1. lock; complete or remove what a crash left (settle.h)
  *   2. read the world of the generation in force, make the next one's
- *   3. load generation N + 1, fill its maps: nobody sees them yet
+ *   3. load generation N + 1, fill its maps: nobody sees them yet.  If there is no N: enter
+ *	the flows that the kernel knows of (ask.h)
  *   4. keep its object; pin it
  *   5. hang stubs on interfaces that are new.  Their packets are dropped from
  *      now on until 7: N knows no such endpoint (or there is no N), so they are never
@@ -20,6 +21,7 @@
 #ifndef POLC_RUNTIME_APPLY_H
 #define POLC_RUNTIME_APPLY_H
 
+#include "ask.h"
 #include "hostfile.h"
 #include "object.h"
 #include "world.h"
@@ -27,12 +29,20 @@
 struct prt_apply {
 	const struct prt_object *object;
 	const struct prt_hostfile *host;	/* NULL: endpoints and uplinks stay as they are */
+	const struct prt_world *world;		/* not NULL: this one, whatever the host file says */
 	bool audit;
+	/* Of a first apply: */
+	bool no_import;		/* flows that the kernel knows of are not entered */
+	uint32_t grace;		/* seconds in which others are picked up; see flow.h of the data path */
 };
+
+#define PRT_GRACE_SECONDS 60u	/* unless told otherwise */
+#define PRT_GRACE_MAX 600u
 
 struct prt_applied {
 	uint64_t generation, previous;
 	size_t endpoints, remotes, uplinks;
+	struct prt_imported imported;	/* of a first apply */
 	char policy[128];
 };
 

@@ -5,9 +5,9 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "live.h"
 #include "publish.h"
 #include "settle.h"
+#include "shadow.h"
 #include "store.h"
 
 static int open_to_change(struct prt_env *env, struct prt_live *l, struct pol_err *e)
@@ -58,8 +58,7 @@ static int sync_host(struct prt_live *l, struct pol_err *e)
 
 /* ---- adding --------------------------------------------------------------------------------- */
 
-/* Rows and columns for the last member of the world, written to the live tables. */
-static int place_last(struct prt_env *env, struct prt_live *l, struct pol_err *e)
+int prt_place_last(struct prt_env *env, struct prt_live *l, struct pol_err *e)
 {
 	struct prt_object *o POL_CLEANUP(prt_object_cleanup) = NULL;
 	struct prt_place *place POL_CLEANUP(prt_place_cleanup) = NULL;
@@ -102,14 +101,17 @@ static int add(struct prt_env *env, struct prt_live *l, const struct prt_endpoin
 	r = r ? r : prt_member_write_info(&l->gen, *m, e);
 	if (!r && ep->interface.n)
 		r = prt_attach(&l->shared, &link, POL_IF_ENDPOINT, e);
-	r = r ? r : place_last(env, l, e);
+	r = r ? r : prt_place_last(env, l, e);
 	r = r ? r : sync_host(l, e);
 	r = r ? r : prt_member_write_addrs(&l->gen, *m, e);
 	r = r ? r : prt_member_write_if(&l->gen, *m, e);
 	if (r)
 		return r;
 	(*m)->info.managed = PRT_MANAGED_RUN;
-	return prt_member_write_info(&l->gen, *m, e);
+	r = prt_member_write_info(&l->gen, *m, e);
+	if (!r)
+		prt_shadow_add_endpoint(env, &l->shared, l->gen.number, *m);
+	return r;
 }
 
 int prt_endpoint_add(struct prt_env *env, const struct prt_endpoint *ep, struct pol_err *e)
@@ -162,6 +164,8 @@ int prt_endpoint_del(struct prt_env *env, const char *name, bool keep, struct po
 	if (!r && keep && m->info.ifindex)
 		r = hold_if_there(&l, m->info.ifindex, e);
 	r = r ? r : prt_settle_erase(&l.shared, &l.gen, m, e);
+	if (!r)
+		prt_shadow_del_endpoint(env, &l.shared, l.gen.number, name);
 	prt_live_close(&l);
 	return r;
 }

@@ -11,7 +11,7 @@
 #define POLC_RUNTIME_ENDPOINTS_H
 
 #include "env.h"
-#include "world.h"
+#include "live.h"
 
 /* -ENODEV: no such interface; -EEXIST: name, interface or address is taken; -ENOENT: no policy in force. */
 int prt_endpoint_add(struct prt_env *env, const struct prt_endpoint *ep, struct pol_err *e);
@@ -39,5 +39,8 @@ int prt_endpoint_rename(struct prt_env *env, const char *from, const char *to, s
 typedef bool (*prt_endpoint_fn)(const struct prt_member *m, void *ctx);
 /* Calls `fn` with each endpoint that lives here until it says true.  -ENOENT: no policy in force. */
 int prt_endpoint_each(struct prt_env *env, prt_endpoint_fn fn, void *ctx, struct pol_err *e);
+
+/* Rows and columns for the last member of the world, written to the tables, which may be live. */
+int prt_place_last(struct prt_env *env, struct prt_live *l, struct pol_err *e);
 
 #endif

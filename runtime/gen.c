@@ -13,6 +13,7 @@
 
 #include "quiet.h"
 #include "sets.h"
+#include "stub.h"
 
 #define PRT_GEN_NAME(e, n, p) [PRT_GEN_##e] = { n, p },
 static const struct {
@@ -20,20 +21,27 @@ static const struct {
 } maps[PRT_GEN_MAP_MAX] = { PRT_GEN_MAPS(PRT_GEN_NAME) };
 #undef PRT_GEN_NAME
 
-static const char *const progs[POL_HOOKS] = {
-	[POL_HOOK_EP_OUT] = POL_PROG_EP_OUT,
-	[POL_HOOK_EP_IN] = POL_PROG_EP_IN,
-	[POL_HOOK_UPLINK_IN] = POL_PROG_UPLINK_IN,
-	[POL_HOOK_LO_IN] = POL_PROG_LO_IN,
-	[POL_HOOK_XDP] = POL_PROG_XDP,
-};
+#define PRT_GEN_NAME(e, n) [PRT_PROG_##e] = n,
+static const char *const progs[PRT_PROG_MAX] = { PRT_GEN_PROGS(PRT_GEN_NAME) };
+#undef PRT_GEN_NAME
+_Static_assert((int)PRT_PROG_EP_OUT == (int)POL_HOOK_EP_OUT &&
+		       (int)PRT_PROG_EP_IN == (int)POL_HOOK_EP_IN &&
+		       (int)PRT_PROG_UPLINK_IN == (int)POL_HOOK_UPLINK_IN &&
+		       (int)PRT_PROG_LO_IN == (int)POL_HOOK_LO_IN &&
+		       (int)PRT_PROG_XDP == (int)POL_HOOK_XDP,
+	       "programs by hook");
+
+const char *prt_gen_program_name(enum prt_prog p)
+{
+	return progs[p];
+}
 
 void prt_gen_init(struct prt_gen *g)
 {
 	memset(g, 0, sizeof(*g));
 	for (size_t i = 0; i < PRT_GEN_MAP_MAX; i++)
 		g->fd[i] = -1;
-	for (size_t i = 0; i < POL_HOOKS; i++)
+	for (size_t i = 0; i < PRT_PROG_MAX; i++)
 		g->prog[i] = -1;
 }
 
@@ -67,7 +75,7 @@ void prt_gen_close(struct prt_gen *g)
 		munmap(g->verdicts, bytes_of(g, PRT_GEN_VERDICTS));
 	for (size_t i = 0; i < PRT_GEN_MAP_MAX; i++)
 		pol_cleanup_fd(&g->fd[i]);
-	for (size_t i = 0; i < POL_HOOKS; i++)
+	for (size_t i = 0; i < PRT_PROG_MAX; i++)
 		pol_cleanup_fd(&g->prog[i]);
 	bpf_object__close(g->bpf);
 	prt_gen_init(g);
@@ -136,7 +144,7 @@ static long constant(const struct btf *btf, const char *name, size_t size, size_
 }
 
 /* slot: of each dynamic set; NULL: for the verifier's opinion only. */
-static int set_constants(struct bpf_object *bpf, uint64_t number, const uint64_t seed[2],
+static int set_constants(struct bpf_object *bpf, uint64_t number, const struct prt_meta *meta,
 			 const uint32_t slot[POL_SETS_MAX], struct pol_err *e)
 {
 	struct bpf_map *m = bpf_object__find_map_by_name(bpf, ".rodata");
@@ -144,20 +152,23 @@ static int set_constants(struct bpf_object *bpf, uint64_t number, const uint64_t
 	size_t room = 0;
 	const void *now = m ? bpf_map__initial_value(m, &room) : NULL;
 	long gen = constant(btf, POL_VAR_GENERATION, sizeof(number), room);
-	long key = constant(btf, POL_VAR_HASH_SEED, 2 * sizeof(*seed), room);
+	long key = constant(btf, POL_VAR_HASH_SEED, sizeof(meta->seed), room);
+	long grace = constant(btf, POL_VAR_GRACE_END, sizeof(meta->grace_end), room);
 	char *copy POL_CLEANUP(pol_cleanup_free) = NULL;
 	long at;
 	int r;
 
-	if (!now || gen < 0 || key < 0)
+	if (!now || gen < 0 || key < 0 || grace < 0)
 		return pol_err(e, -ENOEXEC, "the object has no constant '%s'",
-			       gen < 0 ? POL_VAR_GENERATION : POL_VAR_HASH_SEED);
+			       gen < 0 ? POL_VAR_GENERATION
+			       : key < 0 ? POL_VAR_HASH_SEED : POL_VAR_GRACE_END);
 	copy = malloc(room);
 	if (!copy)
 		return pol_err(e, -ENOMEM, "no memory for %zu bytes of constants", room);
 	memcpy(copy, now, room);
 	memcpy(copy + gen, &number, sizeof(number));
-	memcpy(copy + key, seed, 2 * sizeof(*seed));
+	memcpy(copy + key, meta->seed, sizeof(meta->seed));
+	memcpy(copy + grace, &meta->grace_end, sizeof(meta->grace_end));
 	at = constant(btf, POL_VAR_SET_SLOT, POL_SETS_MAX * sizeof(*slot), room);
 	if (at >= 0)
 		memcpy(copy + at, slot, POL_SETS_MAX * sizeof(*slot));
@@ -168,7 +179,7 @@ static int set_constants(struct bpf_object *bpf, uint64_t number, const uint64_t
 /* Of one of our hooks, in that hook's section; it gets the type that its stub has. */
 static bool take_prog(struct bpf_program *p)
 {
-	for (size_t i = 0; i < POL_HOOKS; i++) {
+	for (size_t i = 0; i < PRT_PROG_MAX; i++) {
 		bool xdp = i == POL_HOOK_XDP;
 
 		if (strcmp(bpf_program__name(p), progs[i]) ||
@@ -183,7 +194,7 @@ static bool take_prog(struct bpf_program *p)
 }
 
 /* An object brings programs for our hooks and plain maps, nothing that acts by being loaded. */
-static int check_contents(struct bpf_object *bpf, struct pol_err *e)
+static int check_contents(struct bpf_object *bpf, uint32_t programs, struct pol_err *e)
 {
 	struct bpf_program *p;
 	struct bpf_map *m;
@@ -193,9 +204,12 @@ static int check_contents(struct bpf_object *bpf, struct pol_err *e)
 			return pol_err(e, -ENOEXEC, "the object has a foreign program '%s'",
 				       prt_safe(bpf_program__name(p)));
 	}
-	for (size_t i = 0; i < POL_HOOK_MAX; i++) {
-		if (!bpf_object__find_program_by_name(bpf, progs[i]))
+	for (size_t i = 0; i < PRT_PROG_MAX; i++) {
+		p = bpf_object__find_program_by_name(bpf, progs[i]);
+		if (!p && i != PRT_PROG_XDP)
 			return pol_err(e, -ENOEXEC, "the object has no program '%s'", progs[i]);
+		if (p)
+			bpf_program__set_autoload(p, programs & 1u << i);
 	}
 	bpf_object__for_each_map(m, bpf) {
 		enum bpf_map_type t = bpf_map__type(m);
@@ -219,7 +233,20 @@ static int dup_fd(int fd, int *out, const char *what, struct pol_err *e)
 	return *out < 0 ? pol_err(e, -errno, "'%s': %s", what, strerror(errno)) : 0;
 }
 
-static int take_fds(struct prt_gen *g, struct pol_err *e)
+static int take_programs(struct prt_gen *g, uint32_t programs, struct pol_err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < PRT_PROG_MAX && !r; i++) {
+		struct bpf_program *p = bpf_object__find_program_by_name(g->bpf, progs[i]);
+
+		if (p && programs & 1u << i)
+			r = dup_fd(bpf_program__fd(p), &g->prog[i], progs[i], e);
+	}
+	return r;
+}
+
+static int take_maps(struct prt_gen *g, struct pol_err *e)
 {
 	int r = 0;
 
@@ -232,12 +259,6 @@ static int take_fds(struct prt_gen *g, struct pol_err *e)
 		if (!m)
 			return pol_err(e, -ENOEXEC, "the object has no map '%s'", maps[i].map);
 		r = dup_fd(bpf_map__fd(m), &g->fd[i], maps[i].map, e);
-	}
-	for (size_t i = 0; i < POL_HOOKS && !r; i++) {
-		struct bpf_program *p = bpf_object__find_program_by_name(g->bpf, progs[i]);
-
-		if (p)
-			r = dup_fd(bpf_program__fd(p), &g->prog[i], progs[i], e);
 	}
 	return r;
 }
@@ -285,60 +306,6 @@ static int refused(int code, struct pol_err *e)
 		       why[0] ? ": " : "", prt_safe(why));
 }
 
-static int load_bpf(const struct prt_object *o, struct prt_shared *s, struct prt_gen *g,
-		    struct pol_err *e)
-{
-	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "polc");
-	static const uint64_t no_seed[2];
-	uint32_t slot[POL_SETS_MAX] = { 0 };
-	int r;
-
-	prt_quiet_forget();
-	g->bpf = bpf_object__open_mem(o->data, o->size, &opts);
-	if (!g->bpf)
-		return pol_err(e, -ENOEXEC, "%s: libbpf cannot read it: %s", prt_safe(o->path.p),
-			       strerror(errno));
-	r = check_contents(g->bpf, e);
-	if (!r && s)
-		r = prt_sets_places(s, &o->manifest, slot, e);
-	r = r ? r : set_constants(g->bpf, g->number, s ? s->meta.seed : no_seed, slot, e);
-	if (!r && s)
-		r = prt_shared_reuse(s, g->bpf, e);
-	if (r)
-		return r;
-	r = bpf_object__load(g->bpf);
-	if (r)
-		return refused(r < -4000 ? -ENOEXEC : r, e);
-	prt_quiet_forget();
-	return s ? prt_shared_take(s, g->bpf, e) : 0;
-}
-
-int prt_gen_load(const struct prt_object *o, struct prt_shared *s, uint64_t number,
-		 struct prt_gen *g, struct pol_err *e)
-{
-	int r;
-
-	g->number = number;
-	g->info.page_room = o->max_pages;
-	g->info.verdict_room = o->max_verdicts;
-	r = load_bpf(o, s, g, e);
-	r = r ? r : take_fds(g, e);
-	r = r ? r : make_own(g, PRT_GEN_EP_INFO, BPF_MAP_TYPE_HASH, sizeof(struct pol_ep_info),
-			     POL_EP_MAX, BPF_F_NO_PREALLOC, e);
-	r = r ? r : make_http(g, o, e);
-	r = r ? r : make_own(g, PRT_GEN_INFO, BPF_MAP_TYPE_ARRAY, sizeof(g->info), 1, 0, e);
-	return r ? r : map_tables(g, e);
-}
-
-int prt_gen_write_info(struct prt_gen *g, struct pol_err *e)
-{
-	if (bpf_map_update_elem(g->fd[PRT_GEN_INFO], &(uint32_t){ 0 }, &g->info, BPF_ANY))
-		return pol_err(e, -errno, "map 'info': cannot write: %s", strerror(errno));
-	return 0;
-}
-
-/* ---- pinning --------------------------------------------------------------------------- */
-
 static bool is_shared(const char *name)
 {
 #define PRT_SHARED_IS(e, n) if (!strcmp(name, n)) return true;
@@ -357,6 +324,91 @@ static void pin_name(char out[64], const char *map)
 	}
 }
 
+static int open_bpf(const struct prt_object *o, uint32_t programs, struct prt_shared *s,
+		    struct prt_gen *g, struct pol_err *e)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "polc");
+	int r;
+
+	prt_quiet_forget();
+	g->bpf = bpf_object__open_mem(o->data, o->size, &opts);
+	if (!g->bpf)
+		return pol_err(e, -ENOEXEC, "%s: libbpf cannot read it: %s", prt_safe(o->path.p),
+			       strerror(errno));
+	r = check_contents(g->bpf, programs, e);
+	return r || !s ? r : prt_shared_reuse(s, g->bpf, e);
+}
+
+static int load_bpf(struct prt_gen *g, struct pol_err *e)
+{
+	int r = bpf_object__load(g->bpf);
+
+	if (r)
+		return refused(r < -4000 ? -ENOEXEC : r, e);
+	prt_quiet_forget();
+	return 0;
+}
+
+int prt_gen_load(const struct prt_object *o, struct prt_shared *s, uint64_t number,
+		 uint32_t programs, struct prt_gen *g, struct pol_err *e)
+{
+	static const struct prt_meta none;
+	uint32_t slot[POL_SETS_MAX] = { 0 };
+	int r;
+
+	g->number = number;
+	g->info.page_room = o->max_pages;
+	g->info.verdict_room = o->max_verdicts;
+	r = open_bpf(o, programs, s, g, e);
+	if (!r && s)
+		r = prt_sets_places(s, &o->manifest, slot, e);
+	r = r ? r : set_constants(g->bpf, number, s ? &s->meta : &none, slot, e);
+	r = r ? r : load_bpf(g, e);
+	if (!r && s)
+		r = prt_shared_take(s, g->bpf, e);
+	r = r ? r : take_maps(g, e);
+	r = r ? r : take_programs(g, programs, e);
+	r = r ? r : make_own(g, PRT_GEN_EP_INFO, BPF_MAP_TYPE_HASH, sizeof(struct pol_ep_info),
+			     POL_EP_MAX, BPF_F_NO_PREALLOC, e);
+	r = r ? r : make_http(g, o, e);
+	r = r ? r : make_own(g, PRT_GEN_INFO, BPF_MAP_TYPE_ARRAY, sizeof(g->info), 1, 0, e);
+	return r ? r : map_tables(g, e);
+}
+
+int prt_gen_load_over(const struct prt_env *env, const struct prt_object *o, struct prt_shared *s,
+		      uint64_t number, uint32_t programs, struct prt_gen *g, struct pol_err *e)
+{
+	int r = open_bpf(o, programs, s, g, e);
+	struct bpf_map *m;
+
+	g->number = number;
+	bpf_object__for_each_map(m, g->bpf) {
+		int fd POL_CLEANUP(pol_cleanup_fd) = -1;
+		char name[64];
+
+		pin_name(name, bpf_map__name(m));
+		if (r || is_shared(bpf_map__name(m)))
+			continue;
+		r = prt_pin_get(env, number, "map", name, &fd, e);
+		if (r == -ENOENT)
+			pol_err(e, r, "%s: map '%s' of generation %llu is missing", env->bpffs, name,
+				(unsigned long long)number);
+		else if (!r)
+			r = bpf_map__reuse_fd(m, fd);
+	}
+	r = r ? r : load_bpf(g, e);
+	return r ? r : take_programs(g, programs, e);
+}
+
+int prt_gen_write_info(struct prt_gen *g, struct pol_err *e)
+{
+	if (bpf_map_update_elem(g->fd[PRT_GEN_INFO], &(uint32_t){ 0 }, &g->info, BPF_ANY))
+		return pol_err(e, -errno, "map 'info': cannot write: %s", strerror(errno));
+	return 0;
+}
+
+/* ---- pinning --------------------------------------------------------------------------- */
+
 int prt_gen_pin(const struct prt_env *env, const struct prt_gen *g, struct pol_err *e)
 {
 	struct bpf_map *m;
@@ -373,7 +425,7 @@ int prt_gen_pin(const struct prt_env *env, const struct prt_gen *g, struct pol_e
 		if (!maps[i].map[0])
 			r = prt_pin(env, g->number, "map", maps[i].pin, g->fd[i], e);
 	}
-	for (size_t i = 0; i < POL_HOOKS && !r; i++) {
+	for (size_t i = 0; i < PRT_PROG_MAX && !r; i++) {
 		if (g->prog[i] >= 0)
 			r = prt_pin(env, g->number, "program", progs[i], g->prog[i], e);
 	}
@@ -408,6 +460,19 @@ bool prt_gen_uses_http(const struct prt_gen *g)
 	       info.value_size > sizeof(struct pol_http_image);
 }
 
+int prt_gen_open_programs(const struct prt_env *env, struct prt_gen *g, struct pol_err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < PRT_PROG_MAX && !r; i++) {
+		if (g->prog[i] < 0)
+			r = prt_pin_get(env, g->number, "program", progs[i], &g->prog[i], e);
+		if (r == -ENOENT)
+			r = 0;
+	}
+	return r;
+}
+
 /* ---- root --------------------------------------------------------------------------------- */
 
 static int enter(int root, const char *map, uint32_t slot, int prog, struct pol_err *e)
@@ -418,15 +483,36 @@ static int enter(int root, const char *map, uint32_t slot, int prog, struct pol_
 	return 0;
 }
 
+int prt_gen_enter_tc(const struct prt_gen *g, enum prt_prog first, const struct prt_shared *s,
+		     struct pol_err *e)
+{
+	uint32_t n = first == PRT_PROG_WATCHED ? POL_HOOK_LO_IN : POL_HOOK_MAX;
+	int r = 0;
+
+	for (uint32_t i = 0; i < n && !r; i++)
+		r = enter(s->root, POL_MAP_ROOT, (uint32_t)POL_ROOT_SLOT(i, g->number),
+			  g->prog[first + i], e);
+	return r;
+}
+
 int prt_gen_enter_root(const struct prt_gen *g, const struct prt_shared *s, struct pol_err *e)
 {
 	int xdp = g->prog[POL_HOOK_XDP];
 	int r = enter(s->root_xdp, POL_MAP_ROOT_XDP, (uint32_t)POL_ROOT_XDP_SLOT(g->number),
 		      xdp >= 0 ? xdp : s->xdp_pass, e);
 
+	return r ? r : prt_gen_enter_tc(g, PRT_PROG_EP_OUT, s, e);
+}
+
+int prt_gen_enter_pass(const struct prt_shared *s, uint64_t number, struct pol_err *e)
+{
+	int pass POL_CLEANUP(pol_cleanup_fd) = -1;
+	int r = prt_stub_load_pass_tc(&pass, e);
+
+	r = r ? r : enter(s->root_xdp, POL_MAP_ROOT_XDP, (uint32_t)POL_ROOT_XDP_SLOT(number),
+			  s->xdp_pass, e);
 	for (uint32_t i = 0; i < POL_HOOK_MAX && !r; i++)
-		r = enter(s->root, POL_MAP_ROOT, (uint32_t)POL_ROOT_SLOT(i, g->number), g->prog[i],
-			  e);
+		r = enter(s->root, POL_MAP_ROOT, (uint32_t)POL_ROOT_SLOT(i, number), pass, e);
 	return r;
 }
 

@@ -24,6 +24,8 @@
 	X(AUDIT_LOST, POL_MAP_AUDIT_LOST, POL_MAP_AUDIT_LOST) \
 	X(PAGES, POL_SEC_PAGES, "data_pages") \
 	X(VERDICTS, POL_SEC_VERDICTS, "data_verdicts") \
+	X(DIFFS, POL_MAP_DIFFS, POL_MAP_DIFFS) \
+	X(DIFF_SUMS, POL_MAP_DIFF_SUMS, POL_MAP_DIFF_SUMS) \
 	/* made by the loader, in no object */ \
 	X(EP_INFO, "", POL_MAP_EP_INFO) \
 	X(HTTP, "", POL_MAP_HTTP) \
@@ -31,6 +33,29 @@
 #define PRT_GEN_ENUM(e, n, p) PRT_GEN_##e,
 enum prt_gen_map { PRT_GEN_MAPS(PRT_GEN_ENUM) PRT_GEN_MAP_MAX };
 #undef PRT_GEN_ENUM
+
+/* Its programs; the first are by enum pol_hook, and so are their twins (bpf-templates/ask.h). */
+#define PRT_GEN_PROGS(X) \
+	X(EP_OUT, POL_PROG_EP_OUT) \
+	X(EP_IN, POL_PROG_EP_IN) \
+	X(UPLINK_IN, POL_PROG_UPLINK_IN) \
+	X(LO_IN, POL_PROG_LO_IN) \
+	X(XDP, POL_PROG_XDP) \
+	X(EP_OUT_WATCHED, POL_PROG_EP_OUT POL_PROG_WATCHED) \
+	X(EP_IN_WATCHED, POL_PROG_EP_IN POL_PROG_WATCHED) \
+	X(UPLINK_IN_WATCHED, POL_PROG_UPLINK_IN POL_PROG_WATCHED) \
+	X(SHADOW, POL_PROG_SHADOW) \
+	X(ASK, POL_PROG_ASK)
+#define PRT_GEN_ENUM(e, n) PRT_PROG_##e,
+enum prt_prog { PRT_GEN_PROGS(PRT_GEN_ENUM) PRT_PROG_MAX };
+#undef PRT_GEN_ENUM
+#define PRT_PROG_WATCHED PRT_PROG_EP_OUT_WATCHED	/* + hook */
+
+#define PRT_LOAD_HOOKS (31u << PRT_PROG_EP_OUT)
+#define PRT_LOAD_WATCHED (7u << PRT_PROG_WATCHED)
+#define PRT_LOAD_SHADOW (1u << PRT_PROG_SHADOW)
+#define PRT_LOAD_ASK (1u << PRT_PROG_ASK)
+#define PRT_LOAD_ALL ((1u << PRT_PROG_MAX) - 1)
 
 #define PRT_GEN_AUDIT (1u << 0)		/* apply --audit: report, let pass */
 #define PRT_GEN_PREV_AUDIT (1u << 1)	/* so was the one before */
@@ -55,7 +80,7 @@ struct prt_gen {
 	uint64_t number;
 	struct prt_gen_info info;
 	int fd[PRT_GEN_MAP_MAX];
-	int prog[POL_HOOKS];	/* that of XDP: -1 without filters and services */
+	int prog[PRT_PROG_MAX];	/* -1: not loaded, or the object has none */
 	struct bpf_object *bpf;	/* while it is being loaded; NULL when opened from its pins */
 	/* Mapped; lengths of pages and verdicts as in info. */
 	struct pol_ep_state *state;	/* POL_EP_MAX */
@@ -71,11 +96,17 @@ void prt_gen_close(struct prt_gen *g);	/* after init; leaves it as init does */
  * Loads an object into the kernel; nothing is pinned, so closing it undoes
  * everything.  With `s`: as generation `number`, using the shared maps that there are, and
  * taking up in `s` those that it is the first to have.  Without: for the
- * verifier's opinion only.  -ENOEXEC: it lacks something; -EACCES, -EINVAL, ...: the verifier
- * refused it, and why.
+ * verifier's opinion only.  programs: PRT_LOAD_*.  -ENOEXEC: it lacks something; -EACCES,
+ * -EINVAL, ...: the verifier refused it, and why.
  */
 int prt_gen_load(const struct prt_object *o, struct prt_shared *s, uint64_t number,
-		 struct prt_gen *g, struct pol_err *e);
+		 uint32_t programs, struct prt_gen *g, struct pol_err *e);
+/*
+ * More programs of a pinned generation, over its own maps; o: the object that it was loaded from.
+ * *g has the programs alone, nothing of it is pinned.
+ */
+int prt_gen_load_over(const struct prt_env *env, const struct prt_object *o, struct prt_shared *s,
+		      uint64_t number, uint32_t programs, struct prt_gen *g, struct pol_err *e);
 int prt_gen_write_info(struct prt_gen *g, struct pol_err *e);
 /* Pins its maps and programs, each of them: a PROG_ARRAY without a pin or fd forgets its programs. */
 int prt_gen_pin(const struct prt_env *env, const struct prt_gen *g, struct pol_err *e);
@@ -85,9 +116,17 @@ int prt_gen_open(const struct prt_env *env, uint64_t number, bool write, struct 
 
 /* Does it have http rules? */
 bool prt_gen_uses_http(const struct prt_gen *g);
+const char *prt_gen_program_name(enum prt_prog p);
+/* Opens the programs of a pinned one that are pinned too. */
+int prt_gen_open_programs(const struct prt_env *env, struct prt_gen *g, struct pol_err *e);
 
 /* Puts its programs into the slots that its parity owns; nobody looks there yet. */
 int prt_gen_enter_root(const struct prt_gen *g, const struct prt_shared *s, struct pol_err *e);
+/* The same with the TC hooks alone: PRT_PROG_EP_OUT, or PRT_PROG_WATCHED for the twins of those that have one. */
+int prt_gen_enter_tc(const struct prt_gen *g, enum prt_prog first, const struct prt_shared *s,
+		     struct pol_err *e);
+/* Puts programs that pass everything on into the slots of the parity of `number`. */
+int prt_gen_enter_pass(const struct prt_shared *s, uint64_t number, struct pol_err *e);
 /* Empties the slots of the parity that is not in force. */
 int prt_gen_clear_root(const struct prt_shared *s, uint64_t active, struct pol_err *e);
 

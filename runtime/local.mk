@@ -5,6 +5,8 @@ runtime_libruntime_a_SOURCES = \
 	runtime/admit.h \
 	runtime/apply.c \
 	runtime/apply.h \
+	runtime/ask.c \
+	runtime/ask.h \
 	runtime/attach.c \
 	runtime/attach.h \
 	runtime/bpfelf.c \
@@ -34,6 +36,8 @@ runtime_libruntime_a_SOURCES = \
 	runtime/input.c \
 	runtime/input.h \
 	runtime/item.c \
+	runtime/kernflows.c \
+	runtime/kernflows.h \
 	runtime/kinds.c \
 	runtime/kinds.h \
 	runtime/live.c \
@@ -51,6 +55,8 @@ runtime_libruntime_a_SOURCES = \
 	runtime/neighbours.h \
 	runtime/net.c \
 	runtime/net.h \
+	runtime/netlink.c \
+	runtime/netlink.h \
 	runtime/object.c \
 	runtime/object.h \
 	runtime/place.c \
@@ -71,11 +77,14 @@ runtime_libruntime_a_SOURCES = \
 	runtime/sets.h \
 	runtime/settle.c \
 	runtime/settle.h \
+	runtime/shadow.c \
+	runtime/shadow.h \
 	runtime/shared.c \
 	runtime/shared.h \
 	runtime/show.c \
 	runtime/show.h \
 	runtime/show_inspect.c \
+	runtime/show_shadow.c \
 	runtime/show_status.c \
 	runtime/show_traffic.c \
 	runtime/show_why.c \
@@ -91,6 +100,8 @@ runtime_libruntime_a_SOURCES = \
 	runtime/top.h \
 	runtime/trust.c \
 	runtime/trust.h \
+	runtime/tx.c \
+	runtime/tx.h \
 	runtime/watch.c \
 	runtime/watch.h \
 	runtime/why.c \

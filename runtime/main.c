@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../base/yaml.h"
 #include "admit.h"
 #include "apply.h"
 #include "endpoints.h"
@@ -19,6 +20,7 @@
 #include "proxy.h"
 #include "quiet.h"
 #include "sets.h"
+#include "shadow.h"
 #include "show.h"
 #include "top.h"
 
@@ -32,6 +34,8 @@ static const char help[] =
 	"usage: polload COMMAND [OPTION...]\n"
 	"\n"
 	"  apply OBJECT [-H HOST.yaml] [--audit]   put a policy in force, all at once or not at all\n"
+	"  apply --shadow OBJECT [-H HOST.yaml]    let it judge beside the one in force, obeyed by nobody\n"
+	"  shadow [--commit|--drop]                what it judged differently; put it in force; end it\n"
 	"  check OBJECT                            ask the kernel's verifier, attach nothing\n"
 	"  status                                  what is in force; exit code 1 if something is missing\n"
 	"  rules [--unused]                        counters of each rule\n"
@@ -57,6 +61,8 @@ static const char help[] =
 	"\n"
 	"  -H, --host FILE      the host file: endpoints, uplinks, nodes\n"
 	"      --audit          report what would be dropped, and let it pass\n"
+	"      --no-import      of a first apply: flows that the kernel knows of are not taken over\n"
+	"      --grace SECONDS  of a first apply: how long others are picked up (60; 0: not at all)\n"
 	"      --allow-unprivileged-bpf  apply though the kernel takes BPF programs from anybody\n"
 	"      --json           machine-readable output\n"
 	"      --bpffs DIR      folder of the pins (" PRT_BPFFS_DEFAULT "; POLC_BPFFS)\n"
@@ -89,7 +95,8 @@ struct command {
 	const char *verb, *host, *from, *listen;
 	char *arg[256];		/* behind the verb */
 	size_t nargs;
-	bool audit, anybody_bpf, help, version;
+	const char *grace;
+	bool audit, anybody_bpf, shadow, no_import, commit, drop, help, version;
 	unsigned given;		/* options of single verbs: bits by enum option */
 	uint32_t number[OPTIONS]; /* of those that take one */
 	char state[4096];	/* a default made from --bpffs */
@@ -178,9 +185,17 @@ static int verb_apply(struct command *c)
 	struct prt_object *o POL_CLEANUP(prt_object_cleanup) = NULL;
 	struct prt_hostfile *h POL_CLEANUP(prt_hostfile_cleanup) = NULL;
 	struct prt_apply a = { .audit = c->audit };
+	struct prt_shadowed shadowed;
+	uint32_t grace = PRT_GRACE_SECONDS;
 	struct prt_applied applied;
 	struct pol_err e = { 0 };
-	int r = prt_admit_object(&c->env, c->arg[0], &o, &e);
+	int r;
+
+	if (c->grace && !pol_parse_u32(pol_str(c->grace), PRT_GRACE_MAX, &grace))
+		return bad_usage("--grace %s: seconds, 0 to 600", prt_safe(c->grace));
+	if (c->shadow && (c->audit || c->no_import || c->grace))
+		return bad_usage("%s: --shadow enforces nothing and takes nothing over", c->verb);
+	r = prt_admit_object(&c->env, c->arg[0], &o, &e);
 
 	if (!r && c->host)
 		r = prt_admit_host(c->host, &h, &e);
@@ -190,10 +205,44 @@ static int verb_apply(struct command *c)
 	r = r || c->anybody_bpf ? r : prt_env_unprivileged_bpf(&e);
 	a.object = o;
 	a.host = h;
+	a.no_import = c->no_import;
+	a.grace = grace;
+	if (!r && c->shadow) {
+		r = prt_shadow_begin(&c->env, &a, &shadowed, &e);
+		if (!r)
+			prt_show_shadowed(&c->env, &shadowed, &c->out);
+		return done(c, r, &e, r == -ENOENT ? EXIT_NO : code_of(r));
+	}
 	r = r ? r : prt_apply(&c->env, &a, &applied, &e);
 	if (!r)
 		prt_show_applied(&c->env, &applied, &c->out);
 	return done(c, r, &e, code_of(r));
+}
+
+static int verb_shadow(struct command *c)
+{
+	struct prt_applied applied;
+	struct pol_err e = { 0 };
+	bool differ = false;
+	int r = prt_env_privileges(&e), code;
+
+	if (c->commit && c->drop)
+		return bad_usage("%s: --commit or --drop, not both", c->verb);
+	if (r)
+		return done(c, r, &e, code_of(r));
+	if (c->commit) {
+		r = prt_shadow_commit(&c->env, &applied, &e);
+		if (!r)
+			prt_show_applied(&c->env, &applied, &c->out);
+	} else if (c->drop) {
+		r = prt_shadow_drop(&c->env, &e);
+		if (!r)
+			pol_buf_addz(&c->out, c->env.json ? "{\"dropped\": true}\n" : "the shadow is gone\n");
+	} else {
+		r = prt_show_shadow(&c->env, &c->out, &differ, &e);
+	}
+	code = done(c, r, &e, r == -ENOENT ? EXIT_NO : code_of(r));
+	return code == EXIT_DONE && differ ? EXIT_NO : code;
 }
 
 static int verb_check(struct command *c)
@@ -207,7 +256,7 @@ static int verb_check(struct command *c)
 		return done(c, r, &e, r == -ENOMEM ? EXIT_SYSTEM : EXIT_BAD);
 	prt_gen_init(&g);
 	r = prt_env_privileges(&e);
-	r = r ? r : prt_gen_load(o, NULL, 1, &g, &e);
+	r = r ? r : prt_gen_load(o, NULL, 1, PRT_LOAD_ALL, &g, &e);
 	if (!r)
 		prt_show_checked(&c->env, c->arg[0], &g, &c->out);
 	prt_gen_close(&g);
@@ -497,6 +546,7 @@ static const struct verb {
 	{ "inspect", 1, 1, verb_inspect },
 	{ "proxy", 0, 0, verb_proxy },
 	{ "rollback", 0, 0, verb_rollback },
+	{ "shadow", 0, 0, verb_shadow },
 	{ "remove", 0, 0, verb_remove },
 	/* Of later versions: known, so that the message is the right one. */
 	{ "services", 0, ARGS_ANY, NULL },
@@ -546,10 +596,10 @@ static int take_option(struct command *c, int argc, char **argv, int *i)
 static int take_value(struct command *c, int argc, char **argv, int *i)
 {
 	static const char *const names[] = { "-H", "--host", "--bpffs", "--state-dir",
-					     "--trust-dir", "--proxy-socket", "--from", "--listen" };
+					     "--trust-dir", "--proxy-socket", "--from", "--listen", "--grace" };
 	const char **into[] = { &c->host,      &c->host,      &c->env.bpffs,
 				&c->env.state, &c->env.trust, &c->env.proxy_socket,
-				&c->from,      &c->listen };
+				&c->from,      &c->listen,    &c->grace };
 
 	for (size_t k = 0; k < POL_ARRAY_LEN(names); k++) {
 		if (!is(argv[*i], names[k]))
@@ -572,6 +622,14 @@ static int take_word(struct command *c, int argc, char **argv, int *i)
 		c->env.json = true;
 	} else if (!strcmp(word, "--audit")) {
 		c->audit = true;
+	} else if (!strcmp(word, "--shadow")) {
+		c->shadow = true;
+	} else if (!strcmp(word, "--no-import")) {
+		c->no_import = true;
+	} else if (!strcmp(word, "--commit")) {
+		c->commit = true;
+	} else if (!strcmp(word, "--drop")) {
+		c->drop = true;
 	} else if (!strcmp(word, "--allow-unprivileged-bpf")) {
 		c->anybody_bpf = true;
 	} else if (!strcmp(word, "-v") || !strcmp(word, "--verbose")) {
@@ -648,8 +706,11 @@ static int run(struct command *c)
 			return bad_usage("%s: something is missing behind it", v->name);
 		if (c->nargs > v->most)
 			return bad_usage("%s: too many arguments", v->name);
-		if ((c->host || c->audit || c->anybody_bpf) && strcmp(v->name, "apply"))
+		if ((c->host || c->audit || c->anybody_bpf || c->shadow || c->no_import || c->grace) &&
+		    strcmp(v->name, "apply"))
 			return bad_usage("%s: does not take the options of apply", v->name);
+		if ((c->commit || c->drop) && strcmp(v->name, "shadow"))
+			return bad_usage("%s: does not take the options of shadow", v->name);
 		if (c->env.trust && strcmp(v->name, "apply") && strcmp(v->name, "inspect"))
 			return bad_usage("%s: does not take --trust-dir", v->name);
 		if (c->listen && strcmp(v->name, "metrics"))

@@ -12,10 +12,9 @@
 #include <net/if.h>
 #include <stdio.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
-#define REPLY_MAX 65536	/* more than any kernel puts into one message of a dump */
+#include "netlink.h"
 
 struct request {
 	struct nlmsghdr head;
@@ -29,9 +28,6 @@ struct request {
 	};
 	char room[64];
 };
-
-/* Called for each message of the answer. */
-typedef void (*take_fn)(const struct nlmsghdr *h, void *ctx);
 
 static int failed(int code, const char *what, struct pol_err *e)
 {
@@ -48,56 +44,15 @@ static void add(struct request *q, uint16_t type, const void *value, size_t n)
 	q->head.nlmsg_len = NLMSG_ALIGN(q->head.nlmsg_len) + RTA_ALIGN(a->rta_len);
 }
 
-/*
- * 1: the answer is complete; 0: more is to come; -errno.  Requests that are not
- * dumps ask for an acknowledgement: some have no answer at all (a built-in qdisc).
- */
-static int take_batch(const char *p, ssize_t left, take_fn take, void *ctx)
+static int ask(struct request *q, prt_netlink_take take, void *ctx)
 {
-	const struct nlmsghdr *h = (const void *)p;
+	int fd POL_CLEANUP(pol_cleanup_fd) = prt_netlink_open(NETLINK_ROUTE);
 
-	for (; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
-		if (h->nlmsg_flags & NLM_F_DUMP_INTR)
-			return -EINTR;
-		if (h->nlmsg_type == NLMSG_DONE)
-			return 1;
-		if (h->nlmsg_type == NLMSG_ERROR) {
-			const struct nlmsgerr *err = NLMSG_DATA(h);
-
-			return err->error ? err->error : 1;
-		}
-		take(h, ctx);
-	}
-	return 0;
-}
-
-static int ask(struct request *q, take_fn take, void *ctx)
-{
-	int fd POL_CLEANUP(pol_cleanup_fd) =
-		socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-	char *reply POL_CLEANUP(pol_cleanup_free) = malloc(REPLY_MAX);
-	const struct timeval patience = { .tv_sec = 10 };
-	int r = 0;
-
-	if (fd < 0 || !reply)
-		return -errno;
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	if (send(fd, q, q->head.nlmsg_len, 0) < 0)
-		return -errno;
-	while (!r) {
-		ssize_t n = recv(fd, reply, REPLY_MAX, 0);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n ? -errno : -EIO;
-		r = take_batch(reply, n, take, ctx);
-	}
-	return r < 0 ? r : 0;
+	return fd < 0 ? fd : prt_netlink_ask(fd, &q->head, take, ctx);
 }
 
 /* A dump that a change came between is asked for again; each answer begins with an empty list. */
-static int ask_whole(struct request *q, take_fn take, void *ctx, size_t *n)
+static int ask_whole(struct request *q, prt_netlink_take take, void *ctx, size_t *n)
 {
 	size_t before = *n;
 	int r = -EINTR;
@@ -107,15 +62,6 @@ static int ask_whole(struct request *q, take_fn take, void *ctx, size_t *n)
 		r = ask(q, take, ctx);
 	}
 	return r;
-}
-
-static const struct rtattr *find(const struct rtattr *a, int left, unsigned short type)
-{
-	for (; RTA_OK(a, left); a = RTA_NEXT(a, left)) {
-		if ((a->rta_type & NLA_TYPE_MASK) == type)
-			return a;
-	}
-	return NULL;
 }
 
 static void copy_text(char out[PRT_IFNAME], const struct rtattr *a)
@@ -135,11 +81,6 @@ static uint32_t number(const struct rtattr *a)
 	return v;
 }
 
-static const struct rtattr *nested(const struct rtattr *in, unsigned short type)
-{
-	return in ? find(RTA_DATA(in), (int)RTA_PAYLOAD(in), type) : NULL;
-}
-
 bool prt_net_link_of(const struct nlmsghdr *h, struct prt_link *out)
 {
 	const struct ifinfomsg *m = NLMSG_DATA(h);
@@ -151,20 +92,20 @@ bool prt_net_link_of(const struct nlmsghdr *h, struct prt_link *out)
 		return false;
 	*out = (struct prt_link){ .ifindex = (uint32_t)m->ifi_index, .up = m->ifi_flags & IFF_UP,
 				  .loopback = m->ifi_flags & IFF_LOOPBACK, .peer_netns = -1 };
-	copy_text(out->name, find(IFLA_RTA(m), (int)IFLA_PAYLOAD(h), IFLA_IFNAME));
-	out->peer = number(find(IFLA_RTA(m), (int)IFLA_PAYLOAD(h), IFLA_LINK));
-	netns = find(IFLA_RTA(m), (int)IFLA_PAYLOAD(h), IFLA_LINK_NETNSID);
+	copy_text(out->name, prt_netlink_find(IFLA_RTA(m), (int)IFLA_PAYLOAD(h), IFLA_IFNAME));
+	out->peer = number(prt_netlink_find(IFLA_RTA(m), (int)IFLA_PAYLOAD(h), IFLA_LINK));
+	netns = prt_netlink_find(IFLA_RTA(m), (int)IFLA_PAYLOAD(h), IFLA_LINK_NETNSID);
 	if (netns)
 		out->peer_netns = (int32_t)number(netns);
-	mac = find(IFLA_RTA(m), (int)IFLA_PAYLOAD(h), IFLA_ADDRESS);
+	mac = prt_netlink_find(IFLA_RTA(m), (int)IFLA_PAYLOAD(h), IFLA_ADDRESS);
 	if (mac && RTA_PAYLOAD(mac) == sizeof(out->mac))
 		memcpy(out->mac, RTA_DATA(mac), sizeof(out->mac));
-	info = find(IFLA_RTA(m), (int)IFLA_PAYLOAD(h), IFLA_LINKINFO);
-	copy_text(out->kind, nested(info, IFLA_INFO_KIND));
-	copy_text(master_kind, nested(info, IFLA_INFO_SLAVE_KIND));
+	info = prt_netlink_find(IFLA_RTA(m), (int)IFLA_PAYLOAD(h), IFLA_LINKINFO);
+	copy_text(out->kind, prt_netlink_nested(info, IFLA_INFO_KIND));
+	copy_text(master_kind, prt_netlink_nested(info, IFLA_INFO_SLAVE_KIND));
 	out->bridge_port = !strcmp(master_kind, "bridge");
-	out->master = number(find(IFLA_RTA(m), (int)IFLA_PAYLOAD(h), IFLA_MASTER));
-	out->xdp = number(nested(find(IFLA_RTA(m), (int)IFLA_PAYLOAD(h), IFLA_XDP),
+	out->master = number(prt_netlink_find(IFLA_RTA(m), (int)IFLA_PAYLOAD(h), IFLA_MASTER));
+	out->xdp = number(prt_netlink_nested(prt_netlink_find(IFLA_RTA(m), (int)IFLA_PAYLOAD(h), IFLA_XDP),
 				 IFLA_XDP_PROG_ID));
 	return true;
 }
@@ -254,7 +195,7 @@ static void take_netns_id(const struct nlmsghdr *h, void *ctx)
 	int left = (int)NLMSG_PAYLOAD(h, NLMSG_ALIGN(sizeof(struct rtgenmsg)));
 
 	if (h->nlmsg_type == RTM_NEWNSID)
-		*(int32_t *)ctx = (int32_t)number(find(a, left, NETNSA_NSID));
+		*(int32_t *)ctx = (int32_t)number(prt_netlink_find(a, left, NETNSA_NSID));
 }
 
 /* A namespace has a number here from when the first pair of interfaces joined the two; else -1. */
@@ -267,6 +208,13 @@ static int netns_id(int netns, int32_t *id)
 	*id = -1;
 	add(&q, NETNSA_FD, &netns, sizeof(netns));
 	return ask(&q, take_netns_id, id);
+}
+
+int32_t prt_net_netns_id(int netns)
+{
+	int32_t id;
+
+	return netns_id(netns, &id) ? -1 : id;
 }
 
 static int links_of(int32_t id, prt_links *out)
@@ -335,9 +283,9 @@ static void take_address(const struct nlmsghdr *h, void *ctx)
 	if (h->nlmsg_type != RTM_NEWADDR || h->nlmsg_len < NLMSG_LENGTH(sizeof(*m)))
 		return;
 	/* IFA_LOCAL is ours and IFA_ADDRESS the far end where there are two. */
-	a = find(IFA_RTA(m), (int)IFA_PAYLOAD(h), IFA_LOCAL);
+	a = prt_netlink_find(IFA_RTA(m), (int)IFA_PAYLOAD(h), IFA_LOCAL);
 	if (!a)
-		a = find(IFA_RTA(m), (int)IFA_PAYLOAD(h), IFA_ADDRESS);
+		a = prt_netlink_find(IFA_RTA(m), (int)IFA_PAYLOAD(h), IFA_ADDRESS);
 	if (a && m->ifa_family == AF_INET && RTA_PAYLOAD(a) == 4)
 		*pol_vec_push(out) = v4_addr(RTA_DATA(a));
 	else if (a && m->ifa_family == AF_INET6 && RTA_PAYLOAD(a) == 16)
@@ -377,12 +325,12 @@ static void take_route(const struct nlmsghdr *h, void *ctx)
 
 	if (h->nlmsg_type != RTM_NEWROUTE || h->nlmsg_len < NLMSG_LENGTH(sizeof(*m)) ||
 	    m->rtm_type != RTN_UNICAST || m->rtm_flags & RTM_F_CLONED ||
-	    of_the_link(m, find(RTM_RTA(m), (int)RTM_PAYLOAD(h), RTA_DST)))
+	    of_the_link(m, prt_netlink_find(RTM_RTA(m), (int)RTM_PAYLOAD(h), RTA_DST)))
 		return;
-	oif = find(RTM_RTA(m), (int)RTM_PAYLOAD(h), RTA_OIF);
+	oif = prt_netlink_find(RTM_RTA(m), (int)RTM_PAYLOAD(h), RTA_OIF);
 	if (oif)
 		*pol_vec_push(out) = number(oif);
-	oif = find(RTM_RTA(m), (int)RTM_PAYLOAD(h), RTA_MULTIPATH);
+	oif = prt_netlink_find(RTM_RTA(m), (int)RTM_PAYLOAD(h), RTA_MULTIPATH);
 	if (oif) {
 		const struct rtnexthop *hop = RTA_DATA(oif);
 		int left = (int)RTA_PAYLOAD(oif);
@@ -423,7 +371,7 @@ static void take_way(const struct nlmsghdr *h, void *ctx)
 
 	if (h->nlmsg_type == RTM_NEWROUTE && h->nlmsg_len >= NLMSG_LENGTH(sizeof(*m)) &&
 	    m->rtm_type == RTN_UNICAST)
-		*out = number(find(RTM_RTA(m), (int)RTM_PAYLOAD(h), RTA_OIF));
+		*out = number(prt_netlink_find(RTM_RTA(m), (int)RTM_PAYLOAD(h), RTA_OIF));
 }
 
 int prt_net_route(const struct pol_addr *to, uint32_t *ifindex, struct pol_err *e)
@@ -450,17 +398,17 @@ static void take_rule(const struct nlmsghdr *h, void *ctx)
 	const struct fib_rule_hdr *m = NLMSG_DATA(h);
 	const struct rtattr *first = (const void *)((const char *)m + NLMSG_ALIGN(sizeof(*m)));
 	int left = (int)NLMSG_PAYLOAD(h, sizeof(*m));
-	const struct rtattr *mark = find(first, left, FRA_FWMARK),
-			    *mask = find(first, left, FRA_FWMASK),
-			    *table = find(first, left, FRA_TABLE),
-			    *protocol = find(first, left, FRA_PROTOCOL);
+	const struct rtattr *mark = prt_netlink_find(first, left, FRA_FWMARK),
+			    *mask = prt_netlink_find(first, left, FRA_FWMASK),
+			    *table = prt_netlink_find(first, left, FRA_TABLE),
+			    *protocol = prt_netlink_find(first, left, FRA_PROTOCOL);
 	prt_ip_rules *out = ctx;
 
 	if (h->nlmsg_type != RTM_NEWRULE || h->nlmsg_len < NLMSG_LENGTH(sizeof(*m)))
 		return;
 	*pol_vec_push(out) = (struct prt_ip_rule){
 		.family = m->family,
-		.priority = number(find(first, left, FRA_PRIORITY)),
+		.priority = number(prt_netlink_find(first, left, FRA_PRIORITY)),
 		.mark = number(mark),
 		.mask = !mark ? 0 : mask ? number(mask) : UINT32_MAX,
 		.ours = protocol && *(const uint8_t *)RTA_DATA(protocol) == PRT_WAY_PROTOCOL,
@@ -602,7 +550,7 @@ static void take_foreign(const struct nlmsghdr *h, void *ctx)
 	if (h->nlmsg_type != RTM_NEWROUTE || h->nlmsg_len < NLMSG_LENGTH(sizeof(*m)) ||
 	    m->rtm_flags & RTM_F_CLONED)
 		return;
-	table = find(RTM_RTA(m), (int)RTM_PAYLOAD(h), RTA_TABLE);
+	table = prt_netlink_find(RTM_RTA(m), (int)RTM_PAYLOAD(h), RTA_TABLE);
 	if ((table ? number(table) : m->rtm_table) == s->table && m->rtm_protocol != PRT_WAY_PROTOCOL)
 		s->count++;
 }
@@ -639,7 +587,7 @@ static void take_qdisc(const struct nlmsghdr *h, void *ctx)
 
 	if (h->nlmsg_type == RTM_NEWQDISC && h->nlmsg_len >= NLMSG_LENGTH(sizeof(*m)) &&
 	    (uint32_t)m->tcm_ifindex == s->ifindex && m->tcm_parent == TC_H_CLSACT)
-		copy_text(s->kind, find(TCA_RTA(m), (int)TCA_PAYLOAD(h), TCA_KIND));
+		copy_text(s->kind, prt_netlink_find(TCA_RTA(m), (int)TCA_PAYLOAD(h), TCA_KIND));
 }
 
 int prt_net_ingress_qdisc(uint32_t ifindex, char kind[PRT_IFNAME], struct pol_err *e)

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "flows.h"
+#include "shadow.h"
 #include "store.h"
 #include "xdp.h"
 
@@ -166,20 +167,28 @@ static int erase_half(const struct prt_shared *s, struct prt_gen *g, struct prt_
 
 /* ---- generations ---------------------------------------------------------------------------- */
 
-static int drop_generations(const struct prt_env *env, uint64_t active, bool *any,
+static int drop_generations(const struct prt_env *env, uint64_t active, uint64_t shadow, bool *any,
 			    struct pol_err *e)
 {
 	prt_gens gens = { 0 };
 	int r = prt_bpffs_gens(env, &gens, e);
 
 	for (size_t i = 0; i < gens.n && !r; i++) {
-		if (gens.v[i] == active)
+		if (gens.v[i] == active || gens.v[i] == shadow)
 			continue;
 		*any = true;
 		r = prt_bpffs_gen_remove(env, gens.v[i], e);
 	}
 	pol_vec_free(&gens);
 	return r;
+}
+
+static int prune(const struct prt_env *env, const struct prt_shared *s, const struct prt_gen *g,
+		 struct pol_err *e)
+{
+	const uint64_t keep[] = { g->number, g->info.prev, s->meta.shadow };
+
+	return prt_store_prune(env, keep, POL_ARRAY_LEN(keep), e);
 }
 
 int prt_settle(struct prt_env *env, struct prt_shared *s, struct prt_gen *g, struct prt_world *w,
@@ -190,17 +199,19 @@ int prt_settle(struct prt_env *env, struct prt_shared *s, struct prt_gen *g, str
 
 	r = r ? r : detach_others(s, w, e);
 	r = r ? r : prt_settle_attach(env, s, w, false, e);
+	r = r ? r : prt_shadow_settle(env, s, g, e);
 	r = r ? r : prt_gen_clear_root(s, g->number, e);
-	r = r ? r : drop_generations(env, g->number, &any, e);
-	return r ? r : prt_store_prune(env, g->number, g->info.prev, e);
+	r = r ? r : drop_generations(env, g->number, s->meta.shadow, &any, e);
+	return r ? r : prune(env, s, g, e);
 }
 
 int prt_settle_quick(struct prt_env *env, struct prt_shared *s, struct prt_gen *g,
 		     struct prt_world *w, struct pol_err *e)
 {
+	bool shadow = prt_shadow_of(s, g->number);
 	prt_gens gens = { 0 };
 	int r = prt_bpffs_gens(env, &gens, e);
-	bool clean = gens.n == 1;
+	bool clean = gens.n == 1u + shadow && shadow == !!s->meta.shadow;
 
 	pol_vec_free(&gens);
 	if (r)
@@ -218,5 +229,5 @@ int prt_settle_nothing(const struct prt_env *env, struct pol_err *e)
 	else if (r == -ENOENT)
 		r = 0;
 	r = r ? r : prt_bpffs_clear(env, e);
-	return r ? r : prt_store_prune(env, 0, 0, e);
+	return r ? r : prt_store_prune(env, NULL, 0, e);
 }

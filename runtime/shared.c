@@ -137,7 +137,7 @@ int prt_shared_open(const struct prt_env *env, struct prt_shared *s, struct pol_
 	int r = open_pins(env, s, e);
 
 	r = r ? r : map_word(s, e);
-	if (!r && !prt_shared_active(s))
+	if (!r && (!prt_shared_active(s) || prt_shared_active(s) == s->meta.removed))
 		r = -ENOENT;
 	if (r)
 		prt_shared_close(s);

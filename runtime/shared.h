@@ -5,7 +5,7 @@
  *   made by the loader	active, root, root_xdp, and three that only the loader reads: meta
  *			(struct prt_meta), hooks (ifindex -> struct prt_hook) and set_names
  *   made by the first object that has them, then reused by each later one
- *			ct, frags, watch, rings, watch_lost, drops, scratch; with http rules
+ *			ct, frags, watch, rings, watch_lost, drops, scratch, asked, shadow; with http rules
  *			also proxy_flows, proxy_onward, proxy_self; with dynamic sets: sets
  *
  * `ep_by_if`, `ep_by_addr` and `ep_info` are not among them: each generation
@@ -25,6 +25,7 @@ struct bpf_object;
 #define PRT_SHARED(X) \
 	X(CT, POL_MAP_CT) X(FRAGS, POL_MAP_FRAGS) X(WATCH, POL_MAP_WATCH) X(RINGS, POL_MAP_RINGS) \
 	X(WATCH_LOST, POL_MAP_WATCH_LOST) X(DROPS, POL_MAP_DROPS) X(SCRATCH, POL_MAP_SCRATCH) \
+	X(ASKED, POL_MAP_ASKED) X(SHADOW, POL_MAP_SHADOW) \
 	X(PROXY_FLOWS, POL_MAP_PROXY_FLOWS) X(PROXY_ONWARD, POL_MAP_PROXY_ONWARD) \
 	X(PROXY_SELF, POL_MAP_PROXY_SELF) X(SETS, POL_MAP_SETS)
 #define PRT_SHARED_ENUM(e, n) PRT_SHARED_##e,
@@ -42,7 +43,15 @@ struct prt_meta {
 	 * endpoint has an incarnation of its own: what a flow or a bucket
 	 * remembers of an endpoint never fits its successor.
 	 */
-	uint32_t next_ep, next_slot, next_incarnation, pad;
+	uint32_t next_ep, next_slot, next_incarnation;
+	uint32_t grace_end;	/* of the first apply: seconds, CLOCK_MONOTONIC; 0: there was none */
+	/*
+	 * The shadow, shadow.h.  It counts while `shadow_on` and while the generation that it
+	 * stands beside is in force; else its number says what has to be cleaned up.
+	 */
+	uint64_t shadow, shadow_beside;	/* generations; 0: none */
+	uint32_t shadow_on, pad;
+	uint64_t removed;	/* as soon as this number is `active`, nothing is in force; see prt_remove() */
 };
 
 struct prt_hook {	/* written before anything is attached, so that a crash leaves a trace */
@@ -69,7 +78,7 @@ void prt_shared_close(struct prt_shared *s);	/* after init; leaves it as init do
 
 /*
  * Opens what is pinned.  -ENOENT without an error text: nothing, or only what a first apply
- * that did not end left behind.  -EPROTONOSUPPORT: made by another version;
+ * or a removal that did not end left behind.  -EPROTONOSUPPORT: made by another version;
  * -EXDEV: it serves another network namespace.
  */
 int prt_shared_open(const struct prt_env *env, struct prt_shared *s, struct pol_err *e);

@@ -293,11 +293,22 @@ void prt_show_applied(const struct prt_env *env, const struct prt_applied *a, st
 			       ", \"endpoints\": %zu, \"remotes\": %zu, \"uplinks\": %zu, \"policy\": ",
 			       a->generation, a->previous, a->endpoints, a->remotes, a->uplinks);
 		prt_show_json(out, a->policy);
-		pol_buf_addz(out, "}\n");
+		pol_buf_printf(out, ", \"taken_over\": %zu, \"denied\": %zu, \"reset\": %zu, \"no_room\": %zu}\n",
+			       a->imported.entered - a->imported.http, a->imported.denied,
+			       a->imported.http, a->imported.full);
 		return;
 	}
 	pol_buf_printf(out, "%s is in force: generation %" PRIu64 ", %zu endpoint%s here, %zu elsewhere, %zu uplink%s\n",
 		       prt_safe(a->policy), a->generation, a->endpoints,
 		       a->endpoints == 1 ? "" : "s", a->remotes, a->uplinks,
 		       a->uplinks == 1 ? "" : "s");
+	if (!a->imported.entered && !a->imported.denied && !a->imported.full)
+		return;
+	pol_buf_printf(out, "of the flows that lived: %zu taken over, %zu denied",
+		       a->imported.entered - a->imported.http, a->imported.denied);
+	if (a->imported.http)
+		pol_buf_printf(out, ", %zu to be reset because HTTP rules hold", a->imported.http);
+	if (a->imported.full)
+		pol_buf_printf(out, ", %zu without room", a->imported.full);
+	pol_buf_addc(out, '\n');
 }

@@ -10,6 +10,7 @@
 #include "book.h"
 #include "query.h"
 #include "live.h"
+#include "shadow.h"
 
 /* *whole: everything that should be in place is. */
 int prt_show_status(struct prt_env *env, struct pol_buf *out, bool *whole, struct pol_err *e);
@@ -26,6 +27,9 @@ int prt_show_inspect(const struct prt_env *env, const char *path, struct pol_buf
 /* What the verifier made of a loaded object: instructions that it walked, of its million. */
 void prt_show_checked(const struct prt_env *env, const char *path, const struct prt_gen *g,
 		      struct pol_buf *out);
+/* *differ: some flow was judged differently. */
+int prt_show_shadow(struct prt_env *env, struct pol_buf *out, bool *differ, struct pol_err *e);
+void prt_show_shadowed(const struct prt_env *env, const struct prt_shadowed *s, struct pol_buf *out);
 void prt_show_applied(const struct prt_env *env, const struct prt_applied *a, struct pol_buf *out);
 
 

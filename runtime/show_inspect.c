@@ -152,7 +152,7 @@ void prt_show_checked(const struct prt_env *env, const char *path, const struct 
 		pol_buf_addz(out, "{\"accepted\": true, \"programs\": [");
 	else
 		pol_buf_printf(out, "%s: the kernel accepts it\n", prt_safe(path));
-	for (size_t i = 0; i < POL_HOOKS; i++) {
+	for (size_t i = 0; i < PRT_PROG_MAX; i++) {
 		struct bpf_prog_info info = { 0 };
 		uint32_t len = sizeof(info);
 
@@ -163,7 +163,7 @@ void prt_show_checked(const struct prt_env *env, const char *path, const struct 
 			env->json
 				? "%s{\"name\": \"%s\", \"verified\": %u, \"instructions\": %u, \"jited_bytes\": %u}"
 				: "%s  %-14s %7u instructions verified, %5u loaded, %6u bytes of machine code\n",
-			env->json && i ? ", " : "", info.name, info.verified_insns,
+			env->json && i ? ", " : "", prt_gen_program_name((enum prt_prog)i), info.verified_insns,
 			info.xlated_prog_len / 8, info.jited_prog_len);
 	}
 	if (env->json)

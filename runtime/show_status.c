@@ -9,6 +9,7 @@
 #include "flows.h"
 #include "neighbours.h"
 #include "proxy.h"
+#include "shadow.h"
 #include "show.h"
 #include "sysctl.h"
 #include "watch.h"
@@ -198,7 +199,7 @@ static int gather(struct prt_env *env, struct status *s, struct pol_err *e)
 	s->flows = flows.n;
 	pol_vec_free(&flows);
 	r = r ? r : prt_bpffs_gens(env, &gens, e);
-	if (!r && gens.n > 1)
+	if (!r && gens.n > 1u + !!prt_shadow_of(&s->l.shared, s->l.gen.number))
 		missing(s, "generation", "left over", "an apply did not end; the next one cleans it up");
 	pol_vec_free(&gens);
 	s->readers = prt_watch_count(env, &s->l.shared);
@@ -233,6 +234,14 @@ static void drops_text(const struct status *s, struct pol_buf *out)
 	}
 }
 
+/* Seconds in which flows that lived before the first apply are still picked up. */
+static uint32_t grace_left(const struct status *s)
+{
+	uint32_t now = (uint32_t)(prt_env_now_ns() / 1000000000u), end = s->l.shared.meta.grace_end;
+
+	return end > now ? end - now : 0;
+}
+
 static void text(const struct status *s, struct pol_buf *out)
 {
 	const struct prt_gen_info *i = &s->l.gen.info;
@@ -263,6 +272,12 @@ static void text(const struct status *s, struct pol_buf *out)
 		       i->verdicts, i->verdict_room);
 	pol_buf_printf(out, "flows       %zu live\n", s->flows);
 	pol_buf_printf(out, "events      %u reader%s\n", s->readers, s->readers == 1 ? "" : "s");
+	if (grace_left(s))
+		pol_buf_printf(out, "grace       %u s in which flows that lived before are picked up\n",
+			       grace_left(s));
+	if (prt_shadow_of(&s->l.shared, s->l.gen.number))
+		pol_buf_printf(out, "shadow      generation %" PRIu64 " judges beside; `polload shadow` tells what differs\n",
+			       s->l.shared.meta.shadow);
 	if (s->proxy[0])
 		pol_buf_printf(out, "proxy       %s\n", prt_safe(s->proxy));
 	drops_text(s, out);
@@ -327,6 +342,8 @@ static void json(const struct status *s, struct pol_buf *out)
 		       s->hooks_there, s->hooks);
 	pol_buf_printf(out, ", \"pages\": [%u, %u], \"verdicts\": [%u, %u], \"flows\": %zu, \"event_readers\": %u",
 		       i->pages, i->page_room, i->verdicts, i->verdict_room, s->flows, s->readers);
+	pol_buf_printf(out, ", \"grace\": %u, \"shadow\": %" PRIu64, grace_left(s),
+		       prt_shadow_of(&s->l.shared, s->l.gen.number));
 	if (s->proxy[0])
 		pol_buf_printf(out, ", \"proxy\": %s", s->proxy);
 	drops_json(s, out);

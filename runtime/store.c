@@ -108,7 +108,16 @@ static bool is_ours(const char *name, uint64_t *gen)
 	return !name[end] || name[end] == '.';
 }
 
-int prt_store_prune(const struct prt_env *env, uint64_t keep, uint64_t and_keep, struct pol_err *e)
+static bool among(uint64_t gen, const uint64_t *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (v[i] == gen)
+			return true;
+	}
+	return false;
+}
+
+int prt_store_prune(const struct prt_env *env, const uint64_t *keep, size_t n, struct pol_err *e)
 {
 	DIR *d = opendir(env->state);
 	struct dirent *f;
@@ -120,7 +129,7 @@ int prt_store_prune(const struct prt_env *env, uint64_t keep, uint64_t and_keep,
 	while ((f = readdir(d))) {
 		uint64_t gen;
 
-		if (!is_ours(f->d_name, &gen) || (gen && (gen == keep || gen == and_keep)))
+		if (!is_ours(f->d_name, &gen) || (gen && among(gen, keep, n)))
 			continue;
 		if (unlinkat(dirfd(d), f->d_name, 0) && !r)
 			r = pol_err(e, -errno, "%s/%s: cannot remove: %s", env->state, f->d_name,
@@ -132,7 +141,7 @@ int prt_store_prune(const struct prt_env *env, uint64_t keep, uint64_t and_keep,
 
 int prt_store_remove(const struct prt_env *env, struct pol_err *e)
 {
-	int r = prt_store_prune(env, 0, 0, e);
+	int r = prt_store_prune(env, NULL, 0, e);
 
 	if (!r && rmdir(env->state) && errno != ENOENT && errno != ENOTEMPTY && errno != EEXIST)
 		r = pol_err(e, -errno, "%s: cannot remove: %s", env->state, strerror(errno));

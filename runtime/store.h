@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The state folder: the objects of the generation in force and of the one
- * before it, for `rollback` and for changes of endpoints.  Which of them counts is said by
+ * before it, for `rollback` and for changes of endpoints, and of a shadow.  Which of them counts is said by
  * `active` alone; others are left-overs.
  */
 #ifndef POLC_RUNTIME_STORE_H
@@ -16,8 +16,8 @@ int prt_store_put(const struct prt_env *env, uint64_t gen, const struct prt_obje
 /* *out: free with prt_object_free.  -ENOENT with an error text: it is not there. */
 int prt_store_get(const struct prt_env *env, uint64_t gen, struct prt_object **out,
 		  struct pol_err *e);
-/* Removes all others.  0 keeps nothing. */
-int prt_store_prune(const struct prt_env *env, uint64_t keep, uint64_t and_keep, struct pol_err *e);
+/* Removes all but those of these generations. */
+int prt_store_prune(const struct prt_env *env, const uint64_t *keep, size_t n, struct pol_err *e);
 /* Removes all, and the folder if nothing else is in it. */
 int prt_store_remove(const struct prt_env *env, struct pol_err *e);
 

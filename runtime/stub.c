@@ -149,3 +149,10 @@ int prt_stub_load_pass(int *fd, struct pol_err *e)
 
 	return load(PRT_XDP_PASS, true, code, POL_ARRAY_LEN(code), fd, e);
 }
+
+int prt_stub_load_pass_tc(int *fd, struct pol_err *e)
+{
+	static const struct bpf_insn code[] = { MOV_IMM(BPF_REG_0, TC_ACT_OK), EXIT() };
+
+	return load("pass", false, code, POL_ARRAY_LEN(code), fd, e);
+}

@@ -21,5 +21,7 @@ int prt_stub_load(enum pol_hook hook, int active, int root, int drops, int *fd, 
 /* What stands in root_xdp for a generation without filters and services: passes everything on. */
 #define PRT_XDP_PASS "xdp_pass"
 int prt_stub_load_pass(int *fd, struct pol_err *e);
+/* The same for the hooks of TC: what stands in root while everything is being removed. */
+int prt_stub_load_pass_tc(int *fd, struct pol_err *e);
 
 #endif

@@ -338,7 +338,7 @@ static void add_fixed(struct prt_world *w, struct pol_ip ip, enum pol_entity ent
 						       .stated = 1 };
 }
 
-static void copy_member(struct prt_world *w, const struct prt_member *m)
+void prt_member_copy(struct prt_world *w, const struct prt_member *m)
 {
 	struct prt_member *n = pol_vec_push(&w->member);
 
@@ -374,7 +374,7 @@ static int keep_added(const struct prt_hostfile *h, const struct prt_world *old,
 				       "%s: endpoint '%s', added at run time, clashes with it: %s",
 				       prt_safe(h->path.p), prt_safe(m->info.name), why.text);
 		}
-		copy_member(w, m);
+		prt_member_copy(w, m);
 	}
 	return 0;
 }
@@ -425,7 +425,7 @@ void prt_world_copy(const struct prt_world *old, struct prt_world *out)
 {
 	for (size_t i = 0; i < old->member.n; i++) {
 		if (old->member.v[i].info.managed != PRT_MANAGED_HALF)
-			copy_member(out, &old->member.v[i]);
+			prt_member_copy(out, &old->member.v[i]);
 	}
 	for (size_t i = 0; i < old->uplink.n; i++)
 		*pol_vec_push(&out->uplink) = old->uplink.v[i];

@@ -60,6 +60,8 @@ int prt_world_write(const struct prt_gen *g, const struct prt_world *w, struct p
  */
 int prt_world_from_file(const struct prt_hostfile *h, const struct prt_world *old,
 			struct prt_meta *meta, struct prt_world *out, struct pol_err *e);
+/* One more, the same in all. */
+void prt_member_copy(struct prt_world *w, const struct prt_member *m);
 /* As before. */
 void prt_world_copy(const struct prt_world *old, struct prt_world *out);
 

@@ -77,6 +77,10 @@ check_PROGRAMS += tests/tools/openmetrics
 tests_tools_openmetrics_SOURCES = tests/tools/openmetrics.c
 tests_tools_openmetrics_LDADD =
 
+check_PROGRAMS += tests/tools/killat
+tests_tools_killat_SOURCES = tests/tools/killat.c
+tests_tools_killat_LDADD =
+
 check_PROGRAMS += tests/tools/rawfuzz
 tests_tools_rawfuzz_SOURCES = tests/tools/rawfuzz.c
 tests_tools_rawfuzz_LDADD =
@@ -297,6 +301,7 @@ e2e_tests = \
 	tests/e2e/rollback.sh \
 	tests/e2e/see.sh \
 	tests/e2e/sign.sh \
+	tests/e2e/transfers.sh \
 	tests/e2e/trust.sh \
 	tests/e2e/twice.sh \
 	tests/e2e/upstreams.sh

@@ -480,6 +480,60 @@ struct pol_scratch {
 	__u32 from_state;	/* 1: passed by a live flow, no rule asked */
 };
 
+/* ---- flows that are asked about ----------------------------------------------- */
+
+/* What the policy of one generation says of a flow. */
+struct pol_opinion {
+	__u32 rule[POL_DIRECTIONS]; /* of each side; POL_NO_RULE where it was not judged */
+	__u8 action;		/* enum pol_action of the side that decided */
+	__u8 direction;		/* enum pol_direction of it */
+	__u8 http;		/* allowed, and http rules hold */
+	__u8 reason;		/* enum pol_reason; 0: allowed */
+};
+
+/*
+ * A flow without a packet in hand.  In the map `asked`, per CPU: [0] is the flow that the packet
+ * at hand begins, written by the generation in force for pol_shadow; [1] is pol_ask's, which gets
+ * it from the loader behind the Ethernet header of a BPF_PROG_TEST_RUN and returns it there.
+ */
+struct pol_asked {
+	struct pol_addr src, dst;	/* src began it */
+	__be16 sport_be, dport_be;	/* ICMP: identifier, 0 */
+	__u8 proto;
+	__u8 type;		/* of an ICMP query; else POL_CT_DIRECT or 0 */
+	__u8 from_host;		/* this host began it, whatever its address */
+	__u8 group;		/* multicast or broadcast: judged for `ep` at `hook` alone */
+	__u8 hook;		/* enum pol_hook */
+	__u8 v6;
+	__u8 enter;		/* pol_ask: enum pol_ct_state to enter it in the table; 0: do not */
+	__u8 note;		/* pol_ask: count it, and in `diffs` if `was` and `is` differ */
+	__u32 ep;
+	struct pol_opinion was, is;	/* of the generation in force, and of the one that is asked */
+};
+
+/* diffs: flows that two generations judge differently, by the rules; of the one that is asked. */
+struct pol_shadow_key {
+	__u32 was_rule, is_rule;	/* of the side that decided */
+	__u8 was, is;			/* enum pol_action, and POL_SHADOW_HTTP */
+	__u8 live;			/* 1: it was there when the shadow began */
+	__u8 pad;
+};
+#define POL_SHADOW_HTTP 0x80u
+struct pol_shadow_diff {
+	__u64 flows;
+	struct pol_asked sample;	/* the first */
+	__u32 seen;			/* seconds, CLOCK_MONOTONIC, of the last */
+	__u32 spare;
+};
+#define POL_SHADOW_DIFFS 4096u		/* pairs of rules */
+
+/* diff_sums: ARRAY[1] */
+struct pol_shadow_sums {
+	__u64 fresh, live;		/* flows that were judged twice */
+	__u64 differ;			/* of those */
+	__u64 lost;			/* of those, without a place in `diffs` */
+};
+
 /* ---- hooks and names ------------------------------------------------------------ */
 
 enum pol_hook {
@@ -506,6 +560,13 @@ enum pol_hook {
 #define POL_PROG_UPLINK_IN "pol_uplink_in"
 #define POL_PROG_XDP "pol_xdp"
 #define POL_PROG_LO_IN "pol_lo_in"
+/*
+ * Not loaded unless asked for: the same with a look at a shadow; what a shadow says to them (by
+ * `shadow`); and what the loader asks.
+ */
+#define POL_PROG_WATCHED "_watched"	/* behind each name above */
+#define POL_PROG_SHADOW "pol_shadow"
+#define POL_PROG_ASK "pol_ask"
 
 /*
  * Mark of a packet that was judged and may be delivered.  It counts only
@@ -547,6 +608,8 @@ enum pol_hook {
 #define POL_MAP_PROXY_ONWARD "proxy_onward" /* LRU_HASH struct pol_onward_key -> struct pol_onward */
 #define POL_MAP_PROXY_SELF "proxy_self" /* ARRAY[1] struct pol_proxy_self */
 #define POL_MAP_SCRATCH "scratch"	/* PERCPU_ARRAY[1] struct pol_scratch */
+#define POL_MAP_ASKED "asked"		/* PERCPU_ARRAY[2] struct pol_asked */
+#define POL_MAP_SHADOW "shadow"		/* PROG_ARRAY[1]: pol_shadow of the generation that judges beside */
 
 /*
  * Maps of one generation, so that identity and policy change with the same
@@ -561,6 +624,8 @@ enum pol_hook {
 #define POL_MAP_RULE_HITS "rule_hits"	/* PERCPU_ARRAY[rules] struct pol_rule_hits */
 #define POL_MAP_AUDITED "audited"	/* HASH struct pol_audit_key -> struct pol_audit_seen */
 #define POL_MAP_AUDIT_LOST "audit_lost"	/* PERCPU_ARRAY[1] u64 */
+#define POL_MAP_DIFFS "diffs"		/* HASH struct pol_shadow_key -> struct pol_shadow_diff */
+#define POL_MAP_DIFF_SUMS "diff_sums"	/* ARRAY[1] struct pol_shadow_sums */
 #define POL_MAP_LIMITS "limits"		/* HASH struct pol_limit_key -> struct pol_limit_state: the shared ones */
 #define POL_SEC_FILTER ".rodata.filter"	/* u32 pol_filter_data[]: tables of the filters */
 #define POL_SEC_PAGES ".data.pages"	/* u32 pages[]: the compiler's, then the loader's */
@@ -570,6 +635,7 @@ enum pol_hook {
 /* Set by the loader in .rodata before the object is loaded (libbpf skeleton-less). */
 #define POL_VAR_GENERATION "pol_generation"	/* const volatile __u64 */
 #define POL_VAR_SET_SLOT "pol_set_slot"	/* const volatile __u32[POL_SETS_MAX]: place in `sets`, by dynamic set */
+#define POL_VAR_GRACE_END "pol_grace_end" /* const volatile __u32: until then flows are picked up, see flow.h; 0: never */
 #define POL_VAR_HASH_SEED "pol_hash_seed"	/* const volatile __u64[2]: ct hash key, the host's secret */
 
 #define POL_ASSERT_SIZE(t, n) _Static_assert(sizeof(t) == (n), #t " changed size")
@@ -599,5 +665,10 @@ POL_ASSERT_SIZE(struct pol_watch, 184);
 POL_ASSERT_SIZE(struct pol_watch_lost, 48);
 POL_ASSERT_SIZE(struct pol_audit_key, 32);
 POL_ASSERT_SIZE(struct pol_scratch, 56);
+POL_ASSERT_SIZE(struct pol_opinion, 12);
+POL_ASSERT_SIZE(struct pol_asked, 72);
+POL_ASSERT_SIZE(struct pol_shadow_key, 12);
+POL_ASSERT_SIZE(struct pol_shadow_diff, 88);
+POL_ASSERT_SIZE(struct pol_shadow_sums, 32);
 
 #endif

@@ -1,90 +1,135 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck source-path=SCRIPTDIR
-# polload killed at any instant: the old or the new policy, whole; what it left behind
-# the next run cleans up.  KILLS sets how often (24).
+# polload killed at counted points, and at any instant: the old or the new policy, whole; what it
+# left behind the next run cleans up.  A point is the entry of a system call that leaves something
+# behind (tools/killat); POINTS of them (24) are spread over all that an apply makes, fewer over the rest.
 . "$(dirname "$0")/lib.sh"
 . "$e2e_tree/tests/e2e/shop.sh"
+killat=${KILLAT:-$e2e_build/tests/tools/killat}
+[ -x "$killat" ] || skip "$killat is not built"
+points=${POINTS:-24}
 
 shop_containers
 shop_compile
-"$POLLOAD" apply one.bpf.o -H host.yaml >/dev/null || bail "apply"
-began=$(date +%s%N)
-"$POLLOAD" apply one.bpf.o -H host.yaml >/dev/null || bail "apply"
-took=$((($(date +%s%N) - began) / 1000)) # us
-kills=${KILLS:-24}
-old=0 new=0 broken=0
+container later 3 "app: client"
 
-enforced() { # one, two or a mixture, by traffic alone
-	case "$(try client server tcp 8080)/$(try client server tcp 8081)" in
-	"open open/timeout timeout") echo one ;;
-	"timeout timeout/open open") echo two ;;
-	*) echo mixed ;;
+reach() { # PORT: into reach.PORT
+	inside client "$PROBE" connect tcp "${v4[server]}" "$1" --timeout "${patience:-250}" >"reach.$1"
+}
+enforced() { # one, two, none or a mixture, by traffic alone
+	local tries=()
+	reach 8080 &
+	tries+=($!)
+	reach 8081 &
+	tries+=($!)
+	wait "${tries[@]}"
+	case "$(cat reach.8080)/$(cat reach.8081)" in
+	open/timeout) echo one ;;
+	timeout/open) echo two ;;
+	open/open) echo none ;;
+	timeout/timeout) echo closed ;;
+	*) echo "mixed: $(cat reach.8080)/$(cat reach.8081)" ;;
 	esac
 }
+among() { # WORD LIST
+	case " $2 " in *" $1 "*) return 0 ;; esac
+	return 1
+}
 
-now=one
-for i in $(seq 1 "$kills"); do
-	[ "$now" = one ] && next=two || next=one
-	"$POLLOAD" apply "$next.bpf.o" -H host.yaml >/dev/null 2>&1 &
-	pid=$!
-	# spread over the whole run and a little beyond it
-	sleep "$(printf '0.%06d' $((took * i * 11 / (kills * 10) % 1000000)))"
-	kill -KILL "$pid" 2>/dev/null
-	wait "$pid" 2>/dev/null
-	seen=$(enforced)
-	case $seen in
-	"$now") old=$((old + 1)) ;;
-	"$next") new=$((new + 1)) now=$next ;;
-	*) broken=$((broken + 1)); not_ok "kill $i of an apply leaves $now or $next" "$("$POLLOAD" status 2>&1)" ;;
-	esac
-done
-is "an apply that is killed leaves one policy whole ($old times the old one, $new the new)" 0 "$broken"
-"$POLLOAD" apply one.bpf.o -H host.yaml >/dev/null || not_ok "apply afterwards"
-run "$POLLOAD" status
-is "status afterwards" 0 "$code"
-is "one generation is left" 1 "$(find bpf/polc -maxdepth 1 -name 'gen_*' | wc -l)"
-is "at most two objects" true "$([ "$(find "$POLC_STATE_DIR" -type f | wc -l)" -le 2 ] && echo true)"
-shop_in_force one
+killed=0
+# Runs "before" afresh for each point, kills the command there, and looks what is enforced.
+kill_points() { # WHAT HOW_MANY ALLOWED_STATES COMMAND...: before(), after()
+	local what=$1 many=$2 allowed=$3 all seen odd=() states=()
+	shift 3
+	before
+	all=$("$killat" 0 "$@")
+	after
+	for i in $(seq "$many"); do
+		before
+		"$killat" $((1 + (all - 3) * (i - 1) / (many - 1))) "$@" >killat.out 2>&1 || odd+=("point $i of $many was not reached: $(cat killat.out)")
+		killed=$((killed + 1))
+		seen=$(enforced)
+		# a loaded machine: what is open is asked once more, with patience
+		among "$seen" "$allowed" || seen=$(patience=3000 enforced)
+		among "$seen" "$allowed" || odd+=("point $i of $many: $seen")
+		states+=("$seen")
+		after
+	done
+	is "$what, killed at $many of its $all points: ${allowed// / or }" "" "${odd[*]}"
+	echo "# $(printf '%s\n' "${states[@]}" | uniq -c | tr -s ' \n' ' ')"
+}
+apply() { "$POLLOAD" apply "$@" >/dev/null 2>>trouble; }
+settled() { # nothing is left over
+	run "$POLLOAD" status
+	! grep MISSING <<<"$out" | grep -qv "'v-later'" && [ "$(find bpf/polc -maxdepth 1 -name 'gen_*' | wc -l)" = 1 ] &&
+		[ "$(find "$POLC_STATE_DIR" -name 'gen-*' | wc -l)" -le 2 ]
+}
+nothing() { [ -z "$(find bpf state -mindepth 1 ! -name "*.debug" ! -name 'good*' ! -path state/polc)$(tc qdisc show | grep clsact)" ]; }
+left=0
 
-# A first apply: nothing or all, and never a device that is open once polload has ended well.
-"$POLLOAD" remove >/dev/null || not_ok "remove"
-odd=0
-for i in $(seq 1 $((kills / 2))); do
-	"$POLLOAD" apply one.bpf.o -H host.yaml >/dev/null 2>&1 &
-	pid=$!
-	sleep "$(printf '0.%06d' $((took * i * 22 / (kills * 10) % 1000000)))"
-	kill -KILL "$pid" 2>/dev/null
-	wait "$pid" 2>/dev/null
-	if "$POLLOAD" status >/dev/null 2>&1; then
-		[ "$(enforced)" = one ] || odd=$((odd + 1))
-	fi
-	"$POLLOAD" remove >/dev/null || odd=$((odd + 1))
-	[ -z "$(find bpf state -mindepth 1 ! -name "*.debug")$(tc qdisc show | grep clsact)" ] || odd=$((odd + 1))
-done
-is "a first apply that is killed: whole or cleaned up by remove" 0 "$odd"
+before() { apply one.bpf.o -H host.yaml; }
+after() { apply one.bpf.o -H host.yaml && settled || left=$((left + 1)); }
+kill_points "an apply" "$points" "one two" "$POLLOAD" apply two.bpf.o -H host.yaml
 
-# Endpoints, likewise.
-"$POLLOAD" apply one.bpf.o -H host.yaml >/dev/null || not_ok "apply"
-container later 3 "app: client"
-for i in $(seq 1 "$kills"); do
-	"$POLLOAD" endpoint add later interface=v-later "address=${v4[later]}" "address=${v6[later]}" \
-		label=app=client >/dev/null 2>&1 &
-	pid=$!
-	sleep "$(printf '0.%06d' $((15000 * i / kills)))"
-	kill -KILL "$pid" 2>/dev/null
-	wait "$pid" 2>/dev/null
-	"$POLLOAD" endpoint del later >/dev/null 2>&1 &
-	pid=$!
-	sleep "$(printf '0.%06d' $((15000 * i / kills)))"
-	kill -KILL "$pid" 2>/dev/null
-	wait "$pid" 2>/dev/null
-done
-"$POLLOAD" endpoint del later >/dev/null 2>&1
-run "$POLLOAD" endpoint add later interface=v-later "address=${v4[later]}" "address=${v6[later]}" label=app=client
-is "endpoint add after kills" 0 "$code"
-phase="after kills of endpoint add and del"
+before() { apply two.bpf.o && apply one.bpf.o -H host.yaml; }
+kill_points "a rollback" 5 "one two" "$POLLOAD" rollback
+
+before() { apply one.bpf.o -H host.yaml; }
+kill_points "a shadow that begins" 6 "one" "$POLLOAD" apply --shadow two.bpf.o
+before() { apply one.bpf.o -H host.yaml && apply --shadow two.bpf.o; }
+kill_points "a shadow that is dropped" 4 "one" "$POLLOAD" shadow --drop
+kill_points "a shadow that takes force" 4 "one two" "$POLLOAD" shadow --commit
+
+before() { apply one.bpf.o -H host.yaml; }
+later=(interface=v-later "address=${v4[later]}" "address=${v6[later]}" label=app=client)
+after() {
+	"$POLLOAD" endpoint del later >/dev/null 2>&1
+	settled || left=$((left + 1))
+}
+kill_points "an endpoint that comes" 5 "one" "$POLLOAD" endpoint add later "${later[@]}"
+before() { "$POLLOAD" endpoint add later "${later[@]}" 2>>trouble; }
+kill_points "an endpoint that goes" 4 "one" "$POLLOAD" endpoint del later
+"$POLLOAD" endpoint add later "${later[@]}" || not_ok "endpoint add afterwards"
 expect open later server tcp 8080
-run "$POLLOAD" status
-is "status" 0 "$code"
+"$POLLOAD" endpoint del later || not_ok "endpoint del afterwards"
+is "after each of them the next run left nothing over" 0 "$left"
+
+left=0
+before() { apply one.bpf.o -H host.yaml; }
+after() {
+	"$POLLOAD" remove >/dev/null 2>>trouble
+	nothing || left=$((left + 1))
+}
+kill_points "a removal" 5 "one none" "$POLLOAD" remove
+before() { "$POLLOAD" remove >/dev/null 2>>trouble; }
+# what has hooks and no policy yet is closed; nothing else is in between
+kill_points "a first apply" 5 "none one closed" "$POLLOAD" apply one.bpf.o -H host.yaml
+is "and removal then leaves nothing" 0 "$left"
+before
+apply one.bpf.o -H host.yaml
+"$killat" 60 "$POLLOAD" remove >/dev/null 2>&1
+apply two.bpf.o -H host.yaml
+is "an apply after half a removal" two "$(enforced)"
+is "kills in all, at least 50" yes "$([ "$killed" -ge 50 ] && echo yes)"
+
+# At any instant, also between two system calls.
+"$POLLOAD" apply one.bpf.o -H host.yaml >/dev/null || not_ok "apply"
+began=$(date +%s%N)
+"$POLLOAD" apply one.bpf.o -H host.yaml >/dev/null || not_ok "apply"
+took=$((($(date +%s%N) - began) / 1000)) # us
+mixed=0
+for i in $(seq 8); do
+	[ $((i % 2)) = 1 ] && next=two || next=one
+	"$POLLOAD" apply "$next.bpf.o" >/dev/null 2>&1 &
+	pid=$!
+	sleep "$(printf '0.%06d' $((took * i * 11 / 80 % 1000000)))"
+	kill -KILL "$pid" 2>/dev/null
+	wait "$pid" 2>/dev/null
+	among "$(enforced)" "one two" || among "$(patience=3000 enforced)" "one two" || mixed=$((mixed + 1))
+done
+is "an apply that is killed at any instant" 0 "$mixed"
+"$POLLOAD" apply one.bpf.o -H host.yaml >/dev/null || not_ok "apply afterwards"
+settled || not_ok "settled afterwards" "$out" "$(find bpf "$POLC_STATE_DIR")"
+shop_in_force one
 finish

@@ -223,7 +223,7 @@ snapshot() {
 	done
 	ls "$POLC_STATE_DIR" 2>/dev/null
 	"$POLLOAD" endpoints 2>&1
-	"$POLLOAD" status --json 2>/dev/null | jq -S 'del(.drops, .flows)' 2>/dev/null
+	"$POLLOAD" status --json 2>/dev/null | jq -S 'del(.drops, .flows, .grace)' 2>/dev/null
 }
 
 run() { # COMMAND...: $code, $out and $err

@@ -5,7 +5,7 @@
  *
  *   probe listen  tcp|udp ADDR PORT                      echo server, runs until killed
  *   probe connect tcp|udp ADDR PORT [OPTION...]          open | refused | unreachable | timeout
- *   probe stream  ADDR PORT [OPTION...]                  a TCP connection that asks and awaits echoes
+ *   probe stream  ADDR PORT [OPTION...]                  a connection that asks and awaits echoes
  *   probe repeat  tcp|udp ADDR PORT [OPTION...]          connect, again and again; what came of them
  *   probe flood   ADDR PORT [OPTION...]                  UDP datagrams, as fast as they go
  *   probe spray   tcp|udp ADDR [OPTION...]               new flows to all ports, as fast as they go
@@ -19,6 +19,8 @@
  *   --interval MS   stream, repeat: between two messages or connections (20)
  *   --for MS        stream, repeat, flood, spray: how long (until SIGTERM)
  *   --size BYTES    payload of one message (16)
+ *   --proto udp     stream: datagrams from one socket, sent again each 100 ms until one is echoed
+ *   --count FILE    stream: keeps the number of echoes in it
  *
  * connect says `open` when TCP connected or when UDP was echoed, both with our
  * own bytes; listen prints `listening` when it is ready.  Exit codes: 0 open, 1 refused,
@@ -30,6 +32,7 @@
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/icmp6.h>
 #include <netinet/ip_icmp.h>
 #include <poll.h>
@@ -51,8 +54,8 @@ static const char *const words[] = { "open", "refused", "unreachable", "timeout"
 struct options {
 	int timeout, interval, run_for, size;
 	unsigned mark;
-	bool foreign;
-	const char *source, *sport;
+	bool foreign, udp;
+	const char *source, *sport, *count;
 };
 
 union sock {
@@ -381,6 +384,29 @@ static int flood_to(const char *addr, const char *port, const struct options *o)
 	return 0;
 }
 
+static enum outcome exchange(int fd, const struct options *o)
+{
+	long long deadline = now_ms() + o->timeout, soon;
+	enum outcome r = TIMEOUT;
+
+	if (!o->udp)
+		return ask(fd, (size_t)o->size, false, deadline);
+	while (r == TIMEOUT && !stopped && now_ms() < deadline) {
+		soon = now_ms() + 100;
+		r = ask(fd, (size_t)o->size, true, soon < deadline ? soon : deadline);
+	}
+	return r;
+}
+
+static void tell_count(int file, unsigned long done)
+{
+	char text[24];
+	int n = snprintf(text, sizeof(text), "%-20lu\n", done);
+
+	if (file >= 0 && pwrite(file, text, (size_t)n, 0) != n)
+		broken("--count");
+}
+
 static int stream_to(const char *addr, const char *port, const struct options *o)
 {
 	long long end = o->run_for ? now_ms() + o->run_for : 0;
@@ -388,19 +414,22 @@ static int stream_to(const char *addr, const char *port, const struct options *o
 	socklen_t n = parse(addr, port, &s);
 	unsigned long done = 0;
 	enum outcome r;
-	int fd;
+	int fd, file = -1;
 
 	if (!n)
 		return BROKEN;
-	fd = socket(s.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
-	if (fd < 0)
+	if (o->count)
+		file = open(o->count, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	fd = socket(s.sa.sa_family, (o->udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK, 0);
+	if (fd < 0 || (o->count && file < 0))
 		return broken("socket");
 	if (bind_source(fd, o, s.sa.sa_family))
 		return BROKEN;
 	r = tcp_open(fd, &s, n, now_ms() + o->timeout);
 	while (r == OPEN && !stopped && (!end || now_ms() < end)) {
-		r = ask(fd, (size_t)o->size, false, now_ms() + o->timeout);
+		r = exchange(fd, o);
 		done += r == OPEN;
+		tell_count(file, done);
 		if (r == OPEN)
 			poll(NULL, 0, o->interval);
 	}
@@ -531,6 +560,10 @@ static bool take_options(int argc, char **argv, struct options *o)
 			o->sport = v;
 		else if (!strcmp(k, "--mark"))
 			o->mark = (unsigned)strtoul(v, NULL, 0);
+		else if (!strcmp(k, "--proto"))
+			o->udp = !strcmp(v, "udp");
+		else if (!strcmp(k, "--count"))
+			o->count = v;
 		else if (!strcmp(k, "--foreign"))
 			o->source = v, o->foreign = true;
 		else
