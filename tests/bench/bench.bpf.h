@@ -118,7 +118,7 @@ SEC("tc") int bench_judge(struct __sk_buff *skb)
 
 	if (bench_parsed(skb, &p))
 		return TC_ACT_SHOT;
-	bench_sink += pol_judge(skb, &p) + p.rule[POL_INGRESS];
+	bench_sink += pol_judge(&p) + p.rule[POL_INGRESS];
 	return TC_ACT_OK;
 }
 
