@@ -270,7 +270,8 @@ script_tests = \
 	tests/man-examples \
 	tests/openssl.sh \
 	tests/reproducible.sh \
-	tests/scripts.sh
+	tests/scripts.sh \
+	tests/security.sh
 
 e2e_tests = \
 	tests/e2e/alternate.sh \
@@ -359,6 +360,7 @@ EXTRA_DIST += \
 	tests/fuzz/http-corpus \
 	tests/fuzz/import-corpus \
 	tests/fuzz/object-corpus \
+	tests/SECURITY.md \
 	tests/bench/analysis.sh \
 	tests/bench/bench.sh \
 	tests/bench/compile.sh \
