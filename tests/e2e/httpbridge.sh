@@ -123,6 +123,13 @@ for n in 0 1; do
 	each
 	large
 done
+bridged late br1 8 3 "app: client"
+"$POLLOAD" endpoint add late interface=v-late address="${v4[late]}" address="${v6[late]}" mac="${mac[late]}" \
+	label=app=client || not_ok "endpoint add"
+is "one that comes at run time: allowed" "200 200" "$(status late server /client/late)"
+is "one that comes at run time: denied" "403 403" "$(status late server /denied/late)"
+"$POLLOAD" endpoint del late || not_ok "endpoint del"
+ip link del v-late
 # The strictest of reverse path filters, on all interfaces.
 echo 1 >/proc/sys/net/ipv4/conf/all/rp_filter
 nft -f - <<END || skip "no nft with nat"
@@ -212,7 +219,7 @@ sed '/http {/d; s/tcp 80, 7000;/tcp 7000;/' web.pol >plain.pol
 is "a policy without HTTP rules needs no settings" "$asked_by_others" "$(settings)"
 is "and no hook of lo" "" "$(tc filter show dev lo ingress)"
 is "and no way to the proxy" "" "$(ip rule | grep -i 'fwmark 0x200')$(ip -6 rule | grep -i 'fwmark 0x200')"
-for p in $(pgrep -x polproxy); do kill -KILL "$p"; done
+for p in $(pgrep -x polproxy); do kill -KILL "$p" 2>/dev/null; done
 is "and no proxy at all" "open open" "$(try client server tcp 7000)"
 "$POLLOAD" apply web.bpf.o >/dev/null || not_ok "apply"
 is "and one with them does" "1 1 0" "$(settings)"
