@@ -177,7 +177,7 @@ bench: all $(bench_programs)
 # Compiled apart from everything else: by the compiler that has libFuzzer, and with the
 # sanitizers, whatever the rest is built with.
 fuzzers = tests/fuzz/parse-fuzzer tests/fuzz/import-fuzzer tests/fuzz/object-fuzzer \
-	tests/fuzz/hostfile-fuzzer tests/fuzz/http-fuzzer tests/fuzz/query-fuzzer tests/fuzz/http1-fuzzer \
+	tests/fuzz/hostfile-fuzzer tests/fuzz/http-fuzzer tests/fuzz/query-fuzzer tests/fuzz/http1-fuzzer tests/fuzz/h2-fuzzer \
 	tests/fuzz/lsp-fuzzer
 
 FUZZ_LINK = $(MKDIR_P) tests/fuzz && \
@@ -226,6 +226,13 @@ tests/fuzz/http-fuzzer: tests/fuzz/fuzz_http.c tests/fuzz/driver.c $(fuzz_http) 
 tests/fuzz/http1-fuzzer: tests/fuzz/fuzz_http1.c tests/fuzz/driver.c proxy/http1.c $(fuzz_base)
 	$(AM_V_CC)$(FUZZ_LINK) $(srcdir)/tests/fuzz/fuzz_http1.c $(FUZZ_DRIVER) \
 		$(addprefix $(srcdir)/,$(fuzz_base) proxy/http1.c) $(FUZZ_LIBS)
+
+# Connections, but not the processes around them.
+fuzz_h2 = $(fuzz_base) $(filter-out proxy/confine.c proxy/control.c proxy/message.c proxy/worker.c,$(filter %.c,$(proxy_libproxy_a_SOURCES)))
+
+tests/fuzz/h2-fuzzer: tests/fuzz/fuzz_h2.c tests/fuzz/driver.c $(fuzz_h2)
+	$(AM_V_CC)$(FUZZ_LINK) $(srcdir)/tests/fuzz/fuzz_h2.c $(FUZZ_DRIVER) \
+		$(addprefix $(srcdir)/,$(fuzz_h2)) $(FUZZ_LIBS) $(LIBBPF_LIBS) $(LIBEV_LIBS) $(LIBNGHTTP2_LIBS)
 
 # The server with all that answers it.
 fuzz_lsp = $(fuzz_lang) $(filter %.c,$(lsp_liblsp_a_SOURCES)) $(filter %.c,$(compiler_libcompiler_a_SOURCES))
@@ -347,6 +354,7 @@ EXTRA_DIST += \
 	tests/demo/demo.sh \
 	tests/fuzz/corpus \
 	tests/fuzz/driver.c \
+	tests/fuzz/fuzz_h2.c \
 	tests/fuzz/fuzz_hostfile.c \
 	tests/fuzz/fuzz_query.c \
 	tests/fuzz/fuzz_http.c \

@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # Fuzzes what reads what others wrote, each from a corpus in the tree.
-#   tests/fuzz/run.sh [parse|import|object|hostfile|query|http|http1|lsp]...   all, if none is named
+#   tests/fuzz/run.sh [parse|import|object|hostfile|query|http|http1|h2|lsp]...   all, if none is named
 #   POLC_FUZZ_SECONDS=N (60 for parse, 10 for the others)   POLC_FUZZ_SEED=N (by the clock, printed)
 # shellcheck disable=SC2317 # called by name
 set -u
 top=${top_srcdir:-$(cd "$(dirname "$0")/../.." && pwd)}
 build=${top_builddir:-$top/build}
 seed=${POLC_FUZZ_SEED:-$(date +%s)}
-[ $# -gt 0 ] || set -- parse import object hostfile query http http1 lsp
+[ $# -gt 0 ] || set -- parse import object hostfile query http http1 h2 lsp
 export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
 tests=0
 failed=0
@@ -90,6 +90,32 @@ http1_corpus() {
 		'Connection: ' 'Upgrade: websocket' 'HTTP/1.1' 'GET / ' '0\x0d\x0a' ' 200 ' '%2F' >words
 }
 
+# Connections of the cases that go through the proxy: both ends in turns.
+h2_corpus() {
+	local n=0
+	# shellcheck source=tests/http/cases.sh
+	. "$top/tests/http/cases.sh"
+	: "$http_policy"
+	# shellcheck disable=SC2317 # called by name
+	client() {
+		! grep -q '^repeat\|^bare' frames || return 0
+		n=$((n + 1))
+		{ printf @; "$h2" bytes <frames; } >"corpus/$n"
+	}
+	# shellcheck disable=SC2317
+	server() {
+		! grep -q ^repeat frames || return 0
+		n=$((n + 1))
+		{ printf @; echo "request 1 ${asked%-open} /ok/1 end" | "$h2" bytes; printf '\036\036'
+		  "$h2" bytes 1 <frames; printf '\036\036'; echo 'request 3 GET / end' | "$h2" bytes; } >"corpus/$n"
+	}
+	local h2=${H2:-$build/tests/tools/h2}
+	each_h2_case "$top/tests/http/h2requests.case" client
+	each_h2_case "$top/tests/http/h2responses.case" server
+	printf '"%s"\n' '\x1e\x1e' ':method' ':path' ':status' ':authority' 'host' 'content-length' 'cookie' \
+		'\x00\x00\x04\x03\x00\x00\x00\x00\x01\x00\x00\x00\x08' '\x00\x00\x00\x00\x01\x00\x00\x00\x01' >words
+}
+
 http_corpus() {
 	cp "$top"/tests/fuzz/http-corpus/* corpus/
 	printf '"%s"\n' 'allow ' 'deny ' 'GET' ' where ' 'host ' 'header ' '~\x22' '/**' '/*' '{2,3}' '[^a]' '(?:' \
@@ -127,7 +153,7 @@ fuzz() { # NAME SECONDS
 for name; do
 	case $name in
 	parse) fuzz parse 60 ;;
-	import | object | hostfile | query | http | http1 | lsp) fuzz "$name" 10 ;;
+	import | object | hostfile | query | http | http1 | h2 | lsp) fuzz "$name" 10 ;;
 	*)
 		echo "$name: there is no such fuzzer"
 		exit 99

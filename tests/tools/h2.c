@@ -13,6 +13,9 @@
  *	seconds at most for WORDS to come and MS (20) more for what should not; --sent: what the server should record of
  *	the streams IDS (`3~`: of stream 3 the fields alone, since it does not arrive whole)
  *
+ *   h2 bytes [ID]
+ *	writes the bytes of the frames on its input; `@` is ID
+ *
  * Frames:
  *	bare				first: sends neither preface nor SETTINGS by itself
  *	request ID METHOD PATH [end]	HEADERS with :method, :scheme, :authority, :path
@@ -251,6 +254,8 @@ static void begin_head(uint32_t id, bool end)
 static void send_out(void)
 {
 	flush_head();
+	if (fd < 0) /* `bytes` */
+		return;
 	for (size_t at = 0; at < out.n;) {
 		ssize_t n = send(fd, out.p + at, out.n - at, MSG_NOSIGNAL);
 
@@ -494,10 +499,11 @@ static void one(const char *line, unsigned i)
 		free(t.p);
 	} else if (!strcmp(w, "sleep")) {
 		send_out();
-		pause_ms(number(rest));
+		if (fd >= 0)
+			pause_ms(number(rest));
 	} else if (!strcmp(w, "wait")) {
 		send_out();
-		for (unsigned k = 0; k < 500 && !answered(number(rest)); k++)
+		for (unsigned k = 0; fd >= 0 && k < 500 && !answered(number(rest)); k++)
 			pause_ms(20);
 	} else {
 		fprintf(stderr, "h2: what is '%s'?\n", line);
@@ -1001,6 +1007,12 @@ int main(int argc, char **argv)
 	struct sockaddr_storage at;
 	socklen_t n;
 
+	if (argc >= 2 && !strcmp(argv[1], "bytes")) {
+		fd = -1;
+		at_stream = argc > 2 ? number(argv[2]) : 0;
+		frames_of(stdin);
+		return fwrite(out.p, 1, out.n, stdout) == out.n ? 0 : 1;
+	}
 	if (argc < 4 || nghttp2_hd_inflate_new(&inflater))
 		return 99;
 	n = address(argv[2], argv[3], &at);
