@@ -44,6 +44,7 @@ polload=${POLLOAD:-$build/polload}
 probe=${PROBE:-$build/tests/tools/probe}
 polproxy=${POLPROXY:-$build/polproxy}
 http=${HTTP:-$build/tests/tools/http}
+h2=${H2:-$build/tests/tools/h2}
 : "${POLC_TEMPLATES:=$tree/bpf-templates}" "${POLC_INCLUDE:=$tree/include}"
 export POLC_TEMPLATES POLC_INCLUDE
 
@@ -58,7 +59,7 @@ die() {
 	exit "${3:-1}"
 }
 
-for program in "$polc" "$polload" "$polproxy" "$probe" "$http"; do
+for program in "$polc" "$polload" "$polproxy" "$probe" "$http" "$h2"; do
 	[ -x "$program" ] || die "$program is not there: run ./quickstart" "" 2
 done
 
@@ -335,7 +336,7 @@ serve() { # every destination of a flow, in both families
 			seen[$key]=1
 			if [ "$proto" = http ]; then
 				started_in_ns "$(where "$to")" "$http" serve "$address" "$port" \
-					--peers "$work/peers" >"$work/listen.$key" 2>&1 &
+					--peers "$work/peers" --h2 "$h2" >"$work/listen.$key" 2>&1 &
 				pids+=("$!")
 				continue
 			fi
@@ -492,17 +493,71 @@ try_all
 title "$count real connections"
 print_table
 
-title "Requests, one kept-alive connection"
-printf '    the api saw: %s\n' "$(sort -u "$work/peers" | paste -sd' ')"
-for path in /products/1 /admin /products/2; do
-	printf 'GET %s HTTP/1.1\r\nHost: api\r\n\r\n' "$path"
-done | started_in_ns frontend "$http" ask "${addr4[api]}" "$web" --timeout 300 |
-	sed -n 's/^\(HTTP\/1.1 [0-9]*\).*/    \1/p' >"$work/kept"
-cat "$work/kept"
-[ "$(grep -o '[0-9]*$' "$work/kept" | paste -sd' ')" = "200 403 200" ] || {
-	paint MISMATCH 9
-	mismatches=$((mismatches + 1))
+# ---- requests ---------------------------------------------------------------------------------
+
+tried=("GET /products/7" "POST /products/7" "GET /admin" "GET /products/8")
+wanted=(200 403 403 200)
+
+# On one connection that stays: the status of each request, in order.
+ask_http1() { # ADDRESS
+	printf '%s HTTP/1.1\r\nHost: api\r\n\r\n' "${tried[@]}" |
+		started_in_ns frontend "$http" ask "$1" "$web" --answers ${#tried[@]} --timeout 50 |
+		sed -n 's/^HTTP\/1.1 \([0-9]*\).*/\1/p'
 }
+ask_http2() { # ADDRESS
+	local i id=1
+	for i in "${tried[@]}"; do
+		printf 'request %d %s end\nwait %d\n' $id "$i" $id
+		id=$((id + 2))
+	done | started_in_ns frontend "$h2" ask "$1" "$web" | tr ' ' '\n' | sed -n 's/^[0-9]*:\([0-9]*\)$/\1/p'
+}
+ask_grpc() { # ADDRESS: the status of a call that is allowed, and of one that is not (7: permission denied)
+	printf '%s\n' 'request 1 POST /shop.Orders/Get' '+ content-type: application/grpc' '+ te: trailers' \
+		'data 1 end \0\0\0\0\x02hi' 'wait 1' 'request 3 POST /shop.Orders/Cancel' \
+		'+ content-type: application/grpc' '+ te: trailers' 'data 3 end \0\0\0\0\0' |
+		started_in_ns frontend "$h2" ask "$1" "$web" --want '1:grpc=0 3:grpc=7' |
+		tr ' ' '\n' | sed -n 's/^[0-9]*:grpc=//p'
+}
+ask_websocket() { # ADDRESS: 101, and what was said comes back; 403 where no line says websocket
+	printf 'GET /live HTTP/1.1\r\nHost: api\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhello\n' |
+		started_in_ns frontend "$http" ask "$1" "$web" --bytes 85 --timeout 50 |
+		sed -n 's/^HTTP\/1.1 \([0-9]*\).*/\1/p; s/.*\(hello\)$/\1/p'
+	printf 'GET /products/7 HTTP/1.1\r\nHost: api\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n' |
+		started_in_ns frontend "$http" ask "$1" "$web" --answers 1 --timeout 50 |
+		sed -n 's/^HTTP\/1.1 \([0-9]*\).*/\1/p'
+}
+
+one_connection() { # HOW WHAT WANTED...: by IPv4 and IPv6
+	local how=$1 what=$2 family address mark line
+	shift 2
+	for family in 4 6; do
+		if [ $family = 4 ]; then address=${addr4[api]}; else address=${addr6[api]}; fi
+		ask_"$how" "$address" >"$work/asked"
+		line=$(paste -sd' ' "$work/asked")
+		mark=ok
+		if [ "$line" != "$*" ]; then
+			mark=MISMATCH
+			mismatches=$((mismatches + 1))
+		fi
+		printf '    %-10s IPv%s  ' "$what" $family
+		for line in $line; do paint "$line" 6; done
+		paint $mark 0
+		echo
+	done
+}
+
+title "Requests, one connection a line"
+printf '    %s\n' "$(printf '%s, ' "${tried[@]}" | sed 's/, $//')"
+: >"$work/peers"
+one_connection http1 HTTP/1.1 "${wanted[@]}"
+one_connection http2 HTTP/2 "${wanted[@]}"
+printf '\n    %s\n' 'gRPC calls of /shop.Orders/Get, /shop.Orders/Cancel: grpc-status'
+one_connection grpc gRPC 0 7
+printf '\n    %s\n' 'a websocket to /live, and what comes back; to /products/7'
+one_connection websocket websocket 101 hello 403
+printf '\n    the api saw connections from %s\n' "$(sort -u "$work/peers" | paste -sd' ')"
+[ "$(sort -u "$work/peers" | paste -sd' ')" = "${addr4[frontend]} ${addr6[frontend]}" ] ||
+	mismatches=$((mismatches + 1))
 
 title "Rules with hits"
 loaded rules >"$work/rules" 2>"$work/rules.err" || die "polload rules failed" "$work/rules.err"

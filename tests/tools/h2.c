@@ -13,6 +13,8 @@
  *	seconds at most for WORDS to come and MS (20) more for what should not; --sent: what the server should record of
  *	the streams IDS (`3~`: of stream 3 the fields alone, since it does not arrive whole)
  *
+ *   h2 talk
+ *	serves the one connection that its input is
  *   h2 bytes [ID]
  *	writes the bytes of the frames on its input; `@` is ID
  *
@@ -945,6 +947,18 @@ static _Noreturn void talk(void)
 	exit(0);
 }
 
+static void name_peer(const struct sockaddr_storage *s)
+{
+	static char name[INET6_ADDRSTRLEN];
+
+	inet_ntop(s->ss_family,
+		  s->ss_family == AF_INET
+			  ? (const void *)&((const struct sockaddr_in *)s)->sin_addr
+			  : (const void *)&((const struct sockaddr_in6 *)s)->sin6_addr,
+		  name, sizeof(name));
+	peer_name = name;
+}
+
 static socklen_t address(const char *a, const char *port, struct sockaddr_storage *s)
 {
 	struct sockaddr_in *v4 = (void *)s;
@@ -980,7 +994,6 @@ static int serve(struct sockaddr_storage *at, socklen_t n, char **arg)
 	puts("listening");
 	fflush(stdout);
 	for (;;) {
-		static char name[INET6_ADDRSTRLEN];
 		struct sockaddr_storage from;
 		socklen_t m = sizeof(from);
 
@@ -990,12 +1003,7 @@ static int serve(struct sockaddr_storage *at, socklen_t n, char **arg)
 		if (!fork()) {
 			close(l);
 			setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one_more, sizeof(one_more));
-			inet_ntop(from.ss_family,
-				  from.ss_family == AF_INET
-					  ? (void *)&((struct sockaddr_in *)&from)->sin_addr
-					  : (void *)&((struct sockaddr_in6 *)&from)->sin6_addr,
-				  name, sizeof(name));
-			peer_name = name;
+			name_peer(&from);
 			talk();
 		}
 		close(fd);
@@ -1013,7 +1021,16 @@ int main(int argc, char **argv)
 		frames_of(stdin);
 		return fwrite(out.p, 1, out.n, stdout) == out.n ? 0 : 1;
 	}
-	if (argc < 4 || nghttp2_hd_inflate_new(&inflater))
+	if (nghttp2_hd_inflate_new(&inflater))
+		return 99;
+	if (argc == 2 && !strcmp(argv[1], "talk")) {
+		n = sizeof(at);
+		if (getpeername(0, (void *)&at, &n))
+			return 1;
+		name_peer(&at);
+		talk();
+	}
+	if (argc < 4)
 		return 99;
 	n = address(argv[2], argv[3], &at);
 	signal(SIGPIPE, SIG_IGN);

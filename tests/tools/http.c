@@ -3,9 +3,10 @@
  * The two ends of HTTP connections, for tests: a server that keeps every byte that it receives, and
  * a client that sends any bytes.
  *
- *   http serve ADDR PORT [--record FILE] [--raw DIR] [--peers FILE]
+ *   http serve ADDR PORT [--record FILE] [--raw DIR] [--peers FILE] [--h2 PROGRAM]
  *	says "listening"; --peers: keeps the address of each client; answers 200 with the client's address as body; /raw/NAME with the bytes of DIR/NAME, and then
  *	closes; /sink reads and says how many bytes the body had
+ *	--h2 PROGRAM: a connection of HTTP/2 is given to it, as `PROGRAM talk`
  *   http hold ADDR PORT N
  *	opens N connections, has one request answered on each, says how many and waits for a signal
  *   http ask ADDR PORT [--timeout MS] [--answers N] [--bytes N] [--close]
@@ -29,7 +30,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static const char *record, *raw, *peers;
+static const char *record, *raw, *peers, *h2;
 static int timeout_ms = 1000;
 static size_t want_answers, want_bytes;
 static bool half_close;
@@ -143,7 +144,8 @@ static void answer(int fd, const char *head, size_t received, const char *peer)
 	else
 		snprintf(content, sizeof(content), "%s\n", peer);
 	if (strcasestr(head, "\nupgrade: websocket")) {
-		snprintf(text, sizeof(text), "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+		snprintf(text, sizeof(text),
+			 "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
 			 "Connection: Upgrade\r\n\r\n");
 		put(fd, text, strlen(text));
 		for (;;) { /* echo */
@@ -190,6 +192,15 @@ static void note_peer(const char *peer)
 	close(fd);
 }
 
+/* Does it begin with the preface (RFC 9113, 3.4)? */
+static bool is_h2(int fd)
+{
+	char first[3]; /* no method of HTTP/1 begins so */
+
+	return recv(fd, first, sizeof(first), MSG_PEEK | MSG_WAITALL) == sizeof(first) &&
+	       !memcmp(first, "PRI", sizeof(first));
+}
+
 static int serve(const char *a, const char *port)
 {
 	struct sockaddr_storage at, from;
@@ -218,6 +229,10 @@ static int serve(const char *a, const char *port)
 					  : (void *)&((struct sockaddr_in6 *)&from)->sin6_addr,
 				  peer, sizeof(peer));
 			note_peer(peer);
+			if (h2 && is_h2(c)) {
+				dup2(c, 0);
+				execl(h2, h2, "talk", (char *)NULL);
+			}
 			talk(c, peer);
 			exit(0);
 		}
@@ -315,6 +330,8 @@ int main(int argc, char **argv)
 			record = argv[++i];
 		else if (!strcmp(argv[i], "--peers") && i + 1 < argc)
 			peers = argv[++i];
+		else if (!strcmp(argv[i], "--h2") && i + 1 < argc)
+			h2 = argv[++i];
 		else if (!strcmp(argv[i], "--raw") && i + 1 < argc)
 			raw = argv[++i];
 		else if (!strcmp(argv[i], "--timeout") && i + 1 < argc)
