@@ -168,14 +168,14 @@ static __always_inline __u32 pol_lowest(__u64 m)
 	return (-a >> 63) | (-b >> 63) << 1 | (-c >> 63) << 2;
 }
 
-/* Bit i: tag i is in use and carries the signature of want. */
-static __always_inline __u64 pol_ct_match(const struct pol_ct_bucket *b, __u64 want)
+/* Bit i: tag i of a bucket is in use and carries the signature of want. */
+static __always_inline __u64 pol_tags_match(const __u64 *tag, __u64 want)
 {
 	__u64 mask = 0;
 
 #pragma clang loop unroll(full)
 	for (int i = 0; i < POL_CT_WAYS; i++) {
-		__u64 x = (*(volatile __u64 *)&b->tag[i] ^ want) >> POL_TAG_SHIFT;
+		__u64 x = (*(volatile __u64 *)&tag[i] ^ want) >> POL_TAG_SHIFT;
 
 		pol_opaque(x);
 		mask |= ((x - 1) >> 63) << i;
@@ -187,7 +187,7 @@ static __always_inline __u64 pol_ct_match(const struct pol_ct_bucket *b, __u64 w
 static __always_inline __u32 pol_ct_way(struct pol_ct_bucket *b, const struct pol_ct_key *k,
 					__u64 *tag)
 {
-	__u64 mask = pol_ct_match(b, POL_TAG_USED | pol_ct_sig(k->hash));
+	__u64 mask = pol_tags_match(b->tag, POL_TAG_USED | pol_ct_sig(k->hash));
 
 	/* a second candidate with the same 40 bits: a duplicate on its way out */
 #pragma clang loop unroll(disable)

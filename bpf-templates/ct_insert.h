@@ -110,7 +110,7 @@ static __always_inline __u32 pol_ct_idle(__u32 no)
 {
 	struct pol_ct_bucket *b = bpf_map_lookup_elem(&ct, &no);
 
-	return b ? pol_ct_match(b, 0) : 0;
+	return b ? pol_tags_match(b->tag, 0) : 0;
 }
 
 /* How many bits of an 8-bit mask are set. */

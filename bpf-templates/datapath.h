@@ -27,6 +27,9 @@
 #ifndef POL_USES_HTTP
 #define POL_USES_HTTP 0
 #endif
+#ifndef POL_USES_SERVICES
+#define POL_USES_SERVICES 0
+#endif
 #ifndef POL_USES_FILTERS
 #define POL_USES_FILTERS 0
 #endif
@@ -64,6 +67,11 @@ static __always_inline int pol_shot(struct __sk_buff *skb, struct pol_pkt *p, in
 	return pol_drop(skb, p);
 }
 
+#if POL_USES_SERVICES
+#include "service.h"
+#include "service_stack.h"
+#endif
+
 static __always_inline void pol_mark(struct __sk_buff *skb, __u32 bits)
 {
 	__u32 mark = (skb->mark & ~POL_MARK_MASK) | bits;
@@ -87,7 +95,7 @@ static __always_inline int pol_end(struct __sk_buff *skb, struct pol_pkt *p, int
 
 	if (pol_unlikely(reason)) {
 		pol_shot(skb, p, reason);
-#if POL_USES_REJECT || POL_USES_HTTP
+#if POL_USES_REJECT || POL_USES_HTTP || POL_USES_SERVICES
 		if (reason == POL_REASON_REJECT || reason == POL_REASON_HTTP_GAINED)
 			ret = pol_answer(skb, p);
 #endif
@@ -199,10 +207,21 @@ static __always_inline int pol_at_ep_out(struct __sk_buff *skb, const int watche
 		reason = POL_REASON_BAD_ADDRESS;
 	if (!reason && !pol_own(i, &p.src, p.v6))
 		reason = POL_REASON_SPOOFED;
-	if (!reason && !pol_flow_live(skb, &p))
+	if (!reason && !pol_flow_live(skb, &p)) {
+#if POL_USES_SERVICES
+		p.served = pol_stack_inside(&p, 1);
+#endif
 		reason = pol_flow(skb, &p);
+	}
 	if (pol_is_proxys(&p, reason))
 		return pol_leave(skb, &p, pol_to_proxy(skb, &p, i->flags & POL_IF_PORT), watched);
+#if POL_USES_SERVICES
+	if (!reason && !p.local) {
+		reason = pol_stack_client(skb, &p);
+		if (reason)
+			return pol_leave(skb, &p, pol_stack_end(skb, &p, reason), watched);
+	}
+#endif
 	if (!reason && p.type == POL_CT_DIRECT) {
 		reason = pol_handover(skb, &p, skb->ifindex);
 		if (reason != TC_ACT_OK)
@@ -229,6 +248,16 @@ static __always_inline int pol_at_ep_in(struct __sk_buff *skb, const int watched
 	}
 	if (!reason)
 		reason = p.reason;
+#if POL_USES_SERVICES
+	if (!reason && pol_unlikely(pol_stack_inside(&p, 1))) {
+		if (pol_stack_answer(skb, 1) < 0)
+			return pol_shot(skb, &p, POL_REASON_INTERNAL);
+		/* what it now is: the VIP's answer to what the client's policy allowed */
+		pol_begin(&p, POL_HOOK_EP_IN);
+		p.ep = i->ep;
+		reason = pol_parse(skb, &p) ?: p.reason;
+	}
+#endif
 	if (reason)
 		return pol_shot(skb, &p, reason);
 	own = pol_own(i, &p.dst, p.v6);
@@ -253,12 +282,24 @@ static __always_inline int pol_at_ep_in(struct __sk_buff *skb, const int watched
 		reason = POL_REASON_BAD_ADDRESS;
 	else if (!own && !p.group)
 		reason = POL_REASON_DST_NOT_OWNER;
-	if (!reason && !pol_flow_live(skb, &p))
+	if (!reason && !pol_flow_live(skb, &p)) {
+#if POL_USES_SERVICES
+		p.served = pol_stack_inside(&p, 0);
+#endif
 		reason = pol_flow(skb, &p);
+	}
 	if (pol_is_proxys(&p, reason))
 		return pol_leave(skb, &p, pol_to_proxy(skb, &p, 1), watched);
 	return pol_end(skb, &p, reason, 0, watched);
 }
+
+#if !POL_USES_SERVICES
+static __always_inline int pol_hook_uplink_out(struct __sk_buff *skb)
+{
+	(void)skb;
+	return TC_ACT_OK;
+}
+#endif
 
 /* Is the uplink a port of a bridge? */
 static __always_inline int pol_uplink_port(__u32 ifindex)
@@ -284,10 +325,24 @@ static __always_inline int pol_uplink_other(struct __sk_buff *skb, struct pol_pk
 	struct pol_owner *to = pol_local_owner(&p->dst);
 	int reason;
 
-	if (!to)
-		return pol_uplink_spoofed(p) ? pol_shot(skb, p, POL_REASON_SPOOFED) : TC_ACT_OK;
+	if (!to) {
+		if (pol_uplink_spoofed(p))
+			return pol_shot(skb, p, POL_REASON_SPOOFED);
+#if POL_USES_SERVICES
+		reason = pol_stack_uplink(skb, p);
+		if (reason)
+			return pol_stack_end(skb, p, reason);
+#endif
+		return TC_ACT_OK;
+	}
 	p->ep = to->ep;
 	reason = p->reason;
+#if POL_USES_SERVICES
+	/* an answer to a client here, judged at its device once it is the VIP's */
+	if (!reason && pol_unlikely(pol_stack_inside(p, 1)))
+		return pol_uplink_spoofed(p) ? pol_shot(skb, p, POL_REASON_SPOOFED) :
+					       pol_end_link(skb, p, 0);
+#endif
 	if (!reason && p->proto != IPPROTO_TCP && pol_link_in(p) == POL_LINK_PASS) {
 		if (!pol_uplink_spoofed(p))
 			return pol_end_link(skb, p, 0);

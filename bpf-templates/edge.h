@@ -29,20 +29,19 @@ static __always_inline __be16 pol_edge_dport(const struct pol_edge *p)
 										: p->dport);
 }
 
-/* kind: enum pol_event_kind.  A flood of drops is reported only as far as pol_rate_take() goes. */
+/* kind: enum pol_event_kind; as pol_event(). */
 __noinline int pol_edge_event(struct pol_edge *p, __u32 kind, __u32 reason)
 {
-	struct pol_event *e = NULL;
+	struct pol_watch_set *set;
+	struct pol_telling *t;
+	struct pol_event *e;
+	__u32 zero = 0;
 
-	if (!p)
+	set = bpf_map_lookup_elem(&watch, &zero);
+	t = bpf_map_lookup_elem(&telling, &zero);
+	if (!p || !set || !t || !(set->kinds & 1u << (kind & 31)))
 		return 0;
-	if (pol_rate_take(kind == POL_EVENT_DROP ? POL_RATE_DROP : POL_RATE_LOG))
-		e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
-	if (!e) {
-		pol_event_lost();
-		return 0;
-	}
-	__builtin_memset(e, 0, sizeof(*e));
+	e = &t->e;
 	e->time_ns = bpf_ktime_get_ns();
 	e->src = p->src;
 	e->dst = p->dst;
@@ -54,10 +53,12 @@ __noinline int pol_edge_event(struct pol_edge *p, __u32 kind, __u32 reason)
 	e->hook = POL_HOOK_XDP;
 	e->gen = (__u32)pol_generation;
 	e->rule = p->rule;
+	e->other = POL_NO_RULE;
+	e->ep = 0;
 	e->length = p->len;
 	e->ifindex = p->ifindex;
 	e->direction = POL_INGRESS;
-	bpf_ringbuf_submit(e, 0);
+	pol_tell_all(set, t);
 	return 0;
 }
 
@@ -102,6 +103,10 @@ static __always_inline int pol_edge_drop(const struct pol_edge *p, __u32 reason)
 	return XDP_DROP;
 }
 
+#if POL_USES_SERVICES
+#include "service_edge.h"
+#endif
+
 static __always_inline int pol_hook_xdp(struct xdp_md *ctx)
 {
 	const struct pol_if *uplink;
@@ -117,7 +122,11 @@ static __always_inline int pol_hook_xdp(struct xdp_md *ctx)
 #endif
 	if (reason)
 		return pol_edge_drop(&p, reason);
-	/* here: services */
+#if POL_USES_SERVICES
+	reason = pol_edge_service(ctx, &p, uplink);
+	if (reason != POL_SVC_NOT)
+		return reason;
+#endif
 	return XDP_PASS;
 }
 

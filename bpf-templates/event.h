@@ -139,6 +139,16 @@ static __always_inline void pol_audit(const struct pol_pkt *p, __u32 rule, struc
 
 /* ---- events ------------------------------------------------------------------- */
 
+/* Whoever watches and wants it gets t->e. */
+static __always_inline void pol_tell_all(struct pol_watch_set *set, struct pol_telling *t)
+{
+	for (__u32 i = 0; i < POL_WATCHERS; i++) {
+		t->at = i;
+		if (pol_watch_wants(&set->at[i], &t->e))
+			pol_watch_tell(&set->at[i], t);
+	}
+}
+
 /*
  * kind: enum pol_event_kind; rule: what decided.  What is audited is also kept; all in one
  * function, for the depth of calls is bounded (512 bytes of stack).
@@ -174,11 +184,7 @@ __noinline int pol_event(struct __sk_buff *skb, struct pol_pkt *p, __u32 kind, _
 	e->length = skb->len;
 	e->ifindex = skb->ifindex;
 	e->direction = p->direction;
-	for (__u32 i = 0; i < POL_WATCHERS; i++) {
-		t->at = i;
-		if (pol_watch_wants(&set->at[i], e))
-			pol_watch_tell(&set->at[i], t);
-	}
+	pol_tell_all(set, t);
 	return 0;
 }
 

@@ -24,6 +24,9 @@ dist_template_DATA = \
 	bpf-templates/pkt.h \
 	bpf-templates/proxy.h \
 	bpf-templates/reject.h \
+	bpf-templates/service.h \
+	bpf-templates/service_edge.h \
+	bpf-templates/service_stack.h \
 	bpf-templates/tcp.h \
 	bpf-templates/transport.h
 
@@ -35,4 +38,5 @@ dist_polcinclude_DATA = \
 	include/polc/manifest.h \
 	include/polc/proxy.h \
 	include/polc/reasons.h \
+	include/polc/service.h \
 	include/polc/tables.h

@@ -52,7 +52,10 @@ struct pol_pkt {
 	__u32 l3_off, l4_off;
 	__u32 l3_len;		/* from l3_off on, as the header or GSO says */
 	__u32 ep;		/* endpoint on whose behalf this hook runs */
-	__u32 frag_id;		/* as it stands in the packet */
+	union {
+		__u32 frag_id;	/* as it stands in the packet */
+		__u32 mtu;	/* of SVC_TOO_BIG: what would fit */
+	};
 	__u16 frag_off;		/* bytes; of a first fragment: how many it covers */
 	__u8 frag_proto;	/* names the datagram together with the id */
 	__u8 frag;		/* enum pol_frag_kind */
@@ -70,6 +73,7 @@ struct pol_pkt {
 	__u8 from_state;
 	__u8 local;		/* both ends live here */
 	__u8 proxy;		/* POL_CT_PROXY, POL_CT_ONWARD or 0: which half of a proxied flow */
+	__u8 served;		/* between a client here and a service's backend: the client's policy was asked of the VIP */
 	__u8 ext_seen;		/* extension headers that stood already */
 	__u8 tell;		/* POL_TELL_* */
 	__be16 type_be;		/* ethertype, behind tags */
@@ -95,6 +99,16 @@ struct pol_pkt {
 #define pol_used(x) asm volatile("" : : "r"(x))
 #define pol_likely(x) __builtin_expect(!!(x), 1)
 #define pol_unlikely(x) __builtin_expect(!!(x), 0)
+
+/* The Internet checksum's sum, folded to 16 bits; not complemented. */
+static __always_inline __u16 pol_fold(__u64 sum)
+{
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return sum;
+}
 
 #define POL_V4_MAPPED_BE bpf_htonl(0x0000ffff)
 #define POL_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))

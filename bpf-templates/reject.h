@@ -7,20 +7,11 @@
 #ifndef POL_BPF_REJECT_H
 #define POL_BPF_REJECT_H
 
-#if POL_USES_REJECT || POL_USES_HTTP
+#if POL_USES_REJECT || POL_USES_HTTP || POL_USES_SERVICES
 
 /* How much of the packet an unreachable quotes, its header included. */
 #define POL_QUOTE 128u
 #define POL_ANSWER_TTL 64
-
-static __always_inline __u16 pol_fold(__u64 sum)
-{
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return sum;
-}
 
 /* Sum of the pseudo header. */
 static __always_inline __u64 pol_pseudo(const struct pol_pkt *p, __u8 proto, __u32 len)
@@ -36,7 +27,8 @@ static __always_inline __u64 pol_pseudo(const struct pol_pkt *p, __u8 proto, __u
 	return sum;
 }
 
-static __always_inline void pol_answer_ip4(struct iphdr *ip, const struct pol_pkt *p, __u32 len)
+static __always_inline void pol_answer_ip4(struct iphdr *ip, const struct pol_pkt *p, __u32 len,
+					   __u8 proto)
 {
 	__builtin_memset(ip, 0, sizeof(*ip));
 	ip->version = 4;
@@ -44,18 +36,19 @@ static __always_inline void pol_answer_ip4(struct iphdr *ip, const struct pol_pk
 	ip->tot_len = bpf_htons(len);
 	ip->frag_off = bpf_htons(0x4000);
 	ip->ttl = POL_ANSWER_TTL;
-	ip->protocol = p->proto == IPPROTO_TCP ? IPPROTO_TCP : IPPROTO_ICMP;
+	ip->protocol = proto;
 	ip->saddr = p->dst.w_be[3];
 	ip->daddr = p->src.w_be[3];
 	ip->check = ~pol_fold(bpf_csum_diff(NULL, 0, (__be32 *)ip, sizeof(*ip), 0));
 }
 
-static __always_inline void pol_answer_ip6(struct ipv6hdr *ip, const struct pol_pkt *p, __u32 len)
+static __always_inline void pol_answer_ip6(struct ipv6hdr *ip, const struct pol_pkt *p, __u32 len,
+					   __u8 proto)
 {
 	__builtin_memset(ip, 0, sizeof(*ip));
 	ip->version = 6;
 	ip->payload_len = bpf_htons(len);
-	ip->nexthdr = p->proto == IPPROTO_TCP ? IPPROTO_TCP : IPPROTO_ICMPV6;
+	ip->nexthdr = proto;
 	ip->hop_limit = POL_ANSWER_TTL;
 	__builtin_memcpy(&ip->saddr, &p->dst, sizeof(ip->saddr));
 	__builtin_memcpy(&ip->daddr, &p->src, sizeof(ip->daddr));
@@ -65,19 +58,19 @@ static __always_inline void pol_answer_ip6(struct ipv6hdr *ip, const struct pol_
  * The steps of an answer are functions of their own and follow one another, so that
  * their buffers need not be on the stack together.
  */
-__noinline int pol_answer_ip(struct __sk_buff *skb, struct pol_pkt *p, __u32 payload)
+__noinline int pol_answer_ip(struct __sk_buff *skb, struct pol_pkt *p, __u32 payload, __u32 proto)
 {
 	if (!p)
 		return -1;
 	if (p->v6) {
 		struct ipv6hdr ip;
 
-		pol_answer_ip6(&ip, p, payload);
+		pol_answer_ip6(&ip, p, payload, proto);
 		return bpf_skb_store_bytes(skb, p->l3_off, &ip, sizeof(ip), 0);
 	} else {
 		struct iphdr ip;
 
-		pol_answer_ip4(&ip, p, payload + sizeof(ip));
+		pol_answer_ip4(&ip, p, payload + sizeof(ip), proto);
 		return bpf_skb_store_bytes(skb, p->l3_off, &ip, sizeof(ip), 0);
 	}
 }
@@ -144,13 +137,13 @@ static __always_inline __u16 pol_unreachable(const struct pol_pkt *p)
 	return p->v6 ? 1 << 8 | (udp ? 4 : 1) : 3 << 8 | (udp ? 3 : 13);
 }
 
-/* The same with an unreachable, which quotes the packet. */
-__noinline int pol_answer_icmp(struct __sk_buff *skb, struct pol_pkt *p)
+/* The same with an ICMP error, which quotes the packet; mtu: of "too big", else 0. */
+__noinline int pol_answer_icmp(struct __sk_buff *skb, struct pol_pkt *p, __u32 type_code, __u32 mtu)
 {
 	struct {
 		__be16 type_code;
 		__u16 check;
-		__u32 unused;
+		__be32 mtu_be;
 		__u8 quote[POL_QUOTE];
 	} icmp = {};
 	__u32 n, at;
@@ -162,7 +155,8 @@ __noinline int pol_answer_icmp(struct __sk_buff *skb, struct pol_pkt *p)
 	pol_opaque(n);
 	if (n < 1 || n > POL_QUOTE || bpf_skb_load_bytes(skb, p->l3_off, icmp.quote, n))
 		return 0;
-	icmp.type_code = bpf_htons(pol_unreachable(p));
+	icmp.type_code = bpf_htons(type_code);
+	icmp.mtu_be = bpf_htonl(mtu);
 	sum = (__u32)bpf_csum_diff(NULL, 0, (__be32 *)&icmp, sizeof(icmp), 0);
 	n += 8;
 	if (p->v6)
@@ -195,14 +189,16 @@ static __always_inline int pol_answerable(const struct pol_pkt *p)
 	       p->msg != POL_MSG_ERROR && p->msg != POL_MSG_ALONE;
 }
 
-__noinline int pol_answer(struct __sk_buff *skb, struct pol_pkt *p)
+/* Back with an ICMP error; type_code 0: a RST. */
+__noinline int pol_answer_with(struct __sk_buff *skb, struct pol_pkt *p, __u32 type_code, __u32 mtu)
 {
 	int len;
 
 	if (!p || !pol_answerable(p) || !pol_rate_take(POL_RATE_ANSWER))
 		return TC_ACT_SHOT;
-	len = p->proto == IPPROTO_TCP ? pol_answer_rst(skb, p) : pol_answer_icmp(skb, p);
-	if (len <= 0 || pol_answer_ip(skb, p, len) || pol_answer_eth(skb))
+	len = type_code ? pol_answer_icmp(skb, p, type_code, mtu) : pol_answer_rst(skb, p);
+	if (len <= 0 || pol_answer_ip(skb, p, len, type_code ? (p->v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP) : IPPROTO_TCP) ||
+	    pol_answer_eth(skb))
 		return TC_ACT_SHOT;
 	if (p->hook == POL_HOOK_EP_IN) {
 		skb->mark = (skb->mark & ~POL_MARK_MASK) | POL_MARK_ANSWER;
@@ -210,6 +206,11 @@ __noinline int pol_answer(struct __sk_buff *skb, struct pol_pkt *p)
 	}
 	skb->mark = (skb->mark & ~POL_MARK_MASK) | POL_MARK_JUDGED;
 	return bpf_redirect(skb->ifindex, 0);
+}
+
+static __always_inline int pol_answer(struct __sk_buff *skb, struct pol_pkt *p)
+{
+	return pol_answer_with(skb, p, p->proto == IPPROTO_TCP ? 0 : pol_unreachable(p), 0);
 }
 
 #endif

@@ -131,7 +131,7 @@ static void define(struct pol_buf *b, const char *name, uint64_t value, const ch
 /* Something to do at XDP: see edge.h of the templates. */
 static bool uses_edge(const struct pol_ir *ir)
 {
-	return ir->filters.n > 0;
+	return ir->filters.n > 0 || ir->services.n > 0;
 }
 
 static void emit_constants(struct pol_buf *b, const struct pol_tables *t)
@@ -174,6 +174,7 @@ static void emit_constants(struct pol_buf *b, const struct pol_tables *t)
 	define(b, "POL_USES_HTTP", ir->https.n > 0, "some rule has an http block");
 	if (uses_edge(ir))
 		define(b, "POL_USES_FILTERS", ir->filters.n > 0, "there is a filter");
+	pol_emit_services(ir, b);
 }
 
 /* ---- address and L4 classes -------------------------------------------------------------- */
@@ -382,7 +383,7 @@ static void end_of_policy(struct pol_buf *b, const struct pol_tables *t)
 
 static void emit_programs(struct pol_buf *b, const struct pol_ir *ir)
 {
-	static const char *const hook[] = { "ep_out", "ep_in", "uplink_in", "lo_in" };
+	static const char *const hook[] = { "ep_out", "ep_in", "uplink_in", "lo_in", "uplink_out" };
 
 	pol_buf_addz(b, "\n#include \"datapath.h\"\n");
 	if (uses_edge(ir))

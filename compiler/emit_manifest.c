@@ -238,6 +238,62 @@ static void emit_filters(struct pol_buf *b, const struct pol_ir *ir)
 		pol_buf_addz(b, "]\n");
 }
 
+static void add_ip(struct pol_buf *b, struct pol_ip ip)
+{
+	char text[POL_IP_TEXT];
+
+	pol_buf_printf(b, "\"%s\"", pol_ip_format(ip, text));
+}
+
+static void add_backend(struct pol_buf *b, const struct pol_ir_backend *k)
+{
+	if (k->by_class) {
+		pol_buf_printf(b, "{selector: %u", k->sel);
+	} else {
+		pol_buf_addz(b, "{address: ");
+		add_ip(b, k->addr);
+	}
+	pol_buf_printf(b, ", port: %u, weight: %u}", k->port, k->weight);
+}
+
+static void add_service(struct pol_buf *b, const struct pol_ir_service *s)
+{
+	pol_buf_addz(b, "  - {name: ");
+	add_text(b, s->name);
+	pol_buf_printf(b, ", protocol: %u, balance: %s, mode: %s, vips: [", s->proto,
+		       s->random ? "random" : "maglev", s->dsr ? "dsr" : "nat");
+	for (size_t i = 0; i < s->nvips; i++) {
+		pol_buf_addz(b, i ? ", {address: " : "{address: ");
+		add_ip(b, s->vip[i].addr);
+		pol_buf_printf(b, ", port: %u}", s->vip[i].port);
+	}
+	pol_buf_addz(b, "], backends: [");
+	for (size_t i = 0; i < s->nbackends; i++) {
+		pol_buf_addz(b, i ? ", " : "");
+		add_backend(b, &s->backend[i]);
+	}
+	pol_buf_addz(b, "]");
+	if (s->checked) {
+		pol_buf_printf(b, ", check: {every: %u, timeout: %u, rise: %u, fall: %u",
+			       s->check[POL_CHECK_EVERY], s->check[POL_CHECK_TIMEOUT],
+			       s->check[POL_CHECK_RISE], s->check[POL_CHECK_FALL]);
+		if (s->path.n) {
+			pol_buf_addz(b, ", path: ");
+			add_text(b, s->path);
+		}
+		pol_buf_addz(b, "}");
+	}
+	pol_buf_addz(b, "}\n");
+}
+
+static void emit_services(struct pol_buf *b, const struct pol_ir *ir)
+{
+	if (ir->services.n)
+		begin_list(b, "services", ir->services.n);
+	for (size_t i = 0; i < ir->services.n; i++)
+		add_service(b, &ir->services.v[i]);
+}
+
 void pol_emit_manifest(const struct pol_tables *t, struct pol_buf *out)
 {
 	emit_head(out, t);
@@ -247,6 +303,7 @@ void pol_emit_manifest(const struct pol_tables *t, struct pol_buf *out)
 	emit_blocks(out, t);
 	pol_buf_printf(out, "limits: %zu\n", t->ir->limits.n);
 	emit_filters(out, t->ir);
+	emit_services(out, t->ir);
 }
 
 /* ---- rules ---------------------------------------------------------------------------- */

@@ -16,6 +16,7 @@
 #include "base/base.h"
 #include "base/http.h"
 #include "compiler/http/http.h"
+#include "lang/ast.h"
 #include "lang/source.h"
 
 /* ---- L4: which protocol and destination port ------------------------------- */
@@ -199,6 +200,36 @@ struct pol_ir_filter {
 	struct pol_span span;
 };
 
+struct pol_ir_vip {
+	struct pol_ip addr;
+	uint16_t port;
+	struct pol_span span;
+};
+
+struct pol_ir_backend {
+	bool by_class;
+	uint32_t sel;			/* by_class: every endpoint that it selects */
+	struct pol_ip addr;		/* else this address */
+	uint16_t port;
+	uint32_t weight;
+	struct pol_str text;		/* as written */
+};
+
+/* service NAME; in order of the text. */
+struct pol_ir_service {
+	struct pol_str name;
+	uint8_t proto;			/* TCP or UDP */
+	bool random, dsr;
+	bool checked;			/* by `polload health`, with: */
+	struct pol_str path;		/* n == 0: by connecting */
+	uint32_t check[POL_CHECK_MARK_MAX];
+	struct pol_ir_vip *vip;
+	size_t nvips;
+	struct pol_ir_backend *backend;
+	size_t nbackends;
+	struct pol_span span;
+};
+
 struct pol_ir {
 	struct pol_arena *arena;
 	const struct pol_sources *sources;
@@ -218,6 +249,7 @@ struct pol_ir {
 	POL_VEC(struct pol_ir_filter) filters;
 	uint32_t nlines;			/* of all filters: their rules follow those of `rules` */
 	POL_VEC(struct pol_dynamic_set) dynamics;
+	POL_VEC(struct pol_ir_service) services;
 	POL_VEC(struct pol_ir_http) https;	/* in order of the text */
 	struct pol_str http_image;		/* of all of them (polc/http.h); n == 0: there are none */
 	struct pol_http_view http;		/* into it */

@@ -43,6 +43,7 @@ compiler_libcompiler_a_SOURCES = \
 	compiler/emit_c.c \
 	compiler/emit_filter.c \
 	compiler/emit_manifest.c \
+	compiler/emit_service.c \
 	compiler/eval.c \
 	compiler/eval_filter.c \
 	compiler/eval.h \
@@ -98,6 +99,7 @@ compiler_libcompiler_a_SOURCES = \
 	compiler/lower_l4.c \
 	compiler/lower_peer.c \
 	compiler/lower_sel.c \
+	compiler/lower_service.c \
 	compiler/lower_tiers.c \
 	compiler/lowering.h \
 	compiler/object.c \

@@ -37,26 +37,6 @@ void pol_lower_check_overflow(struct pol_lowering *l, struct pol_span at, const 
 	l->b.overflow = NULL;
 }
 
-static void refuse_decl(struct pol_lowering *l, const struct pol_decl *d)
-{
-	switch (d->kind) {
-	case POL_DECL_SERVICE:
-		pol_lower_refuse(l, d->head, "a service");
-		break;
-	case POL_DECL_FILTER:
-	case POL_DECL_CIDR:
-	case POL_DECL_IMPORT:
-	case POL_DECL_DEFAULT:
-	case POL_DECL_POOL:
-	case POL_DECL_OPTION:
-	case POL_DECL_PORT:
-	case POL_DECL_ENDPOINT:
-	case POL_DECL_POLICY:
-	case POL_DECL_ASSERT:
-		break;
-	}
-}
-
 /* ---- limits ------------------------------------------------------------------- */
 
 int32_t pol_lower_limit(struct pol_lowering *l, const struct pol_ast_limit *from, uint32_t rule)
@@ -360,7 +340,6 @@ static void add_names(struct pol_lowering *l)
 	for (size_t i = 0; i < l->program->decls.n; i++) {
 		const struct pol_decl *d = l->program->decls.v[i];
 
-		refuse_decl(l, d);
 		if (d->kind == POL_DECL_ENDPOINT) {
 			uint32_t sel = pol_lower_endpoint(l, d);
 
@@ -371,6 +350,8 @@ static void add_names(struct pol_lowering *l)
 
 			*pol_vec_push(&l->ir->cidrs) =
 				(struct pol_named_set){ d->name.text, aset, d->name.span };
+		} else if (d->kind == POL_DECL_SERVICE) {
+			pol_lower_service(l, d);
 		}
 	}
 }
@@ -448,6 +429,7 @@ static void settle(struct pol_ir *ir)
 	TO_ARENA(ir->arena, &ir->assertions);
 	TO_ARENA(ir->arena, &ir->filters);
 	TO_ARENA(ir->arena, &ir->dynamics);
+	TO_ARENA(ir->arena, &ir->services);
 	TO_ARENA(ir->arena, &ir->https);
 }
 

@@ -35,10 +35,15 @@ static struct pol_filter_end lower_name(struct pol_lowering *l, const struct pol
 
 	if (!d)
 		return e;
-	if (d->kind != POL_DECL_CIDR) {
-		pol_lower_refuse(l, p->span, "a service as a peer");
+	if (d->kind == POL_DECL_SERVICE) {
+		const struct pol_prefix *vips;
+		size_t n = pol_lower_vips(l, d, &vips);
+
+		e.aset = pol_lower_prefixes(l, vips, n);
 		return e;
 	}
+	if (d->kind != POL_DECL_CIDR)
+		return e;
 	e.aset = pol_lower_cidr(l, d);
 	if (d->cidr.dynamic)
 		e.dynamic = dynamic_bit(l, d, p);

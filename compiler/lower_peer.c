@@ -169,7 +169,12 @@ static struct peer_set lower_name(struct pol_lowering *l, const struct pol_ast_p
 	}
 	if (d && d->kind == POL_DECL_CIDR)
 		return entities(l, POL_PEER_ALL, pol_lower_cidr(l, d));
-	pol_lower_refuse(l, p->span, "a service as a peer");
+	if (d && d->kind == POL_DECL_SERVICE) {
+		const struct pol_prefix *vips;
+		size_t n = pol_lower_vips(l, d, &vips);
+
+		return entities(l, POL_PEER_ALL, pol_lower_prefixes(l, vips, n));
+	}
 	return nobody();
 }
 

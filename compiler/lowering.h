@@ -54,6 +54,10 @@ struct pol_aset pol_special_purpose(struct pol_arena *a);
 int32_t pol_lower_http(struct pol_lowering *l, const struct pol_http *block, uint32_t rule);
 void pol_lower_http_image(struct pol_lowering *l);
 
+/* lower_service.c: a service; and its VIPs, which is what its name means as a peer; how many. */
+void pol_lower_service(struct pol_lowering *l, const struct pol_decl *d);
+size_t pol_lower_vips(struct pol_lowering *l, const struct pol_decl *d, const struct pol_prefix **out);
+
 /* lower_tiers.c: equal tiers whose subjects overlap */
 void pol_lower_check_tiers(struct pol_lowering *l);
 

@@ -274,6 +274,27 @@ struct pol_backend {
 
 struct pol_backends POL_LIST(struct pol_backend);
 
+/* A number as written. */
+struct pol_number {
+	uint32_t value;
+	struct pol_span span;
+};
+
+#define POL_CHECK_MARKS(X)								\
+	X(POL_CHECK_EVERY, "every")		/* seconds */				\
+	X(POL_CHECK_TIMEOUT, "timeout")		/* seconds */				\
+	X(POL_CHECK_RISE, "rise")		/* good ones in a row, and it is up */	\
+	X(POL_CHECK_FALL, "fall")		/* bad ones in a row, and it is down */
+
+enum pol_check_mark { POL_CHECK_MARKS(POL_ENUM_ITEM) POL_CHECK_MARK_MAX };
+
+/* How a backend is known to be there. */
+struct pol_check {
+	struct pol_span span;		/* POL_NO_SPAN: not written, backends count as up */
+	struct pol_string path;		/* of an HTTP GET; text.p NULL: a TCP connection is enough */
+	struct pol_number mark[POL_CHECK_MARK_MAX];	/* value 0: not written */
+};
+
 /* ---- flows ---------------------------------------------------------------------------------- */
 
 /* from PEER to PEER [on PORTS] [METHOD ["PATH"]] */
@@ -378,6 +399,7 @@ struct pol_decl {
 			bool dsr;			/* mode dsr; else nat */
 			struct pol_span balance_span;	/* POL_NO_SPAN: not written */
 			struct pol_span mode_span;	/* likewise */
+			struct pol_check check;
 		} service;
 		struct {				/* FILTER */
 			struct pol_label_values interfaces;

@@ -201,6 +201,41 @@ static void check_backend(struct pol_resolve *r, const struct pol_backend *b,
 	}
 }
 
+static void check_check(struct pol_resolve *r, const struct pol_check *c)
+{
+	const struct pol_number *every = &c->mark[POL_CHECK_EVERY], *timeout = &c->mark[POL_CHECK_TIMEOUT];
+	bool plain = c->path.text.n && c->path.text.p[0] == '/';
+
+	if (pol_span_is_none(c->span))
+		return;
+	for (size_t i = 0; i < c->path.text.n; i++)
+		plain &= c->path.text.p[i] > ' ' && c->path.text.p[i] < 0x7f;
+	if (c->path.text.p && !plain)
+		pol_diag_help(r->d, pol_diag(r->d, POL_P0333, c->path.span, "no server can be asked for this path"),
+			      "it begins with `/` and has no blanks: \"/live\"");
+	if (every->value && timeout->value > every->value)
+		pol_diag_help(r->d, pol_diag(r->d, POL_P0333, timeout->span, "the timeout is longer than the time between two checks"),
+			      "write `every %u`, or a shorter timeout", timeout->value);
+}
+
+/* All VIPs of a service have one protocol; with `dsr`, where ports stay, one port. */
+static void check_vip_port(struct pol_resolve *r, const struct pol_vip *v, const struct pol_port *p,
+			   const struct pol_port *first, bool dsr)
+{
+	struct pol_diag *g;
+
+	if (p->proto == 132)
+		pol_diag_help(r->d, pol_diag(r->d, POL_P0315, v->on->span, "a VIP is on TCP or UDP"),
+			      "SCTP has addresses of its own inside, and cannot be sent elsewhere");
+	if (p->proto == first->proto && (!dsr || p->lo == first->lo))
+		return;
+	g = pol_diag(r->d, POL_P0316, v->on->span,
+		     p->proto == first->proto ? "with `mode dsr` all VIPs of a service have one port"
+					      : "all VIPs of a service have one protocol");
+	pol_diag_also(r->d, g, first->span, "the first");
+	pol_diag_help(r->d, g, "write a second service with the same backends");
+}
+
 void pol_check_service(struct pol_resolve *r, const struct pol_decl *d)
 {
 	const struct pol_port *port = NULL;
@@ -210,7 +245,10 @@ void pol_check_service(struct pol_resolve *r, const struct pol_decl *d)
 
 		check_vip(r, v);
 		port = port ? port : p;
+		if (p)
+			check_vip_port(r, v, p, port, d->service.dsr);
 	}
+	check_check(r, &d->service.check);
 	if (!r->p->syntax_errors && !d->service.vips.n)
 		pol_diag_help(r->d,
 			      pol_diag(r->d, POL_P0313, d->head, "service `%.*s` has no VIP",

@@ -193,6 +193,20 @@ static void cidr(struct pol_buf *b, const struct pol_decl *d)
 	}
 }
 
+static void check(struct pol_buf *b, const struct pol_check *c)
+{
+	#define NAME(id, text) text,
+	static const char *const name[] = { POL_CHECK_MARKS(NAME) };
+#undef NAME
+
+	pol_buf_addz(b, c->path.text.p ? "\n  check http " : "\n  check tcp");
+	if (c->path.text.p)
+		pol_buf_json(b, c->path.text);
+	for (size_t i = 0; i < POL_CHECK_MARK_MAX; i++)
+		if (c->mark[i].value)
+			pol_buf_printf(b, " %s %u", name[i], c->mark[i].value);
+}
+
 static void service(struct pol_buf *b, const struct pol_decl *d)
 {
 	for (const struct pol_vip *v = d->service.vips.first; v; v = v->next) {
@@ -211,6 +225,8 @@ static void service(struct pol_buf *b, const struct pol_decl *d)
 	}
 	pol_buf_printf(b, "\n  %s %s", d->service.random ? "random" : "maglev",
 		       d->service.dsr ? "dsr" : "nat");
+	if (!pol_span_is_none(d->service.check.span))
+		check(b, &d->service.check);
 }
 
 static void filter(struct pol_buf *b, const struct pol_decl *d)

@@ -230,7 +230,7 @@ struct pol_decl *pol_node_service(struct pol_parse *ctx)
 {
 	struct pol_decl *d = pol_node_decl(ctx, POL_DECL_SERVICE, POL_NO_SPAN, POL_NO_SPAN);
 
-	d->service.balance_span = d->service.mode_span = POL_NO_SPAN;
+	d->service.balance_span = d->service.mode_span = d->service.check.span = POL_NO_SPAN;
 	return d;
 }
 
@@ -275,6 +275,43 @@ void pol_service_mode(struct pol_parse *ctx, bool dsr, struct pol_span at)
 		twice(ctx, "`mode`", at, ctx->service->service.mode_span);
 	ctx->service->service.dsr = dsr;
 	ctx->service->service.mode_span = at;
+}
+
+void pol_service_check_begin(struct pol_parse *ctx)
+{
+	memset(ctx->service->service.check.mark, 0, sizeof(ctx->service->service.check.mark));
+}
+
+void pol_service_check(struct pol_parse *ctx, struct pol_string path, struct pol_span at)
+{
+	struct pol_check *c = &ctx->service->service.check;
+
+	if (!pol_span_is_none(c->span))
+		twice(ctx, "`check`", at, c->span);
+	c->path = path;
+	c->span = at;
+}
+
+void pol_service_check_mark(struct pol_parse *ctx, enum pol_check_mark mark, struct pol_number n)
+{
+	static const struct {
+		const char *name, *range;
+		uint32_t most;
+	} known[] = {
+		[POL_CHECK_EVERY] = { "`every`", "1 to 3600 seconds", 3600 },
+		[POL_CHECK_TIMEOUT] = { "`timeout`", "1 to 60 seconds", 60 },
+		[POL_CHECK_RISE] = { "`rise`", "1 to 100", 100 },
+		[POL_CHECK_FALL] = { "`fall`", "1 to 100", 100 },
+	};
+	struct pol_number *to = &ctx->service->service.check.mark[mark];
+
+	if (!n.value || n.value > known[mark].most)
+		pol_diag_label(ctx->diags,
+			       pol_diag(ctx->diags, POL_P0333, n.span, "%s out of range", known[mark].name),
+			       "%s", known[mark].range);
+	if (to->value)
+		twice(ctx, known[mark].name, n.span, to->span);
+	*to = n;
 }
 
 /* ---- definitions --------------------------------------------------------------------------- */

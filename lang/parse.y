@@ -149,11 +149,14 @@ static void pol_yyerror(struct pol_span *at, struct pol_parse *ctx, const char *
 %token <string> BALANCE "balance"
 %token <string> BASELINE "baseline"
 %token <string> BURST "burst"
+%token <string> CHECK "check"
 %token <string> CIDR "cidr"
 %token <string> DEFAULT "default"
 %token <string> DSR "dsr"
 %token <string> DYNAMIC "dynamic"
 %token <string> ENDPOINT "endpoint"
+%token <string> EVERY "every"
+%token <string> FALL "fall"
 %token <string> FILE "file"
 %token <string> FILTER "filter"
 %token <string> HEADER "header"
@@ -172,15 +175,17 @@ static void pol_yyerror(struct pol_span *at, struct pol_parse *ctx, const char *
 %token <string> PORT "port"
 %token <string> QUERY "query"
 %token <string> RANDOM "random"
+%token <string> RISE "rise"
 %token <string> SERVICE "service"
 %token <string> SOURCE "source"
 %token <string> SPORT "sport"
 %token <string> TIER "tier"
+%token <string> TIMEOUT "timeout"
 %token <string> VIP "vip"
 %token <string> WEBSOCKET "websocket"
 %token <string> WEIGHT "weight"
 
-%type <string> soft name name_or_string key label_value
+%type <string> soft name name_or_string key label_value check_how
 %type <decl> decl policy policy_head service filter
 %type <cidr_item> cidr_item
 %type <cidr_items> cidr_items
@@ -327,10 +332,10 @@ name:
 ;
 
 soft:
-  ADMIN | ASSERT | AUDIT | BACKEND | BALANCE | BASELINE | BURST | CIDR | DEFAULT | DSR | DYNAMIC
-| ENDPOINT | FILE | FILTER | HEADER | HTTP | IMPORT | LOG | MAGLEV | MODE | NAMED | NAT | OPEN
-| OPTION | PER | POLICY | POOL | PORT | QUERY | RANDOM | SERVICE | SOURCE | SPORT | TIER | VIP
-| WEBSOCKET | WEIGHT
+  ADMIN | ASSERT | AUDIT | BACKEND | BALANCE | BASELINE | BURST | CHECK | CIDR | DEFAULT | DSR
+| DYNAMIC | ENDPOINT | EVERY | FALL | FILE | FILTER | HEADER | HTTP | IMPORT | LOG | MAGLEV | MODE
+| NAMED | NAT | OPEN | OPTION | PER | POLICY | POOL | PORT | QUERY | RANDOM | RISE | SERVICE
+| SOURCE | SPORT | TIER | TIMEOUT | VIP | WEBSOCKET | WEIGHT
 ;
 
 name_or_string:
@@ -700,6 +705,21 @@ service_line:
 | "balance" "random"	{ pol_service_balance(ctx, true, @$); }
 | "mode" "nat"		{ pol_service_mode(ctx, false, @$); }
 | "mode" "dsr"		{ pol_service_mode(ctx, true, @$); }
+| "check" check_how check_marks { pol_service_check(ctx, $check_how, @$); }
+;
+
+/* Without a path: by connecting. */
+check_how:
+  "tcp"			{ $$ = (struct pol_string){ 0 }; pol_service_check_begin(ctx); }
+| "http" STRING		{ $$ = $STRING; pol_service_check_begin(ctx); }
+;
+
+check_marks:
+  %empty
+| check_marks "every" NUMBER	{ pol_service_check_mark(ctx, POL_CHECK_EVERY, $NUMBER); }
+| check_marks "timeout" NUMBER	{ pol_service_check_mark(ctx, POL_CHECK_TIMEOUT, $NUMBER); }
+| check_marks "rise" NUMBER	{ pol_service_check_mark(ctx, POL_CHECK_RISE, $NUMBER); }
+| check_marks "fall" NUMBER	{ pol_service_check_mark(ctx, POL_CHECK_FALL, $NUMBER); }
 ;
 
 weight:

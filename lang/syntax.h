@@ -14,12 +14,6 @@
 
 struct pol_parse;
 
-/* What the scanner reads besides names and strings. */
-struct pol_number {
-	uint32_t value;
-	struct pol_span span;
-};
-
 struct pol_range {
 	uint32_t lo, hi;
 };
@@ -228,6 +222,10 @@ void pol_service_backend(struct pol_parse *ctx, struct pol_ast_peer *peer, struc
 			 struct pol_number weight, struct pol_span at);
 void pol_service_balance(struct pol_parse *ctx, bool random, struct pol_span at);
 void pol_service_mode(struct pol_parse *ctx, bool dsr, struct pol_span at);
+/* A check begins, then come its marks, then it is there. */
+void pol_service_check_begin(struct pol_parse *ctx);
+void pol_service_check(struct pol_parse *ctx, struct pol_string path, struct pol_span at);
+void pol_service_check_mark(struct pol_parse *ctx, enum pol_check_mark mark, struct pol_number n);
 
 struct pol_decl *pol_node_decl(struct pol_parse *ctx, enum pol_decl_kind kind, struct pol_span at,
 			       struct pol_span head);

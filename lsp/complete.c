@@ -198,7 +198,7 @@ static void begin(struct list *l, enum block block)
 		[TOP] = "import default pool option cidr port endpoint policy service filter assert",
 		[POLICY] = "allow deny reject",
 		[TIER] = "allow deny reject skip",
-		[SERVICE] = "vip backend balance mode",
+		[SERVICE] = "vip backend balance mode check",
 		[FILTER] = "drop pass limit",
 		[HTTP] = "allow deny",
 	};

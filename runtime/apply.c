@@ -63,6 +63,9 @@ static int prepare(struct prt_tx *t, const struct prt_apply *a, struct pol_err *
 	r = r ? r : prt_edge_bind(&a->object->manifest, a->audit, &t->world, e);
 	r = r ? r : prt_world_sync_ports(&t->world, e);
 	r = r ? r : open_proxy(t, a, e);
+	r = r ? r : prt_services_plan(&a->object->manifest, &t->world, &t->shared, &t->services, e);
+	if (!r)
+		prt_services_room(&t->services, &t->next);
 	r = r ? r : prt_gen_load(a->object, &t->shared, t->old.number + 1,
 				 PRT_LOAD_HOOKS | (take_over ? PRT_LOAD_ASK : 0), &t->next, e);
 	r = r ? r : prt_tx_fill(t, a, e);
@@ -86,6 +89,8 @@ static int commit(struct prt_tx *t, const struct prt_apply *a, struct pol_err *e
 	r = r ? r : prt_gen_pin(t->env, &t->next, e);
 	r = r ? r : prt_settle_attach(t->env, &t->shared, &t->world, true, e);
 	r = r ? r : prt_gen_enter_root(&t->next, &t->shared, e);
+	if (!r && a->host)
+		r = prt_services_balancers(&t->shared, a->host, e);
 	if (!r)
 		prt_shared_flip(&t->shared, t->next.number);
 	return r;

@@ -19,6 +19,7 @@ static const struct {
 	[POL_HOOK_EP_IN] = { POL_IF_ENDPOINT, BPF_TC_EGRESS, "egress" },
 	[POL_HOOK_UPLINK_IN] = { POL_IF_UPLINK, BPF_TC_INGRESS, "ingress" },
 	[POL_HOOK_LO_IN] = { POL_IF_LO, BPF_TC_INGRESS, "ingress" },
+	[POL_HOOK_UPLINK_OUT] = { POL_IF_UPLINK, BPF_TC_EGRESS, "egress" },
 };
 
 int prt_attach_check(const struct prt_link *link, struct pol_err *e)
@@ -75,12 +76,12 @@ static uint32_t hangs_there(uint32_t ifindex, enum bpf_tc_attach_point point)
 	return bpf_tc_query(&h, &o) ? 0 : o.prog_id;
 }
 
-bool prt_attached(const struct prt_shared *s, uint32_t ifindex, enum pol_if_kind kind)
+bool prt_attached(const struct prt_shared *s, uint32_t ifindex, enum pol_if_kind kind, bool out)
 {
 	for (size_t i = 0; i < POL_HOOK_MAX; i++) {
 		uint32_t id;
 
-		if (places[i].kind != kind)
+		if (places[i].kind != kind || (i == POL_HOOK_UPLINK_OUT && !out))
 			continue;
 		id = hangs_there(ifindex, places[i].point);
 		if (!id || id != prog_id(s->stub[i]))
@@ -187,7 +188,7 @@ static int attach_one(const struct prt_shared *s, const struct prt_link *link, s
 }
 
 int prt_attach(const struct prt_shared *s, const struct prt_link *link, enum pol_if_kind kind,
-	       struct pol_err *e)
+	       enum prt_egress egress, struct pol_err *e)
 {
 	int r = prt_attach_check(link, e);
 
@@ -199,11 +200,11 @@ int prt_attach(const struct prt_shared *s, const struct prt_link *link, enum pol
 	r = r ? r : make_qdisc(s, link, kind, e);
 	if (!r && kind == POL_IF_LO)
 		r = prt_sysctl_set(UINT8_MAX, true, e);
-	/* What was an endpoint's device and is an uplink now has no hook at its egress. */
-	if (!r && kind == POL_IF_UPLINK)
+	/* Of services that are no more, or of the endpoint that the device was. */
+	if (!r && kind == POL_IF_UPLINK && egress == PRT_EGRESS_OFF)
 		r = detach_one(link->ifindex, BPF_TC_EGRESS, e);
 	for (size_t i = 0; i < POL_HOOK_MAX && !r; i++) {
-		if (places[i].kind == kind)
+		if (places[i].kind == kind && (i != POL_HOOK_UPLINK_OUT || egress == PRT_EGRESS_ON))
 			r = attach_one(s, link, i, e);
 	}
 	return r;
@@ -219,7 +220,7 @@ bool prt_held(int hooks, uint32_t ifindex)
 int prt_hold(const struct prt_shared *s, const struct prt_link *link, struct pol_err *e)
 {
 	struct prt_hook h;
-	int r = prt_attach(s, link, POL_IF_ENDPOINT, e);
+	int r = prt_attach(s, link, POL_IF_ENDPOINT, PRT_EGRESS_KEEP, e);
 
 	if (r)
 		return r;

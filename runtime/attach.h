@@ -22,10 +22,11 @@ int prt_attach_check(const struct prt_link *link, struct pol_err *e);
 
 /*
  * Hangs the stubs of that kind on the interface; what hangs there already
- * stays.  Recorded in `hooks` first.  -ENODEV: the interface is gone.
+ * stays.  egress: of an uplink, whether it has a hook there, for services.  Recorded in `hooks` first.  -ENODEV: the interface is gone.
  */
+enum prt_egress { PRT_EGRESS_KEEP, PRT_EGRESS_OFF, PRT_EGRESS_ON };
 int prt_attach(const struct prt_shared *s, const struct prt_link *link, enum pol_if_kind kind,
-	       struct pol_err *e);
+	       enum prt_egress egress, struct pol_err *e);
 
 /*
  * The same for a container's interface of which nobody says yet, or says no more, whose it is: its
@@ -42,7 +43,7 @@ int prt_detach(int hooks, uint32_t ifindex, struct pol_err *e);
 int prt_detach_all(int hooks, struct pol_err *e);
 
 /* Is every hook of that kind in place, with our stub? */
-bool prt_attached(const struct prt_shared *s, uint32_t ifindex, enum pol_if_kind kind);
+bool prt_attached(const struct prt_shared *s, uint32_t ifindex, enum pol_if_kind kind, bool out);
 
 /* Records of `hooks`. */
 struct prt_hook_at {

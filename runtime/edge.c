@@ -30,15 +30,33 @@ static int bind_one(const struct prt_filter *f, size_t number, const prt_links *
 	return 0;
 }
 
+/*
+ * Services are on all uplinks.  Hardware completes checksums before XDP, and sends what a program
+ * gives it; of a veth or another device of software neither is certain (its peer is another
+ * stack, which leaves checksums to whoever is last).
+ */
+static void bind_services(const prt_links *links, struct prt_world *w)
+{
+	for (size_t i = 0; i < w->uplink.n; i++) {
+		w->uplink.v[i].flags |= POL_IF_XDP | POL_IF_OUT;
+		for (size_t k = 0; k < links->n; k++)
+			if (links->v[k].ifindex == w->uplink.v[i].ifindex &&
+			    (!links->v[k].kind[0] || !strcmp(links->v[k].kind, "bond")))
+				w->uplink.v[i].flags |= POL_IF_DIRECT;
+	}
+}
+
 int prt_edge_bind(const struct prt_manifest *m, bool audit, struct prt_world *w, struct pol_err *e)
 {
 	prt_links links = { 0 };
-	int r = m->nfilters ? prt_net_links(&links, e) : 0;
+	int r = m->nfilters || m->nservices ? prt_net_links(&links, e) : 0;
 
 	for (size_t i = 0; i < w->uplink.n; i++) {
 		w->uplink.v[i].filters = 0;
 		w->uplink.v[i].flags = audit ? POL_IF_AUDIT : 0;
 	}
+	if (!r && m->nservices)
+		bind_services(&links, w);
 	for (size_t i = 0; i < m->nfilters && !r; i++)
 		r = bind_one(&m->filter[i], i, &links, w, e);
 	pol_vec_free(&links);

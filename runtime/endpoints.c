@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "publish.h"
+#include "services.h"
 #include "settle.h"
 #include "shadow.h"
 #include "store.h"
@@ -100,7 +101,7 @@ static int add(struct prt_env *env, struct prt_live *l, const struct prt_endpoin
 	r = r ? r : prt_shared_write_meta(&l->shared, e);
 	r = r ? r : prt_member_write_info(&l->gen, *m, e);
 	if (!r && ep->interface.n)
-		r = prt_attach(&l->shared, &link, POL_IF_ENDPOINT, e);
+		r = prt_attach(&l->shared, &link, POL_IF_ENDPOINT, PRT_EGRESS_KEEP, e);
 	r = r ? r : prt_place_last(env, l, e);
 	r = r ? r : sync_host(l, e);
 	r = r ? r : prt_member_write_addrs(&l->gen, *m, e);
@@ -108,7 +109,8 @@ static int add(struct prt_env *env, struct prt_live *l, const struct prt_endpoin
 	if (r)
 		return r;
 	(*m)->info.managed = PRT_MANAGED_RUN;
-	r = prt_member_write_info(&l->gen, *m, e);
+	r = prt_services_again(env, l, e);
+	r = r ? r : prt_member_write_info(&l->gen, *m, e);
 	if (!r)
 		prt_shadow_add_endpoint(env, &l->shared, l->gen.number, *m);
 	return r;
@@ -148,6 +150,18 @@ static int hold_if_there(struct prt_live *l, uint32_t ifindex, struct pol_err *e
 	return prt_settle_held(&l->shared, e);
 }
 
+/* No client is sent there any more; what it served begins anew elsewhere. */
+static int leave_services(struct prt_env *env, struct prt_live *l, struct prt_member *m, struct pol_err *e)
+{
+	int r;
+
+	m->info.managed = PRT_MANAGED_HALF;
+	r = prt_services_again(env, l, e);
+	for (size_t i = 0; i < m->addrs.n && !r && l->shared.map[PRT_SHARED_SVC_CT] >= 0; i++)
+		r = prt_services_forget(&l->shared, &m->addrs.v[i].addr, 0, true, e);
+	return r;
+}
+
 int prt_endpoint_del(struct prt_env *env, const char *name, bool keep, struct pol_err *e)
 {
 	struct prt_member *m;
@@ -163,6 +177,7 @@ int prt_endpoint_del(struct prt_env *env, const char *name, bool keep, struct po
 	}
 	if (!r && keep && m->info.ifindex)
 		r = hold_if_there(&l, m->info.ifindex, e);
+	r = r ? r : leave_services(env, &l, m, e);
 	r = r ? r : prt_settle_erase(&l.shared, &l.gen, m, e);
 	if (!r)
 		prt_shadow_del_endpoint(env, &l.shared, l.gen.number, name);
@@ -242,7 +257,7 @@ int prt_endpoint_hooked(struct prt_env *env, uint32_t ifindex, bool *hooked, str
 	prt_live_init(&l);
 	r = prt_live_open(env, PRT_LOCK_SHARED, &l, e);
 	if (!r)
-		*hooked = prt_attached(&l.shared, ifindex, POL_IF_ENDPOINT);
+		*hooked = prt_attached(&l.shared, ifindex, POL_IF_ENDPOINT, false);
 	prt_live_close(&l);
 	return r;
 }

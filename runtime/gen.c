@@ -28,6 +28,7 @@ _Static_assert((int)PRT_PROG_EP_OUT == (int)POL_HOOK_EP_OUT &&
 		       (int)PRT_PROG_EP_IN == (int)POL_HOOK_EP_IN &&
 		       (int)PRT_PROG_UPLINK_IN == (int)POL_HOOK_UPLINK_IN &&
 		       (int)PRT_PROG_LO_IN == (int)POL_HOOK_LO_IN &&
+		       (int)PRT_PROG_UPLINK_OUT == (int)POL_HOOK_UPLINK_OUT &&
 		       (int)PRT_PROG_XDP == (int)POL_HOOK_XDP,
 	       "programs by hook");
 
@@ -324,6 +325,15 @@ static void pin_name(char out[64], const char *map)
 	}
 }
 
+/* Services have as much room as this host needs (services.h). */
+static int set_room(struct prt_gen *g, const char *name, uint32_t max, struct pol_err *e)
+{
+	struct bpf_map *m = max ? bpf_object__find_map_by_name(g->bpf, name) : NULL;
+	int r = m ? bpf_map__set_max_entries(m, max) : 0;
+
+	return r ? pol_err(e, r, "map '%s': cannot have %u elements: %s", name, max, strerror(-r)) : 0;
+}
+
 static int open_bpf(const struct prt_object *o, uint32_t programs, struct prt_shared *s,
 		    struct prt_gen *g, struct pol_err *e)
 {
@@ -360,6 +370,8 @@ int prt_gen_load(const struct prt_object *o, struct prt_shared *s, uint64_t numb
 	g->info.page_room = o->max_pages;
 	g->info.verdict_room = o->max_verdicts;
 	r = open_bpf(o, programs, s, g, e);
+	r = r ? r : set_room(g, POL_MAP_SVC_RING, g->svc_blocks, e);
+	r = r ? r : set_room(g, POL_MAP_SVC_BACKENDS, g->svc_backends, e);
 	if (!r && s)
 		r = prt_sets_places(s, &o->manifest, slot, e);
 	r = r ? r : set_constants(g->bpf, number, s ? &s->meta : &none, slot, e);

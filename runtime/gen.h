@@ -8,6 +8,7 @@
 #define POLC_RUNTIME_GEN_H
 
 #include <polc/abi.h>
+#include <polc/service.h>
 
 #include "object.h"
 #include "shared.h"
@@ -40,6 +41,7 @@ enum prt_gen_map { PRT_GEN_MAPS(PRT_GEN_ENUM) PRT_GEN_MAP_MAX };
 	X(EP_IN, POL_PROG_EP_IN) \
 	X(UPLINK_IN, POL_PROG_UPLINK_IN) \
 	X(LO_IN, POL_PROG_LO_IN) \
+	X(UPLINK_OUT, POL_PROG_UPLINK_OUT) \
 	X(XDP, POL_PROG_XDP) \
 	X(EP_OUT_WATCHED, POL_PROG_EP_OUT POL_PROG_WATCHED) \
 	X(EP_IN_WATCHED, POL_PROG_EP_IN POL_PROG_WATCHED) \
@@ -51,7 +53,7 @@ enum prt_prog { PRT_GEN_PROGS(PRT_GEN_ENUM) PRT_PROG_MAX };
 #undef PRT_GEN_ENUM
 #define PRT_PROG_WATCHED PRT_PROG_EP_OUT_WATCHED	/* + hook */
 
-#define PRT_LOAD_HOOKS (31u << PRT_PROG_EP_OUT)
+#define PRT_LOAD_HOOKS (63u << PRT_PROG_EP_OUT)
 #define PRT_LOAD_WATCHED (7u << PRT_PROG_WATCHED)
 #define PRT_LOAD_SHADOW (1u << PRT_PROG_SHADOW)
 #define PRT_LOAD_ASK (1u << PRT_PROG_ASK)
@@ -80,6 +82,7 @@ struct prt_gen {
 	uint64_t number;
 	struct prt_gen_info info;
 	int fd[PRT_GEN_MAP_MAX];
+	uint32_t svc_blocks, svc_backends; /* before loading: room for services; 0: as the object says */
 	int prog[PRT_PROG_MAX];	/* -1: not loaded, or the object has none */
 	struct bpf_object *bpf;	/* while it is being loaded; NULL when opened from its pins */
 	/* Mapped; lengths of pages and verdicts as in info. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "hostfile.h"
 
+#include <polc/service.h>
 #include <polc/proxy.h>
 
 #include <errno.h>
@@ -312,6 +313,32 @@ static int read_nodes(struct reader *r, const struct pol_yaml *at)
 	return 0;
 }
 
+/* They may be nodes, or anybody else: nothing is claimed. */
+static int read_balancers(struct reader *r, const struct pol_yaml *at)
+{
+	char why[PRT_WHY];
+	struct pol_ip *v;
+	int ret = pol_yaml_list(&r->doc, at, "balancers");
+
+	if (ret)
+		return ret;
+	if (at->n > POL_SVC_BALANCERS_MAX)
+		return pol_yaml_err(&r->doc, at, "more than %u balancers", POL_SVC_BALANCERS_MAX);
+	v = pol_arena_alloc(r->arena, at->n * sizeof(*v));
+	for (size_t i = 0; i < at->n && !ret; i++) {
+		struct pol_str s;
+		const char *w;
+
+		ret = pol_yaml_text(&r->doc, &at->item[i], "an address", &s);
+		w = ret ? NULL : prt_check_address(s, &v[i], why);
+		if (w)
+			ret = pol_yaml_err(&r->doc, &at->item[i], "%s", w);
+	}
+	r->host->balancers = v;
+	r->host->nbalancers = at->n;
+	return ret;
+}
+
 static int read_uplinks(struct reader *r, const struct pol_yaml *at)
 {
 	struct pol_str *v;
@@ -356,9 +383,9 @@ static int read_proxy(struct reader *r, const struct pol_yaml *at)
 
 static int read_root(struct reader *r, const struct pol_yaml *root)
 {
-	enum { HOST, HOST_ADDRESSES, UPLINKS, ENDPOINTS, REMOTE, NODES, PROXY, KEYS };
+	enum { HOST, HOST_ADDRESSES, UPLINKS, ENDPOINTS, REMOTE, NODES, BALANCERS, PROXY, KEYS };
 	static const char *const key[] = { "host",   "host_addresses", "uplinks", "endpoints",
-					   "remote", "nodes",          "proxy" };
+					   "remote", "nodes",          "balancers", "proxy" };
 	struct prt_hostfile *h = r->host;
 	const struct pol_yaml *v[KEYS];
 	int ret = pol_yaml_map(&r->doc, root, "the host file", key, KEYS, v);
@@ -375,6 +402,8 @@ static int read_root(struct reader *r, const struct pol_yaml *root)
 		ret = read_endpoints(r, v[REMOTE], false, &h->remotes, &h->nremotes);
 	if (!ret && v[NODES])
 		ret = read_nodes(r, v[NODES]);
+	if (!ret && v[BALANCERS])
+		ret = read_balancers(r, v[BALANCERS]);
 	if (!ret && v[PROXY])
 		ret = read_proxy(r, v[PROXY]);
 	if (!ret && h->nendpoints + h->nremotes >= POL_EP_MAX)

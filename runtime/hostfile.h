@@ -19,6 +19,7 @@
  *	    labels: {app: db}
  *	nodes:
  *	  - {name: node-2, addresses: [192.0.2.2]}
+ *	balancers: [192.0.2.3]			# hosts that may send what a client sent to a VIP, encapsulated
  *	proxy: {workers: 2, port: 15006, name_rules: false}	# of polproxy, if polload starts it;
  *							# table: 2004, priority: 9: of the way to it
  *
@@ -77,6 +78,8 @@ struct prt_hostfile {
 	const struct prt_node *nodes;
 	size_t nnodes;
 	uint32_t proxy_workers, proxy_port, proxy_table, proxy_priority; /* 0: not said */
+	const struct pol_ip *balancers;
+	size_t nbalancers;
 	bool proxy_name_rules;
 };
 

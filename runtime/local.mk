@@ -75,6 +75,9 @@ runtime_libruntime_a_SOURCES = \
 	runtime/rules.c \
 	runtime/sets.c \
 	runtime/sets.h \
+	runtime/health.c \
+	runtime/services.c \
+	runtime/services.h \
 	runtime/settle.c \
 	runtime/settle.h \
 	runtime/shadow.c \
@@ -85,6 +88,7 @@ runtime_libruntime_a_SOURCES = \
 	runtime/show.h \
 	runtime/show_inspect.c \
 	runtime/show_shadow.c \
+	runtime/show_services.c \
 	runtime/show_status.c \
 	runtime/show_traffic.c \
 	runtime/show_why.c \

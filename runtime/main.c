@@ -13,6 +13,7 @@
 #include "../base/yaml.h"
 #include "admit.h"
 #include "apply.h"
+#include "base/yaml.h"
 #include "endpoints.h"
 #include "gen.h"
 #include "metrics.h"
@@ -21,6 +22,7 @@
 #include "quiet.h"
 #include "sets.h"
 #include "shadow.h"
+#include "services.h"
 #include "show.h"
 #include "top.h"
 
@@ -53,6 +55,10 @@ static const char help[] =
 	"  top [--once] [--every SECONDS] [FILTER...]  what happens most, live\n"
 	"  metrics [--listen unix:PATH|127.0.0.1:PORT|[::1]:PORT]\n"
 	"                                          OpenMetrics text, once or served at /metrics\n"
+	"  services                                backends of each service, and how they are\n"
+	"  service drain|undrain NAME BACKEND      no new connections there; again\n"
+	"  service weight NAME BACKEND WEIGHT      1 to 65535, or `policy`: as the policy says\n"
+	"  health                                  asks backends by the `check` clauses, until it is ended\n"
 	"  inspect OBJECT                          what is inside an object, without loading it\n"
 	"  agent [--docker SOCKET]                 follow a container engine; polc-agent(8)\n"
 	"  proxy                                   see to it that polproxy runs and knows the policy\n"
@@ -282,6 +288,7 @@ static int verb_show(struct command *c)
 	} shows[] = {
 		{ "endpoints", prt_show_endpoints },
 		{ "suggest", prt_show_suggest },
+		{ "services", prt_show_services },
 	};
 	struct pol_err e = { 0 };
 	int r = prt_env_privileges(&e);
@@ -461,6 +468,42 @@ static bool emit(void *ctx, struct pol_str line)
 	return line.n ? fwrite(line.p, 1, line.n, stdout) == line.n : !fflush(stdout);
 }
 
+/* drain|undrain NAME BACKEND, weight NAME BACKEND N */
+static int verb_service(struct command *c)
+{
+	struct prt_svc_change change = { .service = c->nargs > 1 ? c->arg[1] : NULL,
+					 .backend = c->nargs > 2 ? c->arg[2] : NULL };
+	bool weight = !strcmp(c->arg[0], "weight");
+	struct pol_err e = { 0 };
+	int r;
+
+	if (!weight && strcmp(c->arg[0], "drain") && strcmp(c->arg[0], "undrain"))
+		return bad_usage("service %s: there are `drain`, `undrain` and `weight`", prt_safe(c->arg[0]));
+	if (c->nargs != (weight ? 4u : 3u))
+		return bad_usage("service %s: which service and backend?", c->arg[0]);
+	change.what = weight ? PRT_SVC_WEIGHT : c->arg[0][0] == 'd' ? PRT_SVC_DRAIN : PRT_SVC_UNDRAIN;
+	if (weight && strcmp(c->arg[3], "policy") &&
+	    (!pol_parse_u32(pol_str(c->arg[3]), 65535, &change.weight) || !change.weight))
+		return bad_usage("service weight: `%s` is no weight from 1 to 65535", prt_safe(c->arg[3]));
+	r = prt_env_privileges(&e);
+	r = r ? r : prt_services_change(&c->env, &change, &e);
+	if (!r && c->env.json)
+		pol_buf_addz(&c->out, "{\"done\": true}\n");
+	return done(c, r, &e, code_of(r));
+}
+
+static int verb_health(struct command *c)
+{
+	const struct sigaction on = { .sa_handler = stop };
+	struct pol_err e = { 0 };
+	int r = prt_env_privileges(&e);
+
+	sigaction(SIGINT, &on, NULL);
+	sigaction(SIGTERM, &on, NULL);
+	r = r ? r : prt_health(&c->env, &stopped, emit, NULL, &e);
+	return done(c, r, &e, code_of(r));
+}
+
 static int verb_monitor(struct command *c)
 {
 	const struct sigaction on = { .sa_handler = stop };
@@ -543,14 +586,14 @@ static const struct verb {
 	{ "suggest", 0, 0, verb_show },
 	{ "top", 0, ARGS_ANY, verb_top },
 	{ "metrics", 0, 0, verb_metrics },
+	{ "services", 0, 0, verb_show },
+	{ "service", 1, ARGS_ANY, verb_service },
+	{ "health", 0, 0, verb_health },
 	{ "inspect", 1, 1, verb_inspect },
 	{ "proxy", 0, 0, verb_proxy },
 	{ "rollback", 0, 0, verb_rollback },
 	{ "shadow", 0, 0, verb_shadow },
 	{ "remove", 0, 0, verb_remove },
-	/* Of later versions: known, so that the message is the right one. */
-	{ "services", 0, ARGS_ANY, NULL },
-	{ "service", 0, ARGS_ANY, NULL },
 };
 
 /* Takes the value of an option: behind "=", or the next word. */

@@ -2,6 +2,7 @@
 #include "manifest.h"
 
 #include <errno.h>
+#include <polc/service.h>
 #include <stdio.h>
 
 #include "base/yaml.h"
@@ -393,6 +394,7 @@ enum {
 	LIMITS,
 	FILTERS,
 	DYNAMIC,
+	SERVICES,
 	KEYS,
 };
 static const char *const root_key[] = {
@@ -416,6 +418,7 @@ static const char *const root_key[] = {
 	"limits",
 	"filters",
 	"dynamic",
+	"services",
 };
 #define KEYS_NEEDED FILTERS
 
@@ -447,6 +450,125 @@ static int read_dynamic(struct reader *r, const struct pol_yaml *at, struct pol_
 	if (!ret && (!name->n || name->n >= PRT_SET_NAME))
 		ret = pol_yaml_err(&r->doc, at, "a name of %zu bytes", name->n);
 	return ret;
+}
+
+/* ---- services ---------------------------------------------------------------- */
+
+static int read_ip(struct reader *r, const struct pol_yaml *at, struct pol_ip *out)
+{
+	struct pol_prefix p;
+	struct pol_str s;
+	char q[POL_QUOTE];
+	int ret = pol_yaml_text(&r->doc, at, "address", &s);
+
+	if (ret)
+		return ret;
+	if (pol_prefix_parse(s, &p) != POL_IP_OK || p.len != (p.addr.family == 4 ? 32 : 128))
+		return pol_yaml_err(&r->doc, at, "`%s` is no address", pol_quote(s, q));
+	*out = p.addr;
+	return 0;
+}
+
+static int read_port(struct reader *r, const struct pol_yaml *at, uint16_t *out)
+{
+	uint32_t port = 0;
+	int ret = pol_yaml_u32(&r->doc, at, "port", 1, 65535, &port);
+
+	*out = (uint16_t)port;
+	return ret;
+}
+
+static int read_vip(struct reader *r, const struct pol_yaml *at, struct prt_service_vip *v)
+{
+	static const char *const key[] = { "address", "port" };
+	const struct pol_yaml *k[2];
+	int ret = pol_yaml_map(&r->doc, at, "a VIP", key, 2, k);
+
+	if (!ret && (!k[0] || !k[1]))
+		return pol_yaml_err(&r->doc, at, "a VIP has an address and a port");
+	ret = ret ? ret : read_ip(r, k[0], &v->addr);
+	return ret ? ret : read_port(r, k[1], &v->port);
+}
+
+static int read_service_backend(struct reader *r, const struct pol_yaml *at, struct prt_service_backend *b)
+{
+	enum { SELECTOR, ADDRESS, PORT, WEIGHT, N };
+	static const char *const key[] = { "selector", "address", "port", "weight" };
+	const struct pol_yaml *k[N];
+	int ret = pol_yaml_map(&r->doc, at, "a backend", key, N, k);
+
+	if (!ret && (!k[SELECTOR] == !k[ADDRESS] || !k[PORT] || !k[WEIGHT]))
+		return pol_yaml_err(&r->doc, at, "a backend has a selector or an address, a port and a weight");
+	if (!ret && k[SELECTOR])
+		ret = read_index(r, k[SELECTOR], "selector", r->m->nselectors, &b->selector);
+	else if (!ret)
+		ret = read_ip(r, k[ADDRESS], &b->addr);
+	b->by_class = !ret && k[SELECTOR];
+	ret = ret ? ret : read_port(r, k[PORT], &b->port);
+	return ret ? ret : pol_yaml_u32(&r->doc, k[WEIGHT], "weight", 1, 65535, &b->weight);
+}
+
+static int read_check(struct reader *r, const struct pol_yaml *at, struct prt_service *s)
+{
+	enum { EVERY, TIMEOUT, RISE, FALL, PATH, N };
+	static const char *const key[] = { "every", "timeout", "rise", "fall", "path" };
+	static const uint32_t most[] = { 3600, 60, 100, 100 };
+	uint32_t *const to[] = { &s->every, &s->timeout, &s->rise, &s->fall };
+	const struct pol_yaml *k[N];
+	int ret = pol_yaml_map(&r->doc, at, "a check", key, N, k);
+
+	for (unsigned i = 0; !ret && i < PATH; i++)
+		ret = k[i] ? pol_yaml_u32(&r->doc, k[i], key[i], 1, most[i], to[i])
+			   : pol_yaml_err(&r->doc, at, "a check needs `%s`", key[i]);
+	if (!ret && k[PATH])
+		ret = pol_yaml_text(&r->doc, k[PATH], "path", &s->path);
+	/* it goes into a request as it is */
+	for (size_t i = 0; !ret && i < s->path.n; i++)
+		if (s->path.p[0] != '/' || s->path.p[i] <= ' ' || s->path.p[i] >= 0x7f)
+			ret = pol_yaml_err(&r->doc, k[PATH], "the path of a check cannot be asked for");
+	s->checked = true;
+	return ret;
+}
+
+/* Lists within a service; READ_LIST is for those of the manifest. */
+#define READ_PART(r, at, what, s, field, count, read)                                              \
+	({                                                                                         \
+		int part_ = pol_yaml_list(&(r)->doc, at, what);                                    \
+		if (!part_) {                                                                      \
+			(s)->field = pol_arena_alloc((r)->arena, (at)->n * sizeof(*(s)->field));   \
+			for (size_t i_ = 0; !part_ && i_ < (at)->n; i_++)                          \
+				part_ = read(r, &(at)->item[i_], &(s)->field[i_]);                 \
+			(s)->count = (at)->n;                                                      \
+		}                                                                                  \
+		part_;                                                                             \
+	})
+
+static int read_service(struct reader *r, const struct pol_yaml *at, struct prt_service *s)
+{
+	enum { NAME, PROTOCOL, BALANCE, MODE, VIPS, BACKENDS, CHECK, N };
+	static const char *const key[] = { "name", "protocol", "balance", "mode", "vips", "backends", "check" };
+	static const char *const balance[] = { "maglev", "random" }, *const mode[] = { "nat", "dsr" };
+	const struct pol_yaml *k[N];
+	uint32_t proto = 0, random = 0, dsr = 0;
+	int ret = pol_yaml_map(&r->doc, at, "a service", key, N, k);
+
+	for (unsigned i = 0; !ret && i < CHECK; i++)
+		if (!k[i])
+			ret = pol_yaml_err(&r->doc, at, "a service needs `%s`", key[i]);
+	ret = ret ? ret : pol_yaml_text(&r->doc, k[NAME], "name", &s->name);
+	if (!ret && s->name.n >= POL_SVC_NAME)
+		ret = pol_yaml_err(&r->doc, k[NAME], "the name of a service is too long");
+	ret = ret ? ret : pol_yaml_u32(&r->doc, k[PROTOCOL], "protocol", 0, 255, &proto);
+	if (!ret && proto != 6 && proto != 17)
+		ret = pol_yaml_err(&r->doc, k[PROTOCOL], "a service is on TCP (6) or UDP (17)");
+	ret = ret ? ret : pol_yaml_choice(&r->doc, k[BALANCE], "balance", balance, 2, &random);
+	ret = ret ? ret : pol_yaml_choice(&r->doc, k[MODE], "mode", mode, 2, &dsr);
+	s->proto = (uint8_t)proto;
+	s->random = random;
+	s->dsr = dsr;
+	ret = ret ? ret : READ_PART(r, k[VIPS], "vips", s, vip, nvips, read_vip);
+	ret = ret ? ret : READ_PART(r, k[BACKENDS], "backends", s, backend, nbackends, read_service_backend);
+	return !ret && k[CHECK] ? read_check(r, k[CHECK], s) : ret;
 }
 
 /* Before anything else is understood: another ABI may have other keys. */
@@ -577,6 +699,10 @@ static int read_body(struct reader *r, const struct pol_yaml *const v[KEYS])
 		ret = READ_LIST(r, v[DYNAMIC], "dynamic", dynamic, ndynamic, read_dynamic);
 	if (!ret && r->m->ndynamic > POL_SETS_MAX)
 		ret = pol_yaml_err(&r->doc, v[DYNAMIC], "more than %u dynamic sets", POL_SETS_MAX);
+	if (!ret && v[SERVICES])
+		ret = READ_LIST(r, v[SERVICES], "services", service, nservices, read_service);
+	if (!ret && r->m->nservices > POL_SERVICES_MAX / 2)
+		ret = pol_yaml_err(&r->doc, v[SERVICES], "more than %u services", POL_SERVICES_MAX / 2);
 	return ret;
 }
 

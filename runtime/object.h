@@ -70,6 +70,28 @@ struct prt_filter {
 	struct pol_str *interface;	size_t ninterfaces;
 };
 
+struct prt_service_vip {
+	struct pol_ip addr;
+	uint16_t port;
+};
+struct prt_service_backend {
+	bool by_class;
+	uint32_t selector;	/* by_class */
+	struct pol_ip addr;	/* else */
+	uint16_t port;
+	uint32_t weight;	/* 1 to 65535 */
+};
+struct prt_service {
+	struct pol_str name;	/* NUL-terminated, below POL_SVC_NAME bytes */
+	uint8_t proto;		/* TCP or UDP */
+	bool random, dsr;
+	bool checked;		/* with: */
+	struct pol_str path;	/* of an HTTP GET; n == 0: a connection is enough */
+	uint32_t every, timeout, rise, fall;
+	struct prt_service_vip *vip;		size_t nvips;
+	struct prt_service_backend *backend;	size_t nbackends;
+};
+
 struct prt_manifest {		/* all memory is the object's */
 	struct pol_str polc;	/* version of the compiler */
 	uint32_t abi;
@@ -91,6 +113,7 @@ struct prt_manifest {		/* all memory is the object's */
 	struct prt_block *block;	size_t nblocks;
 	struct prt_filter *filter;	size_t nfilters;	/* at most 64 */
 	struct pol_str *dynamic;	size_t ndynamic;	/* at most POL_SETS_MAX */
+	struct prt_service *service;	size_t nservices;	/* at most POL_SERVICES_MAX / 2 */
 };
 
 /* ---- the rules, for people ---------------------------------------------------- */

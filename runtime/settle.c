@@ -26,10 +26,12 @@ static enum pol_if_kind wanted_kind(const struct prt_world *w, uint32_t ifindex)
 	return (enum pol_if_kind)0;
 }
 
-/* xdp: whether the XDP hook is wanted too. */
+/* flags: POL_IF_* of an uplink. */
 static int attach_at(struct prt_env *env, const struct prt_shared *s, uint32_t ifindex,
-		     enum pol_if_kind kind, bool xdp, bool only_new, struct pol_err *e)
+		     enum pol_if_kind kind, unsigned flags, bool only_new, struct pol_err *e)
 {
+	enum prt_egress egress = flags & POL_IF_OUT ? PRT_EGRESS_ON : only_new ? PRT_EGRESS_KEEP
+									      : PRT_EGRESS_OFF;
 	struct prt_hook known;
 	struct prt_link link;
 	int r;
@@ -46,8 +48,8 @@ static int attach_at(struct prt_env *env, const struct prt_shared *s, uint32_t i
 			     kind == POL_IF_UPLINK ? "an uplink" : "an endpoint");
 		return 0;
 	}
-	r = r ? r : prt_attach(s, &link, kind, e);
-	if (!r && xdp)
+	r = r ? r : prt_attach(s, &link, kind, egress, e);
+	if (!r && flags & POL_IF_XDP)
 		return prt_xdp_attach(env, s, &link, e);
 	return r || only_new ? r : prt_xdp_detach(s->hooks, ifindex, e);
 }
@@ -59,10 +61,10 @@ int prt_settle_attach(struct prt_env *env, const struct prt_shared *s, const str
 
 	for (size_t i = 0; i < w->uplink.n && !r; i++)
 		r = attach_at(env, s, w->uplink.v[i].ifindex, POL_IF_UPLINK,
-			      w->uplink.v[i].flags & POL_IF_XDP, only_new, e);
+			      w->uplink.v[i].flags, only_new, e);
 	for (size_t i = 0; i < w->member.n && !r; i++) {
 		if (w->member.v[i].info.ifindex)
-			r = attach_at(env, s, w->member.v[i].info.ifindex, POL_IF_ENDPOINT, false,
+			r = attach_at(env, s, w->member.v[i].info.ifindex, POL_IF_ENDPOINT, 0,
 				      only_new, e);
 	}
 	return r;

@@ -174,6 +174,11 @@ int prt_shared_make(struct prt_shared *s, struct pol_err *e)
 			 BPF_F_NO_PREALLOC, &s->hooks, e);
 	r = r ? r : make(PIN_SET_NAMES, BPF_MAP_TYPE_ARRAY, 4, PRT_SET_NAME, POL_SETS_MAX, 0,
 			 &s->set_names, e);
+	r = r ? r : make(POL_MAP_SVC_BALANCERS, BPF_MAP_TYPE_HASH, sizeof(struct pol_addr), 4,
+			 POL_SVC_BALANCERS_MAX, 0, &s->map[PRT_SHARED_SVC_BALANCERS], e);
+	r = r ? r : make(POL_MAP_SVC_STATE, BPF_MAP_TYPE_HASH, sizeof(struct pol_svc_state_key),
+			 sizeof(struct pol_svc_state), POL_BACKENDS_MAX, BPF_F_NO_PREALLOC,
+			 &s->map[PRT_SHARED_SVC_STATE], e);
 	r = r ? r : map_word(s, e);
 	if (r)
 		return r;

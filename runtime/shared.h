@@ -6,7 +6,10 @@
  *			(struct prt_meta), hooks (ifindex -> struct prt_hook) and set_names
  *   made by the first object that has them, then reused by each later one
  *			ct, frags, watch, rings, watch_lost, drops, scratch, asked, shadow; with http rules
- *			also proxy_flows, proxy_onward, proxy_self; with dynamic sets: sets
+ *			also proxy_flows, proxy_onward, proxy_self; with dynamic sets: sets; with
+ *			services svc_ct, svc_ports
+ *	likewise, but made by the loader, because the host file fills them or it alone reads them
+ *			svc_balancers, svc_state
  *
  * `ep_by_if`, `ep_by_addr` and `ep_info` are not among them: each generation
  * has its own, so who lives where changes at the same instant as what is
@@ -16,6 +19,7 @@
 #define POLC_RUNTIME_SHARED_H
 
 #include <polc/abi.h>
+#include <polc/service.h>
 
 #include "bpffs.h"
 
@@ -27,7 +31,9 @@ struct bpf_object;
 	X(WATCH_LOST, POL_MAP_WATCH_LOST) X(DROPS, POL_MAP_DROPS) X(SCRATCH, POL_MAP_SCRATCH) \
 	X(ASKED, POL_MAP_ASKED) X(SHADOW, POL_MAP_SHADOW) \
 	X(PROXY_FLOWS, POL_MAP_PROXY_FLOWS) X(PROXY_ONWARD, POL_MAP_PROXY_ONWARD) \
-	X(PROXY_SELF, POL_MAP_PROXY_SELF) X(SETS, POL_MAP_SETS)
+	X(PROXY_SELF, POL_MAP_PROXY_SELF) X(SETS, POL_MAP_SETS) \
+	X(SVC_CT, POL_MAP_SVC_CT) X(SVC_PORTS, POL_MAP_SVC_PORTS) \
+	X(SVC_BALANCERS, POL_MAP_SVC_BALANCERS) X(SVC_STATE, POL_MAP_SVC_STATE)
 #define PRT_SHARED_ENUM(e, n) PRT_SHARED_##e,
 enum prt_shared_map { PRT_SHARED(PRT_SHARED_ENUM) PRT_SHARED_MAX };
 #undef PRT_SHARED_ENUM

@@ -22,6 +22,7 @@ int prt_show_why(const struct prt_env *env, const struct prt_query *query, bool 
 		 struct pol_buf *out, struct pol_err *e);
 int prt_show_suggest(struct prt_env *env, struct pol_buf *out, struct pol_err *e);
 int prt_show_endpoints(struct prt_env *env, struct pol_buf *out, struct pol_err *e);
+int prt_show_services(struct prt_env *env, struct pol_buf *out, struct pol_err *e);
 int prt_show_inspect(const struct prt_env *env, const char *path, struct pol_buf *out,
 		     struct pol_err *e);
 /* What the verifier made of a loaded object: instructions that it walked, of its million. */

@@ -57,7 +57,7 @@ static void look_at_xdp(struct status *s, const struct prt_uplink *u)
 			"its XDP hook is not in place; `polload apply` puts it back");
 }
 
-static void look_at(struct status *s, uint32_t ifindex, enum pol_if_kind kind,
+static void look_at(struct status *s, uint32_t ifindex, enum pol_if_kind kind, bool out,
 		    const struct prt_member *m)
 {
 	const struct prt_link *link = link_of(s, ifindex);
@@ -69,7 +69,7 @@ static void look_at(struct status *s, uint32_t ifindex, enum pol_if_kind kind,
 	*pol_vec_push(&s->hooked) = ifindex;
 	if (!link)
 		missing(s, what, name, "its interface is gone");
-	else if (!prt_attached(&s->l.shared, ifindex, kind))
+	else if (!prt_attached(&s->l.shared, ifindex, kind, out))
 		missing(s, what, name, "its hooks are not in place; `polload apply` puts them back");
 	else
 		s->hooks_there++;
@@ -173,18 +173,19 @@ static int gather(struct prt_env *env, struct status *s, struct pol_err *e)
 	if (r)
 		return r;
 	for (size_t i = 0; i < s->l.world.uplink.n; i++) {
-		look_at(s, s->l.world.uplink.v[i].ifindex, POL_IF_UPLINK, NULL);
+		look_at(s, s->l.world.uplink.v[i].ifindex, POL_IF_UPLINK,
+			s->l.world.uplink.v[i].flags & POL_IF_OUT, NULL);
 		look_at_xdp(s, &s->l.world.uplink.v[i]);
 	}
 	if (s->l.world.http)
-		look_at(s, POL_LO_IFINDEX, POL_IF_LO, NULL);
+		look_at(s, POL_LO_IFINDEX, POL_IF_LO, false, NULL);
 	for (size_t i = 0; i < s->l.world.member.n; i++) {
 		const struct prt_member *m = &s->l.world.member.v[i];
 
 		if (m->info.managed == PRT_MANAGED_HALF)
 			missing(s, "endpoint", m->info.name, "half made; any change cleans it up");
 		else if (m->info.ifindex)
-			look_at(s, m->info.ifindex, POL_IF_ENDPOINT, m);
+			look_at(s, m->info.ifindex, POL_IF_ENDPOINT, false, m);
 		if (m->info.ifindex)
 			s->endpoints++;
 		else

@@ -33,6 +33,7 @@ static const char *const names[POL_HOOKS] = {
 	[POL_HOOK_EP_IN] = "stub_ep_in",
 	[POL_HOOK_UPLINK_IN] = "stub_uplink_in",
 	[POL_HOOK_LO_IN] = "stub_lo_in",
+	[POL_HOOK_UPLINK_OUT] = "stub_uplink_out",
 	[POL_HOOK_XDP] = "stub_xdp",
 };
 

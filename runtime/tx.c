@@ -24,6 +24,7 @@ void prt_tx_init(struct prt_tx *t, struct prt_env *env)
 
 void prt_tx_close(struct prt_tx *t)
 {
+	prt_services_free(&t->services);
 	prt_world_free(&t->old_world);
 	prt_world_free(&t->world);
 	prt_gen_close(&t->old);
@@ -127,5 +128,6 @@ int prt_tx_fill(struct prt_tx *t, const struct prt_apply *a, struct pol_err *e)
 
 	describe(t, a);
 	r = prt_world_write(&t->next, &t->world, e);
-	return r ? r : fill_tables(t, a, e);
+	r = r ? r : fill_tables(t, a, e);
+	return r ? r : prt_services_fill(&t->next, &t->shared, &t->services, e);
 }

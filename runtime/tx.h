@@ -7,6 +7,7 @@
 
 #include "apply.h"
 #include "proxy.h"
+#include "services.h"
 
 struct prt_tx {
 	struct prt_env *env;
@@ -18,6 +19,7 @@ struct prt_tx {
 	struct prt_proxy proxy;	/* of a policy with http rules */
 	struct prt_way way;	/* to it, that we made; table 0: none */
 	struct prt_way old_way;	/* that was there; likewise */
+	struct prt_services services;
 	struct prt_imported imported;
 };
 

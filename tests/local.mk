@@ -308,6 +308,7 @@ e2e_tests = \
 	tests/e2e/neighbours.sh \
 	tests/e2e/rollback.sh \
 	tests/e2e/see.sh \
+	tests/e2e/service.sh \
 	tests/e2e/sign.sh \
 	tests/e2e/transfers.sh \
 	tests/e2e/trust.sh \

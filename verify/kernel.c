@@ -27,6 +27,7 @@ static const char *const programs[POL_HOOK_MAX] = {
 	[POL_HOOK_EP_IN] = POL_PROG_EP_IN,
 	[POL_HOOK_UPLINK_IN] = POL_PROG_UPLINK_IN,
 	[POL_HOOK_LO_IN] = POL_PROG_LO_IN,
+	[POL_HOOK_UPLINK_OUT] = POL_PROG_UPLINK_OUT,
 };
 
 struct kernel {

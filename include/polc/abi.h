@@ -134,6 +134,8 @@ enum pol_if_kind { POL_IF_ENDPOINT = 1, POL_IF_UPLINK = 2, POL_IF_LO = 3 };
  */
 #define POL_IF_PEER (1u << 1)
 #define POL_IF_XDP (1u << 2)	/* of an uplink: its packets meet filters or services */
+#define POL_IF_DIRECT (1u << 5)	/* likewise: frames that come in have whole checksums, and it sends what XDP gives it */
+#define POL_IF_OUT (1u << 6)	/* likewise: answers of backends leave by it, and become the VIP's */
 #define POL_IF_AUDIT (1u << 3)	/* likewise: report what a filter would drop, and pass it */
 /*
  * A port of a bridge or the like, which takes its frames before the stack sees them: what is
@@ -541,6 +543,7 @@ enum pol_hook {
 	POL_HOOK_EP_IN = 1,	/* TC egress of the same device: what is delivered to it */
 	POL_HOOK_UPLINK_IN = 2,	/* TC ingress of an uplink */
 	POL_HOOK_LO_IN = 3,	/* TC ingress of lo: what carries POL_MARK_PROXY; attached with http rules */
+	POL_HOOK_UPLINK_OUT = 4,/* TC egress of an uplink; there only if there are services */
 	POL_HOOK_MAX,		/* of the TC hooks, for which every object has a program */
 	POL_HOOK_XDP = POL_HOOK_MAX, /* XDP of an uplink; objects with filters or services have one */
 	POL_HOOKS,
@@ -558,6 +561,7 @@ enum pol_hook {
 #define POL_PROG_EP_OUT "pol_ep_out"
 #define POL_PROG_EP_IN "pol_ep_in"
 #define POL_PROG_UPLINK_IN "pol_uplink_in"
+#define POL_PROG_UPLINK_OUT "pol_uplink_out"
 #define POL_PROG_XDP "pol_xdp"
 #define POL_PROG_LO_IN "pol_lo_in"
 /*

@@ -40,6 +40,11 @@
  *   filters:                      only where there are any; index is the bit in pol_if.filters
  *     - {name: edge, interfaces: [eth0, eth1]}
  *   dynamic: [badguys]            sets that change at run time, likewise; index as in pol_set_slot
+ *   services:                     only where there are any; index n: see polc/service.h, svc
+ *     - {name: shop, protocol: 6, balance: maglev, mode: nat, vips: [{address: "198.51.100.10", port: 80}],
+ *        backends: [{selector: 1, port: 8080, weight: 1}, {address: "10.7.0.9", port: 8080, weight: 2}],
+ *        check: {every: 5, timeout: 2, rise: 2, fall: 3, path: "/live"}}
+ *                                 one line; check: only where there is one, path: of HTTP
  *
  * POL_SECTION_RULES: for people and reports; index is the rule number.
  *

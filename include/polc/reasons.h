@@ -50,7 +50,13 @@
 	X(HTTP_NO_INGRESS, "http_no_ingress", "HTTP rules, but it came past every place where the proxy can take it") \
 	X(HTTP_FRAGMENT,   "http_fragment",   "a fragment of a flow with HTTP rules") \
 	X(HTTP_GAINED,     "http_gained",     "a live connection that has come under HTTP rules") \
-	X(FILTER,          "filter",          "a drop rule of a filter")
+	X(FILTER,          "filter",          "a drop rule of a filter") \
+	X(SVC_DOWN,        "svc_down",        "no backend of the service is up: answered with a RST or unreachable") \
+	X(SVC_FULL,        "svc_full",        "no room in the services' connection table") \
+	X(SVC_STATE,       "svc_state",       "a RST to a service, of no known connection") \
+	X(SVC_FRAGMENT,    "svc_fragment",    "a fragment to a service's address") \
+	X(SVC_TUNNEL,      "svc_tunnel",      "from a balancer, but not for a service here; or no way to a backend") \
+	X(SVC_TOO_BIG,     "svc_too_big",     "does not fit the tunnel to a backend: answered with too big")
 
 #define POL_REASON_ENUM(e, n, t) POL_REASON_##e,
 enum pol_reason { POL_REASONS(POL_REASON_ENUM) POL_REASON_MAX };

@@ -129,5 +129,6 @@ SEC("tc") int pol_ep_out(struct __sk_buff *skb) { return pol_hook_ep_out(skb); }
 SEC("tc") int pol_ep_in(struct __sk_buff *skb) { return pol_hook_ep_in(skb); }
 SEC("tc") int pol_uplink_in(struct __sk_buff *skb) { return pol_hook_uplink_in(skb); }
 SEC("tc") int pol_lo_in(struct __sk_buff *skb) { return pol_hook_lo_in(skb); }
+SEC("tc") int pol_uplink_out(struct __sk_buff *skb) { return pol_hook_uplink_out(skb); }
 
 char _license[] SEC("license") = "GPL";

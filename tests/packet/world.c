@@ -164,6 +164,7 @@ static int load(struct world *w, int g, const char *object)
 {
 	static const char *const progs[] = {
 		POL_PROG_EP_OUT, POL_PROG_EP_IN, POL_PROG_UPLINK_IN, POL_PROG_LO_IN,
+		POL_PROG_UPLINK_OUT,
 	};
 	int err;
 

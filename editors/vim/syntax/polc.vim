@@ -12,7 +12,7 @@ syntax keyword polcOperator and or not has where
 syntax keyword polcPeer any host nodes world public none true
 syntax keyword polcProtocol tcp udp sctp icmp icmp6 proto
 syntax keyword polcAttribute log name per source burst http header query websocket audit tier admin baseline
-syntax keyword polcAttribute file dynamic open sport backend vip weight balance maglev random mode nat dsr
+syntax keyword polcAttribute file dynamic open sport backend vip weight balance maglev random mode nat dsr check every timeout rise fall
 syntax match polcMethod /\<[A-Z][A-Z-]\+\>/
 syntax match polcNumber /\<\d\+\(-\d\+\)\?\(\/\(s\|min\|h\)\)\?\>/
 syntax match polcAddress /\<\d\+\(\.\d\+\)\{3}\(\/\d\+\)\?/

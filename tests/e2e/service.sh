@@ -1,0 +1,186 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# A service with three backends: clients outside and inside see the VIP, policies the backends; one
+# drained and one killed while connections are open, health checks, all down, apply and rollback.
+. "$(dirname "$0")/lib.sh"
+
+container b1 1 "app: web"
+container b2 2 "app: web"
+container b3 3 "app: web"
+container in 4 "app: client"
+outside client
+inside client ip route add 198.51.100.10 via 192.0.2.1
+inside client ip -6 route add 2001:db8:2::10 via 2001:db8:1::1
+v4[vip]=198.51.100.10
+v6[vip]=2001:db8:2::10
+declare -A listener=()
+for b in b1 b2 b3; do
+	spawn $b "$PROBE" listen tcp "${v4[$b]}" 8080
+	listener[$b]=$spawned
+	spawn $b "$PROBE" listen tcp "${v6[$b]}" 8080
+	listener[$b]+=" $spawned"
+	serve $b udp 8053
+done
+
+policy() { # BALANCE
+	cat <<POL
+default deny;
+pool 10.66.0.0/16, fd66::/48;
+endpoint web = app == "web";
+policy web {
+	allow from { 192.0.2.7, 2001:db8:1::7, [app == "client"], web } on tcp 8080, udp 8053;
+	allow from host on tcp 8080;
+	allow to shop on tcp 80;
+}
+policy client on [app == "client"] { allow to shop on tcp 80; }
+service shop {
+	vip 198.51.100.10, 2001:db8:2::10 on tcp 80;
+	backend web on tcp 8080;
+	balance $1;
+	check tcp every 1 timeout 1 rise 1 fall 2;
+}
+service names {
+	vip 198.51.100.10, 2001:db8:2::10 on udp 53;
+	backend web on udp 8053;
+}
+POL
+}
+policy maglev | compile shop
+policy random | compile random
+host_file b1 b2 b3 in >host.yaml
+run "$POLLOAD" apply shop.bpf.o -H host.yaml
+is "apply" 0 "$code"
+[ "$code" = 0 ] || echo "# $err"
+
+# What `polload services` says of an endpoint's IPv4 backend of shop.
+backend() { # NAME KEY
+	"$POLLOAD" services --json |
+		jq -r ".[] | select(.service == \"shop\") | .backends[] | select(.endpoint == \"$1\" and (.address | contains(\".\"))) | .$2"
+}
+becomes() { # WHAT EXPECTED COMMAND...: within ten seconds
+	local what=$1 want=$2 seen
+	shift 2
+	for _ in $(seq 100); do
+		seen=$("$@")
+		[ "$seen" != "$want" ] || break
+		sleep 0.1
+	done
+	is "$what" "$want" "$seen"
+}
+phase=outside
+expect open client vip tcp 80
+expect open client vip udp 53
+is "an echo to the VIP" "open open" "$(try client vip ping)"
+expect timeout client b1 tcp 80
+
+# The client is not translated: only its own address is allowed.
+phase=inside
+expect open in vip tcp 80
+expect timeout in vip udp 53
+expect timeout in b1 tcp 8080
+
+# A backend is never given itself; two of three tries or more would be.
+phase=hairpin
+for _ in 1 2 3 4 5 6; do
+	expect open b1 vip tcp 80
+done
+phase=
+
+run "$POLLOAD" services
+is "services" 0 "$code"
+like "... says who serves" "10.66.2.2:8080  b2" "$out"
+run "$POLLOAD" service drain shop nobody
+is "no such backend" 2 "$code"
+like "... is named" "service 'shop' has no backend 'nobody'" "$err"
+run "$POLLOAD" service weight shop b1 0
+is "a weight of 0" 2 "$code"
+
+# ---- drained, and killed, while connections are open ------------------------------------
+streams=()
+n=0
+for port in $(seq 20001 20024); do
+	inside client "$PROBE" stream "${v4[vip]}" 80 --sport "$port" --interval 30 --timeout 3000 >"stream.$port" 2>&1 </dev/null &
+	streams+=($!)
+done
+connections() { echo $(($(backend b1 connections) + $(backend b2 connections) + $(backend b3 connections))); }
+at_least() { [ "$(connections)" -ge 24 ] && echo yes; }
+becomes "24 connections are open" yes at_least
+share=$(backend b2 connections)
+for b in b1 b2 b3; do
+	[ "$(backend $b connections)" -gt 0 ] && n=$((n + 1))
+done
+is "all three serve" 3 "$n"
+
+"$POLLOAD" service drain shop b1
+is "b1 is drained" drained "$(backend b1 state)"
+before=$(backend b1 connections)
+"$POLLOAD" health >health.log 2>&1 &
+health=$!
+# shellcheck disable=SC2086
+kill ${listener[b2]}
+becomes "b2 is found down" down backend b2 state
+like "... and that is said" "'shop': 10.66.2.2 port 8080 is down" "$(cat health.log)"
+
+run inside client "$PROBE" repeat tcp "${v4[vip]}" 80 --interval 2 --for 600
+like "new ones all go to b3: none is refused" " 0 refused 0 unreachable 0 timeout" " ${out#* open}"
+[ "$(backend b1 connections)" -le "$before" ] && ok "none to the drained one" ||
+	not_ok "none to the drained one" "before: $before" "after: $(backend b1 connections)"
+
+# ---- the same state after an apply; live connections stay ---------------------------------
+run "$POLLOAD" apply random.bpf.o
+is "apply of another policy" 0 "$code"
+is "b1 is drained still" drained "$(backend b1 state)"
+is "b2 is down still" down "$(backend b2 state)"
+run "$POLLOAD" rollback
+is "rollback" 0 "$code"
+run inside client "$PROBE" repeat tcp "${v4[vip]}" 80 --interval 5 --for 300
+like "new ones go on" " 0 refused 0 unreachable 0 timeout" " ${out#* open}"
+
+kill "${streams[@]}" 2>/dev/null
+wait "${streams[@]}" 2>/dev/null
+broken=$(cat stream.* | grep -vc ' open$')
+[ "$broken" -le "$share" ] && ok "no connection broke but those of the killed one ($broken of $share)" ||
+	not_ok "no connection broke but those of the killed one" "broken: $broken" "it had: $share"
+
+# ---- nobody is left -------------------------------------------------------------------------
+"$POLLOAD" service drain shop b3
+phase="all down"
+expect refused client vip tcp 80
+expect refused in vip tcp 80
+phase=
+"$POLLOAD" service drain names b1
+"$POLLOAD" service drain names 10.66.2.2
+"$POLLOAD" service drain names "[fd66:0:0:2::2]:8053"
+"$POLLOAD" service drain names b3
+phase="all down"
+expect refused client vip udp 53
+phase=
+serve b2 tcp 8080
+becomes "b2 is back" up backend b2 state
+expect open client vip tcp 80
+"$POLLOAD" service undrain shop b1
+"$POLLOAD" service weight shop b1 3
+is "weight" 3 "$(backend b1 weight)"
+"$POLLOAD" service weight shop b1 policy
+is "weight of the policy" 1 "$(backend b1 weight)"
+kill $health
+wait $health 2>/dev/null
+is "health ends when told to" 0 $?
+
+# ---- endpoints that come and go ----------------------------------------------------------------
+"$POLLOAD" endpoint del b2
+"$POLLOAD" service drain shop b1
+"$POLLOAD" service undrain shop b3
+expect open client vip tcp 80
+"$POLLOAD" service drain shop b3
+phase="its backends are gone"
+expect refused client vip tcp 80
+phase=
+"$POLLOAD" endpoint add b4 interface=v-b2 address=10.66.2.2 address=fd66:0:0:2::2 label=app=web
+expect open client vip tcp 80
+
+run "$POLLOAD" status
+is "status" 0 "$code"
+"$POLLOAD" remove >/dev/null
+is "remove leaves nothing" "" "$(tc filter show dev up0 egress; tc filter show dev up0 ingress; ip link show up0 | grep -o xdp; ls bpf | grep polc)"
+finish
