@@ -115,11 +115,16 @@ static __always_inline __u32 pol_filter_l4(const struct pol_filter_half *h, cons
 static __always_inline __u32 pol_filter_kind(const struct pol_filter_half *h,
 					     const struct pol_edge *p)
 {
-	__u32 l4 = pol_filter_l4(h, p), sport = p->sport, page, at;
+	__u32 at = pol_filter_l4(h, p), page;
 
-	page = pol_filter_half_word(h->sport_page + (sport >> 8));
-	sport = pol_filter_half_word(h->sport_class + page * 256 + (sport & 255));
-	at = (l4 * h->nsports + sport) * h->nflags + pol_filter_half_word(h->flag_class + p->tcp_flags);
+	/* one class: few filters ask for source ports or flags */
+	if (h->nsports > 1) {
+		page = pol_filter_half_word(h->sport_page + (p->sport >> 8));
+		at = at * h->nsports +
+		     pol_filter_half_word(h->sport_class + page * 256 + (p->sport & 255));
+	}
+	if (h->nflags > 1)
+		at = at * h->nflags + pol_filter_half_word(h->flag_class + p->tcp_flags);
 	return pol_filter_word(h->kind + at);
 }
 
@@ -355,7 +360,6 @@ static __always_inline void pol_filter_count(const struct pol_edge *p, __u32 rul
 		return;
 	h->packets++;
 	h->bytes += p->len;
-	h->last_ns = (__u64)pol_seconds() * 1000000000ull;
 }
 
 #define POL_SAYS_PASS 1u

@@ -98,10 +98,38 @@ static void dearest(struct pol_buf *b, const struct pol_tables *t)
 	free(order);
 }
 
+/* How each filter came out: the split of its lines, and what is looked at for a packet. */
+static void filters(struct pol_buf *b, const struct pol_tables *t)
+{
+	pol_buf_printf(b, "\nfilters\n  tables %.1f MiB\n", t->filters.words / 262144.0);
+	for (size_t i = 0; i < 2 * t->filters.n; i++) {
+		const struct pol_filter_stats *s = &t->filters.stats[i];
+
+		pol_buf_printf(b, "  %.*s, %s: %u lines", POL_STR_ARG(t->ir->filters.v[i / 2].name),
+			       i & 1 ? "IPv6" : "IPv4", s->lines);
+		if (s->special)
+			pol_buf_printf(b, ", %u that limit or name a dynamic set", s->special);
+		pol_buf_printf(b, "; intervals %u and %u, records %u and %u, kinds %u\n",
+			       s->intervals[0], s->intervals[1], s->records[0], s->records[1],
+			       s->kinds);
+		if (!s->lines)
+			continue;
+		if (s->wide[0] || s->wide[1])
+			pol_buf_printf(b, "    %u groups: prefixes shorter than /%u and /%u apart",
+				       s->groups, s->wide[0], s->wide[1]);
+		else
+			pol_buf_addz(b, "    one group");
+		pol_buf_printf(b, "; cells %u in %s, patterns %u, %.1f MiB\n", s->cells,
+			       s->buckets ? "hashes" : "tables", s->patterns, s->words / 262144.0);
+	}
+}
+
 void pol_stats(const struct pol_tables *t, struct pol_buf *out)
 {
 	sizes(out, t);
 	classes(out, t);
 	cost(out, t);
 	dearest(out, t);
+	if (t->filters.n)
+		filters(out, t);
 }

@@ -134,7 +134,8 @@ check_PROGRAMS += tests/property/limits
 tests_property_limits_SOURCES = tests/property/limits.c $(property_common)
 
 check_PROGRAMS += tests/property/filters
-tests_property_filters_SOURCES = tests/property/filters.c $(property_common)
+filter_gen = tests/property/filter_gen.c tests/property/filter_gen.h
+tests_property_filters_SOURCES = tests/property/filters.c $(filter_gen) $(property_common)
 
 check_PROGRAMS += tests/verify/mutants
 tests_verify_mutants_SOURCES = tests/verify/mutants.c $(generator)
@@ -146,7 +147,7 @@ tests_http_automaton_LDADD = $(LDADD) $(PCRE2_LIBS)
 
 # ---- measurements: `make bench`, as root on a quiet machine ------------------------------
 
-bench_programs = tests/bench/bench tests/bench/benchgen tests/bench/flows tests/bench/measure tests/bench/wire
+bench_programs = tests/bench/bench tests/bench/filters tests/bench/benchgen tests/bench/flows tests/bench/measure tests/bench/wire
 EXTRA_PROGRAMS += $(bench_programs)
 
 bench_common = \
@@ -158,6 +159,7 @@ bench_common = \
 	tests/bench/subject.h \
 	$(property_common)
 tests_bench_bench_SOURCES = tests/bench/bench.c $(bench_common)
+tests_bench_filters_SOURCES = tests/bench/filters.c $(filter_gen) $(property_common)
 tests_bench_flows_SOURCES = tests/bench/flows.c $(bench_common)
 tests_bench_benchgen_SOURCES = tests/bench/benchgen.c tests/bench/benchpolicy.c tests/bench/benchpolicy.h $(generator)
 tests_bench_measure_SOURCES = tests/bench/measure.c

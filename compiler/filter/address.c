@@ -169,7 +169,8 @@ static void write_top(struct half *h, struct pol_filter_side *to, const uint64_t
 	unsigned bits = 1; /* a shift of the whole width would be none */
 	size_t at = 0;
 
-	while (bits < 16 && (2ull << bits) <= n)
+	/* some four places for each element: most then hold one, and nothing is halved */
+	while (bits < 16 && (1ull << bits) < 4 * n)
 		bits++;
 	to->shift = width - bits;
 	to->top = pol_words_room(h->out, ((size_t)1 << bits) + 1, 1);

@@ -39,10 +39,12 @@ struct cells {
 	size_t cap;
 };
 
+/* Low bits that depend on both classes of a key. */
 static uint64_t mix(uint64_t x)
 {
-	x *= 0x9e3779b97f4a7c15ull;
-	return x ^ x >> 29;
+	x = (x ^ x >> 32) * 0x9e3779b97f4a7c15ull;
+	x = (x ^ x >> 29) * 0xbf58476d1ce4e5b9ull;
+	return x ^ x >> 32;
 }
 
 static void cells_grow(struct cells *c)
@@ -187,10 +189,13 @@ static int cost_of(struct half *h, size_t max)
 
 static bool choose(struct half *h)
 {
-	static const uint8_t v4[][2] = { { 0, 0 },   { 8, 8 },  { 16, 16 }, { 4, 4 },
-					 { 24, 24 }, { 16, 0 }, { 0, 16 } };
-	static const uint8_t v6[][2] = { { 0, 0 },   { 16, 16 }, { 32, 32 }, { 8, 8 },
-					 { 48, 48 }, { 32, 0 },  { 0, 32 } };
+	static const uint8_t v4[][2] = {
+		{ 0, 0 }, { 8, 8 }, { 16, 16 }, { 4, 4 }, { 24, 24 }, { 16, 0 }, { 0, 16 },
+	};
+	/* What an IPv4 prefix means inside 64:ff9b::/96 has 96 bits more. */
+	static const uint8_t v6[][2] = {
+		{ 0, 0 }, { 104, 104 }, { 32, 32 }, { 112, 112 }, { 48, 48 }, { 16, 16 }, { 64, 64 },
+	};
 	const uint8_t(*ladder)[2] = h->family == 4 ? v4 : v6;
 	size_t max = 16 * h->lines.n + (1u << 20);
 	int best = -1, least = 0;

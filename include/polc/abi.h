@@ -640,6 +640,7 @@ enum pol_hook {
 #define POL_VAR_GENERATION "pol_generation"	/* const volatile __u64 */
 #define POL_VAR_SET_SLOT "pol_set_slot"	/* const volatile __u32[POL_SETS_MAX]: place in `sets`, by dynamic set */
 #define POL_VAR_GRACE_END "pol_grace_end" /* const volatile __u32: until then flows are picked up, see flow.h; 0: never */
+#define POL_VAR_EDGE_TRACE "pol_edge_trace"	/* const volatile __u32: not 0, XDP writes `scratch`; for tests */
 #define POL_VAR_HASH_SEED "pol_hash_seed"	/* const volatile __u64[2]: ct hash key, the host's secret */
 
 #define POL_ASSERT_SIZE(t, n) _Static_assert(sizeof(t) == (n), #t " changed size")

@@ -29,7 +29,7 @@
 #include <unistd.h>
 
 #include "build.h"
-#include "compiler/eval.h"
+#include "filter_gen.h"
 #include "runtime/sets.h"
 
 struct options {
@@ -39,441 +39,6 @@ struct options {
 	const char *rules, *list;
 	bool self_test;
 };
-
-static uint64_t rng_state;
-
-static uint64_t rnd(void)
-{
-	uint64_t z = (rng_state += 0x9e3779b97f4a7c15ull);
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-	return z ^ (z >> 31);
-}
-
-static unsigned below(unsigned n)
-{
-	return (unsigned)(rnd() % n);
-}
-
-static bool one_in(unsigned n)
-{
-	return below(n) == 0;
-}
-
-/* ---- random filters -------------------------------------------------------------- */
-
-/* Few leading bytes and all lengths, so that prefixes nest, touch and overlap. */
-static void add_prefix(struct pol_buf *b)
-{
-	static const uint8_t top[] = { 10, 10, 10, 192, 203, 0, 255, 128 };
-	static const char *const top6[] = { "2001:db8", "2001:db8", "64:ff9b", "fd00", "2a00:1" };
-
-	if (!one_in(3)) {
-		unsigned len = one_in(4) ? 32 : below(33);
-		uint32_t a = (uint32_t)top[below(8)] << 24 | below(3) << 16 | below(4) << 8 | below(6);
-
-		a &= len ? ~0u << (32 - len) : 0;
-		pol_buf_printf(b, "%u.%u.%u.%u/%u", a >> 24, a >> 16 & 255, a >> 8 & 255, a & 255, len);
-	} else {
-		unsigned len = one_in(3) ? 128 : one_in(2) ? 64 : below(129);
-		uint16_t w[8] = { 0 };
-		char text[INET6_ADDRSTRLEN];
-		struct in6_addr in;
-
-		snprintf(text, sizeof(text), "%s::", top6[below(5)]);
-		inet_pton(AF_INET6, text, &in);
-		for (int i = 0; i < 8; i++)
-			w[i] = (uint16_t)(in.s6_addr[2 * i] << 8 | in.s6_addr[2 * i + 1]);
-		if (w[0] != 0x64) {
-			w[2] = (uint16_t)below(3);
-			w[3] = (uint16_t)below(4);
-		}
-		w[6] = (uint16_t)(one_in(2) ? 0 : 0xa00 + below(2));
-		w[7] = (uint16_t)below(5);
-		for (unsigned i = 0; i < 8; i++) {
-			int keep = (int)len - 16 * (int)i;
-
-			w[i] = keep <= 0 ? 0 : keep >= 16 ? w[i] : (uint16_t)(w[i] & (0xffff << (16 - keep)));
-			in.s6_addr[2 * i] = (uint8_t)(w[i] >> 8);
-			in.s6_addr[2 * i + 1] = (uint8_t)w[i];
-		}
-		inet_ntop(AF_INET6, &in, text, sizeof(text));
-		if (strncmp(text, "::ffff:", 7) == 0 || len == 0)
-			snprintf(text, sizeof(text), "::"), len = 0;
-		pol_buf_printf(b, "%s/%u", text, len);
-	}
-}
-
-/* True: it is `any`. */
-static bool add_peer(struct pol_buf *b)
-{
-	unsigned n = one_in(4) ? 2 + below(3) : 1;
-
-	switch (below(8)) {
-	case 0:
-		pol_buf_addz(b, "any");
-		return true;
-	case 1:
-		pol_buf_printf(b, "c%u", below(4));
-		if (one_in(4)) {
-			pol_buf_addz(b, ", dyn");
-			pol_buf_printf(b, "%u", below(2));
-		}
-		return false;
-	case 2:
-		pol_buf_printf(b, "c%u except ", below(4));
-		add_prefix(b);
-		return false;
-	default:
-		break;
-	}
-	for (unsigned i = 0; i < n; i++) {
-		pol_buf_addz(b, i ? ", " : "");
-		add_prefix(b);
-	}
-	return false;
-}
-
-static void add_range(struct pol_buf *b)
-{
-	static const unsigned port[] = { 0, 1, 53, 80, 443, 1024, 8080, 32768, 65534, 65535 };
-	unsigned lo = port[below(10)], hi = port[below(10)];
-
-	if (lo >= hi)
-		pol_buf_printf(b, "%u", lo);
-	else
-		pol_buf_printf(b, "%u-%u", lo, hi);
-}
-
-/* True: only protocols with ports. */
-static bool add_ports(struct pol_buf *b)
-{
-	static const char *const flag[] = { "syn", "syn-ack", "ack", "fin", "rst", "psh", "urg" };
-	static const char *const other[] = { "icmp", "icmp 8", "icmp 0-3", "icmp6", "icmp6 128-137",
-					     "proto 47", "proto 50" };
-	unsigned n = 1 + (one_in(3) ? below(3) : 0);
-	bool ports = true;
-
-	for (unsigned i = 0; i < n; i++) {
-		pol_buf_addz(b, i ? ", " : "");
-		if (one_in(4)) {
-			pol_buf_addz(b, other[below(7)]);
-			ports = false;
-			continue;
-		}
-		pol_buf_addz(b, one_in(3) ? "udp" : one_in(8) ? "sctp" : "tcp");
-		if (!one_in(3)) {
-			pol_buf_addc(b, ' ');
-			add_range(b);
-		}
-		if (b->p[b->n - 1] != ',' && one_in(4)) {
-			/* a flag belongs to tcp */
-			const char *at = b->p + b->n;
-
-			while (at > b->p && strncmp(at, "tcp", 3) && strncmp(at, "udp", 3) &&
-			       strncmp(at, "sctp", 4))
-				at--;
-			if (!strncmp(at, "tcp", 3))
-				pol_buf_printf(b, " %s", flag[below(7)]);
-		}
-	}
-	return ports;
-}
-
-static void add_line(struct pol_buf *b)
-{
-	static const char *const action[] = {
-		"drop", "drop", "pass", "pass", "limit 1000000/s burst 100000000",
-		"limit 1000000/s burst 100000000 per source /24 /56",
-	};
-	bool any = true;
-
-	pol_buf_printf(b, "\t%s", action[one_in(4) ? below(6) : below(4)]);
-	if (!one_in(4)) {
-		pol_buf_addz(b, " from ");
-		any &= add_peer(b);
-	}
-	if (one_in(2)) {
-		pol_buf_addz(b, " to ");
-		any &= add_peer(b);
-	}
-	if (any || !one_in(3)) {
-		pol_buf_addz(b, " on ");
-		if (add_ports(b) && one_in(2)) {
-			pol_buf_addz(b, " sport ");
-			add_range(b);
-		}
-	}
-	pol_buf_addz(b, one_in(8) ? " log;\n" : ";\n");
-}
-
-#define EACH 10 /* filters of an object: making one takes longer than asking it */
-
-static void random_filters(struct pol_buf *b)
-{
-	pol_buf_addz(b, "default deny;\n");
-	for (int i = 0; i < 4; i++) {
-		unsigned k = 1 + below(6);
-
-		pol_buf_printf(b, "cidr c%d = ", i);
-		while (k--) {
-			add_prefix(b);
-			pol_buf_addz(b, k ? ", " : ";\n");
-		}
-	}
-	pol_buf_addz(b, "cidr dyn0 dynamic;\ncidr dyn1 dynamic = ");
-	add_prefix(b);
-	pol_buf_addz(b, ";\n");
-	for (int i = 0; i < EACH; i++) {
-		unsigned n = one_in(5) ? 100 + below(200) : 1 + below(30);
-
-		pol_buf_printf(b, "filter f%d on eth0 {\n", i);
-		while (n--)
-			add_line(b);
-		pol_buf_printf(b, "\t%s;\n}\n", one_in(2) ? "pass" : "drop");
-	}
-}
-
-/* ---- rule sets of others ----------------------------------------------------------------- */
-
-static void add_moved(struct pol_buf *b, const char *prefix, unsigned copy)
-{
-	unsigned a[4], len;
-	uint32_t x;
-
-	if (sscanf(prefix, "%u.%u.%u.%u/%u", &a[0], &a[1], &a[2], &a[3], &len) != 5)
-		return;
-	x = a[0] << 24 | a[1] << 16 | a[2] << 8 | a[3];
-	x ^= copy * 0x2545f491u; /* keeps how prefixes nest */
-	x &= len ? ~0u << (32 - len) : 0;
-	pol_buf_printf(b, "%u.%u.%u.%u/%u", x >> 24, x >> 16 & 255, x >> 8 & 255, x & 255, len);
-}
-
-static void add_ends(struct pol_buf *b, unsigned lo, unsigned hi)
-{
-	if (lo == hi)
-		pol_buf_printf(b, " %u", lo);
-	else if (lo || hi < 65535)
-		pol_buf_printf(b, " %u-%u", lo, hi);
-}
-
-/* One line of a set; what it says of flags that the language has no word for is left out. */
-static void add_classbench(struct pol_buf *b, const char *line, unsigned copy, unsigned number)
-{
-	unsigned slo, shi, dlo, dhi, proto, pmask, flags, fmask;
-	char src[32], dst[32];
-	const char *flag = "";
-
-	if (sscanf(line, "@%31s %31s %u : %u %u : %u %x/%x %x/%x", src, dst, &slo, &shi, &dlo, &dhi,
-		   &proto, &pmask, &flags, &fmask) != 10)
-		return;
-	pol_buf_printf(b, "\t%s from ", number % 3 ? "drop" : "pass");
-	add_moved(b, src, copy);
-	pol_buf_addz(b, " to ");
-	add_moved(b, dst, copy);
-	if (flags == 0x0200 && fmask == 0x1200)
-		flag = " syn";
-	else if (fmask & flags & 0x1000)
-		flag = " ack";
-	if (pmask && (proto == 6 || proto == 17)) {
-		pol_buf_printf(b, " on %s", proto == 6 ? "tcp" : "udp");
-		add_ends(b, dlo, dhi);
-		pol_buf_addz(b, proto == 6 ? flag : "");
-		if (slo || shi < 65535) {
-			pol_buf_addz(b, " sport");
-			add_ends(b, slo, shi);
-		}
-	} else if (pmask) {
-		pol_buf_printf(b, " on %s%.0u", proto == 1 ? "icmp" : "proto ", proto == 1 ? 0 : proto);
-	}
-	pol_buf_addz(b, ";\n");
-}
-
-static int read_rules(const struct options *o, struct pol_buf *b, struct pol_err *e)
-{
-	char *text POL_CLEANUP(pol_cleanup_free) = NULL;
-	size_t n = 0;
-	int r = pol_read_file(o->rules, 64u << 20, &text, &n, e);
-
-	if (r)
-		return r;
-	pol_buf_addz(b, "default deny;\nfilter f on eth0 {\n");
-	for (unsigned c = 0; c < o->copies; c++) {
-		unsigned number = 0;
-
-		for (char *at = text, *end; *at; at = end) {
-			end = strchr(at, '\n');
-			end = end ? end + 1 : at + strlen(at);
-			if (*at == '@')
-				add_classbench(b, at, c, number++);
-		}
-	}
-	pol_buf_addz(b, "\tpass;\n}\n");
-	return 0;
-}
-
-/* One address or prefix a line; what stands behind white space or `#` is not looked at. */
-static int read_list(const struct options *o, struct pol_buf *b, struct pol_err *e)
-{
-	char *text POL_CLEANUP(pol_cleanup_free) = NULL, *save = NULL;
-	size_t n = 0;
-	int r = pol_read_file(o->list, 64u << 20, &text, &n, e);
-
-	if (r)
-		return r;
-	pol_buf_addz(b, "default deny;\ncidr bad = 192.0.2.1");
-	for (char *l = strtok_r(text, "\n", &save); l; l = strtok_r(NULL, "\n", &save))
-		if (*l >= '0' && *l <= '9')
-			pol_buf_printf(b, ",\n\t%.*s", (int)strcspn(l, " \t\r#"), l);
-	pol_buf_addz(b, ";\nfilter f on eth0 {\n\tpass on tcp 22;\n\tdrop from bad;\n"
-			"\tdrop to bad on udp 53;\n\tpass;\n}\n");
-	return 0;
-}
-
-/* ---- packets ---------------------------------------------------------------------------------- */
-
-static struct pol_ip near(const struct pol_ir *ir, uint32_t aset, int family)
-{
-	const struct pol_aset *s = &ir->asets.v[aset];
-	struct pol_ip ip = { .family = (uint8_t)family };
-	pol_u128 x = (pol_u128)rnd() << 64 | rnd();
-
-	if (family == 4 && s->n4 && aset) {
-		const struct pol_range32 *r = &s->v4[rnd() % s->n4];
-
-		ip.lo = one_in(2) ? r->lo : one_in(2) ? r->hi : r->lo + rnd() % ((uint64_t)r->hi - r->lo + 1);
-		ip.lo += one_in(4) ? below(3) : 0;
-		ip.lo -= one_in(4) ? below(3) : 0;
-		ip.lo &= 0xffffffff;
-		return ip;
-	}
-	if (family == 4) {
-		ip.lo = (uint32_t)x;
-		return ip;
-	}
-	if (s->n6 && aset) {
-		const struct pol_range128 *r = &s->v6[rnd() % s->n6];
-
-		x = one_in(2) ? r->lo : one_in(2) ? r->hi : r->lo + (x & (r->hi - r->lo));
-		x += one_in(4) ? below(3) : 0;
-		x -= one_in(4) ? below(3) : 0;
-		if (one_in(16))
-			x ^= (pol_u128)1 << 64;
-	}
-	ip.hi = (uint64_t)(x >> 64);
-	ip.lo = (uint64_t)x;
-	return ip;
-}
-
-static uint16_t near_port(const struct pol_ir *ir, uint32_t set, uint8_t proto)
-{
-	const struct pol_l4set *s = &ir->l4sets.v[set];
-	uint32_t x = (uint32_t)rnd();
-
-	if (set && s->n) {
-		const struct pol_range32 *r = &s->range[rnd() % s->n];
-
-		x = one_in(2) ? r->lo : r->hi;
-		x += one_in(4) ? below(2) : 0;
-		x -= one_in(4) ? below(2) : 0;
-	}
-	return proto == 1 || proto == 58 ? x & 255 : (uint16_t)x;
-}
-
-static void random_packet(const struct pol_ir *ir, const struct pol_ir_filter *f,
-			  struct pol_eval_packet *p)
-{
-	static const uint8_t protos[] = { 6, 6, 6, 17, 17, 132, 1, 58, 47, 50, 4 };
-	static const uint8_t flags[] = { 0, 2, 18, 16, 1, 4, 24, 48, 255, 17 };
-	const struct pol_filter_line *l = &f->line[rnd() % f->n];
-	const struct pol_filter_term *t = l->n ? &l->term[rnd() % l->n] : NULL;
-	int family = !ir->asets.v[l->src.aset].n4 || !ir->asets.v[l->dst.aset].n4 || one_in(4) ? 6 : 4;
-
-	memset(p, 0, sizeof(*p));
-	p->src = near(ir, one_in(8) ? f->line[rnd() % f->n].src.aset : l->src.aset, family);
-	p->dst = near(ir, one_in(8) ? f->line[rnd() % f->n].dst.aset : l->dst.aset, family);
-	p->proto = protos[below(11)];
-	if (t && t->l4 && !one_in(8)) {
-		const struct pol_l4set *s = &ir->l4sets.v[t->l4];
-
-		p->proto = (uint8_t)(s->range[rnd() % s->n].lo >> 16);
-	}
-	if ((p->proto == 1 && family == 6) || (p->proto == 58 && family == 4))
-		p->proto = family == 6 ? 58 : 1;
-	if (p->proto == 6 || p->proto == 17 || p->proto == 132 || p->proto == 1 || p->proto == 58)
-		p->value = near_port(ir, t ? t->l4 : 0, p->proto);
-	if (p->proto == 6 || p->proto == 17 || p->proto == 132)
-		p->sport = near_port(ir, t ? t->sport : 0, p->proto);
-	if (p->proto == 6)
-		p->tcp_flags = one_in(4) ? (uint8_t)rnd() : flags[below(10)];
-	if (one_in(2) && t && p->proto == 6)
-		p->tcp_flags = (uint8_t)((p->tcp_flags | t->set) & ~t->clear);
-	/* extension headers are parse.h's matter; here such a protocol would not be one */
-	if (family == 6 && (p->proto == 0 || p->proto == 43 || p->proto == 44 || p->proto == 51 ||
-			    p->proto == 60 || p->proto == 135 || p->proto == 139 || p->proto == 140))
-		p->proto = 47;
-}
-
-static void put16(uint8_t *at, unsigned v)
-{
-	at[0] = (uint8_t)(v >> 8);
-	at[1] = (uint8_t)v;
-}
-
-static void put_ip(uint8_t *at, struct pol_ip ip)
-{
-	for (int i = 0; i < 16; i++) {
-		uint64_t half = i < 8 ? ip.hi : ip.lo;
-		uint8_t byte = (uint8_t)(half >> (56 - 8 * (i % 8)));
-
-		if (ip.family == 6)
-			at[i] = byte;
-		else if (i >= 12)
-			at[i - 12] = byte;
-	}
-}
-
-#define L4_BYTES 20
-
-static size_t frame_of(const struct pol_eval_packet *p, uint8_t f[96])
-{
-	size_t l3 = 14, l4 = l3 + (p->src.family == 4 ? 20 : 40);
-
-	memset(f, 0, 96);
-	f[0] = 2, f[6] = 2;
-	if (one_in(8)) { /* a tag */
-		put16(f + 12, 0x8100);
-		l3 += 4, l4 += 4;
-	}
-	put16(f + l3 - 2, p->src.family == 4 ? 0x0800 : 0x86dd);
-	if (p->src.family == 4) {
-		f[l3] = 0x45;
-		put16(f + l3 + 2, 20 + L4_BYTES);
-		f[l3 + 8] = 64;
-		f[l3 + 9] = p->proto;
-		put_ip(f + l3 + 12, p->src);
-		put_ip(f + l3 + 16, p->dst);
-	} else {
-		f[l3] = 0x60;
-		put16(f + l3 + 4, L4_BYTES);
-		f[l3 + 6] = p->proto;
-		f[l3 + 7] = 64;
-		put_ip(f + l3 + 8, p->src);
-		put_ip(f + l3 + 24, p->dst);
-	}
-	if (p->proto == 6 || p->proto == 17 || p->proto == 132) {
-		put16(f + l4, p->sport);
-		put16(f + l4 + 2, p->value);
-	}
-	if (p->proto == 6)
-		f[l4 + 12] = 0x50, f[l4 + 13] = p->tcp_flags;
-	if (p->proto == 17)
-		put16(f + l4 + 4, L4_BYTES);
-	if (p->proto == 1 || p->proto == 58)
-		f[l4] = (uint8_t)p->value;
-	return l4 + L4_BYTES;
-}
 
 /* ---- the kernel -------------------------------------------------------------------------------- */
 
@@ -518,8 +83,8 @@ static void unload(struct loaded *l)
 
 static void spoil(struct bpf_object *o);
 
-/* As the loader does: set n has place n. */
-static void number_sets(struct bpf_object *o)
+/* Set n has place n, as the loader would write; and `scratch` tells which line decided. */
+static void set_constants(struct bpf_object *o)
 {
 	const struct btf *btf = bpf_object__btf(o);
 	const struct btf_type *sec =
@@ -539,6 +104,8 @@ static void number_sets(struct bpf_object *o)
 		if (!strcmp(btf__name_by_offset(btf, t->name_off), POL_VAR_SET_SLOT))
 			for (uint32_t k = 0; k < POL_SETS_MAX; k++)
 				memcpy(now + v->offset + 4 * k, &k, 4);
+		if (!strcmp(btf__name_by_offset(btf, t->name_off), POL_VAR_EDGE_TRACE))
+			now[v->offset] = 1;
 	}
 	bpf_map__set_initial_value(m, now, n);
 	free(now);
@@ -555,7 +122,7 @@ static int load(const struct build *b, bool wrong, struct loaded *l, struct pol_
 		return pol_err(e, -errno, "cannot open the object");
 	bpf_object__for_each_program(p, l->o)
 		bpf_program__set_autoload(p, !strcmp(bpf_program__name(p), POL_PROG_XDP));
-	number_sets(l->o);
+	set_constants(l->o);
 	if (wrong)
 		spoil(l->o);
 	r = bpf_object__load(l->o);
@@ -615,9 +182,9 @@ static int fill_sets(const struct build *b, struct loaded *l, struct pol_err *e)
 		struct pol_buf one = { 0 };
 
 		added[d].n = 0;
-		for (unsigned i = below(60); i > 0; i--) {
+		for (unsigned i = fgen_below(60); i > 0; i--) {
 			one.n = 0;
-			add_prefix(&one);
+			fgen_prefix(&one);
 			pol_prefix_parse(pol_buf_str(&one), pol_vec_push(&added[d]));
 		}
 		pol_buf_free(&one);
@@ -647,23 +214,23 @@ static uint64_t in_sets(const struct pol_ir *ir, struct pol_ip ip)
 /* Half of the addresses at the edges of what was added. */
 static void near_added(const struct pol_ir *ir, struct pol_ip *ip)
 {
-	const prt_prefixes *of = &added[below((unsigned)ir->dynamics.n)];
+	const prt_prefixes *of = &added[fgen_below((unsigned)ir->dynamics.n)];
 	struct pol_prefix p;
 
 	if (!of->n)
 		return;
-	p = of->v[rnd() % of->n];
+	p = of->v[fgen_random() % of->n];
 	if (p.addr.family != ip->family)
 		return;
 	*ip = p.addr;
-	if (ip->family == 4 && p.len && one_in(2))
-		ip->lo += (1ull << (32 - p.len)) - below(2);
-	else if (ip->family == 6 && p.len > 64 && one_in(2))
-		ip->lo += (1ull << (128 - p.len)) - below(2);
-	else if (ip->family == 6 && p.len && p.len < 64 && one_in(2))
-		ip->hi += (1ull << (64 - p.len)) - below(2);
+	if (ip->family == 4 && p.len && !fgen_below(2))
+		ip->lo += (1ull << (32 - p.len)) - fgen_below(2);
+	else if (ip->family == 6 && p.len > 64 && !fgen_below(2))
+		ip->lo += (1ull << (128 - p.len)) - fgen_below(2);
+	else if (ip->family == 6 && p.len && p.len < 64 && !fgen_below(2))
+		ip->hi += (1ull << (64 - p.len)) - fgen_below(2);
 	else
-		ip->lo -= one_in(3);
+		ip->lo -= !fgen_below(3);
 	ip->lo &= ip->family == 4 ? 0xffffffff : ~0ull;
 }
 
@@ -702,16 +269,16 @@ static int compare(const struct build *b, const char *text, struct loaded *l, un
 		struct pol_eval_packet p;
 		struct pol_eval_filter want;
 		uint32_t rule = 0;
-		uint8_t frame[96];
+		uint8_t frame[FGEN_FRAME];
 		int got;
 
-		random_packet(b->ir, f, &p);
-		if (b->ir->dynamics.n && one_in(2))
-			near_added(b->ir, one_in(2) ? &p.src : &p.dst);
+		fgen_packet(b->ir, f, &p);
+		if (b->ir->dynamics.n && !fgen_below(2))
+			near_added(b->ir, !fgen_below(2) ? &p.src : &p.dst);
 		p.dynamic_src = in_sets(b->ir, p.src);
 		p.dynamic_dst = in_sets(b->ir, p.dst);
 		pol_eval_filter(b->ir, f, &p, &want);
-		got = ask(l, frame, frame_of(&p, frame), &rule, e);
+		got = ask(l, frame, fgen_frame(&p, true, frame), &rule, e);
 		if (got < 0)
 			return got;
 		total++;
@@ -761,8 +328,8 @@ static int random_ones(const struct options *o, const struct build_paths *paths,
 
 		if (o->seconds && now() > until)
 			break;
-		rng_state = o->seed * 1000003 + i;
-		random_filters(&text);
+		fgen_state = o->seed * 1000003 + i;
+		fgen_filters(&text);
 		if (o->only < 0 || o->only == (long)i) {
 			uint64_t before = differences;
 
@@ -780,8 +347,8 @@ static int self_test(const struct options *o, const struct build_paths *paths, s
 	struct pol_buf text = { 0 };
 	int r;
 
-	rng_state = 7;
-	random_filters(&text);
+	fgen_state = 7;
+	fgen_filters(&text);
 	silent = true;
 	r = one(o, text.p, paths, true, e);
 	pol_buf_free(&text);
@@ -846,13 +413,13 @@ int main(int argc, char **argv)
 		return 77;
 	}
 	printf("# seed %llu\n", (unsigned long long)o.seed);
-	rng_state = o.seed;
+	fgen_state = o.seed;
 	if (o.self_test)
 		r = self_test(&o, &paths, &e);
 	else if (o.rules)
-		r = read_rules(&o, &text, &e);
+		r = fgen_rules(&text, o.rules, o.copies, UINT32_MAX, &e);
 	else if (o.list)
-		r = read_list(&o, &text, &e);
+		r = fgen_list(&text, o.list, &e);
 	else
 		r = random_ones(&o, &paths, &e);
 	if (!r && text.n)

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Nanoseconds per packet of filters at XDP, by BPF_PROG_TEST_RUN over a mix of 65,536 packets, half
+ * of them at the edges of what the rules name.
+ *
+ *	filters [--rounds N] SET[:COPIES[:LINES]]...
+ *
+ * SET is a five-tuple set of ClassBench.  A program that writes the next packet's headers jumps to
+ * what is measured: one that drops, ours with no filter bound to the uplink (parsed), and with the
+ * filter.  All objects are loaded at once and every round runs each; printed are medians and, in
+ * brackets, the lowest and the highest.
+ *
+ * Environment: CLANG, POLC_TEMPLATES, POLC_INCLUDE, TMPDIR.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/if_ether.h>
+#include <net/if.h>
+#include <sched.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "../property/build.h"
+#include "../property/filter_gen.h"
+
+#define MIX 65536u
+#define FRAME 64u
+#define ROUNDS_MAX 101
+#define LO 1u
+
+static const char generator[] =
+	"#include <linux/bpf.h>\n#include <bpf/bpf_helpers.h>\n"
+	"struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 65536);\n"
+	"__uint(map_flags, BPF_F_MMAPABLE); __uint(key_size, 4); __uint(value_size, 64); } mix SEC(\".maps\");\n"
+	"struct { __uint(type, BPF_MAP_TYPE_PROG_ARRAY); __uint(max_entries, 1);\n"
+	"__uint(key_size, 4); __uint(value_size, 4); } next SEC(\".maps\");\n"
+	"static __u32 at;\n"
+	"SEC(\"xdp.frags\") int generate(struct xdp_md *ctx) {\n"
+	"__u64 *d = (void *)(long)ctx->data; __u32 k = at++ & 65535;\n"
+	"__u64 *h = bpf_map_lookup_elem(&mix, &k);\n"
+	"if (!h || (void *)(d + 8) > (void *)(long)ctx->data_end) return XDP_ABORTED;\n"
+	"for (int i = 0; i < 8; i++) d[i] = h[i];\n"
+	"bpf_tail_call(ctx, &next, 0); return XDP_ABORTED; }\n"
+	"SEC(\"xdp.frags\") int empty(struct xdp_md *ctx) { return XDP_DROP; }\n"
+	"char LICENSE[] SEC(\"license\") = \"GPL\";\n";
+
+struct subject {
+	char name[64];
+	struct build b;
+	struct bpf_object *o;
+	int prog, near;
+	uint64_t (*mix)[FRAME / 8];
+	double ns[3][ROUNDS_MAX]; /* empty, parsed, filtered */
+};
+
+static struct bpf_object *gen;
+static int generate, empty, next;
+static uint64_t (*live_mix)[FRAME / 8];
+
+static int fail(const char *what, int code)
+{
+	fprintf(stderr, "filters: %s: %s\n", what, strerror(code < 0 ? -code : errno));
+	return 1;
+}
+
+static int silent(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	(void)level, (void)fmt, (void)ap;
+	return 0;
+}
+
+/* An attached program is run without a grace period each time. */
+static int open_generator(const struct build_paths *p)
+{
+	char c[300], o[300], command[1200];
+	FILE *f;
+
+	if (unshare(CLONE_NEWNET) ||
+	    system("ip link add polc0 type veth peer name polc1 && ip link set polc0 up && ip link set polc1 up"))
+		return fail("a network namespace", 0);
+	snprintf(c, sizeof(c), "%s/gen.c", p->scratch_dir);
+	snprintf(o, sizeof(o), "%s/gen.o", p->scratch_dir);
+	snprintf(command, sizeof(command),
+		 "%s -O2 -g -mcpu=v3 -target bpf -idirafter /usr/include/$(uname -m)-linux-gnu -c -o %s %s",
+		 p->clang, o, c);
+	f = fopen(c, "w");
+	if (!f || fputs(generator, f) < 0 || fclose(f) || system(command))
+		return fail("the generator", 0);
+	gen = bpf_object__open(o);
+	if (!gen || bpf_object__load(gen))
+		return fail("the generator", 0);
+	generate = bpf_program__fd(bpf_object__find_program_by_name(gen, "generate"));
+	empty = bpf_program__fd(bpf_object__find_program_by_name(gen, "empty"));
+	next = bpf_object__find_map_fd_by_name(gen, "next");
+	live_mix = mmap(NULL, MIX * FRAME, PROT_READ | PROT_WRITE, MAP_SHARED,
+			bpf_object__find_map_fd_by_name(gen, "mix"), 0);
+	unlink(c);
+	unlink(o);
+	if (live_mix == MAP_FAILED || bpf_xdp_attach((int)if_nametoindex("polc0"), generate, 0, NULL))
+		return fail("the generator", 0);
+	return 0;
+}
+
+/* Only IPv4 fits the table: eight doubles hold an Ethernet, an IPv4 and a TCP header. */
+static void make_mix(struct subject *s)
+{
+	const struct pol_ir_filter *f = &s->b.ir->filters.v[0];
+
+	s->mix = calloc(MIX, FRAME);
+	if (!s->mix)
+		abort();
+	for (uint32_t i = 0; i < MIX;) {
+		struct pol_eval_packet p;
+		uint8_t frame[FGEN_FRAME];
+
+		fgen_packet(s->b.ir, f, &p);
+		if (p.src.family != 4)
+			continue;
+		if (i & 1) { /* and whatever comes along */
+			p.src.lo = (uint32_t)fgen_random();
+			p.dst.lo = (uint32_t)fgen_random();
+		}
+		fgen_frame(&p, false, frame);
+		memcpy(s->mix[i++], frame, FRAME);
+	}
+}
+
+static int load(struct subject *s)
+{
+	struct bpf_program *p;
+
+	s->o = bpf_object__open_mem(s->b.object->data, s->b.object->size, NULL);
+	if (!s->o)
+		return fail(s->name, 0);
+	bpf_object__for_each_program(p, s->o)
+		bpf_program__set_autoload(p, !strcmp(bpf_program__name(p), POL_PROG_XDP));
+	if (bpf_object__load(s->o))
+		return fail(s->name, 0);
+	s->prog = bpf_program__fd(bpf_object__find_program_by_name(s->o, POL_PROG_XDP));
+	s->near = bpf_object__find_map_fd_by_name(s->o, POL_MAP_IF_NEAR);
+	return 0;
+}
+
+static int prepare(struct subject *s, const char *arg, const struct build_paths *paths)
+{
+	unsigned copies = 1, lines = UINT32_MAX;
+	struct pol_buf text = { 0 }, messages = { 0 };
+	struct pol_err e = { 0 };
+	char path[256];
+	int r;
+
+	if (sscanf(arg, "%255[^:]:%u:%u", path, &copies, &lines) < 1)
+		return fail(arg, -EINVAL);
+	r = fgen_rules(&text, path, copies, lines, &e);
+	r = r ? r : build_policy(&s->b, text.p, paths, &messages, &e);
+	if (r) {
+		fprintf(stderr, "%s%s\n", messages.n ? messages.p : "", e.text);
+		return fail(arg, r);
+	}
+	snprintf(s->name, sizeof(s->name), "%.40s, %zu lines",
+		 strrchr(path, '/') ? strrchr(path, '/') + 1 : path, s->b.ir->filters.v[0].n);
+	pol_buf_free(&text);
+	make_mix(s);
+	return load(s);
+}
+
+static int once(int prog, double *ns)
+{
+	uint8_t frame[FRAME] = { 0 };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = FRAME,
+		    .repeat = 4 * (int)MIX);
+	int r = bpf_map_update_elem(next, &(uint32_t){ 0 }, &prog, BPF_ANY);
+
+	r = r ? r : bpf_prog_test_run_opts(generate, &opts);
+	*ns = opts.duration;
+	return r ? fail("run", r) : 0;
+}
+
+static int run_round(struct subject *s, unsigned round)
+{
+	struct pol_if uplink = { .kind = POL_IF_UPLINK, .ifindex = LO };
+	int r;
+
+	memcpy(live_mix, s->mix, MIX * FRAME);
+	r = once(empty, &s->ns[0][round]);
+	for (int filter = 0; filter < 2 && !r; filter++) {
+		uplink.filters = (uint64_t)filter;
+		r = bpf_map_update_elem(s->near, &(uint32_t){ LO }, &uplink, BPF_ANY);
+		r = r ? r : once(s->prog, &s->ns[1 + filter][round]);
+	}
+	return r;
+}
+
+static int ascending(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void cell(const double *v, const double *less, unsigned rounds)
+{
+	double d[ROUNDS_MAX];
+
+	for (unsigned i = 0; i < rounds; i++)
+		d[i] = v[i] - (less ? less[i] : 0);
+	qsort(d, rounds, sizeof(*d), ascending);
+	printf(" %.0f [%.0f, %.0f] |", d[rounds / 2], d[0], d[rounds - 1]);
+}
+
+int main(int argc, char **argv)
+{
+	const char *tmp = getenv("TMPDIR");
+	static struct subject subjects[16];
+	unsigned rounds = 11, n = 0;
+	char dir[200];
+	struct build_paths paths = { .clang = getenv("CLANG") ? getenv("CLANG") : "clang",
+				     .templates = getenv("POLC_TEMPLATES"),
+				     .include = getenv("POLC_INCLUDE"), .scratch_dir = dir };
+	int first = 1, r = 0;
+
+	if (argc > 2 && !strcmp(argv[1], "--rounds")) {
+		rounds = (unsigned)strtoul(argv[2], NULL, 0);
+		first = 3;
+	}
+	if (!rounds || rounds > ROUNDS_MAX || argc - first > 16 || argc == first) {
+		fprintf(stderr, "usage: filters [--rounds N] SET[:COPIES[:LINES]]...\n");
+		return 2;
+	}
+	snprintf(dir, sizeof(dir), "%s/polc-filters-XXXXXX", tmp && tmp[0] ? tmp : "/tmp");
+	libbpf_set_print(silent);
+	fgen_state = 1;
+	if (!mkdtemp(dir) || open_generator(&paths))
+		return 1;
+	for (int i = first; i < argc && !r; i++)
+		r = prepare(&subjects[n++], argv[i], &paths);
+	for (unsigned k = 0; k < rounds && !r; k++)
+		for (unsigned i = 0; i < n && !r; i++)
+			r = run_round(&subjects[i], k);
+	rmdir(dir);
+	if (r)
+		return r;
+	printf("ns per packet, median [lowest, highest] of %u rounds\n\n"
+	       "| rule set | generator and a program that drops | parsed, over that | filter, over parsed |\n"
+	       "|---|---|---|---|\n", rounds);
+	for (unsigned i = 0; i < n; i++) {
+		printf("| %s |", subjects[i].name);
+		cell(subjects[i].ns[0], NULL, rounds);
+		cell(subjects[i].ns[1], subjects[i].ns[0], rounds);
+		cell(subjects[i].ns[2], subjects[i].ns[1], rounds);
+		printf("\n");
+	}
+	return 0;
+}
