@@ -94,11 +94,13 @@ static int check_meta(const struct prt_env *env, struct prt_shared *s, struct po
 		return pol_err(e, -errno, "map '%s': %s", PIN_META, strerror(errno));
 	if (info.value_size != sizeof(s->meta) ||
 	    bpf_map_lookup_elem(s->meta_fd, &(uint32_t){ 0 }, &s->meta) ||
-	    s->meta.abi != POL_ABI_VERSION || s->meta.layout != PRT_LAYOUT) {
-		pol_err_help(e, "run `remove` of the polload that made it, then apply again");
-		return pol_err(e, -EPROTONOSUPPORT, "%s: made by another version of polload",
+	    s->meta.layout != PRT_LAYOUT) {
+		pol_err_help(e, "what is in force stays so; to change it: `polload remove`, of the version that made it if this one's refuses, then apply");
+		return pol_err(e, -EPROTONOSUPPORT,
+			       "%s: made by another version of polload, with another layout of what outlives it: live connections cannot be taken over",
 			       env->bpffs);
 	}
+	s->meta.abi = POL_ABI_VERSION;	/* of who writes it next */
 	r = prt_env_netns(&here, e);
 	if (r)
 		return r;
@@ -146,7 +148,18 @@ int prt_shared_open(const struct prt_env *env, struct prt_shared *s, struct pol_
 
 int prt_shared_open_hooks(const struct prt_env *env, int *hooks, struct pol_err *e)
 {
-	return prt_pin_get(env, 0, "map", PIN_HOOKS, hooks, e);
+	struct bpf_map_info info = { 0 };
+	uint32_t len = sizeof(info);
+	int r = prt_pin_get(env, 0, "map", PIN_HOOKS, hooks, e);
+
+	if (r)
+		return r;
+	if (!bpf_obj_get_info_by_fd(*hooks, &info, &len) && info.key_size == sizeof(uint32_t) &&
+	    info.value_size == sizeof(struct prt_hook))
+		return 0;
+	pol_err_help(e, "run `remove` of the polload that made it");
+	return pol_err(e, -EPROTONOSUPPORT, "%s: another version of polload noted its hooks otherwise",
+		       env->bpffs);
 }
 
 /* ---- making them --------------------------------------------------------------------- */

@@ -38,7 +38,13 @@ struct bpf_object;
 enum prt_shared_map { PRT_SHARED(PRT_SHARED_ENUM) PRT_SHARED_MAX };
 #undef PRT_SHARED_ENUM
 
-#define PRT_LAYOUT 2u	/* of meta, hooks and of the folder */
+/*
+ * Of all that one polload leaves and the next one reads: meta, hooks, the folder and its names, the
+ * connection table and its hash, the maps of a generation and their values.  With the same number
+ * versions take over from each other under traffic, whatever their POL_ABI_VERSION, which is about
+ * objects; whoever changes any of it changes the number, or live connections are misread.
+ */
+#define PRT_LAYOUT 3u
 
 struct prt_meta {
 	uint32_t abi, layout;

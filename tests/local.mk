@@ -81,6 +81,9 @@ check_PROGRAMS += tests/tools/killat
 tests_tools_killat_SOURCES = tests/tools/killat.c
 tests_tools_killat_LDADD =
 
+check_PROGRAMS += tests/tools/repin
+tests_tools_repin_SOURCES = tests/tools/repin.c
+
 check_PROGRAMS += tests/tools/rawfuzz
 tests_tools_rawfuzz_SOURCES = tests/tools/rawfuzz.c
 tests_tools_rawfuzz_LDADD =
@@ -315,7 +318,8 @@ e2e_tests = \
 	tests/e2e/transfers.sh \
 	tests/e2e/trust.sh \
 	tests/e2e/twice.sh \
-	tests/e2e/upstreams.sh
+	tests/e2e/upstreams.sh \
+	tests/e2e/version.sh
 
 TESTS += $(unit_tests) $(script_tests) tests/property/limits $(e2e_tests)
 LOG_DRIVER = $(SHELL) $(srcdir)/tests/log-driver

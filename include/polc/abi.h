@@ -6,7 +6,8 @@
  * Compiles as BPF C and as host C.  All integers are in host byte order unless
  * the name ends in _be; addresses are in network byte order.  Every struct is
  * free of padding (checked below), so that a key can be compared as bytes.
- * A change of any layout here is a new POL_ABI_VERSION.
+ * A change of any layout here is a new POL_ABI_VERSION; of a map that outlives a run of polload
+ * also a new PRT_LAYOUT (runtime/shared.h).
  */
 #ifndef POLC_ABI_H
 #define POLC_ABI_H

@@ -26,11 +26,15 @@ for i in 1 2 3 4 5 6; do
 	pids+=($!)
 	"$POLLOAD" endpoint add "e$i" "address=10.66.8.$i" interface=lo >/dev/null 2>&1 &
 	pids+=($!)
+	"$POLLOAD" apply --shadow two.bpf.o >/dev/null 2>&1 &
+	pids+=($!)
+	"$POLLOAD" shadow --drop >/dev/null 2>&1 &
+	pids+=($!)
 	"$POLLOAD" status >/dev/null 2>&1 &
 	pids+=($!)
 done
 wait "${pids[@]}"
-phase="after applies, adds and looks at once"
+phase="after applies, shadows, adds and looks at once"
 shop_in_force one
 
 flock bpf/polc sleep 60 &

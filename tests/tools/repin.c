@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Makes what polload pinned look as if another version had done it.
+ *
+ *   repin FOLDER abi|layout N       in the pinned `meta` (runtime/shared.h)
+ */
+#include <bpf/bpf.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../runtime/shared.h"
+
+int main(int argc, char **argv)
+{
+	struct prt_meta meta;
+	uint32_t zero = 0, n;
+	char path[4096];
+	int fd;
+
+	if (argc != 4) {
+		fputs("usage: repin FOLDER abi|layout N\n", stderr);
+		return 2;
+	}
+	n = (uint32_t)strtoul(argv[3], NULL, 10);
+	snprintf(path, sizeof(path), "%s/meta", argv[1]);
+	fd = bpf_obj_get(path);
+	if (fd < 0 || bpf_map_lookup_elem(fd, &zero, &meta)) {
+		perror(path);
+		return 1;
+	}
+	if (!strcmp(argv[2], "abi"))
+		meta.abi = n;
+	else
+		meta.layout = n;
+	return bpf_map_update_elem(fd, &zero, &meta, BPF_ANY) ? perror(path), 1 : 0;
+}
