@@ -299,6 +299,7 @@ e2e_tests = \
 	tests/e2e/flood.sh \
 	tests/e2e/frames.sh \
 	tests/e2e/h2.sh \
+	tests/e2e/h2life.sh \
 	tests/e2e/handover.sh \
 	tests/e2e/host.sh \
 	tests/e2e/http.sh \

@@ -31,7 +31,7 @@
  *	frame TYPE FLAGS ID [HEX]	raw HEX		text TEXT
  *	repeat N			the next line, so many times; `request`: each on another stream
  *	wait ID				until there is an answer on that stream
- *	sleep MS
+ *	sleep MS			stall MS: without reading
  * ID `@` is the stream that is answered; TEXT, PATH and VALUE have \r \n \t \0 \\ \xHH, and {A*N} for N times A.
  */
 #include <arpa/inet.h>
@@ -503,6 +503,9 @@ static void one(const char *line, unsigned i)
 		send_out();
 		if (fd >= 0)
 			pause_ms(number(rest));
+	} else if (!strcmp(w, "stall")) {
+		send_out();
+		poll(NULL, 0, (int)number(rest));
 	} else if (!strcmp(w, "wait")) {
 		send_out();
 		for (unsigned k = 0; fd >= 0 && k < 500 && !answered(number(rest)); k++)
