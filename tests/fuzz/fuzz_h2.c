@@ -19,7 +19,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 #define SETTINGS "\0\0\0\4\0\0\0\0\0"
 
 static struct px_worker worker;
-static struct px_generation generation = { .number = 1, .held = 1, .flows = -1, .ep_info = -1, .ep_by_addr = -1 };
+static struct px_generation generation = {
+	.number = 1, .held = 1, .flows = -1, .ep_info = -1, .ep_by_addr = -1
+};
 
 static void die(const char *why)
 {
@@ -41,7 +43,8 @@ static bool clean(const uint8_t *p, size_t n, bool name)
 	for (size_t i = 0; i < n; i++) {
 		if (p[i] < 0x20 ? p[i] != '\t' || name : p[i] == 0x7f)
 			return false;
-		if (name && (p[i] > 0x7e || p[i] == ' ' || p[i] == '_' || (p[i] >= 'A' && p[i] <= 'Z')))
+		if (name &&
+		    (p[i] > 0x7e || p[i] == ' ' || p[i] == '_' || (p[i] >= 'A' && p[i] <= 'Z')))
 			return false;
 	}
 	return !n || (p[0] != ' ' && p[0] != '\t' && p[n - 1] != ' ' && p[n - 1] != '\t');
@@ -55,12 +58,15 @@ static bool is(const nghttp2_nv *nv, const char *name)
 /* One field of a request; *state: bits of what came. */
 static void check_field(const nghttp2_nv *nv, unsigned *state)
 {
-	static const char *const pseudo[] = { ":method", ":path", ":scheme", ":authority", ":protocol" };
-	static const char *const never[] = { "connection", "transfer-encoding", "upgrade", "keep-alive",
-					     "proxy-connection", "http2-settings", "x-original-url" };
+	static const char *const pseudo[] = { ":method", ":path", ":scheme", ":authority",
+					      ":protocol" };
+	static const char *const never[] = { "connection",    "transfer-encoding", "upgrade",
+					     "keep-alive",    "proxy-connection",  "http2-settings",
+					     "x-original-url" };
 	bool colon = nv->namelen && nv->name[0] == ':';
 
-	if (!nv->namelen || !clean(nv->name, nv->namelen, true) || !clean(nv->value, nv->valuelen, false))
+	if (!nv->namelen || !clean(nv->name, nv->namelen, true) ||
+	    !clean(nv->value, nv->valuelen, false))
 		die("a field that none is");
 	if (colon && *state & 0x100)
 		die("a pseudo-header behind a header");
@@ -181,8 +187,8 @@ static void listen_to(const int peer[2])
 
 	while (recv(peer[PX_CLIENT], bytes, sizeof(bytes), 0) > 0)
 		;
-	while (seen.n < sizeof(seen.bytes) &&
-	       (got = recv(peer[PX_SERVER], seen.bytes + seen.n, sizeof(seen.bytes) - seen.n, 0)) > 0)
+	while (seen.n < sizeof(seen.bytes) && (got = recv(peer[PX_SERVER], seen.bytes + seen.n,
+							  sizeof(seen.bytes) - seen.n, 0)) > 0)
 		seen.n += (size_t)got;
 	check_sent();
 }
@@ -242,7 +248,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	c = connection(peer, data[0] & 1);
 	memcpy(worker.from_client, PREFACE SETTINGS, sizeof(PREFACE SETTINGS) - 1);
 	c->protocol->begin(c, worker.from_client, 24 + (data[0] & 2 ? 0 : 9));
-	if (worker.count.open && !(data[0] & 2) && send(peer[PX_SERVER], SETTINGS, 9, MSG_NOSIGNAL) != 9)
+	if (worker.count.open && !(data[0] & 2) &&
+	    send(peer[PX_SERVER], SETTINGS, 9, MSG_NOSIGNAL) != 9)
 		die("no SETTINGS");
 	listen_to(peer);
 	if (worker.count.open)
