@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Filters in the kernel against the evaluator: random ones, and where the corpus is, five-tuple rule
 # sets and an address list of others.  A longer run is
-#	flock LOCK tests/property/filters --objects 1000 --packets 2000
+#	tests/property/filters --objects 1000 --packets 2000
 set -u
-prog=$top_builddir/tests/property/filters
-corpus=${POLC_CORPUS:-$top_srcdir/../shared/corpus}
+prog=${top_builddir:-build}/tests/property/filters
+corpus=${POLC_CORPUS:-${top_srcdir:-.}/../shared/corpus}
 failed=0
 ran() { # WHAT CODE
 	case $2 in
