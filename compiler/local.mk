@@ -17,6 +17,7 @@ compiler_libcompiler_a_SOURCES = \
 	compiler/analysis/fix.h \
 	compiler/analysis/lint.c \
 	compiler/analysis/lint_host.c \
+	compiler/analysis/lint_http.c \
 	compiler/analysis/lint.h \
 	compiler/analysis/lint_rules.c \
 	compiler/analysis/requests.c \

@@ -397,63 +397,6 @@ static void lint_sets(struct report *r)
 
 /* ---- http lines ---------------------------------------------------------------- */
 
-/* What stands in the block's own set beside the line in question. */
-struct beside {
-	bool seen;	/* the line matches in some state */
-	bool needed;	/* ... where nothing of the block takes its place */
-	bool denied;	/* somewhere a deny does */
-};
-
-static void look_at_set(const struct pol_http_view *v, const uint32_t *set, uint32_t line,
-			struct beside *b)
-{
-	const struct pol_http_line_info *x = &v->lines[line];
-	bool in = false, deny = false, allow = false;
-
-	for (uint32_t k = 1; k <= set[0]; k++) {
-		const struct pol_http_line_info *o = &v->lines[set[k]];
-
-		in |= set[k] == line;
-		if (o->http_rule != x->http_rule || o->ntests || set[k] == line)
-			continue;
-		deny |= o->flags & POL_HTTP_DENY && (!(x->flags & POL_HTTP_DENY) || set[k] < line);
-		/* of two that are equal the second is too much */
-		allow |= !(o->flags & POL_HTTP_DENY) && (x->ntests || set[k] < line);
-	}
-	if (!in)
-		return;
-	b->seen = true;
-	b->denied |= deny;
-	b->needed |= !deny && (!allow || x->flags & (POL_HTTP_DENY | POL_HTTP_WEBSOCKET));
-}
-
-/* Minimised, every state but the dead one is reached by some request line. */
-static void lint_http(struct report *r)
-{
-	const struct pol_http_view *v = &r->ir->http;
-
-	for (size_t i = 0; i < r->ir->https.n; i++) {
-		const struct pol_http_rule *h = &v->rules[i];
-		const struct pol_http_automaton *m = &v->automata[h->automaton];
-		const uint32_t *accept = (const void *)((const char *)v->image + m->accept_at);
-		const struct pol_http_line *ast = r->ir->https.v[i].block->lines.first;
-
-		for (uint32_t k = 0; k < h->nlines; k++, ast = ast->next) {
-			struct beside b = { 0 };
-			struct pol_diag *g;
-
-			for (uint32_t s = 0; s < m->states; s++)
-				look_at_set(v, &v->sets[accept[s]], h->line + k, &b);
-			if (b.needed)
-				continue;
-			g = pol_diag(r->diags, POL_P0619, ast->span, "this line decides no request");
-			pol_diag_label(r->diags, g, !b.seen    ? "it matches none"
-						    : b.denied ? "`deny` lines of the block take all that it matches"
-							       : "other `allow` lines of the block have all of it");
-		}
-	}
-}
-
 void pol_lint(const struct pol_ir *ir, const struct pol_program *program, struct pol_arena *a,
 	      struct pol_diags *diags)
 {
@@ -465,5 +408,5 @@ void pol_lint(const struct pol_ir *ir, const struct pol_program *program, struct
 	lint_peers(&r);
 	lint_sets(&r);
 	lint_rules(&r);
-	lint_http(&r);
+	pol_lint_http(ir, &space, diags);
 }

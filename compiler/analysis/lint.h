@@ -39,6 +39,9 @@ struct pol_rule_life *pol_lint_rules(const struct pol_space *s, struct pol_arena
 void pol_lint_host(const struct pol_ir *ir, const struct pol_program *program,
 		   const pol_host_endpoints *there, const char *where, struct pol_diags *diags);
 
+/* Lines of http blocks that decide nothing, beside those of every block that holds wherever theirs does. */
+void pol_lint_http(const struct pol_ir *ir, const struct pol_space *s, struct pol_diags *diags);
+
 /* Everything else, as diagnostics. */
 void pol_lint(const struct pol_ir *ir, const struct pol_program *program, struct pol_arena *a,
 	      struct pol_diags *diags);
