@@ -18,8 +18,8 @@
 
 #include "services.h"
 
-#define LOOK_MS 1000u		/* how often what is in force is read again */
-#define AT_ONCE 256u		/* sockets */
+#define LOOK_MS 1000u /* how often what is in force is read again */
+#define AT_ONCE 256u /* sockets */
 
 struct probe {
 	/* of whom */
@@ -27,14 +27,14 @@ struct probe {
 	struct pol_addr addr;
 	uint16_t port;
 	/* how */
-	uint32_t every, timeout, rise, fall;	/* seconds and counts */
-	char path[1024];			/* "": by connecting */
+	uint32_t every, timeout, rise, fall; /* seconds and counts */
+	char path[1024]; /* "": by connecting */
 	/* and what came of it */
 	bool seen, down;
-	uint32_t good, bad;			/* in a row */
-	uint64_t due, until;			/* milliseconds, CLOCK_MONOTONIC */
-	int fd;					/* -1: it is not being asked */
-	bool asked;				/* the request is sent */
+	uint32_t good, bad; /* in a row */
+	uint64_t due, until; /* milliseconds, CLOCK_MONOTONIC */
+	int fd; /* -1: it is not being asked */
+	bool asked; /* the request is sent */
 	char answer[16];
 	size_t n;
 };
@@ -73,7 +73,9 @@ static void take(struct health *h, const struct prt_service *v, const struct prt
 
 	if (!p) {
 		p = pol_vec_push(&h->probe);
-		*p = (struct probe){ .addr = b->addr, .port = b->port, .fd = -1,
+		*p = (struct probe){ .addr = b->addr,
+				     .port = b->port,
+				     .fd = -1,
 				     .due = now_ms() + h->probe.n * 7 % 1000 };
 		snprintf(p->service, sizeof(p->service), "%s", v->name.p);
 	}
@@ -127,8 +129,11 @@ static int look(struct health *h, struct pol_err *e)
 
 static void say(struct health *h, struct probe *p, bool up, const char *why)
 {
-	const struct prt_svc_change c = { .service = p->service, .addr = p->addr, .port = p->port,
-					  .what = up ? PRT_SVC_UP : PRT_SVC_DOWN, .why = why };
+	const struct prt_svc_change c = { .service = p->service,
+					  .addr = p->addr,
+					  .port = p->port,
+					  .what = up ? PRT_SVC_UP : PRT_SVC_DOWN,
+					  .why = why };
 	struct pol_buf line = { 0 };
 	struct pol_err e = { 0 };
 	char ip[POL_IP_TEXT];
@@ -174,7 +179,7 @@ static void begin(struct health *h, struct probe *p)
 	p->until = now_ms() + p->timeout * 1000u;
 	p->fd = socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (p->fd < 0)
-		return;		/* out of descriptors: this is no fault of the backend */
+		return; /* out of descriptors: this is no fault of the backend */
 	h->open++;
 	setsockopt(p->fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
 	if (connect(p->fd, (struct sockaddr *)&to, sizeof(to)) && errno != EINPROGRESS)
@@ -196,9 +201,11 @@ static void ask(struct health *h, struct probe *p)
 		end(h, p, NULL);
 		return;
 	}
-	n = snprintf(request, sizeof(request),
-		     "GET %s HTTP/1.1\r\nHost: %s%s%s:%u\r\nUser-Agent: polload\r\nConnection: close\r\n\r\n", p->path,
-		     v6 ? "[" : "", pol_ip_format(prt_ip_of_addr(&p->addr), ip), v6 ? "]" : "", p->port);
+	n = snprintf(
+		request, sizeof(request),
+		"GET %s HTTP/1.1\r\nHost: %s%s%s:%u\r\nUser-Agent: polload\r\nConnection: close\r\n\r\n",
+		p->path, v6 ? "[" : "", pol_ip_format(prt_ip_of_addr(&p->addr), ip), v6 ? "]" : "",
+		p->port);
 	/* a socket that has just connected takes this at once */
 	if (send(p->fd, request, (size_t)n, MSG_NOSIGNAL) != n)
 		end(h, p, "does not take a request");
@@ -229,7 +236,8 @@ static void hear(struct health *h, struct probe *p)
 		end(h, p, NULL);
 		return;
 	}
-	snprintf(wrong, sizeof(wrong), "answers with status %.3s", prt_safe((char[]){ p->answer[9], p->answer[10], p->answer[11], 0 }));
+	snprintf(wrong, sizeof(wrong), "answers with status %.3s",
+		 prt_safe((char[]){ p->answer[9], p->answer[10], p->answer[11], 0 }));
 	end(h, p, wrong);
 }
 
@@ -253,7 +261,11 @@ static int wait_for(struct health *h, uint64_t until)
 		of[n++] = i;
 	}
 	/* one more turn when something is due that finds no room */
-	if (poll(fds, n, until > now ? (int)(until - now) : n == AT_ONCE ? 10 : 0) < 0 && errno != EINTR)
+	if (poll(fds, n,
+		 until > now    ? (int)(until - now)
+		 : n == AT_ONCE ? 10
+				: 0) < 0 &&
+	    errno != EINTR)
 		return -errno;
 	for (nfds_t i = 0; i < n; i++) {
 		struct probe *p = &h->probe.v[of[i]];
@@ -272,7 +284,8 @@ static void turn(struct health *h)
 		struct probe *p = &h->probe.v[i];
 
 		if (p->fd >= 0 && p->until <= now)
-			end(h, p, p->asked ? "does not answer in time" : "cannot be reached in time");
+			end(h, p,
+			    p->asked ? "does not answer in time" : "cannot be reached in time");
 		else if (p->fd < 0 && p->due <= now && h->open < AT_ONCE)
 			begin(h, p);
 	}

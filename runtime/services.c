@@ -16,7 +16,7 @@
 #include "kinds.h"
 #include "store.h"
 
-#define SPARE 64u	/* backends that may come while the generation lives */
+#define SPARE 64u /* backends that may come while the generation lives */
 
 void prt_services_free(struct prt_services *s)
 {
@@ -40,16 +40,18 @@ static bool lives_here(const struct prt_world *w, const struct pol_addr *a)
 			if (!memcmp(&w->member.v[i].addrs.v[k].addr, a, sizeof(*a)))
 				return w->member.v[i].info.ifindex != 0;
 	for (size_t i = 0; i < w->fixed.n; i++)
-		if (w->fixed.v[i].entity == POL_ENTITY_HOST && !memcmp(&w->fixed.v[i].addr, a, sizeof(*a)))
+		if (w->fixed.v[i].entity == POL_ENTITY_HOST &&
+		    !memcmp(&w->fixed.v[i].addr, a, sizeof(*a)))
 			return true;
 	return false;
 }
 
-static void state_key(struct pol_svc_state_key *k, struct pol_str service, const struct pol_addr *addr,
-		      uint16_t port)
+static void state_key(struct pol_svc_state_key *k, struct pol_str service,
+		      const struct pol_addr *addr, uint16_t port)
 {
 	memset(k, 0, sizeof(*k));
-	memcpy(k->service, service.p, service.n < sizeof(k->service) ? service.n : sizeof(k->service) - 1);
+	memcpy(k->service, service.p,
+	       service.n < sizeof(k->service) ? service.n : sizeof(k->service) - 1);
 	k->addr = *addr;
 	k->port_be = htons(port);
 }
@@ -60,7 +62,7 @@ struct planning {
 	const struct prt_shared *shared;
 	struct prt_services *s;
 	struct prt_kinds kinds;
-	uint32_t *kind;		/* of each member's labels */
+	uint32_t *kind; /* of each member's labels */
 };
 
 /* The first line that names it counts. */
@@ -79,8 +81,12 @@ static void add_backend(struct planning *p, uint32_t service, const struct prt_s
 			return;
 	}
 	to = pol_vec_push(&p->s->backend);
-	*to = (struct prt_svc_backend){ .service = service, .addr = *addr, .port = b->port, .local = local,
-					.name = name, .configured = b->weight };
+	*to = (struct prt_svc_backend){ .service = service,
+					.addr = *addr,
+					.port = b->port,
+					.local = local,
+					.name = name,
+					.configured = b->weight };
 	ring->n++;
 	state_key(&key, v->name, addr, b->port);
 	if (p->shared->map[PRT_SHARED_SVC_STATE] < 0 ||
@@ -177,8 +183,8 @@ static void number_kinds(struct planning *p, struct pol_arena *arena)
 	}
 }
 
-int prt_services_plan(const struct prt_manifest *m, const struct prt_world *w, const struct prt_shared *shared,
-		      struct prt_services *out, struct pol_err *e)
+int prt_services_plan(const struct prt_manifest *m, const struct prt_world *w,
+		      const struct prt_shared *shared, struct prt_services *out, struct pol_err *e)
 {
 	struct prt_services s = { .m = m };
 	struct planning p = { .m = m, .w = w, .shared = shared, .s = &s };
@@ -203,8 +209,8 @@ int prt_services_plan(const struct prt_manifest *m, const struct prt_world *w, c
 		for (size_t k = 0; k < v->nbackends; k++)
 			add_line(&p, i, &v->backend[k]);
 		if (s.ring[i].n >= POL_MAGLEV_BACKENDS || s.backend.n + SPARE >= POL_BACKENDS_MAX)
-			r = pol_err(e, -E2BIG, "service '%s': more than %u backends", prt_safe(v->name.p),
-				    POL_MAGLEV_BACKENDS - 1);
+			r = pol_err(e, -E2BIG, "service '%s': more than %u backends",
+				    prt_safe(v->name.p), POL_MAGLEV_BACKENDS - 1);
 		size_ring(&s, &s.ring[i]);
 	}
 	prt_kinds_free(&p.kinds);
@@ -230,7 +236,7 @@ void prt_services_room(const struct prt_services *s, struct prt_gen *g)
 
 struct maps {
 	int svc, ring, backends, self;
-	uint16_t *place;	/* mapped */
+	uint16_t *place; /* mapped */
 	struct pol_svc_backend *slot;
 	uint32_t blocks, slots;
 };
@@ -260,7 +266,8 @@ static int map_of(const struct prt_env *env, const struct prt_gen *g, const char
 	return *fd < 0 ? pol_err(e, -ENOEXEC, "the object has no map '%s'", name) : 0;
 }
 
-static int map_array(int fd, const char *name, size_t value, uint32_t *n, void **out, struct pol_err *e)
+static int map_array(int fd, const char *name, size_t value, uint32_t *n, void **out,
+		     struct pol_err *e)
 {
 	struct bpf_map_info info = { 0 };
 	uint32_t len = sizeof(info);
@@ -268,17 +275,20 @@ static int map_array(int fd, const char *name, size_t value, uint32_t *n, void *
 
 	if (bpf_obj_get_info_by_fd(fd, &info, &len))
 		return pol_err(e, -errno, "map '%s': %s", name, strerror(errno));
-	if (info.type != BPF_MAP_TYPE_ARRAY || info.value_size != value || !(info.map_flags & BPF_F_MMAPABLE))
+	if (info.type != BPF_MAP_TYPE_ARRAY || info.value_size != value ||
+	    !(info.map_flags & BPF_F_MMAPABLE))
 		return pol_err(e, -ENOEXEC, "map '%s': of another kind than it has to be", name);
 	p = mmap(NULL, info.max_entries * value, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (p == MAP_FAILED)
-		return pol_err(e, -errno, "map '%s': cannot map into memory: %s", name, strerror(errno));
+		return pol_err(e, -errno, "map '%s': cannot map into memory: %s", name,
+			       strerror(errno));
 	*n = info.max_entries;
 	*out = p;
 	return 0;
 }
 
-static int maps_open(const struct prt_env *env, const struct prt_gen *g, struct maps *m, struct pol_err *e)
+static int maps_open(const struct prt_env *env, const struct prt_gen *g, struct maps *m,
+		     struct pol_err *e)
 {
 	int r;
 
@@ -287,10 +297,12 @@ static int maps_open(const struct prt_env *env, const struct prt_gen *g, struct 
 	r = r ? r : map_of(env, g, POL_MAP_SVC_RING, &m->ring, e);
 	r = r ? r : map_of(env, g, POL_MAP_SVC_BACKENDS, &m->backends, e);
 	r = r ? r : map_of(env, g, POL_MAP_SVC_SELF, &m->self, e);
-	r = r ? r : map_array(m->ring, POL_MAP_SVC_RING, sizeof(struct pol_ring_block), &m->blocks,
-			      (void **)&m->place, e);
-	r = r ? r : map_array(m->backends, POL_MAP_SVC_BACKENDS, sizeof(struct pol_svc_backend), &m->slots,
-			      (void **)&m->slot, e);
+	r = r ? r
+	      : map_array(m->ring, POL_MAP_SVC_RING, sizeof(struct pol_ring_block), &m->blocks,
+			  (void **)&m->place, e);
+	r = r ? r
+	      : map_array(m->backends, POL_MAP_SVC_BACKENDS, sizeof(struct pol_svc_backend),
+			  &m->slots, (void **)&m->slot, e);
 	if (r)
 		maps_close(m);
 	return r;
@@ -326,7 +338,8 @@ static int number(const struct maps *m, struct prt_services *s, bool *taken, str
 		while (next < m->slots && (taken[next] || m->slot[next].port_be))
 			next++;
 		if (next == m->slots) {
-			pol_err_help(e, "apply the policy again: it makes room for all that there are");
+			pol_err_help(
+				e, "apply the policy again: it makes room for all that there are");
 			return pol_err(e, -ENOSPC, "no room for more than %u backends", m->slots);
 		}
 		taken[b->index = next] = true;
@@ -350,15 +363,18 @@ static uint64_t identity(const struct prt_svc_backend *b)
 	return pol_hash(&id, sizeof(id.addr) + sizeof(id.port), 0x73657276u);
 }
 
-static int write_ring(const struct maps *m, struct prt_services *s, uint32_t number, struct pol_err *e)
+static int write_ring(const struct maps *m, struct prt_services *s, uint32_t number,
+		      struct pol_err *e)
 {
 	const struct prt_service *v = &s->m->service[number / 2];
 	struct prt_svc_ring *ring = &s->ring[number];
 	struct pol_maglev *b = calloc(ring->n + 1, sizeof(*b));
 	uint16_t *places = malloc((ring->places + 1) * sizeof(*places));
 	uint16_t *to = m->place + (size_t)ring->block * POL_RING_BLOCK;
-	struct pol_service is = { .ring = ring->block, .places = ring->places,
-				  .flags = (v->dsr ? POL_SVC_DSR : 0) | (v->random ? POL_SVC_RANDOM : 0),
+	struct pol_service is = { .ring = ring->block,
+				  .places = ring->places,
+				  .flags = (v->dsr ? POL_SVC_DSR : 0) |
+					   (v->random ? POL_SVC_RANDOM : 0),
 				  .seed = (uint32_t)pol_hash(v->name.p, v->name.n, 0) };
 
 	if (!b || !places)
@@ -366,7 +382,8 @@ static int write_ring(const struct maps *m, struct prt_services *s, uint32_t num
 	for (uint32_t i = 0; i < ring->n; i++) {
 		const struct prt_svc_backend *k = &s->backend.v[ring->first + i];
 
-		b[i] = (struct pol_maglev){ identity(k), weight_of(k), !k->state.drained && !k->state.down };
+		b[i] = (struct pol_maglev){ identity(k), weight_of(k),
+					    !k->state.drained && !k->state.down };
 	}
 	ring->up = (uint32_t)pol_maglev_fill(b, ring->n, places, ring->places);
 	for (uint32_t i = 0; ring->up && i < ring->places; i++)
@@ -376,14 +393,16 @@ static int write_ring(const struct maps *m, struct prt_services *s, uint32_t num
 	free(places);
 	is.size = ring->up ? ring->places : 0;
 	if (bpf_map_update_elem(m->svc, &number, &is, BPF_ANY))
-		return pol_err(e, -errno, "map '%s': cannot write: %s", POL_MAP_SVC, strerror(errno));
+		return pol_err(e, -errno, "map '%s': cannot write: %s", POL_MAP_SVC,
+			       strerror(errno));
 	return 0;
 }
 
 /* Rings first, then nobody finds those that are gone; their slots are free after that. */
 static int publish(const struct maps *m, struct prt_services *s, bool wait, struct pol_err *e)
 {
-	bool *taken POL_CLEANUP(pol_cleanup_free) = calloc(m->slots + 1, sizeof(*taken)), gone = false;
+	bool *taken POL_CLEANUP(pol_cleanup_free) = calloc(m->slots + 1, sizeof(*taken)),
+		    gone = false;
 	int r = taken ? number(m, s, taken, e) : pol_err(e, -ENOMEM, "no memory for the services");
 
 	for (uint32_t i = 0; i < 2 * s->m->nservices && !r; i++)
@@ -408,7 +427,8 @@ static struct pol_addr source_for(const struct pol_addr *to)
 	struct pol_addr none = { 0 }, from;
 	socklen_t len = sizeof(me);
 	/* IPv4 as ::ffff:a.b.c.d, which one socket does too */
-	int fd POL_CLEANUP(pol_cleanup_fd) = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0), off = 0;
+	int fd POL_CLEANUP(pol_cleanup_fd) = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0),
+	       off = 0;
 
 	memcpy(&peer.sin6_addr, to, sizeof(*to));
 	if (fd < 0 || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) ||
@@ -428,29 +448,35 @@ static int write_self(const struct maps *m, const struct prt_services *s, struct
 		struct pol_addr *from = &self.from[is_v6(&b->addr)];
 		static const struct pol_addr none;
 
-		if (s->m->service[b->service / 2].dsr && !b->local && !memcmp(from, &none, sizeof(none)))
+		if (s->m->service[b->service / 2].dsr && !b->local &&
+		    !memcmp(from, &none, sizeof(none)))
 			*from = source_for(&b->addr);
 	}
 	if (bpf_map_update_elem(m->self, &(uint32_t){ 0 }, &self, BPF_ANY))
-		return pol_err(e, -errno, "map '%s': cannot write: %s", POL_MAP_SVC_SELF, strerror(errno));
+		return pol_err(e, -errno, "map '%s': cannot write: %s", POL_MAP_SVC_SELF,
+			       strerror(errno));
 	return 0;
 }
 
-static int write_ports(const struct prt_shared *shared, const struct prt_services *s, struct pol_err *e)
+static int write_ports(const struct prt_shared *shared, const struct prt_services *s,
+		       struct pol_err *e)
 {
 	int fd = shared->map[PRT_SHARED_SVC_PORTS];
 	struct pol_svc_ports p;
 
 	if (bpf_map_lookup_elem(fd, &(uint32_t){ 0 }, &p))
-		return pol_err(e, -errno, "map '%s': cannot read: %s", POL_MAP_SVC_PORTS, strerror(errno));
+		return pol_err(e, -errno, "map '%s': cannot read: %s", POL_MAP_SVC_PORTS,
+			       strerror(errno));
 	for (size_t i = 0; i < s->backend.n; i++)
 		p.bit[s->backend.v[i].port / 64] |= 1ull << s->backend.v[i].port % 64;
 	/* what a tunnel brings has the VIP's port */
 	for (size_t i = 0; i < s->m->nservices; i++)
 		for (size_t k = 0; k < s->m->service[i].nvips; k++)
-			p.bit[s->m->service[i].vip[k].port / 64] |= 1ull << s->m->service[i].vip[k].port % 64;
+			p.bit[s->m->service[i].vip[k].port / 64] |=
+				1ull << s->m->service[i].vip[k].port % 64;
 	if (bpf_map_update_elem(fd, &(uint32_t){ 0 }, &p, BPF_ANY))
-		return pol_err(e, -errno, "map '%s': cannot write: %s", POL_MAP_SVC_PORTS, strerror(errno));
+		return pol_err(e, -errno, "map '%s': cannot write: %s", POL_MAP_SVC_PORTS,
+			       strerror(errno));
 	return 0;
 }
 
@@ -469,13 +495,14 @@ static int fill(const struct prt_env *env, const struct prt_gen *g, const struct
 	return r;
 }
 
-int prt_services_fill(const struct prt_gen *g, const struct prt_shared *shared, struct prt_services *s,
-		      struct pol_err *e)
+int prt_services_fill(const struct prt_gen *g, const struct prt_shared *shared,
+		      struct prt_services *s, struct pol_err *e)
 {
 	return s->ring ? fill(NULL, g, shared, s, false, e) : 0;
 }
 
-int prt_services_balancers(const struct prt_shared *shared, const struct prt_hostfile *h, struct pol_err *e)
+int prt_services_balancers(const struct prt_shared *shared, const struct prt_hostfile *h,
+			   struct pol_err *e)
 {
 	int fd = shared->map[PRT_SHARED_SVC_BALANCERS];
 	struct pol_addr key, *last = NULL, next;
@@ -484,8 +511,8 @@ int prt_services_balancers(const struct prt_shared *shared, const struct prt_hos
 		struct pol_addr a = prt_addr_of_ip(h->balancers[i]);
 
 		if (bpf_map_update_elem(fd, &a, &(uint32_t){ 1 }, BPF_ANY))
-			return pol_err(e, -errno, "map '%s': cannot write: %s", POL_MAP_SVC_BALANCERS,
-				       strerror(errno));
+			return pol_err(e, -errno, "map '%s': cannot write: %s",
+				       POL_MAP_SVC_BALANCERS, strerror(errno));
 	}
 	while (!bpf_map_get_next_key(fd, last, &next)) {
 		bool listed = false;
@@ -499,8 +526,8 @@ int prt_services_balancers(const struct prt_shared *shared, const struct prt_hos
 			key = next;
 			last = &key;
 		} else if (bpf_map_delete_elem(fd, &next)) {
-			return pol_err(e, -errno, "map '%s': cannot write: %s", POL_MAP_SVC_BALANCERS,
-				       strerror(errno));
+			return pol_err(e, -errno, "map '%s': cannot write: %s",
+				       POL_MAP_SVC_BALANCERS, strerror(errno));
 		}
 	}
 	return 0;
@@ -509,7 +536,8 @@ int prt_services_balancers(const struct prt_shared *shared, const struct prt_hos
 /* ---- what is in force ------------------------------------------------------------------------------ */
 
 /* Rings have the size and place that the generation was loaded with. */
-static int take_sizes(const struct prt_env *env, const struct prt_gen *g, struct prt_services *s, struct pol_err *e)
+static int take_sizes(const struct prt_env *env, const struct prt_gen *g, struct prt_services *s,
+		      struct pol_err *e)
 {
 	int fd POL_CLEANUP(pol_cleanup_fd) = -1;
 	int r = map_of(env, g, POL_MAP_SVC, &fd, e);
@@ -520,7 +548,8 @@ static int take_sizes(const struct prt_env *env, const struct prt_gen *g, struct
 		if (!s->ring[i].places)
 			continue;
 		if (bpf_map_lookup_elem(fd, &i, &is))
-			return pol_err(e, -errno, "map '%s': cannot read: %s", POL_MAP_SVC, strerror(errno));
+			return pol_err(e, -errno, "map '%s': cannot read: %s", POL_MAP_SVC,
+				       strerror(errno));
 		s->ring[i].places = is.places;
 		s->ring[i].block = is.ring;
 	}
@@ -591,8 +620,8 @@ struct table {
 
 static int table_open(const struct prt_shared *s, struct table *t, struct pol_err *e)
 {
-	return map_array(s->map[PRT_SHARED_SVC_CT], POL_MAP_SVC_CT, sizeof(struct pol_svc_bucket), &t->n,
-			 (void **)&t->bucket, e);
+	return map_array(s->map[PRT_SHARED_SVC_CT], POL_MAP_SVC_CT, sizeof(struct pol_svc_bucket),
+			 &t->n, (void **)&t->bucket, e);
 }
 
 static void table_close(struct table *t)
@@ -603,17 +632,20 @@ static void table_close(struct table *t)
 static uint32_t timeout_of(uint8_t state)
 {
 	static const uint32_t seconds[POL_CT_STATE_MAX] = {
-		[POL_CT_SYN_SENT] = POL_CT_T_SYN_SENT,	       [POL_CT_SYN_RECV] = POL_CT_T_SYN_RECV,
-		[POL_CT_ESTABLISHED] = POL_CT_T_ESTABLISHED, [POL_CT_CLOSING] = POL_CT_T_CLOSING,
-		[POL_CT_CLOSED] = POL_CT_T_CLOSED,	       [POL_CT_UNREPLIED] = POL_CT_T_UNREPLIED,
+		[POL_CT_SYN_SENT] = POL_CT_T_SYN_SENT,
+		[POL_CT_SYN_RECV] = POL_CT_T_SYN_RECV,
+		[POL_CT_ESTABLISHED] = POL_CT_T_ESTABLISHED,
+		[POL_CT_CLOSING] = POL_CT_T_CLOSING,
+		[POL_CT_CLOSED] = POL_CT_T_CLOSED,
+		[POL_CT_UNREPLIED] = POL_CT_T_UNREPLIED,
 		[POL_CT_REPLYING] = POL_CT_T_REPLYING,
 	};
 
 	return state < POL_CT_STATE_MAX ? seconds[state] : 0;
 }
 
-int prt_services_forget(const struct prt_shared *s, const struct pol_addr *backend, uint16_t port, bool all,
-			struct pol_err *e)
+int prt_services_forget(const struct prt_shared *s, const struct pol_addr *backend, uint16_t port,
+			bool all, struct pol_err *e)
 {
 	struct table t;
 	int r = table_open(s, &t, e);
@@ -626,11 +658,13 @@ int prt_services_forget(const struct prt_shared *s, const struct pol_addr *backe
 			bool half = f->proto != IPPROTO_TCP || f->state == POL_CT_SYN_SENT ||
 				    f->state == POL_CT_SYN_RECV;
 
-			if (!(tag & POL_TAG_USED) || memcmp(&f->backend, backend, sizeof(*backend)) ||
+			if (!(tag & POL_TAG_USED) ||
+			    memcmp(&f->backend, backend, sizeof(*backend)) ||
 			    (port && f->bport_be != htons(port)) || (!all && !half))
 				continue;
 			/* the version moves on, as when the data path frees it; who was faster wins */
-			__atomic_compare_exchange_n(&b->tag[k], &tag, (tag + 1) & POL_SVC_TAG_VERSION, false,
+			__atomic_compare_exchange_n(&b->tag[k], &tag,
+						    (tag + 1) & POL_SVC_TAG_VERSION, false,
 						    __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
 		}
 	if (!r)
@@ -638,8 +672,8 @@ int prt_services_forget(const struct prt_shared *s, const struct pol_addr *backe
 	return r;
 }
 
-int prt_services_count(const struct prt_shared *shared, const struct prt_services *s, uint64_t *count,
-		       struct pol_err *e)
+int prt_services_count(const struct prt_shared *shared, const struct prt_services *s,
+		       uint64_t *count, struct pol_err *e)
 {
 	uint32_t now = (uint32_t)(prt_env_now_ns() / 1000000000u);
 	struct table t;
@@ -731,8 +765,8 @@ static void change_state(const struct prt_svc_change *c, struct pol_svc_state *s
 	}
 }
 
-static int write_state(const struct prt_live *l, const struct prt_services *s, const struct prt_svc_backend *b,
-		       struct pol_err *e)
+static int write_state(const struct prt_live *l, const struct prt_services *s,
+		       const struct prt_svc_backend *b, struct pol_err *e)
 {
 	static const struct pol_svc_state usual;
 	struct pol_svc_state_key key;
@@ -742,17 +776,19 @@ static int write_state(const struct prt_live *l, const struct prt_services *s, c
 	state_key(&key, s->m->service[b->service / 2].name, &b->addr, b->port);
 	if (plain && !memcmp(&b->state, &usual, offsetof(struct pol_svc_state, since))) {
 		if (bpf_map_delete_elem(fd, &key) && errno != ENOENT)
-			return pol_err(e, -errno, "map '%s': cannot write: %s", POL_MAP_SVC_STATE, strerror(errno));
+			return pol_err(e, -errno, "map '%s': cannot write: %s", POL_MAP_SVC_STATE,
+				       strerror(errno));
 		return 0;
 	}
 	if (bpf_map_update_elem(fd, &key, &b->state, BPF_ANY))
-		return pol_err(e, -errno, "map '%s': cannot write: %s", POL_MAP_SVC_STATE, strerror(errno));
+		return pol_err(e, -errno, "map '%s': cannot write: %s", POL_MAP_SVC_STATE,
+			       strerror(errno));
 	return 0;
 }
 
 /* Of each family that has it; *found: how many that were. */
-static int change_all(const struct prt_live *l, struct prt_services *s, const struct prt_svc_change *c,
-		      size_t *found, struct pol_err *e)
+static int change_all(const struct prt_live *l, struct prt_services *s,
+		      const struct prt_svc_change *c, size_t *found, struct pol_err *e)
 {
 	int r = 0;
 
@@ -773,7 +809,8 @@ static int no_such(const struct prt_services *s, const struct prt_svc_change *c,
 	for (size_t i = 0; i < s->m->nservices; i++)
 		if (pol_str_is(s->m->service[i].name, c->service)) {
 			pol_err_help(e, "`polload services` lists them");
-			return pol_err(e, -ENOENT, "service '%s' has no backend '%s'", prt_safe(c->service),
+			return pol_err(e, -ENOENT, "service '%s' has no backend '%s'",
+				       prt_safe(c->service),
 				       prt_safe(c->backend ? c->backend : "?"));
 		}
 	pol_err_help(e, "`polload services` lists them");
@@ -801,7 +838,8 @@ int prt_services_change(struct prt_env *env, const struct prt_svc_change *c, str
 	for (size_t i = 0; i < s.backend.n && !r && c->what == PRT_SVC_DOWN; i++)
 		if (pol_str_is(s.m->service[s.backend.v[i].service / 2].name, c->service) &&
 		    is_named(c, &s.backend.v[i]))
-			r = prt_services_forget(&l.shared, &s.backend.v[i].addr, s.backend.v[i].port, false, e);
+			r = prt_services_forget(&l.shared, &s.backend.v[i].addr,
+						s.backend.v[i].port, false, e);
 	prt_services_free(&s);
 	prt_live_close(&l);
 	return r;

@@ -48,7 +48,8 @@ static void backend_text(struct pol_buf *out, const struct prt_svc_backend *b, u
 	struct pol_buf place = { 0 };
 
 	add_place(&place, &b->addr, b->port);
-	pol_buf_printf(out, "  %-8s %6u %12" PRIu64 "  %s", state_of(b), weight_of(b), count, place.p);
+	pol_buf_printf(out, "  %-8s %6u %12" PRIu64 "  %s", state_of(b), weight_of(b), count,
+		       place.p);
 	pol_buf_free(&place);
 	if (b->name)
 		pol_buf_printf(out, "  %s", prt_safe(b->name));
@@ -59,16 +60,17 @@ static void backend_text(struct pol_buf *out, const struct prt_svc_backend *b, u
 	pol_buf_addc(out, '\n');
 }
 
-static void service_text(struct pol_buf *out, const struct prt_services *s, uint32_t n, const uint64_t *count,
-			 const struct pol_svc_hits *h)
+static void service_text(struct pol_buf *out, const struct prt_services *s, uint32_t n,
+			 const uint64_t *count, const struct pol_svc_hits *h)
 {
 	const struct prt_service *v = &s->m->service[n];
 
-	pol_buf_printf(out, "%s  %s, %s, %s", prt_safe(v->name.p), v->proto == IPPROTO_TCP ? "tcp" : "udp",
-		       v->random ? "random" : "maglev", v->dsr ? "dsr" : "nat");
+	pol_buf_printf(out, "%s  %s, %s, %s", prt_safe(v->name.p),
+		       v->proto == IPPROTO_TCP ? "tcp" : "udp", v->random ? "random" : "maglev",
+		       v->dsr ? "dsr" : "nat");
 	if (v->checked)
-		pol_buf_printf(out, ", check %s%s%s", v->path.n ? "http " : "tcp", prt_safe(v->path.n ? v->path.p : ""),
-			       "");
+		pol_buf_printf(out, ", check %s%s%s", v->path.n ? "http " : "tcp",
+			       prt_safe(v->path.n ? v->path.p : ""), "");
 	pol_buf_addz(out, "\n  vip ");
 	for (size_t i = 0; i < v->nvips; i++) {
 		struct pol_addr a = prt_addr_of_ip(v->vip[i].addr);
@@ -76,8 +78,11 @@ static void service_text(struct pol_buf *out, const struct prt_services *s, uint
 		pol_buf_addz(out, i ? ", " : " ");
 		add_place(out, &a, v->vip[i].port);
 	}
-	pol_buf_printf(out, "\n  %" PRIu64 " packets, %" PRIu64 " bytes, %" PRIu64 " connections, %" PRIu64 " refused\n",
-		       (uint64_t)h->packets, (uint64_t)h->bytes, (uint64_t)h->connections, (uint64_t)h->refused);
+	pol_buf_printf(out,
+		       "\n  %" PRIu64 " packets, %" PRIu64 " bytes, %" PRIu64
+		       " connections, %" PRIu64 " refused\n",
+		       (uint64_t)h->packets, (uint64_t)h->bytes, (uint64_t)h->connections,
+		       (uint64_t)h->refused);
 	pol_buf_printf(out, "  %-8s %6s %12s  %s\n", "state", "weight", "connections", "backend");
 	for (size_t i = 0; i < s->backend.n; i++)
 		if (s->backend.v[i].service / 2 == n)
@@ -102,8 +107,10 @@ static void backend_json(struct pol_buf *out, const struct prt_svc_backend *b, u
 		prt_show_key(out, false, "endpoint");
 		prt_show_json(out, b->name);
 	}
-	pol_buf_printf(out, ", \"local\": %s, \"state\": \"%s\", \"weight\": %u, \"connections\": %" PRIu64,
-		       b->local ? "true" : "false", state_of(b), weight_of(b), count);
+	pol_buf_printf(
+		out,
+		", \"local\": %s, \"state\": \"%s\", \"weight\": %u, \"connections\": %" PRIu64,
+		b->local ? "true" : "false", state_of(b), weight_of(b), count);
 	if (b->state.down) {
 		prt_show_key(out, false, "why");
 		prt_show_json(out, b->state.why);
@@ -111,15 +118,16 @@ static void backend_json(struct pol_buf *out, const struct prt_svc_backend *b, u
 	pol_buf_addc(out, '}');
 }
 
-static void service_json(struct pol_buf *out, const struct prt_services *s, uint32_t n, const uint64_t *count,
-			 const struct pol_svc_hits *h)
+static void service_json(struct pol_buf *out, const struct prt_services *s, uint32_t n,
+			 const uint64_t *count, const struct pol_svc_hits *h)
 {
 	const struct prt_service *v = &s->m->service[n];
 	bool first = true;
 
 	pol_buf_addz(out, "{\"service\": ");
 	pol_buf_json(out, v->name);
-	pol_buf_printf(out, ", \"protocol\": \"%s\", \"balance\": \"%s\", \"mode\": \"%s\", \"vips\": [",
+	pol_buf_printf(out,
+		       ", \"protocol\": \"%s\", \"balance\": \"%s\", \"mode\": \"%s\", \"vips\": [",
 		       v->proto == IPPROTO_TCP ? "tcp" : "udp", v->random ? "random" : "maglev",
 		       v->dsr ? "dsr" : "nat");
 	for (size_t i = 0; i < v->nvips; i++) {
@@ -129,9 +137,11 @@ static void service_json(struct pol_buf *out, const struct prt_services *s, uint
 		addr_json(out, "address", &a, v->vip[i].port);
 		pol_buf_addc(out, '}');
 	}
-	pol_buf_printf(out, "], \"packets\": %" PRIu64 ", \"bytes\": %" PRIu64 ", \"connections\": %" PRIu64
-		       ", \"refused\": %" PRIu64 ", \"backends\": [",
-		       (uint64_t)h->packets, (uint64_t)h->bytes, (uint64_t)h->connections, (uint64_t)h->refused);
+	pol_buf_printf(out,
+		       "], \"packets\": %" PRIu64 ", \"bytes\": %" PRIu64
+		       ", \"connections\": %" PRIu64 ", \"refused\": %" PRIu64 ", \"backends\": [",
+		       (uint64_t)h->packets, (uint64_t)h->bytes, (uint64_t)h->connections,
+		       (uint64_t)h->refused);
 	for (size_t i = 0; i < s->backend.n; i++) {
 		if (s->backend.v[i].service / 2 != n)
 			continue;

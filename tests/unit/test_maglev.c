@@ -162,7 +162,8 @@ static void edges(void)
 		wrong += ring[i] != 0;
 	check(size == 1048573 && !wrong, "hardly anybody is up: he gets it all", wrong);
 	one[0].up = false;
-	check(!pol_maglev_fill(one, 3, ring, size) && ring[0] == 0, "nobody is up: nothing is written", 0);
+	check(!pol_maglev_fill(one, 3, ring, size) && ring[0] == 0,
+	      "nobody is up: nothing is written", 0);
 	check(!pol_maglev_fill(NULL, 0, ring, size), "nobody at all", 0);
 	free(ring);
 }
