@@ -134,7 +134,7 @@ static void on_listener(struct ev_loop *loop, ev_io *io, int events)
 	(void)loop;
 	(void)events;
 	/* a few at a time, so that those who are in do not wait for those who come */
-	for (int i = 0; i < 16; i++) {
+	for (int i = 0; i < 4; i++) {
 		int fd = accept4(io->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {

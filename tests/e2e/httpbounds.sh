@@ -46,11 +46,8 @@ proxy() { # OPTION...: a proxy of our own, whose limits the test can wait for
 	worker=$(pgrep -P "$proxy")
 }
 proxy_gone() { for _ in {1..100}; do kill -0 "$proxy" 2>/dev/null || return 0; sleep 0.1; done; return 1; }
-status() { # PORT TEXT...: of one answer to a request in these bytes
-	local port=$1
-	shift
-	# shellcheck disable=SC2059 # the bytes are written as a format
-	printf "$@" | inside client "$HTTP" ask "$a" "$port" --answers 1 --timeout 50 | sed -n '1s/^HTTP.1.1 \([0-9]*\).*/\1/p' | tr -d '\r'
+status() { # PORT TEXT: of one answer to a request in these bytes
+	printf '%b' "$2" | inside client "$HTTP" ask "$a" "$1" --answers 1 --timeout 50 | sed -n '1s/^HTTP.1.1 \([0-9]*\).*/\1/p' | tr -d '\r'
 }
 count() { "$POLLOAD" status --json | jq ".proxy.$1"; }
 
