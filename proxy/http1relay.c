@@ -181,7 +181,9 @@ static bool request_body(struct relay *r)
 	r->up.ok += (size_t)took;
 	r->x.sent += (uint64_t)took;
 	r->body += (uint64_t)took;
-	return !too_large(r, r->body) || refuse(r, 413, "refuse", "the body is too large");
+	/* with what the chunk has announced: nothing beyond the limit goes on */
+	return !too_large(r, r->body + px_body_opaque(&r->request)) ||
+	       refuse(r, 413, "refuse", "the body is too large");
 }
 
 /* The part of a head that there is.  A whole one needs no timer. */
@@ -466,10 +468,7 @@ static bool splice_up(struct relay *r)
 	}
 	if (!r->up.piped)
 		r->taken = ev_now(r->w->loop);
-	if (too_large(r, r->body))
-		refuse(r, 413, "refuse", "the body is too large");
-	else
-		body_came(r, got);
+	body_came(r, got);
 	return true;
 }
 
