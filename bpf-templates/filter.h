@@ -360,6 +360,7 @@ static __always_inline void pol_filter_count(const struct pol_edge *p, __u32 rul
 		return;
 	h->packets++;
 	h->bytes += p->len;
+	h->last_ns = (__u64)pol_seconds() * 1000000000ull;
 }
 
 #define POL_SAYS_PASS 1u

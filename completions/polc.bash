@@ -117,10 +117,17 @@ _polload() {
 		;;
 	esac
 	case $command in
-	'') _polc_words apply check status rules flows endpoints endpoint services service health agent monitor top why suggest metrics inspect proxy rollback shadow remove ;;
+	'') _polc_words apply check status rules flows endpoints endpoint filter services service health agent monitor top why suggest metrics inspect proxy rollback shadow remove ;;
 	apply | check | inspect) _polc_files .o ;;
 	monitor | flows | top) _polc_words new log drop audit http allow deny reject refuse fail from to peer on reason rule tcp udp icmp icmp6 any world host nodes ;;
 	why) _polc_words from to on tcp udp icmp icmp6 host nodes ;;
+	filter)
+		case $arguments in
+		1) _polc_words add del replace list ;;
+		2) ;;
+		*) _polc_words --from ;;
+		esac
+		;;
 	endpoint)
 		case $arguments in
 		1) _polc_words add del hold ;;

@@ -46,6 +46,7 @@ lang/scan.c: lang/scan.l
 examplesdir = $(docdir)/examples
 dist_examples_DATA = \
 	lang/examples/audit.pol \
+	lang/examples/edge.pol \
 	lang/examples/limits.pol \
 	lang/examples/lists.pol \
 	lang/examples/lists.txt \

@@ -231,6 +231,19 @@ static int read_limits(struct reader *r)
 	return ret;
 }
 
+static int read_filters(struct reader *r)
+{
+	size_t n = r->o->manifest.nfilters;
+	int ret;
+
+	if (!n)
+		return 0;
+	ret = symbol(r, "pol_filter_head", n * sizeof(struct pol_filter_head), &r->o->filter_head);
+	ret = ret ? ret : symbol(r, "pol_filter_half", 2 * n * sizeof(struct pol_filter_half),
+				 &r->o->filter_half);
+	return ret ? ret : symbol(r, "pol_filter_data", 0, &r->o->filter_data);
+}
+
 /* The section is there if and only if the policy has http blocks. */
 static int read_http(struct reader *r)
 {
@@ -409,6 +422,8 @@ static int read_object(struct reader *r)
 		ret = read_l4(r);
 	if (!ret)
 		ret = read_limits(r);
+	if (!ret)
+		ret = read_filters(r);
 	if (!ret)
 		ret = read_http(r);
 	if (!ret)

@@ -151,6 +151,8 @@ struct prt_object {
 	const uint16_t (*l4_page)[256];	/* [POL_L4_SLOTS] */
 	const uint16_t *l4_class;
 	const uint16_t *proto_class;	/* [256] */
+	/* Of filters, as they lie in the file; n == 0: there are none.  Only the data path reads them. */
+	struct pol_str filter_head, filter_half, filter_data;
 	struct pol_str http_image;	/* aligned; n == 0: no http rules */
 	struct pol_http_view http;	/* into it */
 };

@@ -199,11 +199,65 @@ static bool limits(struct ver_report *r)
 	return true;
 }
 
+static bool same_filter(const struct pol_ir_filter *want, const struct prt_filter *got)
+{
+	bool same = pol_str_eq(want->name, got->name) && want->ninterfaces == got->ninterfaces;
+
+	for (size_t i = 0; same && i < want->ninterfaces; i++)
+		same = pol_str_eq(want->interface[i], got->interface[i]);
+	return same;
+}
+
+static bool same_bytes(struct pol_str got, const void *want, size_t n)
+{
+	return got.n >= n && (!n || !memcmp(got.p, want, n));
+}
+
+/* The same text gives the same tables, byte for byte; tests/property/filters.c says what they mean. */
+static bool filter_tables(const struct ver_report *r, struct pol_arena *a)
+{
+	const struct prt_object *o = r->object;
+	struct pol_filters want;
+	struct pol_diags diags;
+	bool same;
+
+	pol_diags_init(&diags, a);
+	same = pol_filters_build(r->ir, a, &want, &diags) &&
+	       same_bytes(o->filter_head, want.head, want.n * sizeof(*want.head)) &&
+	       same_bytes(o->filter_half, want.half, 2 * want.n * sizeof(*want.half)) &&
+	       o->filter_data.n == want.room * sizeof(*want.data) &&
+	       same_bytes(o->filter_data, want.data, want.words * sizeof(*want.data));
+	pol_diags_free(&diags);
+	return same;
+}
+
+static bool filters(struct ver_report *r)
+{
+	const struct prt_manifest *m = &r->object->manifest;
+	struct pol_arena *a;
+	bool same = m->nfilters == r->ir->filters.n && m->ndynamic == r->ir->dynamics.n;
+
+	for (size_t i = 0; same && i < m->nfilters; i++)
+		same = same_filter(&r->ir->filters.v[i], &m->filter[i]);
+	for (size_t i = 0; same && i < m->ndynamic; i++)
+		same = pol_str_eq(m->dynamic[i], r->ir->dynamics.v[i].name);
+	if (!same)
+		return ver_differs(
+			r, "filters",
+			"filters, their interfaces or dynamic sets are not the policy's");
+	if (!m->nfilters)
+		return true;
+	a = pol_arena_new();
+	same = filter_tables(r, a);
+	pol_arena_free(a);
+	return same || ver_differs(r, "filters", "the tables of filters are not the policy's");
+}
+
 bool ver_names(struct ver_report *r, struct pol_err *e)
 {
 	const struct prt_object *o = r->object;
 
-	if (!head(r) || !rules(r, e) || !limits(r))
+	if (!head(r) || !rules(r, e) || !limits(r) || !filters(r))
 		return false;
 	/* One layout for one set of lines (compiler/http/image.c): equal automata are equal bytes. */
 	if (!pol_str_eq(o->http_image, r->ir->http_image))

@@ -194,7 +194,8 @@ static bool choose(struct half *h)
 	};
 	/* What an IPv4 prefix means inside 64:ff9b::/96 has 96 bits more. */
 	static const uint8_t v6[][2] = {
-		{ 0, 0 }, { 104, 104 }, { 32, 32 }, { 112, 112 }, { 48, 48 }, { 16, 16 }, { 64, 64 },
+		{ 0, 0 },   { 104, 104 }, { 32, 32 }, { 112, 112 },
+		{ 48, 48 }, { 16, 16 },   { 64, 64 },
 	};
 	const uint8_t(*ladder)[2] = h->family == 4 ? v4 : v6;
 	size_t max = 16 * h->lines.n + (1u << 20);
