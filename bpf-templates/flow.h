@@ -154,11 +154,26 @@ __noinline int pol_flow_answered(struct __sk_buff *skb, struct pol_pkt *p)
  *   - a packet of who would answer passes and leaves no trace.  Who never asked is thus reachable
  *     from his servers' ports for that minute and no longer
  *
- * A flow with http rules is reset.  0, or the reason why it does not pass.
+ * A flow with http rules is reset.  0, or the reason why it does not pass.  Who came at run time had
+ * no flows before: what names him is his address's predecessor's, and he inherits nothing.
  */
-static __always_inline int pol_grace(const struct pol_pkt *p)
+__noinline int pol_came_late(struct pol_addr *a)
 {
-	return p->now < pol_grace_end;
+	const struct pol_ep_state *st;
+	const struct pol_owner *o;
+	__u32 ep;
+
+	o = a ? pol_local_owner(a) : NULL;
+	if (!o)
+		return 0;
+	ep = o->ep;
+	st = bpf_map_lookup_elem(&ep_state, &ep);
+	return !st || st->flags & POL_EP_LATE;
+}
+
+static __always_inline int pol_grace(struct pol_pkt *p)
+{
+	return p->now < pol_grace_end && !pol_came_late(&p->src) && !pol_came_late(&p->dst);
 }
 
 __noinline int pol_flow_answering(struct pol_pkt *p)

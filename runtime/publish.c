@@ -58,7 +58,8 @@ static void write_root(struct prt_gen *g, const struct prt_member *m,
 		       const struct prt_place_root *r)
 {
 	struct pol_ep_state *s = &g->state[m->ep];
-	uint32_t flags = g->info.flags & PRT_GEN_AUDIT ? POL_EP_AUDIT : 0;
+	uint32_t flags = (g->info.flags & PRT_GEN_AUDIT ? POL_EP_AUDIT : 0) |
+			 (m->info.managed == PRT_MANAGED_FILE ? 0 : POL_EP_LATE);
 
 	__atomic_store_n(&s->incarnation, m->info.incarnation, __ATOMIC_RELAXED);
 	__atomic_store_n(&s->flags, flags, __ATOMIC_RELAXED);

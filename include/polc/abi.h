@@ -184,6 +184,7 @@ struct pol_ep_state {
 	__u32 flags;		/* POL_EP_* */
 };
 #define POL_EP_AUDIT (1u << 0)	/* report what would be dropped, and pass it */
+#define POL_EP_LATE (1u << 1)	/* came at run time: nothing of it lived before a first apply */
 
 /* addr_column, one array a generation: slot -> column of that endpoint's address; 0 = none. */
 
