@@ -128,7 +128,7 @@ struct pol_str pol_arena_printf(struct pol_arena *a, const char *fmt, ...)
 
 struct pol_intern {
 	struct pol_arena *arena;
-	struct pol_str *slot;	/* open addressing, p == NULL is free */
+	struct pol_str *slot; /* open addressing, p == NULL is free */
 	size_t n, cap;
 };
 
@@ -256,11 +256,14 @@ static size_t utf8_len(const unsigned char *p, size_t n)
 /* What a terminal obeys or hides behind: C1 controls, and marks that turn the direction of text. */
 static unsigned unseen(const unsigned char *p, size_t len)
 {
-	unsigned c = len == 2 ? (p[0] & 0x1fu) << 6 | (p[1] & 0x3fu) :
-		     len == 3 ? (p[0] & 0xfu) << 12 | (p[1] & 0x3fu) << 6 | (p[2] & 0x3fu) : 0;
+	unsigned c = len == 2   ? (p[0] & 0x1fu) << 6 | (p[1] & 0x3fu)
+		     : len == 3 ? (p[0] & 0xfu) << 12 | (p[1] & 0x3fu) << 6 | (p[2] & 0x3fu)
+				: 0;
 
 	return (c >= 0x80 && c < 0xa0) || c == 0x61c || c == 0x200e || c == 0x200f ||
-	       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) ? c : 0;
+			       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069)
+		       ? c
+		       : 0;
 }
 
 void pol_buf_json(struct pol_buf *b, struct pol_str s)

@@ -260,7 +260,7 @@ struct judging {
 	const __u16 *rule;
 	size_t nrules;
 	const struct pol_http_request *r;
-	__u32 deny, allow;	/* first lines of each kind that match */
+	__u32 deny, allow; /* first lines of each kind that match */
 	bool allowed;
 };
 
@@ -296,11 +296,14 @@ static void run_automaton(struct judging *j, uint32_t automaton)
 }
 
 struct pol_http_verdict pol_http_judge(const struct pol_http_view *v, const __u16 *rule,
-				       size_t nrules, bool plain,
-				       const struct pol_http_request *r)
+				       size_t nrules, bool plain, const struct pol_http_request *r)
 {
-	struct judging j = { .v = v, .rule = rule, .nrules = nrules, .r = r,
-			     .deny = POL_HTTP_NO_LINE, .allow = POL_HTTP_NO_LINE };
+	struct judging j = { .v = v,
+			     .rule = rule,
+			     .nrules = nrules,
+			     .r = r,
+			     .deny = POL_HTTP_NO_LINE,
+			     .allow = POL_HTTP_NO_LINE };
 	struct pol_http_verdict deny = { .allow = false, .line = POL_HTTP_NO_LINE };
 
 	for (size_t i = 0; i < nrules; i++)
@@ -430,9 +433,9 @@ static const char *next_fault(struct pol_str p, size_t *i, struct utf8 *u)
 
 /* What most paths are made of: pchar (RFC 3986, 3.3) but `%` and `;`. */
 static const bool common[256] = {
-	['!'] = true,	      ['$'] = true,	    ['&' ... '.'] = true, ['0' ... ':'] = true,
-	['='] = true,	      ['@' ... 'Z'] = true, ['_'] = true,	  ['a' ... 'z'] = true,
-	['~'] = true,
+	['!'] = true,         ['$'] = true,         ['&' ... '.'] = true,
+	['0' ... ':'] = true, ['='] = true,         ['@' ... 'Z'] = true,
+	['_'] = true,         ['a' ... 'z'] = true, ['~'] = true,
 };
 
 const char *pol_http_path_fault(struct pol_str path)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "base.h"
 
-enum { ICMP = 1, ICMP6 = 58 };	/* protocol numbers */
+enum { ICMP = 1, ICMP6 = 58 }; /* protocol numbers */
 
 /* Types in use, by the names of the registries; the first name of a number is the one printed. */
 static const struct icmp_type {

@@ -22,7 +22,9 @@ int32_t pol_lower_http(struct pol_lowering *l, const struct pol_http *block, uin
 		return -1;
 	}
 	h = pol_vec_push(&l->ir->https);
-	*h = (struct pol_ir_http){ .rule = rule, .block = block, .group = (uint32_t)l->ir->https.n - 1 };
+	*h = (struct pol_ir_http){ .rule = rule,
+				   .block = block,
+				   .group = (uint32_t)l->ir->https.n - 1 };
 	return (int32_t)(l->ir->https.n - 1);
 }
 

@@ -86,10 +86,11 @@ static void check_pattern(struct pol_resolve *r, const struct pol_string *path)
 		pol_diag_help(r->d, g, "leave out what follows the `?`");
 	} else if (pol_http_path_fault(p)) {
 		/* `*` is a byte that a path may have: the pattern is canonical where what it matches is */
-		g = pol_diag(r->d, POL_P0321, path->span, "no request can have this path: it has %s",
-			     pol_http_path_fault(p));
-		pol_diag_help(r->d, g, "paths are compared as they are sent, and only canonical ones "
-				       "are: upper-case digits after `%%`, no `//`, `;` or dot segments");
+		g = pol_diag(r->d, POL_P0321, path->span,
+			     "no request can have this path: it has %s", pol_http_path_fault(p));
+		pol_diag_help(r->d, g,
+			      "paths are compared as they are sent, and only canonical ones "
+			      "are: upper-case digits after `%%`, no `//`, `;` or dot segments");
 	}
 }
 
@@ -203,7 +204,8 @@ static void check_backend(struct pol_resolve *r, const struct pol_backend *b,
 
 static void check_check(struct pol_resolve *r, const struct pol_check *c)
 {
-	const struct pol_number *every = &c->mark[POL_CHECK_EVERY], *timeout = &c->mark[POL_CHECK_TIMEOUT];
+	const struct pol_number *every = &c->mark[POL_CHECK_EVERY],
+				*timeout = &c->mark[POL_CHECK_TIMEOUT];
 	bool plain = c->path.text.n && c->path.text.p[0] == '/';
 
 	if (pol_span_is_none(c->span))
@@ -211,10 +213,14 @@ static void check_check(struct pol_resolve *r, const struct pol_check *c)
 	for (size_t i = 0; i < c->path.text.n; i++)
 		plain &= c->path.text.p[i] > ' ' && c->path.text.p[i] < 0x7f;
 	if (c->path.text.p && !plain)
-		pol_diag_help(r->d, pol_diag(r->d, POL_P0333, c->path.span, "no server can be asked for this path"),
+		pol_diag_help(r->d,
+			      pol_diag(r->d, POL_P0333, c->path.span,
+				       "no server can be asked for this path"),
 			      "it begins with `/` and has no blanks: \"/live\"");
 	if (every->value && timeout->value > every->value)
-		pol_diag_help(r->d, pol_diag(r->d, POL_P0333, timeout->span, "the timeout is longer than the time between two checks"),
+		pol_diag_help(r->d,
+			      pol_diag(r->d, POL_P0333, timeout->span,
+				       "the timeout is longer than the time between two checks"),
 			      "write `every %u`, or a shorter timeout", timeout->value);
 }
 
@@ -225,13 +231,15 @@ static void check_vip_port(struct pol_resolve *r, const struct pol_vip *v, const
 	struct pol_diag *g;
 
 	if (p->proto == 132)
-		pol_diag_help(r->d, pol_diag(r->d, POL_P0315, v->on->span, "a VIP is on TCP or UDP"),
+		pol_diag_help(r->d,
+			      pol_diag(r->d, POL_P0315, v->on->span, "a VIP is on TCP or UDP"),
 			      "SCTP has addresses of its own inside, and cannot be sent elsewhere");
 	if (p->proto == first->proto && (!dsr || p->lo == first->lo))
 		return;
 	g = pol_diag(r->d, POL_P0316, v->on->span,
-		     p->proto == first->proto ? "with `mode dsr` all VIPs of a service have one port"
-					      : "all VIPs of a service have one protocol");
+		     p->proto == first->proto
+			     ? "with `mode dsr` all VIPs of a service have one port"
+			     : "all VIPs of a service have one protocol");
 	pol_diag_also(r->d, g, first->span, "the first");
 	pol_diag_help(r->d, g, "write a second service with the same backends");
 }

@@ -195,7 +195,7 @@ static void cidr(struct pol_buf *b, const struct pol_decl *d)
 
 static void check(struct pol_buf *b, const struct pol_check *c)
 {
-	#define NAME(id, text) text,
+#define NAME(id, text) text,
 	static const char *const name[] = { POL_CHECK_MARKS(NAME) };
 #undef NAME
 

@@ -307,7 +307,8 @@ void pol_service_check_mark(struct pol_parse *ctx, enum pol_check_mark mark, str
 
 	if (!n.value || n.value > known[mark].most)
 		pol_diag_label(ctx->diags,
-			       pol_diag(ctx->diags, POL_P0333, n.span, "%s out of range", known[mark].name),
+			       pol_diag(ctx->diags, POL_P0333, n.span, "%s out of range",
+					known[mark].name),
 			       "%s", known[mark].range);
 	if (to->value)
 		twice(ctx, known[mark].name, n.span, to->span);

@@ -96,7 +96,7 @@ static bool class_escape(char c, struct pol_byteset *s)
 
 static int hex(char c)
 {
-	return isdigit((unsigned char)c) ? c - '0'
+	return isdigit((unsigned char)c)    ? c - '0'
 	       : isxdigit((unsigned char)c) ? tolower((unsigned char)c) - 'a' + 10
 					    : -1;
 }
@@ -127,9 +127,10 @@ static int byte_escape(struct reader *r)
 			return (unsigned char)plain[i + 1];
 		}
 	if (isalnum((unsigned char)c)) {
-		fail(r, c >= '1' && c <= '9' ? "has a back-reference"
-			: strchr("bBAzZG", c) ? "has a test of a position"
-					      : "has an escape that is not regular or not known",
+		fail(r,
+		     c >= '1' && c <= '9'  ? "has a back-reference"
+		     : strchr("bBAzZG", c) ? "has a test of a position"
+					   : "has an escape that is not regular or not known",
 		     r->at, 2);
 		return -1;
 	}
@@ -145,10 +146,10 @@ static bool posix_class(struct pol_str name, struct pol_byteset *s)
 		const char *name;
 		int (*is)(int);
 	} known[] = {
-		{ "alpha", isalpha }, { "digit", isdigit }, { "alnum", isalnum },
-		{ "upper", isupper }, { "lower", islower }, { "punct", ispunct },
+		{ "alpha", isalpha }, { "digit", isdigit },   { "alnum", isalnum },
+		{ "upper", isupper }, { "lower", islower },   { "punct", ispunct },
 		{ "space", isspace }, { "xdigit", isxdigit }, { "print", isprint },
-		{ "graph", isgraph }, { "cntrl", iscntrl }, { "blank", isblank },
+		{ "graph", isgraph }, { "cntrl", iscntrl },   { "blank", isblank },
 	};
 
 	for (size_t k = 0; k < POL_ARRAY_LEN(known); k++)
@@ -222,8 +223,9 @@ static bool class_range(struct reader *r, struct pol_byteset *s)
 	if (hi == -1)
 		return false;
 	if (lo < 0 || hi < 0 || hi < lo) {
-		fail(r, hi >= 0 && lo >= 0 ? "has a range whose end comes before its beginning"
-					   : "has a range from or to a class",
+		fail(r,
+		     hi >= 0 && lo >= 0 ? "has a range whose end comes before its beginning"
+					: "has a range from or to a class",
 		     from, r->at - from);
 		return false;
 	}
@@ -237,7 +239,7 @@ static const struct pol_re *char_class(struct reader *r)
 	size_t from = r->at++;
 	bool not = peek(r, 0) == '^', first = true;
 
-	r->at += not;
+	r->at += not ;
 	while (more(r) && (first || peek(r, 0) != ']')) {
 		first = false;
 		if (!class_range(r, &n->set))
@@ -246,7 +248,7 @@ static const struct pol_re *char_class(struct reader *r)
 	if (!more(r))
 		return fail(r, "has an unclosed `[`", from, 1);
 	r->at++;
-	if (not)
+	if (not )
 		invert(&n->set);
 	return n;
 }

@@ -19,10 +19,10 @@
 #include "proxy/message.h"
 
 #define CLIENTS_MAX 8
-#define PATIENCE 10	/* seconds that a worker may take to answer us */
+#define PATIENCE 10 /* seconds that a worker may take to answer us */
 
 struct worker {
-	pid_t pid;		/* 0: not running */
+	pid_t pid; /* 0: not running */
 	int control;
 	int listener[2];
 	struct timespec started;
@@ -39,7 +39,7 @@ struct parent {
 	POL_VEC(struct generation) gens;
 	int listener, signals;
 	int client[CLIENTS_MAX];
-	struct px_taps taps;	/* kept for workers that are started later */
+	struct px_taps taps; /* kept for workers that are started later */
 	bool draining;
 };
 
@@ -51,9 +51,11 @@ struct parent {
  */
 static int listen_at(int family, uint16_t port, int *out, struct pol_err *e)
 {
-	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(port),
+	struct sockaddr_in v4 = { .sin_family = AF_INET,
+				  .sin_port = htons(port),
 				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(port),
+	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6,
+				   .sin6_port = htons(port),
 				   .sin6_addr = IN6ADDR_LOOPBACK_INIT };
 	bool is4 = family == AF_INET;
 	uint32_t mark = POL_MARK_ONWARD;
@@ -133,7 +135,8 @@ static int ask(const struct worker *w, struct pol_proxy_msg *m, const int *fds, 
 
 static int load(const struct worker *w, const struct generation *g, struct pol_proxy_msg *m)
 {
-	*m = (struct pol_proxy_msg){ .version = POL_PROXY_VERSION, .op = POL_PROXY_LOAD,
+	*m = (struct pol_proxy_msg){ .version = POL_PROXY_VERSION,
+				     .op = POL_PROXY_LOAD,
 				     .gen = g->number };
 	return ask(w, m, g->fd, POL_PROXY_FDS);
 }
@@ -147,9 +150,15 @@ static int watch(const struct worker *w, int fd)
 
 static void child(const struct parent *p, const struct worker *w, int control)
 {
-	struct px_start s = { .listener = { w->listener[0], w->listener[1] }, .control = control,
-			      .log = p->o->log, .user = p->o->user, .group = p->o->group,
-			      .limit = p->o->limit, .body_max = p->o->body_max, .name_rules = p->o->name_rules, .note = p->o->note };
+	struct px_start s = { .listener = { w->listener[0], w->listener[1] },
+			      .control = control,
+			      .log = p->o->log,
+			      .user = p->o->user,
+			      .group = p->o->group,
+			      .limit = p->o->limit,
+			      .body_max = p->o->body_max,
+			      .name_rules = p->o->name_rules,
+			      .note = p->o->note };
 	sigset_t none;
 
 	/* of what the parent holds a worker keeps its own alone */
@@ -262,7 +271,8 @@ static int load_all(struct parent *p, struct pol_proxy_msg *m, int fds[POL_PROXY
 	for (unsigned i = 0; i < p->o->workers && !r; i++)
 		r = load(&p->worker[i], &g, m);
 	for (unsigned i = 0; i < p->o->workers && r; i++) {
-		struct pol_proxy_msg undo = { .version = POL_PROXY_VERSION, .op = POL_PROXY_FORGET,
+		struct pol_proxy_msg undo = { .version = POL_PROXY_VERSION,
+					      .op = POL_PROXY_FORGET,
 					      .gen = g.number };
 
 		ask(&p->worker[i], &undo, NULL, 0);
@@ -278,10 +288,9 @@ static int load_all(struct parent *p, struct pol_proxy_msg *m, int fds[POL_PROXY
 
 static void status(struct parent *p, struct pol_proxy_msg *m)
 {
-	static const char *const name[] = { "connections", "requests", "allowed",
-					    "denied",      "refused",  "failed",
-					    "tunnels",     "open",     "log_lost",
-					    "turned_away" };
+	static const char *const name[] = { "connections", "requests",   "allowed", "denied",
+					    "refused",     "failed",     "tunnels", "open",
+					    "log_lost",    "turned_away" };
 	unsigned long long sum[POL_ARRAY_LEN(name)] = { 0 };
 	unsigned alive = 0;
 	int at;
@@ -300,7 +309,8 @@ static void status(struct parent *p, struct pol_proxy_msg *m)
 	}
 	at = snprintf(m->text, sizeof(m->text), "{\"workers\":%u", alive);
 	for (size_t k = 0; k < POL_ARRAY_LEN(name); k++)
-		at += snprintf(m->text + at, sizeof(m->text) - (size_t)at, ",\"%s\":%llu", name[k], sum[k]);
+		at += snprintf(m->text + at, sizeof(m->text) - (size_t)at, ",\"%s\":%llu", name[k],
+			       sum[k]);
 	snprintf(m->text + at, sizeof(m->text) - (size_t)at, "}");
 }
 
@@ -358,7 +368,8 @@ static void obey(struct parent *p, struct pol_proxy_msg *m, int fds[POL_PROXY_FD
 	case POL_PROXY_FORGET:
 		for (unsigned i = 0; i < p->o->workers; i++) {
 			struct pol_proxy_msg q = { .version = POL_PROXY_VERSION,
-						   .op = POL_PROXY_FORGET, .gen = m->gen };
+						   .op = POL_PROXY_FORGET,
+						   .gen = m->gen };
 
 			ask(&p->worker[i], &q, NULL, 0);
 		}

@@ -33,7 +33,9 @@ int px_message_receive(int fd, struct pol_proxy_msg *m, int fds[POL_PROXY_FDS])
 {
 	struct iovec v = { .iov_base = m, .iov_len = sizeof(*m) };
 	union ancillary a = { .room = { 0 } };
-	struct msghdr h = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = a.room,
+	struct msghdr h = { .msg_iov = &v,
+			    .msg_iovlen = 1,
+			    .msg_control = a.room,
 			    .msg_controllen = sizeof(a.room) };
 	ssize_t got;
 

@@ -66,8 +66,9 @@ static int prepare(struct prt_tx *t, const struct prt_apply *a, struct pol_err *
 	r = r ? r : prt_services_plan(&a->object->manifest, &t->world, &t->shared, &t->services, e);
 	if (!r)
 		prt_services_room(&t->services, &t->next);
-	r = r ? r : prt_gen_load(a->object, &t->shared, t->old.number + 1,
-				 PRT_LOAD_HOOKS | (take_over ? PRT_LOAD_ASK : 0), &t->next, e);
+	r = r ? r
+	      : prt_gen_load(a->object, &t->shared, t->old.number + 1,
+			     PRT_LOAD_HOOKS | (take_over ? PRT_LOAD_ASK : 0), &t->next, e);
 	r = r ? r : prt_tx_fill(t, a, e);
 	if (!r && take_over)
 		r = prt_import(&t->next, &t->world, &t->imported, e);
@@ -116,13 +117,17 @@ static void finish(struct prt_tx *t, struct prt_applied *out)
 
 	r = r ? r : prt_settle(t->env, &t->shared, &t->next, &t->world, &why);
 	if (!r && t->proxy.fd >= 0)
-		r = prt_proxy_keep(&t->proxy, t->next.number, &why) ?: prt_net_way_tidy(&t->way, &why);
+		r = prt_proxy_keep(&t->proxy, t->next.number, &why)
+			    ?: prt_net_way_tidy(&t->way, &why);
 	else if (!r && !t->fresh && prt_gen_uses_http(&t->old))
 		r = leave_proxy(t, &why);
 	if (r)
-		prt_env_note(t->env, "the policy is in force, but cleaning up failed: %s", why.text);
-	*out = (struct prt_applied){ .generation = t->next.number, .previous = t->old.number,
-				     .uplinks = t->world.uplink.n, .imported = t->imported };
+		prt_env_note(t->env, "the policy is in force, but cleaning up failed: %s",
+			     why.text);
+	*out = (struct prt_applied){ .generation = t->next.number,
+				     .previous = t->old.number,
+				     .uplinks = t->world.uplink.n,
+				     .imported = t->imported };
 	for (size_t i = 0; i < t->world.member.n; i++) {
 		if (t->world.member.v[i].info.ifindex)
 			out->endpoints++;
@@ -201,8 +206,9 @@ int prt_proxy_again(struct prt_env *env, struct pol_err *e)
 		r = pol_err(e, -ENOENT, "no policy is in force");
 	if (!r && prt_gen_uses_http(&t.old)) {
 		r = prt_proxy_open(env, true, NULL, &t.proxy, e);
-		r = r ? r : prt_proxy_load(&t.proxy, &t.old, t.shared.map[PRT_SHARED_PROXY_FLOWS],
-					    t.shared.map[PRT_SHARED_PROXY_SELF], e);
+		r = r ? r
+		      : prt_proxy_load(&t.proxy, &t.old, t.shared.map[PRT_SHARED_PROXY_FLOWS],
+				       t.shared.map[PRT_SHARED_PROXY_SELF], e);
 		r = r ? r : prt_proxy_keep(&t.proxy, t.old.number, e);
 		t.way = prt_net_way(&t.old_way) ? t.old_way : choose_way(&t.way, NULL);
 		r = r ? r : prt_net_way_make(&t.way, e);

@@ -30,9 +30,10 @@ int prt_attach_check(const struct prt_link *link, struct pol_err *e)
 		if (strcmp(link->kind, refused[i]))
 			continue;
 		pol_err_help(e, "give the container a veth pair and name its host side");
-		return pol_err(e, -EINVAL,
-			       "interface '%s': is a %s device: its traffic does not pass this host's stack, so it cannot be judged",
-			       prt_safe(link->name), refused[i]);
+		return pol_err(
+			e, -EINVAL,
+			"interface '%s': is a %s device: its traffic does not pass this host's stack, so it cannot be judged",
+			prt_safe(link->name), refused[i]);
 	}
 	return prt_neighbours_check_link(link, e);
 }
@@ -194,8 +195,10 @@ int prt_attach(const struct prt_shared *s, const struct prt_link *link, enum pol
 
 	if (!r && kind == POL_IF_LO && !link->up) {
 		pol_err_help(e, "ip link set %s up", prt_safe(link->name));
-		return pol_err(e, -ENETDOWN, "interface '%s': is down, and requests of this host itself, bridged ones and translated ones come to the proxy by it",
-			       prt_safe(link->name));
+		return pol_err(
+			e, -ENETDOWN,
+			"interface '%s': is down, and requests of this host itself, bridged ones and translated ones come to the proxy by it",
+			prt_safe(link->name));
 	}
 	r = r ? r : make_qdisc(s, link, kind, e);
 	if (!r && kind == POL_IF_LO)

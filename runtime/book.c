@@ -9,9 +9,9 @@
 
 #define GENS_MAX 4u
 
-struct prt_book_slot {		/* open addressing; member 0: free */
+struct prt_book_slot { /* open addressing; member 0: free */
 	struct pol_addr addr;
-	uint32_t member;	/* index + 1, or FIXED */
+	uint32_t member; /* index + 1, or FIXED */
 	enum pol_entity entity;
 };
 #define FIXED UINT32_MAX

@@ -127,8 +127,9 @@ static int empty_folder(const char *path, struct pol_err *e)
 	int r = 0;
 
 	if (!d)
-		return errno == ENOENT ? 0 : pol_err(e, -errno, "%s: cannot open: %s", path,
-						     strerror(errno));
+		return errno == ENOENT
+			       ? 0
+			       : pol_err(e, -errno, "%s: cannot open: %s", path, strerror(errno));
 	while ((f = readdir(d))) {
 		if (!strcmp(f->d_name, ".") || !strcmp(f->d_name, ".."))
 			continue;
@@ -212,8 +213,8 @@ int prt_pin(const struct prt_env *env, uint64_t gen, const char *kind, const cha
 	return 0;
 }
 
-int prt_pin_get(const struct prt_env *env, uint64_t gen, const char *kind, const char *name, int *fd,
-		struct pol_err *e)
+int prt_pin_get(const struct prt_env *env, uint64_t gen, const char *kind, const char *name,
+		int *fd, struct pol_err *e)
 {
 	char path[PRT_PATH];
 	int r = prt_bpffs_path(path, env, gen, name, e), got;

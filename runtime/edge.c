@@ -20,7 +20,9 @@ static int bind_one(const struct prt_filter *f, size_t number, const prt_links *
 										  : NULL;
 		}
 		if (!u) {
-			pol_err_help(e, "name it in `uplinks` of the host file, or compile the filter for the uplinks of this host");
+			pol_err_help(
+				e,
+				"name it in `uplinks` of the host file, or compile the filter for the uplinks of this host");
 			return pol_err(e, -EINVAL, "filter '%s': '%s' is no uplink of this host",
 				       prt_safe(f->name.p), prt_safe(f->interface[i].p));
 		}

@@ -151,7 +151,8 @@ static int hold_if_there(struct prt_live *l, uint32_t ifindex, struct pol_err *e
 }
 
 /* No client is sent there any more; what it served begins anew elsewhere. */
-static int leave_services(struct prt_env *env, struct prt_live *l, struct prt_member *m, struct pol_err *e)
+static int leave_services(struct prt_env *env, struct prt_live *l, struct prt_member *m,
+			  struct pol_err *e)
 {
 	int r;
 

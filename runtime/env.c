@@ -44,7 +44,9 @@ int prt_env_privileges(struct pol_err *e)
 	}
 	if (!missing[0])
 		return 0;
-	pol_err_help(e, "run polload as root, or grant it: setpriv, capsh, or AmbientCapabilities= in a unit");
+	pol_err_help(
+		e,
+		"run polload as root, or grant it: setpriv, capsh, or AmbientCapabilities= in a unit");
 	return pol_err(e, -EPERM, "missing capability: %s", missing);
 }
 
@@ -57,11 +59,15 @@ int prt_env_unprivileged_bpf(struct pol_err *e)
 
 	if (!r && (text[0] == '1' || text[0] == '2'))
 		return 0;
-	pol_err_help(e, "sysctl -w kernel.unprivileged_bpf_disabled=2; or apply with --allow-unprivileged-bpf, if nobody untrusted runs here");
+	pol_err_help(
+		e,
+		"sysctl -w kernel.unprivileged_bpf_disabled=2; or apply with --allow-unprivileged-bpf, if nobody untrusted runs here");
 	if (r)
 		return r;
-	return pol_err(e, -EPERM, "this kernel lets everybody load BPF programs: kernel.unprivileged_bpf_disabled is %.1s",
-		       n ? text : "?");
+	return pol_err(
+		e, -EPERM,
+		"this kernel lets everybody load BPF programs: kernel.unprivileged_bpf_disabled is %.1s",
+		n ? text : "?");
 }
 
 int prt_env_netns(struct prt_netns *out, struct pol_err *e)
@@ -97,15 +103,18 @@ void prt_env_note(struct prt_env *env, const char *fmt, ...)
 /* Length of the well-formed UTF-8 sequence at p, 0 if there is none. */
 static size_t utf8(const unsigned char *p)
 {
-	size_t n = p[0] < 0x80 ? 1 : p[0] >= 0xc2 && p[0] < 0xe0 ? 2 : (p[0] & 0xf0) == 0xe0 ? 3 :
-		   p[0] >= 0xf0 && p[0] < 0xf5 ? 4 : 0;
+	size_t n = p[0] < 0x80                   ? 1
+		   : p[0] >= 0xc2 && p[0] < 0xe0 ? 2
+		   : (p[0] & 0xf0) == 0xe0       ? 3
+		   : p[0] >= 0xf0 && p[0] < 0xf5 ? 4
+						 : 0;
 
 	for (size_t i = 1; i < n; i++) {
 		if ((p[i] & 0xc0) != 0x80)
 			return 0;
 	}
 	if (n == 2 && p[0] == 0xc2 && p[1] < 0xa0)
-		return 0;	/* C1 controls */
+		return 0; /* C1 controls */
 	return n;
 }
 

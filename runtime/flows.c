@@ -21,7 +21,7 @@ static int open_table(const struct prt_shared *s, struct table *t, struct pol_er
 
 	*t = (struct table){ 0 };
 	if (fd < 0)
-		return 0;	/* no object had one: no flows */
+		return 0; /* no object had one: no flows */
 	if (bpf_obj_get_info_by_fd(fd, &info, &len))
 		return pol_err(e, -errno, "map '%s': %s", POL_MAP_CT, strerror(errno));
 	if (info.value_size != sizeof(struct pol_ct_bucket))
@@ -69,14 +69,10 @@ unsigned prt_flow_timeout(enum pol_ct_state state)
 const char *prt_flow_state_name(uint8_t state)
 {
 	static const char *const names[POL_CT_STATE_MAX] = {
-		[POL_CT_FREE] = "free",
-		[POL_CT_SYN_SENT] = "syn_sent",
-		[POL_CT_SYN_RECV] = "syn_recv",
-		[POL_CT_ESTABLISHED] = "established",
-		[POL_CT_CLOSING] = "closing",
-		[POL_CT_CLOSED] = "closed",
-		[POL_CT_UNREPLIED] = "unreplied",
-		[POL_CT_REPLYING] = "replying",
+		[POL_CT_FREE] = "free",           [POL_CT_SYN_SENT] = "syn_sent",
+		[POL_CT_SYN_RECV] = "syn_recv",   [POL_CT_ESTABLISHED] = "established",
+		[POL_CT_CLOSING] = "closing",     [POL_CT_CLOSED] = "closed",
+		[POL_CT_UNREPLIED] = "unreplied", [POL_CT_REPLYING] = "replying",
 	};
 
 	return state < POL_CT_STATE_MAX ? names[state] : "unknown";

@@ -104,8 +104,10 @@ static int check_size(const struct prt_gen *g, enum prt_gen_map m, size_t need, 
 	if (bpf_obj_get_info_by_fd(g->fd[m], &info, &len))
 		return pol_err(e, -errno, "map '%s': %s", maps[m].pin, strerror(errno));
 	if (info.type != BPF_MAP_TYPE_ARRAY ||
-	    (size_t)((info.value_size + 7u) & ~7u) * info.max_entries < need || !(info.map_flags & BPF_F_MMAPABLE))
-		return pol_err(e, -ENOEXEC, "map '%s': smaller than the object says, or not mappable",
+	    (size_t)((info.value_size + 7u) & ~7u) * info.max_entries < need ||
+	    !(info.map_flags & BPF_F_MMAPABLE))
+		return pol_err(e, -ENOEXEC,
+			       "map '%s': smaller than the object says, or not mappable",
 			       maps[m].pin);
 	return 0;
 }
@@ -115,8 +117,9 @@ static int map_tables(struct prt_gen *g, struct pol_err *e)
 	int r = check_size(g, PRT_GEN_EP_STATE, POL_EP_MAX * sizeof(*g->state), e);
 
 	r = r ? r : check_size(g, PRT_GEN_ADDR_COLUMN, POL_SLOT_MAX * sizeof(*g->slot), e);
-	r = r ? r : check_size(g, PRT_GEN_PAGES,
-			       (size_t)g->info.page_room * POL_PAGE * sizeof(*g->pages), e);
+	r = r ? r
+	      : check_size(g, PRT_GEN_PAGES,
+			   (size_t)g->info.page_room * POL_PAGE * sizeof(*g->pages), e);
 	r = r ? r : check_size(g, PRT_GEN_VERDICTS, g->info.verdict_room * sizeof(*g->verdicts), e);
 	r = r ? r : map_one(g, PRT_GEN_EP_STATE, (void **)&g->state, e);
 	r = r ? r : map_one(g, PRT_GEN_ADDR_COLUMN, (void **)&g->slot, e);
@@ -161,8 +164,9 @@ static int set_constants(struct bpf_object *bpf, uint64_t number, const struct p
 
 	if (!now || gen < 0 || key < 0 || grace < 0)
 		return pol_err(e, -ENOEXEC, "the object has no constant '%s'",
-			       gen < 0 ? POL_VAR_GENERATION
-			       : key < 0 ? POL_VAR_HASH_SEED : POL_VAR_GRACE_END);
+			       gen < 0   ? POL_VAR_GENERATION
+			       : key < 0 ? POL_VAR_HASH_SEED
+					 : POL_VAR_GRACE_END);
 	copy = malloc(room);
 	if (!copy)
 		return pol_err(e, -ENOMEM, "no memory for %zu bytes of constants", room);
@@ -200,7 +204,8 @@ static int check_contents(struct bpf_object *bpf, uint32_t programs, struct pol_
 	struct bpf_program *p;
 	struct bpf_map *m;
 
-	bpf_object__for_each_program(p, bpf) {
+	bpf_object__for_each_program(p, bpf)
+	{
 		if (!take_prog(p))
 			return pol_err(e, -ENOEXEC, "the object has a foreign program '%s'",
 				       prt_safe(bpf_program__name(p)));
@@ -212,7 +217,8 @@ static int check_contents(struct bpf_object *bpf, uint32_t programs, struct pol_
 		if (p)
 			bpf_program__set_autoload(p, programs & 1u << i);
 	}
-	bpf_object__for_each_map(m, bpf) {
+	bpf_object__for_each_map(m, bpf)
+	{
 		enum bpf_map_type t = bpf_map__type(m);
 
 		/* Where it is pinned is our business, not the object's. */
@@ -220,8 +226,8 @@ static int check_contents(struct bpf_object *bpf, uint32_t programs, struct pol_
 		if (t != BPF_MAP_TYPE_ARRAY && t != BPF_MAP_TYPE_HASH &&
 		    t != BPF_MAP_TYPE_LRU_HASH && t != BPF_MAP_TYPE_PERCPU_ARRAY &&
 		    t != BPF_MAP_TYPE_PROG_ARRAY &&
-		    (t != BPF_MAP_TYPE_ARRAY_OF_MAPS ||
-		     (strcmp(bpf_map__name(m), POL_MAP_SETS) && strcmp(bpf_map__name(m), POL_MAP_RINGS))))
+		    (t != BPF_MAP_TYPE_ARRAY_OF_MAPS || (strcmp(bpf_map__name(m), POL_MAP_SETS) &&
+							 strcmp(bpf_map__name(m), POL_MAP_RINGS))))
 			return pol_err(e, -ENOEXEC, "the object has a map '%s' of a foreign type",
 				       prt_safe(bpf_map__name(m)));
 	}
@@ -283,14 +289,18 @@ static int make_own(struct prt_gen *g, enum prt_gen_map m, enum bpf_map_type typ
 static int make_http(struct prt_gen *g, const struct prt_object *o, struct pol_err *e)
 {
 	static const struct pol_http_image none;
-	struct pol_str image = o->http_image.n ? o->http_image : (struct pol_str){ (const char *)&none, sizeof(none) };
-	int r = make_own(g, PRT_GEN_HTTP, BPF_MAP_TYPE_ARRAY, (uint32_t)image.n, 1, BPF_F_MMAPABLE, e);
+	struct pol_str image = o->http_image.n
+				       ? o->http_image
+				       : (struct pol_str){ (const char *)&none, sizeof(none) };
+	int r = make_own(g, PRT_GEN_HTTP, BPF_MAP_TYPE_ARRAY, (uint32_t)image.n, 1, BPF_F_MMAPABLE,
+			 e);
 
 	if (r)
 		return r;
 	if (bpf_map_update_elem(g->fd[PRT_GEN_HTTP], &(uint32_t){ 0 }, image.p, BPF_ANY) ||
 	    bpf_map_freeze(g->fd[PRT_GEN_HTTP]))
-		return pol_err(e, -errno, "map '%s': cannot fill: %s", POL_MAP_HTTP, strerror(errno));
+		return pol_err(e, -errno, "map '%s': cannot fill: %s", POL_MAP_HTTP,
+			       strerror(errno));
 	return 0;
 }
 
@@ -300,7 +310,9 @@ static int refused(int code, struct pol_err *e)
 
 	prt_quiet_reason(why, sizeof(why));
 	if (code == -EPERM)
-		pol_err_help(e, "loading BPF needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN in the first user namespace");
+		pol_err_help(
+			e,
+			"loading BPF needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN in the first user namespace");
 	else
 		pol_err_help(e, "-v shows the kernel's whole log");
 	return pol_err(e, code, "the kernel refused the object: %s%s%s", strerror(-code),
@@ -309,7 +321,9 @@ static int refused(int code, struct pol_err *e)
 
 static bool is_shared(const char *name)
 {
-#define PRT_SHARED_IS(e, n) if (!strcmp(name, n)) return true;
+#define PRT_SHARED_IS(e, n)                                                                        \
+	if (!strcmp(name, n))                                                                      \
+		return true;
 	PRT_SHARED(PRT_SHARED_IS)
 #undef PRT_SHARED_IS
 	return false;
@@ -331,7 +345,8 @@ static int set_room(struct prt_gen *g, const char *name, uint32_t max, struct po
 	struct bpf_map *m = max ? bpf_object__find_map_by_name(g->bpf, name) : NULL;
 	int r = m ? bpf_map__set_max_entries(m, max) : 0;
 
-	return r ? pol_err(e, r, "map '%s': cannot have %u elements: %s", name, max, strerror(-r)) : 0;
+	return r ? pol_err(e, r, "map '%s': cannot have %u elements: %s", name, max, strerror(-r))
+		 : 0;
 }
 
 static int open_bpf(const struct prt_object *o, uint32_t programs, struct prt_shared *s,
@@ -380,8 +395,9 @@ int prt_gen_load(const struct prt_object *o, struct prt_shared *s, uint64_t numb
 		r = prt_shared_take(s, g->bpf, e);
 	r = r ? r : take_maps(g, e);
 	r = r ? r : take_programs(g, programs, e);
-	r = r ? r : make_own(g, PRT_GEN_EP_INFO, BPF_MAP_TYPE_HASH, sizeof(struct pol_ep_info),
-			     POL_EP_MAX, BPF_F_NO_PREALLOC, e);
+	r = r ? r
+	      : make_own(g, PRT_GEN_EP_INFO, BPF_MAP_TYPE_HASH, sizeof(struct pol_ep_info),
+			 POL_EP_MAX, BPF_F_NO_PREALLOC, e);
 	r = r ? r : make_http(g, o, e);
 	r = r ? r : make_own(g, PRT_GEN_INFO, BPF_MAP_TYPE_ARRAY, sizeof(g->info), 1, 0, e);
 	return r ? r : map_tables(g, e);
@@ -394,7 +410,8 @@ int prt_gen_load_over(const struct prt_env *env, const struct prt_object *o, str
 	struct bpf_map *m;
 
 	g->number = number;
-	bpf_object__for_each_map(m, g->bpf) {
+	bpf_object__for_each_map(m, g->bpf)
+	{
 		int fd POL_CLEANUP(pol_cleanup_fd) = -1;
 		char name[64];
 
@@ -403,8 +420,8 @@ int prt_gen_load_over(const struct prt_env *env, const struct prt_object *o, str
 			continue;
 		r = prt_pin_get(env, number, "map", name, &fd, e);
 		if (r == -ENOENT)
-			pol_err(e, r, "%s: map '%s' of generation %llu is missing", env->bpffs, name,
-				(unsigned long long)number);
+			pol_err(e, r, "%s: map '%s' of generation %llu is missing", env->bpffs,
+				name, (unsigned long long)number);
 		else if (!r)
 			r = bpf_map__reuse_fd(m, fd);
 	}
@@ -426,7 +443,8 @@ int prt_gen_pin(const struct prt_env *env, const struct prt_gen *g, struct pol_e
 	struct bpf_map *m;
 	int r = prt_bpffs_gen_make(env, g->number, e);
 
-	bpf_object__for_each_map(m, g->bpf) {
+	bpf_object__for_each_map(m, g->bpf)
+	{
 		char name[64];
 
 		pin_name(name, bpf_map__name(m));
@@ -521,8 +539,9 @@ int prt_gen_enter_pass(const struct prt_shared *s, uint64_t number, struct pol_e
 	int pass POL_CLEANUP(pol_cleanup_fd) = -1;
 	int r = prt_stub_load_pass_tc(&pass, e);
 
-	r = r ? r : enter(s->root_xdp, POL_MAP_ROOT_XDP, (uint32_t)POL_ROOT_XDP_SLOT(number),
-			  s->xdp_pass, e);
+	r = r ? r
+	      : enter(s->root_xdp, POL_MAP_ROOT_XDP, (uint32_t)POL_ROOT_XDP_SLOT(number),
+		      s->xdp_pass, e);
 	for (uint32_t i = 0; i < POL_HOOK_MAX && !r; i++)
 		r = enter(s->root, POL_MAP_ROOT, (uint32_t)POL_ROOT_SLOT(i, number), pass, e);
 	return r;

@@ -6,14 +6,14 @@
  */
 #include "monitor.h"
 
-#define SLOTS 8192u		/* of the hash; more than there are entries */
-#define WHOLE_MAX 1024u		/* entries with all that is known */
+#define SLOTS 8192u /* of the hash; more than there are entries */
+#define WHOLE_MAX 1024u /* entries with all that is known */
 #define SOURCELESS_MAX 2048u
-#define ENTRIES_MAX 4096u	/* the rest has at most verdicts * reasons: some hundreds */
+#define ENTRIES_MAX 4096u /* the rest has at most verdicts * reasons: some hundreds */
 
 struct key {
 	struct pol_addr src, dst;
-	uint64_t path;			/* hash of method and path */
+	uint64_t path; /* hash of method and path */
 	uint32_t gen, rule, line;
 	uint16_t dport, status;
 	uint8_t see, proto, reason, direction;
@@ -23,11 +23,11 @@ struct key {
 struct entry {
 	struct key key;
 	struct prt_item item;
-	struct pol_proxy_request *q;	/* its own copy, NULL */
+	struct pol_proxy_request *q; /* its own copy, NULL */
 };
 
 struct prt_heap {
-	uint32_t slot[SLOTS];		/* entry + 1; 0: free */
+	uint32_t slot[SLOTS]; /* entry + 1; 0: free */
 	struct entry entry[ENTRIES_MAX];
 	const struct prt_item *sorted[ENTRIES_MAX];
 	size_t n;
@@ -63,8 +63,11 @@ static struct key reduce(struct prt_item *item, size_t n)
 	v->sport_be = 0;
 	v->other = POL_NO_RULE;
 	if (n >= SOURCELESS_MAX) {
-		*v = (struct pol_event){ .time_ns = v->time_ns, .kind = v->kind, .reason = v->reason,
-					 .rule = POL_NO_RULE, .other = POL_NO_RULE };
+		*v = (struct pol_event){ .time_ns = v->time_ns,
+					 .kind = v->kind,
+					 .reason = v->reason,
+					 .rule = POL_NO_RULE,
+					 .other = POL_NO_RULE };
 	} else if (n >= WHOLE_MAX) {
 		v->src = (struct pol_addr){ 0 };
 	}
@@ -92,7 +95,7 @@ static struct pol_proxy_request *copy_of(const struct pol_proxy_request *q, size
 	if (!c)
 		abort();
 	*c = *q;
-	if (n >= WHOLE_MAX)	/* told apart by no path: it would be one of many */
+	if (n >= WHOLE_MAX) /* told apart by no path: it would be one of many */
 		c->method = c->host = c->path = 0;
 	if (n >= SOURCELESS_MAX) {
 		c->line = UINT32_MAX;
@@ -118,10 +121,12 @@ void prt_heap_add(struct prt_heap *h, const struct prt_item *item)
 		return;
 	}
 	if (h->n == ENTRIES_MAX)
-		abort();	/* more verdicts and reasons than there are */
+		abort(); /* more verdicts and reasons than there are */
 	e = &h->entry[h->n++];
 	h->slot[at] = (uint32_t)h->n;
-	*e = (struct entry){ .key = k, .item = mine, .q = item->q ? copy_of(item->q, h->n - 1) : NULL };
+	*e = (struct entry){ .key = k,
+			     .item = mine,
+			     .q = item->q ? copy_of(item->q, h->n - 1) : NULL };
 	e->item.q = e->q;
 }
 

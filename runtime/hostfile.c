@@ -384,7 +384,7 @@ static int read_proxy(struct reader *r, const struct pol_yaml *at)
 static int read_root(struct reader *r, const struct pol_yaml *root)
 {
 	enum { HOST, HOST_ADDRESSES, UPLINKS, ENDPOINTS, REMOTE, NODES, BALANCERS, PROXY, KEYS };
-	static const char *const key[] = { "host",   "host_addresses", "uplinks", "endpoints",
+	static const char *const key[] = { "host",   "host_addresses", "uplinks",   "endpoints",
 					   "remote", "nodes",          "balancers", "proxy" };
 	struct prt_hostfile *h = r->host;
 	const struct pol_yaml *v[KEYS];

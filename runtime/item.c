@@ -82,12 +82,11 @@ static void request_text(struct pol_buf *out, const struct prt_book *b,
 		prt_show_word(out, t.why);
 	}
 	if (l)
-		pol_buf_printf(out, " by %s:%u: %s",
-			       prt_safe(pol_http_string(view, l->file).p), l->line,
-			       prt_safe(pol_http_string(view, l->source).p));
+		pol_buf_printf(out, " by %s:%u: %s", prt_safe(pol_http_string(view, l->file).p),
+			       l->line, prt_safe(pol_http_string(view, l->source).p));
 	else if (r)
-		pol_buf_printf(out, " by %s:%u, none of whose lines matches: %s", prt_safe(r->file.p),
-			       r->line, prt_safe(r->text.p));
+		pol_buf_printf(out, " by %s:%u, none of whose lines matches: %s",
+			       prt_safe(r->file.p), r->line, prt_safe(r->text.p));
 }
 
 static void request_json(struct pol_buf *out, const struct prt_book *b,
@@ -101,8 +100,10 @@ static void request_json(struct pol_buf *out, const struct prt_book *b,
 	prt_show_member(out, "host", t.host);
 	prt_show_member(out, "path", t.path);
 	prt_show_member(out, "why", t.why);
-	pol_buf_printf(out, ", \"status\": %u, \"sent\": %" PRIu64 ", \"received\": %" PRIu64
-		       ", \"us\": %u", q->status, (uint64_t)q->sent, (uint64_t)q->received, q->us);
+	pol_buf_printf(out,
+		       ", \"status\": %u, \"sent\": %" PRIu64 ", \"received\": %" PRIu64
+		       ", \"us\": %u",
+		       q->status, (uint64_t)q->sent, (uint64_t)q->received, q->us);
 	if (!l)
 		return;
 	pol_buf_addz(out, ", \"http_line\": {\"file\": ");
@@ -138,8 +139,8 @@ static void packet_text(struct pol_buf *out, const struct prt_book *b, const str
 		pol_buf_addz(out, reason(v->reason));
 	if (r)
 		pol_buf_printf(out, "%s%s by %s:%u: %s%s", dropped ? " " : "",
-			       v->direction == POL_EGRESS ? "out" : "in", prt_safe(r->file.p), r->line,
-			       prt_safe(r->text.p), r->audit ? " (audit)" : "");
+			       v->direction == POL_EGRESS ? "out" : "in", prt_safe(r->file.p),
+			       r->line, prt_safe(r->text.p), r->audit ? " (audit)" : "");
 	else if (dropped)
 		place_text(out, b, v);
 	r = dropped ? NULL : prt_book_rule(b, v->gen, v->other);
@@ -210,9 +211,12 @@ void prt_item_json(struct pol_buf *out, const struct prt_book *b, const struct p
 
 	pol_buf_addz(out, "{\"time\": \"");
 	prt_show_clock(out, v->time_ns, true);
-	pol_buf_printf(out, "\", \"time_ns\": %" PRIu64 ", \"event\": \"%s\", \"verdict\": \"%s\", \"count\": %" PRIu64
-		       ", \"protocol\": \"%s\"", (uint64_t)v->time_ns, prt_see_kind(see),
-		       prt_see_verdict(see), item->count, prt_show_proto(v->proto, room));
+	pol_buf_printf(out,
+		       "\", \"time_ns\": %" PRIu64
+		       ", \"event\": \"%s\", \"verdict\": \"%s\", \"count\": %" PRIu64
+		       ", \"protocol\": \"%s\"",
+		       (uint64_t)v->time_ns, prt_see_kind(see), prt_see_verdict(see), item->count,
+		       prt_show_proto(v->proto, room));
 	prt_show_end_json(out, "from", b, &v->src, ntohs(v->sport_be));
 	prt_show_end_json(out, "to", b, &v->dst, ntohs(v->dport_be));
 	pol_buf_printf(out, ", \"generation\": %u", v->gen);

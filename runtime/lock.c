@@ -31,7 +31,8 @@ static long holder(int fd)
 			*next++ = '\0';
 		if (sscanf(line, "%*[^:]: FLOCK %*s %*s %ld %x:%x:%lu", &pid, &major_no, &minor_no,
 			   &ino) == 4 &&
-		    ino == st.st_ino && major_no == major(st.st_dev) && minor_no == minor(st.st_dev))
+		    ino == st.st_ino && major_no == major(st.st_dev) &&
+		    minor_no == minor(st.st_dev))
 			return pid;
 		line = next;
 	}
@@ -76,7 +77,8 @@ int prt_lock(const struct prt_env *env, enum prt_lock_kind kind, bool create, in
 			return 0;
 		}
 		if (errno != EWOULDBLOCK && errno != EINTR)
-			return pol_err(e, -errno, "%s: cannot lock: %s", env->bpffs, strerror(errno));
+			return pol_err(e, -errno, "%s: cannot lock: %s", env->bpffs,
+				       strerror(errno));
 		if (waited >= PRT_LOCK_WAIT_MS)
 			return busy(env, dir, e);
 		nanosleep(&(struct timespec){ .tv_nsec = PAUSE_MS * 1000000L }, NULL);

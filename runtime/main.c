@@ -73,19 +73,22 @@ static const char help[] =
 	"      --json           machine-readable output\n"
 	"      --bpffs DIR      folder of the pins (" PRT_BPFFS_DEFAULT "; POLC_BPFFS)\n"
 	"      --trust-dir DIR  keys of those who may sign objects (" PRT_TRUST_DEFAULT ")\n"
-	"      --state-dir DIR  folder of the objects in force (" PRT_STATE_DEFAULT "; POLC_STATE_DIR)\n"
-	"      --proxy-socket PATH  where polproxy is asked (" POL_PROXY_CONTROL "; POLC_PROXY_SOCKET)\n"
+	"      --state-dir DIR  folder of the objects in force (" PRT_STATE_DEFAULT
+	"; POLC_STATE_DIR)\n"
+	"      --proxy-socket PATH  where polproxy is asked (" POL_PROXY_CONTROL
+	"; POLC_PROXY_SOCKET)\n"
 	"  -v, --verbose        what libbpf and the kernel say, on standard error\n"
 	"      --version, --help\n"
 	"\n"
 	"Exit codes: 0 done; 1 the answer is no; 2 bad usage or input; 3 the system refused.\n";
 
 /* Options of single verbs; X(name, word, takes a number, of which verbs). */
-#define OPTION_LIST(X) \
-	X(EACH, "--each", false, "monitor") X(AGGREGATE, "--aggregate", false, "monitor") \
-	X(RATE, "--rate", true, "monitor") X(COUNT, "--count", true, "monitor") \
-	X(FOR, "--for", true, "monitor") X(UNUSED, "--unused", false, "rules") \
-	X(ONCE, "--once", false, "top") X(EVERY, "--every", true, "top")
+#define OPTION_LIST(X)                                                                             \
+	X(EACH, "--each", false, "monitor")                                                        \
+	X(AGGREGATE, "--aggregate", false, "monitor") X(RATE, "--rate", true, "monitor")           \
+		X(COUNT, "--count", true, "monitor") X(FOR, "--for", true, "monitor")              \
+			X(UNUSED, "--unused", false, "rules") X(ONCE, "--once", false, "top")      \
+				X(EVERY, "--every", true, "top")
 #define OPTION_ENUM(e, w, n, v) OPT_##e,
 enum option { OPTION_LIST(OPTION_ENUM) OPTIONS };
 #undef OPTION_ENUM
@@ -99,13 +102,13 @@ static const struct {
 struct command {
 	struct prt_env env;
 	const char *verb, *host, *from, *listen;
-	char *arg[256];		/* behind the verb */
+	char *arg[256]; /* behind the verb */
 	size_t nargs;
 	const char *grace;
 	bool audit, anybody_bpf, shadow, no_import, commit, drop, help, version;
-	unsigned given;		/* options of single verbs: bits by enum option */
+	unsigned given; /* options of single verbs: bits by enum option */
 	uint32_t number[OPTIONS]; /* of those that take one */
-	char state[4096];	/* a default made from --bpffs */
+	char state[4096]; /* a default made from --bpffs */
 	char proxy[4096], socket[4200]; /* likewise */
 	struct pol_buf out;
 };
@@ -243,7 +246,8 @@ static int verb_shadow(struct command *c)
 	} else if (c->drop) {
 		r = prt_shadow_drop(&c->env, &e);
 		if (!r)
-			pol_buf_addz(&c->out, c->env.json ? "{\"dropped\": true}\n" : "the shadow is gone\n");
+			pol_buf_addz(&c->out, c->env.json ? "{\"dropped\": true}\n"
+							  : "the shadow is gone\n");
 	} else {
 		r = prt_show_shadow(&c->env, &c->out, &differ, &e);
 	}
@@ -381,7 +385,8 @@ static int filter_prefixes(struct command *c, prt_prefixes *out, struct pol_err 
 		enum pol_ip_error why = pol_prefix_parse(pol_str(c->arg[i]), pol_vec_push(out));
 
 		if (why != POL_IP_OK)
-			r = pol_err(e, -EINVAL, "%s: %s", prt_safe(c->arg[i]), pol_ip_error_text(why));
+			r = pol_err(e, -EINVAL, "%s: %s", prt_safe(c->arg[i]),
+				    pol_ip_error_text(why));
 	}
 	return r;
 }
@@ -409,10 +414,12 @@ static int verb_filter(struct command *c)
 		return bad_usage("filter %s: which set, and which prefixes?", c->arg[0]);
 	r = filter_prefixes(c, &with, &e);
 	r = r ? r : prt_env_privileges(&e);
-	r = r ? r : prt_sets_change(&c->env, c->arg[1], (enum prt_set_change)what, &with, &changed, &e);
+	r = r ? r
+	      : prt_sets_change(&c->env, c->arg[1], (enum prt_set_change)what, &with, &changed, &e);
 	if (!r)
-		pol_buf_printf(&c->out, c->env.json ? "{\"before\": %zu, \"after\": %zu}\n"
-						    : "%zu prefixes before, %zu now\n",
+		pol_buf_printf(&c->out,
+			       c->env.json ? "{\"before\": %zu, \"after\": %zu}\n"
+					   : "%zu prefixes before, %zu now\n",
 			       changed.before, changed.after);
 	pol_vec_free(&with);
 	return done(c, r, &e, code_of(r));
@@ -478,13 +485,17 @@ static int verb_service(struct command *c)
 	int r;
 
 	if (!weight && strcmp(c->arg[0], "drain") && strcmp(c->arg[0], "undrain"))
-		return bad_usage("service %s: there are `drain`, `undrain` and `weight`", prt_safe(c->arg[0]));
+		return bad_usage("service %s: there are `drain`, `undrain` and `weight`",
+				 prt_safe(c->arg[0]));
 	if (c->nargs != (weight ? 4u : 3u))
 		return bad_usage("service %s: which service and backend?", c->arg[0]);
-	change.what = weight ? PRT_SVC_WEIGHT : c->arg[0][0] == 'd' ? PRT_SVC_DRAIN : PRT_SVC_UNDRAIN;
+	change.what = weight                ? PRT_SVC_WEIGHT
+		      : c->arg[0][0] == 'd' ? PRT_SVC_DRAIN
+					    : PRT_SVC_UNDRAIN;
 	if (weight && strcmp(c->arg[3], "policy") &&
 	    (!pol_parse_u32(pol_str(c->arg[3]), 65535, &change.weight) || !change.weight))
-		return bad_usage("service weight: `%s` is no weight from 1 to 65535", prt_safe(c->arg[3]));
+		return bad_usage("service weight: `%s` is no weight from 1 to 65535",
+				 prt_safe(c->arg[3]));
 	r = prt_env_privileges(&e);
 	r = r ? r : prt_services_change(&c->env, &change, &e);
 	if (!r && c->env.json)
@@ -510,8 +521,9 @@ static int verb_monitor(struct command *c)
 	struct pol_arena *arena = pol_arena_new();
 	struct prt_query f;
 	struct prt_monitor m = { .filter = &f,
-				 .mode = has(c, OPT_EACH) ? PRT_MONITOR_EACH :
-					 has(c, OPT_AGGREGATE) ? PRT_MONITOR_AGGREGATE : PRT_MONITOR_AUTO,
+				 .mode = has(c, OPT_EACH)        ? PRT_MONITOR_EACH
+					 : has(c, OPT_AGGREGATE) ? PRT_MONITOR_AGGREGATE
+								 : PRT_MONITOR_AUTO,
 				 .rate = has(c, OPT_RATE) ? c->number[OPT_RATE] : PRT_WATCH_RATE,
 				 .count = c->number[OPT_COUNT],
 				 .seconds = c->number[OPT_FOR],
@@ -541,7 +553,8 @@ static int verb_top(struct command *c)
 	sigaction(SIGINT, &on, NULL);
 	sigaction(SIGTERM, &on, NULL);
 	sigaction(SIGHUP, &on, NULL);
-	r = r ? r : prt_top_screen(&c->env, &q, has(c, OPT_ONCE) || c->env.json, every, &stopped, &e);
+	r = r ? r
+	      : prt_top_screen(&c->env, &q, has(c, OPT_ONCE) || c->env.json, every, &stopped, &e);
 	pol_arena_free(arena);
 	return done(c, r, &e, r == -ENOENT ? EXIT_NO : code_of(r));
 }
@@ -638,8 +651,9 @@ static int take_option(struct command *c, int argc, char **argv, int *i)
 
 static int take_value(struct command *c, int argc, char **argv, int *i)
 {
-	static const char *const names[] = { "-H", "--host", "--bpffs", "--state-dir",
-					     "--trust-dir", "--proxy-socket", "--from", "--listen", "--grace" };
+	static const char *const names[] = { "-H",          "--host",      "--bpffs",
+					     "--state-dir", "--trust-dir", "--proxy-socket",
+					     "--from",      "--listen",    "--grace" };
 	const char **into[] = { &c->host,      &c->host,      &c->env.bpffs,
 				&c->env.state, &c->env.trust, &c->env.proxy_socket,
 				&c->from,      &c->listen,    &c->grace };
@@ -749,7 +763,8 @@ static int run(struct command *c)
 			return bad_usage("%s: something is missing behind it", v->name);
 		if (c->nargs > v->most)
 			return bad_usage("%s: too many arguments", v->name);
-		if ((c->host || c->audit || c->anybody_bpf || c->shadow || c->no_import || c->grace) &&
+		if ((c->host || c->audit || c->anybody_bpf || c->shadow || c->no_import ||
+		     c->grace) &&
 		    strcmp(v->name, "apply"))
 			return bad_usage("%s: does not take the options of apply", v->name);
 		if ((c->commit || c->drop) && strcmp(v->name, "shadow"))
@@ -760,7 +775,8 @@ static int run(struct command *c)
 			return bad_usage("%s: does not take --listen", v->name);
 		for (unsigned k = 0; k < OPTIONS; k++)
 			if (has(c, k) && !strstr(options[k].verbs, v->name))
-				return bad_usage("%s: not an option of this command", options[k].word);
+				return bad_usage("%s: not an option of this command",
+						 options[k].word);
 		return v->run(c);
 	}
 	return bad_usage("%s: there is no such command", prt_safe(c->verb));

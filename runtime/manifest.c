@@ -490,7 +490,8 @@ static int read_vip(struct reader *r, const struct pol_yaml *at, struct prt_serv
 	return ret ? ret : read_port(r, k[1], &v->port);
 }
 
-static int read_service_backend(struct reader *r, const struct pol_yaml *at, struct prt_service_backend *b)
+static int read_service_backend(struct reader *r, const struct pol_yaml *at,
+				struct prt_service_backend *b)
 {
 	enum { SELECTOR, ADDRESS, PORT, WEIGHT, N };
 	static const char *const key[] = { "selector", "address", "port", "weight" };
@@ -498,7 +499,8 @@ static int read_service_backend(struct reader *r, const struct pol_yaml *at, str
 	int ret = pol_yaml_map(&r->doc, at, "a backend", key, N, k);
 
 	if (!ret && (!k[SELECTOR] == !k[ADDRESS] || !k[PORT] || !k[WEIGHT]))
-		return pol_yaml_err(&r->doc, at, "a backend has a selector or an address, a port and a weight");
+		return pol_yaml_err(&r->doc, at,
+				    "a backend has a selector or an address, a port and a weight");
 	if (!ret && k[SELECTOR])
 		ret = read_index(r, k[SELECTOR], "selector", r->m->nselectors, &b->selector);
 	else if (!ret)
@@ -525,7 +527,8 @@ static int read_check(struct reader *r, const struct pol_yaml *at, struct prt_se
 	/* it goes into a request as it is */
 	for (size_t i = 0; !ret && i < s->path.n; i++)
 		if (s->path.p[0] != '/' || s->path.p[i] <= ' ' || s->path.p[i] >= 0x7f)
-			ret = pol_yaml_err(&r->doc, k[PATH], "the path of a check cannot be asked for");
+			ret = pol_yaml_err(&r->doc, k[PATH],
+					   "the path of a check cannot be asked for");
 	s->checked = true;
 	return ret;
 }
@@ -546,8 +549,10 @@ static int read_check(struct reader *r, const struct pol_yaml *at, struct prt_se
 static int read_service(struct reader *r, const struct pol_yaml *at, struct prt_service *s)
 {
 	enum { NAME, PROTOCOL, BALANCE, MODE, VIPS, BACKENDS, CHECK, N };
-	static const char *const key[] = { "name", "protocol", "balance", "mode", "vips", "backends", "check" };
-	static const char *const balance[] = { "maglev", "random" }, *const mode[] = { "nat", "dsr" };
+	static const char *const key[] = { "name", "protocol", "balance", "mode",
+					   "vips", "backends", "check" };
+	static const char *const balance[] = { "maglev", "random" }, *const mode[] = { "nat",
+										       "dsr" };
 	const struct pol_yaml *k[N];
 	uint32_t proto = 0, random = 0, dsr = 0;
 	int ret = pol_yaml_map(&r->doc, at, "a service", key, N, k);
@@ -567,7 +572,9 @@ static int read_service(struct reader *r, const struct pol_yaml *at, struct prt_
 	s->random = random;
 	s->dsr = dsr;
 	ret = ret ? ret : READ_PART(r, k[VIPS], "vips", s, vip, nvips, read_vip);
-	ret = ret ? ret : READ_PART(r, k[BACKENDS], "backends", s, backend, nbackends, read_service_backend);
+	ret = ret ? ret
+		  : READ_PART(r, k[BACKENDS], "backends", s, backend, nbackends,
+			      read_service_backend);
 	return !ret && k[CHECK] ? read_check(r, k[CHECK], s) : ret;
 }
 
@@ -702,7 +709,8 @@ static int read_body(struct reader *r, const struct pol_yaml *const v[KEYS])
 	if (!ret && v[SERVICES])
 		ret = READ_LIST(r, v[SERVICES], "services", service, nservices, read_service);
 	if (!ret && r->m->nservices > POL_SERVICES_MAX / 2)
-		ret = pol_yaml_err(&r->doc, v[SERVICES], "more than %u services", POL_SERVICES_MAX / 2);
+		ret = pol_yaml_err(&r->doc, v[SERVICES], "more than %u services",
+				   POL_SERVICES_MAX / 2);
 	return ret;
 }
 

@@ -73,8 +73,10 @@ static void policy(const struct prt_book *b, struct pol_buf *out)
 	for (size_t k = 0; k < b->l.world.member.n; k++)
 		here += !!b->l.world.member.v[k].info.ifindex;
 	family(out, "polc_endpoints", "gauge", NULL, "Endpoints, here and on other hosts.");
-	pol_buf_printf(out, "polc_endpoints{where=\"here\"} %zu\npolc_endpoints{where=\"elsewhere\"} %zu\n",
-		       here, b->l.world.member.n - here);
+	pol_buf_printf(
+		out,
+		"polc_endpoints{where=\"here\"} %zu\npolc_endpoints{where=\"elsewhere\"} %zu\n",
+		here, b->l.world.member.n - here);
 }
 
 static void rule_labels(struct pol_buf *out, uint32_t id, const struct prt_rule *r)
@@ -115,9 +117,11 @@ static uint64_t connections(const struct pol_rule_hits *h)
 static int rules(const struct prt_book *b, struct pol_buf *out, struct pol_err *e)
 {
 	static const struct counter counters[] = {
-		{ "polc_rule_packets", NULL, "Packets that the rule decided, those it dropped too.", packets },
+		{ "polc_rule_packets", NULL, "Packets that the rule decided, those it dropped too.",
+		  packets },
 		{ "polc_rule_bytes", "bytes", "Their bytes.", bytes },
-		{ "polc_rule_connections", NULL, "New connections that the rule let through.", connections },
+		{ "polc_rule_connections", NULL, "New connections that the rule let through.",
+		  connections },
 	};
 	const struct prt_rules *rs = &prt_book_gen(b, (uint32_t)b->l.gen.number)->rules;
 	struct pol_rule_hits *h POL_CLEANUP(pol_cleanup_free) = calloc(rs->n + 1, sizeof(*h));
@@ -134,13 +138,16 @@ static int rules(const struct prt_book *b, struct pol_buf *out, struct pol_err *
 	}
 	if (r)
 		return r;
-	family(out, "polc_rule_idle_seconds", "gauge", "seconds", "Since the last packet; none: there was none.");
+	family(out, "polc_rule_idle_seconds", "gauge", "seconds",
+	       "Since the last packet; none: there was none.");
 	for (uint32_t i = 0; i < rs->n; i++) {
 		if (!h[i].last_ns)
 			continue;
 		pol_buf_addz(out, "polc_rule_idle_seconds");
 		rule_labels(out, i, &rs->v[i]);
-		pol_buf_printf(out, "%" PRIu64 "\n", now > h[i].last_ns ? (uint64_t)(now - h[i].last_ns) / 1000000000u : 0);
+		pol_buf_printf(out, "%" PRIu64 "\n",
+			       now > h[i].last_ns ? (uint64_t)(now - h[i].last_ns) / 1000000000u
+						  : 0);
 	}
 	return 0;
 }
@@ -159,7 +166,8 @@ static void drops(const struct prt_book *b, struct pol_buf *out)
 
 			if (prt_show_percpu(b->l.shared.map[PRT_SHARED_DROPS], i, 2, v))
 				continue;
-			pol_buf_printf(out, "%s_total{reason=\"%s\"} %" PRIu64 "\n", name[n], reasons[i], v[n]);
+			pol_buf_printf(out, "%s_total{reason=\"%s\"} %" PRIu64 "\n", name[n],
+				       reasons[i], v[n]);
 		}
 	}
 }
@@ -179,7 +187,8 @@ static int flows(const struct prt_book *b, struct pol_buf *out, struct pol_err *
 		return r;
 	family(out, "polc_flows", "gauge", NULL, "Live connections, by state.");
 	for (unsigned s = POL_CT_FREE + 1; s < POL_CT_STATE_MAX; s++)
-		pol_buf_printf(out, "polc_flows{state=\"%s\"} %" PRIu64 "\n", prt_flow_state_name((uint8_t)s), n[s]);
+		pol_buf_printf(out, "polc_flows{state=\"%s\"} %" PRIu64 "\n",
+			       prt_flow_state_name((uint8_t)s), n[s]);
 	if (b->l.shared.map[PRT_SHARED_CT] >= 0 &&
 	    !bpf_obj_get_info_by_fd(b->l.shared.map[PRT_SHARED_CT], &info, &len))
 		gauge(out, "polc_flows_room", "Connections for which there is room.",
@@ -200,7 +209,8 @@ static void audited(const struct prt_book *b, struct pol_buf *out)
 			n += seen.flows;
 	}
 	prt_show_percpu(b->l.gen.fd[PRT_GEN_AUDIT_LOST], 0, 1, &lost);
-	family(out, "polc_audited", "counter", NULL, "Sides of flows that audit would have denied.");
+	family(out, "polc_audited", "counter", NULL,
+	       "Sides of flows that audit would have denied.");
 	number(out, "polc_audited_total", n + lost);
 }
 
@@ -219,8 +229,13 @@ static uint64_t counted(const char *json, const char *key)
 
 static void requests(const struct prt_env *env, const struct prt_book *b, struct pol_buf *out)
 {
-	static const struct { const char *key, *verdict; } of[] = {
-		{ "allowed", "allow" }, { "denied", "deny" }, { "refused", "refuse" }, { "failed", "fail" },
+	static const struct {
+		const char *key, *verdict;
+	} of[] = {
+		{ "allowed", "allow" },
+		{ "denied", "deny" },
+		{ "refused", "refuse" },
+		{ "failed", "fail" },
 	};
 	char text[POL_PROXY_TEXT] = "";
 	struct pol_err why = { 0 };
@@ -238,11 +253,12 @@ static void requests(const struct prt_env *env, const struct prt_book *b, struct
 		return;
 	family(out, "polc_proxy_requests", "counter", NULL, "HTTP requests, by verdict.");
 	for (size_t i = 0; i < POL_ARRAY_LEN(of); i++)
-		pol_buf_printf(out, "polc_proxy_requests_total{verdict=\"%s\"} %" PRIu64 "\n", of[i].verdict,
-			       counted(text, of[i].key));
+		pol_buf_printf(out, "polc_proxy_requests_total{verdict=\"%s\"} %" PRIu64 "\n",
+			       of[i].verdict, counted(text, of[i].key));
 	family(out, "polc_proxy_connections", "counter", NULL, "Connections that the proxy took.");
 	number(out, "polc_proxy_connections_total", counted(text, "connections"));
-	gauge(out, "polc_proxy_open", "Connections of the proxy that are open.", counted(text, "open"));
+	gauge(out, "polc_proxy_open", "Connections of the proxy that are open.",
+	      counted(text, "open"));
 }
 
 /* ---- all of it ------------------------------------------------------------------------------------------ */
@@ -256,7 +272,8 @@ static int whole(struct prt_env *env, struct pol_buf *out, struct pol_err *e)
 
 	pol_buf_free(&text);
 	if (!r)
-		gauge(out, "polc_whole", "1: everything that should be in place is; see polload status.", is);
+		gauge(out, "polc_whole",
+		      "1: everything that should be in place is; see polload status.", is);
 	return r;
 }
 
@@ -283,7 +300,8 @@ void prt_metrics_close(struct prt_metrics *m)
 	m->open = false;
 }
 
-static int fill(struct prt_env *env, const struct prt_book *b, struct pol_buf *out, struct pol_err *e)
+static int fill(struct prt_env *env, const struct prt_book *b, struct pol_buf *out,
+		struct pol_err *e)
 {
 	int r;
 
@@ -308,7 +326,7 @@ int prt_metrics(struct prt_env *env, struct prt_metrics *m, struct pol_buf *out,
 	r = r ? r : fill(env, &m->book, out, e);
 	*in_force = !r;
 	if (r == -ENOENT) {
-		prt_metrics_close(m);	/* what is pinned later are other maps */
+		prt_metrics_close(m); /* what is pinned later are other maps */
 		*e = (struct pol_err){ 0 };
 		out->n = 0;
 		gauge(out, "polc_in_force", "1: a policy is in force.", 0);

@@ -12,12 +12,12 @@
 #include "metrics.h"
 
 #define CLIENTS_MAX 16u
-#define PATIENCE 5u	/* seconds for a request */
+#define PATIENCE 5u /* seconds for a request */
 
 struct server {
 	struct prt_env *env;
 	struct prt_metrics m;
-	struct sockaddr_un unix_at;	/* family 0: a port */
+	struct sockaddr_un unix_at; /* family 0: a port */
 	int fd;
 };
 
@@ -38,7 +38,7 @@ static int bind_unix(struct server *s, const char *path, struct pol_err *e)
 		return pol_err(e, -EADDRINUSE, "%s: somebody serves it already", path);
 	pol_cleanup_fd(&s->fd);
 	if (!lstat(path, &st) && S_ISSOCK(st.st_mode))
-		unlink(path);	/* of one that ended otherwise */
+		unlink(path); /* of one that ended otherwise */
 	s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	old = umask(0177);
 	r = s->fd < 0 || bind(s->fd, (void *)&s->unix_at, sizeof(s->unix_at));
@@ -50,16 +50,21 @@ static int bind_unix(struct server *s, const char *path, struct pol_err *e)
 
 static int bind_port(struct server *s, const char *at, struct pol_err *e)
 {
-	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in v4 = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
 	const char *port = strrchr(at, ':');
 	bool is4 = !strncmp(at, "127.0.0.1:", 10), is6 = !strncmp(at, "[::1]:", 6);
-	unsigned long n = port && port[1] >= '1' && port[1] <= '9' ? strtoul(port + 1, NULL, 10) : 0;
+	unsigned long n =
+		port && port[1] >= '1' && port[1] <= '9' ? strtoul(port + 1, NULL, 10) : 0;
 	int one = 1;
 
 	if ((!is4 && !is6) || !n || n > 65535) {
-		pol_err_help(e, "unix:PATH, 127.0.0.1:PORT or [::1]:PORT; what is not this host has no business here");
-		return pol_err(e, -EINVAL, "--listen %s: not an address of this host alone", prt_safe(at));
+		pol_err_help(
+			e,
+			"unix:PATH, 127.0.0.1:PORT or [::1]:PORT; what is not this host has no business here");
+		return pol_err(e, -EINVAL, "--listen %s: not an address of this host alone",
+			       prt_safe(at));
 	}
 	v4.sin_port = v6.sin6_port = htons((uint16_t)n);
 	s->fd = socket(is4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -73,7 +78,8 @@ static int bind_port(struct server *s, const char *at, struct pol_err *e)
 
 static enum MHD_Result say(struct MHD_Connection *c, unsigned status, struct pol_buf *text)
 {
-	struct MHD_Response *r = MHD_create_response_from_buffer(text->n, text->p, MHD_RESPMEM_MUST_FREE);
+	struct MHD_Response *r =
+		MHD_create_response_from_buffer(text->n, text->p, MHD_RESPMEM_MUST_FREE);
 	enum MHD_Result done;
 
 	if (!r) {
@@ -81,15 +87,16 @@ static enum MHD_Result say(struct MHD_Connection *c, unsigned status, struct pol
 		return MHD_NO;
 	}
 	MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE,
-				status == MHD_HTTP_OK ? PRT_METRICS_TYPE : "text/plain; charset=utf-8");
+				status == MHD_HTTP_OK ? PRT_METRICS_TYPE
+						      : "text/plain; charset=utf-8");
 	done = MHD_queue_response(c, status, r);
 	MHD_destroy_response(r);
 	return done;
 }
 
 static enum MHD_Result answer(void *ctx, struct MHD_Connection *c, const char *url,
-			      const char *method, const char *version, const char *data, size_t *size,
-			      void **state)
+			      const char *method, const char *version, const char *data,
+			      size_t *size, void **state)
 {
 	struct server *s = ctx;
 	struct pol_buf text = { 0 };
@@ -100,7 +107,7 @@ static enum MHD_Result answer(void *ctx, struct MHD_Connection *c, const char *u
 	(void)data;
 	(void)state;
 	if (*size)
-		return MHD_NO;	/* nobody has anything to send us */
+		return MHD_NO; /* nobody has anything to send us */
 	if (strcmp(method, "GET") && strcmp(method, "HEAD")) {
 		pol_buf_addz(&text, "GET /metrics\n");
 		return say(c, MHD_HTTP_METHOD_NOT_ALLOWED, &text);
@@ -120,15 +127,16 @@ static enum MHD_Result answer(void *ctx, struct MHD_Connection *c, const char *u
 /* One thread, this one: nothing of ours is made for more. */
 static int serve(struct server *s, const volatile int *stop, struct pol_err *e)
 {
-	struct MHD_Daemon *d = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, answer, s,
-						MHD_OPTION_LISTEN_SOCKET, s->fd,
-						MHD_OPTION_CONNECTION_LIMIT, CLIENTS_MAX,
-						MHD_OPTION_CONNECTION_TIMEOUT, PATIENCE, MHD_OPTION_END);
-	const union MHD_DaemonInfo *info = d ? MHD_get_daemon_info(d, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
+	struct MHD_Daemon *d =
+		MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, answer, s, MHD_OPTION_LISTEN_SOCKET,
+				 s->fd, MHD_OPTION_CONNECTION_LIMIT, CLIENTS_MAX,
+				 MHD_OPTION_CONNECTION_TIMEOUT, PATIENCE, MHD_OPTION_END);
+	const union MHD_DaemonInfo *info =
+		d ? MHD_get_daemon_info(d, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
 
 	if (!info)
 		return pol_err(e, -EIO, "cannot serve");
-	s->fd = -1;	/* the daemon's */
+	s->fd = -1; /* the daemon's */
 	while (!*stop) {
 		struct pollfd f = { .fd = info->epoll_fd, .events = POLLIN };
 

@@ -6,20 +6,20 @@
 #include <time.h>
 
 #define WINDOW_NS 1000000000ull
-#define PAUSE_NS 20000000l	/* after many at once: so a flood wakes us 50 times a second */
+#define PAUSE_NS 20000000l /* after many at once: so a flood wakes us 50 times a second */
 #define MANY 16u
-#define TOP 20u			/* kinds that are told one by one, as text */
+#define TOP 20u /* kinds that are told one by one, as text */
 
 struct monitor {
 	const struct prt_monitor *m;
 	struct prt_stream s;
 	struct prt_heap *heap;
 	struct pol_buf line;
-	uint64_t window_ns;		/* when it began */
-	unsigned lines;			/* told one by one in it */
-	uint64_t batch, shown;		/* since the last poll; in all */
-	uint64_t lost[POL_EVENT_KINDS];	/* told */
-	uint64_t pending;		/* counted, not told yet */
+	uint64_t window_ns; /* when it began */
+	unsigned lines; /* told one by one in it */
+	uint64_t batch, shown; /* since the last poll; in all */
+	uint64_t lost[POL_EVENT_KINDS]; /* told */
+	uint64_t pending; /* counted, not told yet */
 	bool crowded, done;
 };
 
@@ -83,7 +83,9 @@ static void tell_heap(struct monitor *w)
 			rest += v[i]->count;
 	}
 	if (rest) {
-		pol_buf_printf(&w->line, "             and %zu more of other kinds, %" PRIu64 " times in all\n",
+		pol_buf_printf(&w->line,
+			       "             and %zu more of other kinds, %" PRIu64
+			       " times in all\n",
 			       n - TOP, rest);
 		tell(w);
 	}
@@ -92,7 +94,10 @@ static void tell_heap(struct monitor *w)
 }
 
 static const char *const kinds[POL_EVENT_KINDS] = {
-	"http", [POL_EVENT_NEW] = "new", [POL_EVENT_DROP] = "drop", [POL_EVENT_AUDIT] = "audit",
+	"http",
+	[POL_EVENT_NEW] = "new",
+	[POL_EVENT_DROP] = "drop",
+	[POL_EVENT_AUDIT] = "audit",
 	[POL_EVENT_LOG] = "log",
 };
 
@@ -164,13 +169,14 @@ static void begin(struct monitor *w)
 	const struct prt_gen_info *i = &w->s.book.l.gen.info;
 
 	if (w->s.env->json) {
-		pol_buf_printf(&w->line, "{\"event\": \"begin\", \"generation\": %" PRIu64 ", \"policy\": ",
+		pol_buf_printf(&w->line,
+			       "{\"event\": \"begin\", \"generation\": %" PRIu64 ", \"policy\": ",
 			       w->s.book.l.gen.number);
 		prt_show_json(&w->line, i->policy);
 		pol_buf_addz(&w->line, "}\n");
 	} else {
-		pol_buf_printf(&w->line, "%-12s %-6s %-6s source -> destination  why\n", "time", "verdict",
-			       "proto");
+		pol_buf_printf(&w->line, "%-12s %-6s %-6s source -> destination  why\n", "time",
+			       "verdict", "proto");
 	}
 	tell(w);
 	flush(w);
@@ -183,7 +189,8 @@ static void end(struct monitor *w)
 	for (unsigned k = 0; k < POL_EVENT_KINDS; k++)
 		all += w->lost[k];
 	if (w->s.env->json) {
-		pol_buf_printf(&w->line, "{\"event\": \"end\", \"shown\": %" PRIu64 ", \"lost\": {", w->shown);
+		pol_buf_printf(&w->line, "{\"event\": \"end\", \"shown\": %" PRIu64 ", \"lost\": {",
+			       w->shown);
 		counts_json(&w->line, w->lost);
 		pol_buf_addz(&w->line, "}}\n");
 	} else {
@@ -228,7 +235,8 @@ int prt_monitor(struct prt_env *env, const struct prt_monitor *m, struct pol_err
 	prt_stream_init(&w.s);
 	w.s.take = take;
 	w.s.ctx = &w;
-	r = w.heap ? prt_stream_open(env, m->filter, m->rate, &w.s, e) : pol_err(e, -ENOMEM, "no memory");
+	r = w.heap ? prt_stream_open(env, m->filter, m->rate, &w.s, e)
+		   : pol_err(e, -ENOMEM, "no memory");
 	if (!r) {
 		begin(&w);
 		r = watch(&w, e);

@@ -35,9 +35,10 @@ static int foreign(const struct prt_link *link, const char *where, uint32_t id, 
 
 	program_name(id, name);
 	pol_err_help(e, "%s", undo);
-	return pol_err(e, -EBUSY,
-		       "interface '%s': %s program '%s' (id %u) sees its packets before they are judged",
-		       prt_safe(link->name), where, prt_safe(name), id);
+	return pol_err(
+		e, -EBUSY,
+		"interface '%s': %s program '%s' (id %u) sees its packets before they are judged",
+		prt_safe(link->name), where, prt_safe(name), id);
 }
 
 /* From Linux 6.6 on; older headers do not have these two. */
@@ -108,11 +109,14 @@ int prt_neighbours_check_rules(struct pol_err *e)
 
 		if (!takes(rule))
 			continue;
-		pol_err_help(e, "packets that were judged carry this mark: `%s rule del priority %u`, or another mark for it",
-			     ip, rule->priority);
-		r = pol_err(e, -EBUSY,
-			    "routing rule '%s rule', priority %u, takes packets with mark 0x%x/0x%x to table %u",
-			    ip, rule->priority, rule->mark, rule->mask, rule->table);
+		pol_err_help(
+			e,
+			"packets that were judged carry this mark: `%s rule del priority %u`, or another mark for it",
+			ip, rule->priority);
+		r = pol_err(
+			e, -EBUSY,
+			"routing rule '%s rule', priority %u, takes packets with mark 0x%x/0x%x to table %u",
+			ip, rule->priority, rule->mark, rule->mask, rule->table);
 	}
 	pol_vec_free(&all);
 	return r;
@@ -125,18 +129,24 @@ int prt_neighbours_check_way(const struct prt_way *way, struct pol_err *e)
 	int r = prt_net_foreign_routes(way->table, &foreign, e);
 
 	if (!r && foreign) {
-		pol_err_help(e, "`ip route show table %u` and `ip -6 route show table %u` show them; give another one as `table` of `proxy` in the host file",
-			     way->table, way->table);
-		return pol_err(e, -EBUSY, "routing table %u, meant for the way to the proxy, has routes of somebody else",
-			       way->table);
+		pol_err_help(
+			e,
+			"`ip route show table %u` and `ip -6 route show table %u` show them; give another one as `table` of `proxy` in the host file",
+			way->table, way->table);
+		return pol_err(
+			e, -EBUSY,
+			"routing table %u, meant for the way to the proxy, has routes of somebody else",
+			way->table);
 	}
 	r = r ? r : prt_net_rules(&all, e);
 	for (size_t i = 0; i < all.n && !r; i++) {
 		if (all.v[i].ours || all.v[i].priority != way->priority)
 			continue;
 		pol_err_help(e, "give another one as `priority` of `proxy` in the host file");
-		r = pol_err(e, -EBUSY, "priority %u of '%s rule', meant for the way to the proxy, is somebody else's",
-			    way->priority, all.v[i].family == AF_INET ? "ip" : "ip -6");
+		r = pol_err(
+			e, -EBUSY,
+			"priority %u of '%s rule', meant for the way to the proxy, is somebody else's",
+			way->priority, all.v[i].family == AF_INET ? "ip" : "ip -6");
 	}
 	pol_vec_free(&all);
 	return r;
@@ -213,10 +223,13 @@ int prt_neighbours_check_published(const prt_published *all, const char *name,
 
 		if (memcmp(&p->to, a, sizeof(*a)))
 			continue;
-		pol_err_help(e, "say whom of the host to trust with rules instead of `option host open`, or switch off docker-proxy (\"userland-proxy\": false)");
-		return pol_err(e, -EBUSY,
-			       "endpoint '%s': docker-proxy (process %u) publishes its port %s as %s of this host, and `option host open` would open it to everybody",
-			       prt_safe(name), p->pid, prt_safe(p->port), prt_safe(p->host_port));
+		pol_err_help(
+			e,
+			"say whom of the host to trust with rules instead of `option host open`, or switch off docker-proxy (\"userland-proxy\": false)");
+		return pol_err(
+			e, -EBUSY,
+			"endpoint '%s': docker-proxy (process %u) publishes its port %s as %s of this host, and `option host open` would open it to everybody",
+			prt_safe(name), p->pid, prt_safe(p->port), prt_safe(p->host_port));
 	}
 	return 0;
 }

@@ -90,8 +90,10 @@ bool prt_net_link_of(const struct nlmsghdr *h, struct prt_link *out)
 	if ((h->nlmsg_type != RTM_NEWLINK && h->nlmsg_type != RTM_DELLINK) ||
 	    h->nlmsg_len < NLMSG_LENGTH(sizeof(*m)))
 		return false;
-	*out = (struct prt_link){ .ifindex = (uint32_t)m->ifi_index, .up = m->ifi_flags & IFF_UP,
-				  .loopback = m->ifi_flags & IFF_LOOPBACK, .peer_netns = -1 };
+	*out = (struct prt_link){ .ifindex = (uint32_t)m->ifi_index,
+				  .up = m->ifi_flags & IFF_UP,
+				  .loopback = m->ifi_flags & IFF_LOOPBACK,
+				  .peer_netns = -1 };
 	copy_text(out->name, prt_netlink_find(IFLA_RTA(m), (int)IFLA_PAYLOAD(h), IFLA_IFNAME));
 	out->peer = number(prt_netlink_find(IFLA_RTA(m), (int)IFLA_PAYLOAD(h), IFLA_LINK));
 	netns = prt_netlink_find(IFLA_RTA(m), (int)IFLA_PAYLOAD(h), IFLA_LINK_NETNSID);
@@ -105,8 +107,9 @@ bool prt_net_link_of(const struct nlmsghdr *h, struct prt_link *out)
 	copy_text(master_kind, prt_netlink_nested(info, IFLA_INFO_SLAVE_KIND));
 	out->bridge_port = !strcmp(master_kind, "bridge");
 	out->master = number(prt_netlink_find(IFLA_RTA(m), (int)IFLA_PAYLOAD(h), IFLA_MASTER));
-	out->xdp = number(prt_netlink_nested(prt_netlink_find(IFLA_RTA(m), (int)IFLA_PAYLOAD(h), IFLA_XDP),
-				 IFLA_XDP_PROG_ID));
+	out->xdp = number(
+		prt_netlink_nested(prt_netlink_find(IFLA_RTA(m), (int)IFLA_PAYLOAD(h), IFLA_XDP),
+				   IFLA_XDP_PROG_ID));
 	return true;
 }
 
@@ -232,7 +235,8 @@ static const struct prt_link *other_end(const prt_links *far, const struct prt_l
 	for (size_t i = 0; i < far->n; i++) {
 		const struct prt_link *f = &far->v[i];
 
-		if (f->ifindex == here->peer && f->peer == here->ifindex && !strcmp(f->kind, "veth"))
+		if (f->ifindex == here->peer && f->peer == here->ifindex &&
+		    !strcmp(f->kind, "veth"))
 			return f;
 	}
 	return NULL;
@@ -388,7 +392,8 @@ int prt_net_route(const struct pol_addr *to, uint32_t *ifindex, struct pol_err *
 	add(&q, RTA_DST, v4 ? &to->b[12] : to->b, v4 ? 4 : 16);
 	r = ask(&q, take_way, ifindex);
 	/* the kernel answers "unreachable" with one of many codes */
-	if (r == -ENETUNREACH || r == -EHOSTUNREACH || r == -EACCES || r == -EINVAL || r == -ENETDOWN)
+	if (r == -ENETUNREACH || r == -EHOSTUNREACH || r == -EACCES || r == -EINVAL ||
+	    r == -ENETDOWN)
 		r = 0;
 	return r ? failed(r, "a route", e) : 0;
 }
@@ -410,7 +415,9 @@ static void take_rule(const struct nlmsghdr *h, void *ctx)
 		.family = m->family,
 		.priority = number(prt_netlink_find(first, left, FRA_PRIORITY)),
 		.mark = number(mark),
-		.mask = !mark ? 0 : mask ? number(mask) : UINT32_MAX,
+		.mask = !mark  ? 0
+			: mask ? number(mask)
+			       : UINT32_MAX,
 		.ours = protocol && *(const uint8_t *)RTA_DATA(protocol) == PRT_WAY_PROTOCOL,
 		.table = table ? number(table) : m->table,
 	};
@@ -468,7 +475,8 @@ static int way_route(int family, uint32_t table, bool on)
 				       .nlmsg_type = on ? RTM_NEWROUTE : RTM_DELROUTE,
 				       .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK |
 						      (on ? NLM_F_CREATE | NLM_F_REPLACE : 0) },
-			     .route = { .rtm_family = (uint8_t)family, .rtm_type = RTN_LOCAL,
+			     .route = { .rtm_family = (uint8_t)family,
+					.rtm_type = RTN_LOCAL,
 					.rtm_protocol = PRT_WAY_PROTOCOL,
 					.rtm_scope = family == AF_INET ? RT_SCOPE_HOST
 								       : RT_SCOPE_UNIVERSE } };
@@ -551,7 +559,8 @@ static void take_foreign(const struct nlmsghdr *h, void *ctx)
 	    m->rtm_flags & RTM_F_CLONED)
 		return;
 	table = prt_netlink_find(RTM_RTA(m), (int)RTM_PAYLOAD(h), RTA_TABLE);
-	if ((table ? number(table) : m->rtm_table) == s->table && m->rtm_protocol != PRT_WAY_PROTOCOL)
+	if ((table ? number(table) : m->rtm_table) == s->table &&
+	    m->rtm_protocol != PRT_WAY_PROTOCOL)
 		s->count++;
 }
 

@@ -239,8 +239,9 @@ static int read_filters(struct reader *r)
 	if (!n)
 		return 0;
 	ret = symbol(r, "pol_filter_head", n * sizeof(struct pol_filter_head), &r->o->filter_head);
-	ret = ret ? ret : symbol(r, "pol_filter_half", 2 * n * sizeof(struct pol_filter_half),
-				 &r->o->filter_half);
+	ret = ret ? ret
+		  : symbol(r, "pol_filter_half", 2 * n * sizeof(struct pol_filter_half),
+			   &r->o->filter_half);
 	return ret ? ret : symbol(r, "pol_filter_data", 0, &r->o->filter_data);
 }
 
@@ -294,8 +295,7 @@ static bool http_ok(const struct reader *r, const struct pol_verdict *v)
 		return false;
 	for (unsigned i = 0; i < POL_VERDICT_HTTP; i++) {
 		if (i >= v->nhttp ? v->http[i] != 0
-				  : !r->o->http_image.n ||
-					    v->http[i] >= r->o->http.image->rules.n)
+				  : !r->o->http_image.n || v->http[i] >= r->o->http.image->rules.n)
 			return false;
 		if (i && i < v->nhttp && v->http[i] <= v->http[i - 1])
 			return false;
@@ -334,7 +334,8 @@ static int check_verdicts(struct reader *r)
 		return broken(r, "the first two verdicts are not the fixed ones");
 	for (uint32_t i = 0; i < r->o->manifest.verdicts_used; i++)
 		if (!rule_ok(r, v[i].rule) || !rule_ok(r, v[i].audit_rule) ||
-		    v[i].action > POL_NONE || v[i].flags & ~(POL_VF_LOG | POL_VF_ADDS | POL_VF_PLAIN) ||
+		    v[i].action > POL_NONE ||
+		    v[i].flags & ~(POL_VF_LOG | POL_VF_ADDS | POL_VF_PLAIN) ||
 		    !limits_ok(r, &v[i]) || !http_ok(r, &v[i]))
 			return broken(r, "verdict %u makes no sense", i);
 	return 0;

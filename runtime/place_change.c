@@ -359,7 +359,8 @@ static int work_failed(const struct prt_place *p, struct pol_err *e)
 			p->o->path.p, POL_VERDICT_LIMITS);
 		pol_err_help(e, "have fewer `limit` rules select the same endpoint");
 	} else if (ret == -EMLINK) {
-		pol_err(e, ret, "%s: with these labels one flow would have more than %u http blocks",
+		pol_err(e, ret,
+			"%s: with these labels one flow would have more than %u http blocks",
 			p->o->path.p, POL_VERDICT_HTTP);
 		pol_err_help(e, "have fewer rules with `http` select the same endpoint");
 	} else {

@@ -14,8 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PATIENCE 15	/* seconds for an answer */
-#define START_TRIES 100	/* of 50 ms */
+#define PATIENCE 15 /* seconds for an answer */
+#define START_TRIES 100 /* of 50 ms */
 
 void prt_proxy_init(struct prt_proxy *p)
 {
@@ -204,7 +204,8 @@ static int start_proxy(const struct prt_env *env, const struct prt_hostfile *hos
 
 	if (access(env->proxy, X_OK)) {
 		pol_err_help(e, "install polproxy, or say where it is with POLPROXY=PATH");
-		return pol_err(e, -errno, "%s: the policy has http blocks, and polproxy is not there: %s",
+		return pol_err(e, -errno,
+			       "%s: the policy has http blocks, and polproxy is not there: %s",
 			       env->proxy, strerror(errno));
 	}
 	if (mkdir(dirname(path), 0700) && errno != EEXIST)
@@ -228,7 +229,8 @@ int prt_proxy_open(const struct prt_env *env, bool start, const struct prt_hostf
 	if (!r)
 		return 0;
 	if (r != -ENOENT && r != -ECONNREFUSED)
-		return pol_err(e, r, "%s: cannot reach polproxy: %s", env->proxy_socket, strerror(-r));
+		return pol_err(e, r, "%s: cannot reach polproxy: %s", env->proxy_socket,
+			       strerror(-r));
 	if (!start)
 		return -ENOENT;
 	r = start_proxy(env, host, e);
@@ -240,8 +242,8 @@ int prt_proxy_open(const struct prt_env *env, bool start, const struct prt_hostf
 		r = dial(env->proxy_socket, p);
 	}
 	if (r) {
-		pol_err_help(e, "start it by hand and see what it says: %s --control %s", env->proxy,
-			     env->proxy_socket);
+		pol_err_help(e, "start it by hand and see what it says: %s --control %s",
+			     env->proxy, env->proxy_socket);
 		return pol_err(e, -ETIMEDOUT, "polproxy does not start");
 	}
 	return 0;
@@ -264,8 +266,9 @@ static int read_only(int fd)
 int prt_proxy_load(const struct prt_proxy *p, const struct prt_gen *g, int flows, int map,
 		   struct pol_err *e)
 {
-	const struct pol_proxy_self self = { .cgroup = p->cgroup, .uid = p->uid, .port = p->port,
-					     .workers = p->workers };
+	const struct pol_proxy_self self = {
+		.cgroup = p->cgroup, .uid = p->uid, .port = p->port, .workers = p->workers
+	};
 	const int from[POL_PROXY_FDS] = { [POL_PROXY_FD_HTTP] = g->fd[PRT_GEN_HTTP],
 					  [POL_PROXY_FD_EP_INFO] = g->fd[PRT_GEN_EP_INFO],
 					  [POL_PROXY_FD_EP_BY_ADDR] = g->fd[PRT_GEN_EP_BY_ADDR],
@@ -275,13 +278,16 @@ int prt_proxy_load(const struct prt_proxy *p, const struct prt_gen *g, int flows
 
 	for (size_t i = 0; i < POL_PROXY_FDS; i++) {
 		/* the frozen one nobody can write, and only a writable descriptor can be mapped shared */
-		fd[i] = i == POL_PROXY_FD_HTTP ? fcntl(from[i], F_DUPFD_CLOEXEC, 3) : read_only(from[i]);
+		fd[i] = i == POL_PROXY_FD_HTTP ? fcntl(from[i], F_DUPFD_CLOEXEC, 3)
+					       : read_only(from[i]);
 		if (fd[i] < 0 && !r)
-			r = pol_err(e, fd[i], "cannot hand a map to polproxy: %s", strerror(-fd[i]));
+			r = pol_err(e, fd[i], "cannot hand a map to polproxy: %s",
+				    strerror(-fd[i]));
 	}
 	r = r ? r : ask(p, &m, fd, "take the policy", e);
 	if (!r && bpf_map_update_elem(map, &(uint32_t){ 0 }, &self, BPF_ANY))
-		r = pol_err(e, -errno, "map '%s': cannot write: %s", POL_MAP_PROXY_SELF, strerror(errno));
+		r = pol_err(e, -errno, "map '%s': cannot write: %s", POL_MAP_PROXY_SELF,
+			    strerror(errno));
 	for (size_t i = 0; i < POL_PROXY_FDS; i++)
 		pol_cleanup_fd(&fd[i]);
 	return r;

@@ -17,8 +17,9 @@ int prt_publish_eps(struct pol_arena *arena, const struct prt_world *w, struct p
 
 		for (size_t k = 0; k < m->addrs.n; k++)
 			ips[k] = prt_ip_of_addr(&m->addrs.v[k].addr);
-		eps[i] = (struct prt_place_ep){ .ep = m->ep, .local = m->info.ifindex, .addrs = ips,
-						.naddrs = m->addrs.n };
+		eps[i] = (struct prt_place_ep){
+			.ep = m->ep, .local = m->info.ifindex, .addrs = ips, .naddrs = m->addrs.n
+		};
 		if (prt_labels_unpack(arena, m->info.labels, &eps[i].labels, &eps[i].nlabels))
 			return pol_err(e, -ESTALE, "endpoint '%s': its labels cannot be read back",
 				       prt_safe(m->info.name));
@@ -78,7 +79,8 @@ static bool routed_by(uint32_t master, const struct pol_addr *a)
 	return oif == master || (!prt_net_link_by_index(oif, &out, NULL) && out.peer == master);
 }
 
-static int check_addresses(const struct prt_member *m, const struct prt_link *port, struct pol_err *e)
+static int check_addresses(const struct prt_member *m, const struct prt_link *port,
+			   struct pol_err *e)
 {
 	struct prt_link bridge;
 	char text[POL_IP_TEXT];
@@ -89,12 +91,15 @@ static int check_addresses(const struct prt_member *m, const struct prt_link *po
 		if (routed_by(port->master, a) ||
 		    prt_net_link_by_index(port->master, &bridge, NULL))
 			continue;
-		pol_err_help(e, "the proxy connects from this host: give '%s' an address of that network, or let no rule with `http` select the endpoint",
-			     prt_safe(bridge.name));
-		return pol_err(e, -EINVAL,
-			       "endpoint '%s': HTTP rules hold for it, and this host does not reach its address %s by the bridge '%s'",
-			       prt_safe(m->info.name), pol_ip_format(prt_ip_of_addr(a), text),
-			       prt_safe(bridge.name));
+		pol_err_help(
+			e,
+			"the proxy connects from this host: give '%s' an address of that network, or let no rule with `http` select the endpoint",
+			prt_safe(bridge.name));
+		return pol_err(
+			e, -EINVAL,
+			"endpoint '%s': HTTP rules hold for it, and this host does not reach its address %s by the bridge '%s'",
+			prt_safe(m->info.name), pol_ip_format(prt_ip_of_addr(a), text),
+			prt_safe(bridge.name));
 	}
 	return 0;
 }
@@ -133,7 +138,8 @@ static int check_published(const struct prt_member *const *at, const struct prt_
 		const struct prt_member *m = at[u->roots.v[i].ep];
 
 		for (size_t k = 0; m && m->info.ifindex && k < m->addrs.n && !r; k++)
-			r = prt_neighbours_check_published(&all, m->info.name, &m->addrs.v[k].addr, e);
+			r = prt_neighbours_check_published(&all, m->info.name, &m->addrs.v[k].addr,
+							   e);
 	}
 	pol_vec_free(&all);
 	return r;

@@ -39,8 +39,9 @@ enum prt_see prt_see_of(const struct pol_event *v)
 	case POL_EVENT_AUDIT:
 		return PRT_SEE_AUDIT;
 	default:
-		return v->reason == POL_REASON_POLICY ? PRT_SEE_DENY :
-		       v->reason == POL_REASON_REJECT ? PRT_SEE_REJECT : PRT_SEE_DROP;
+		return v->reason == POL_REASON_POLICY   ? PRT_SEE_DENY
+		       : v->reason == POL_REASON_REJECT ? PRT_SEE_REJECT
+							: PRT_SEE_DROP;
 	}
 }
 
@@ -174,9 +175,12 @@ static int parse_labels(struct words *w, struct pol_str s, struct prt_peer *p)
 			break;
 		}
 		*pol_vec_push(&v) = (struct prt_label){
-			unquoted(w, pol_arena_str(w->arena, (struct pol_str){ one.p, (size_t)(eq - one.p) })),
-			unquoted(w, pol_arena_str(w->arena, (struct pol_str){
-				eq + 1, one.n - (size_t)(eq - one.p) - 1 })),
+			unquoted(w, pol_arena_str(w->arena,
+						  (struct pol_str){ one.p, (size_t)(eq - one.p) })),
+			unquoted(w,
+				 pol_arena_str(w->arena,
+					       (struct pol_str){
+						       eq + 1, one.n - (size_t)(eq - one.p) - 1 })),
 		};
 	}
 	if (!r && !v.n)
@@ -195,7 +199,8 @@ static int parse_net(struct words *w, struct pol_str s, struct prt_peer *p)
 	enum pol_ip_error why = pol_prefix_parse(s, &p->net);
 
 	if (why)
-		return pol_err(w->e, -EINVAL, "`%s`: %s", prt_safe(p->text.p), pol_ip_error_text(why));
+		return pol_err(w->e, -EINVAL, "`%s`: %s", prt_safe(p->text.p),
+			       pol_ip_error_text(why));
 	p->has_net = true;
 	return 0;
 }
@@ -210,8 +215,13 @@ static bool like_address(struct pol_str s)
 
 static int parse_peer(struct words *w, struct prt_peer *p)
 {
-	static const struct { const char *word; enum prt_peer_kind kind; } fixed[] = {
-		{ "any", PRT_PEER_ANY }, { "world", PRT_PEER_WORLD }, { "host", PRT_PEER_HOST },
+	static const struct {
+		const char *word;
+		enum prt_peer_kind kind;
+	} fixed[] = {
+		{ "any", PRT_PEER_ANY },
+		{ "world", PRT_PEER_WORLD },
+		{ "host", PRT_PEER_HOST },
 		{ "nodes", PRT_PEER_NODES },
 	};
 	struct pol_str s = next(w);
@@ -243,8 +253,8 @@ static int parse_peer(struct words *w, struct prt_peer *p)
 	}
 	p->kind = PRT_PEER_NAME;
 	at = memrchr(s.p, '@', s.n);
-	p->name = unquoted(w, pol_arena_str(w->arena, (struct pol_str){
-				      s.p, at ? (size_t)(at - s.p) : s.n }));
+	p->name = unquoted(w, pol_arena_str(w->arena, (struct pol_str){ s.p, at ? (size_t)(at - s.p)
+										: s.n }));
 	return at ? parse_net(w, (struct pol_str){ at + 1, s.n - (size_t)(at + 1 - s.p) }, p) : 0;
 }
 
@@ -261,10 +271,11 @@ static int parse_port(struct words *w, struct prt_query *f, struct pol_str s)
 		lo = hi = (uint32_t)type;
 	} else {
 		struct pol_str first = { s.p, dash ? (size_t)(dash - s.p) : s.n };
-		struct pol_str last = dash ? (struct pol_str){ dash + 1, s.n - first.n - 1 } : first;
+		struct pol_str last =
+			dash ? (struct pol_str){ dash + 1, s.n - first.n - 1 } : first;
 
-		if (!number(first, icmp ? 255 : 65535, &lo) || !number(last, icmp ? 255 : 65535, &hi) ||
-		    lo > hi)
+		if (!number(first, icmp ? 255 : 65535, &lo) ||
+		    !number(last, icmp ? 255 : 65535, &hi) || lo > hi)
 			return not_understood(w, s, icmp ? "an ICMP type" : "a port");
 	}
 	f->has_port = true;
@@ -275,8 +286,11 @@ static int parse_port(struct words *w, struct prt_query *f, struct pol_str s)
 
 static int parse_on(struct words *w, struct prt_query *f)
 {
-	static const struct { const char *word; uint8_t proto; } protos[] = {
-		{ "tcp", IPPROTO_TCP },	  { "udp", IPPROTO_UDP },     { "sctp", IPPROTO_SCTP },
+	static const struct {
+		const char *word;
+		uint8_t proto;
+	} protos[] = {
+		{ "tcp", IPPROTO_TCP },   { "udp", IPPROTO_UDP },      { "sctp", IPPROTO_SCTP },
 		{ "icmp", IPPROTO_ICMP }, { "icmp6", IPPROTO_ICMPV6 }, { "icmpv6", IPPROTO_ICMPV6 },
 	};
 	struct pol_str s = next(w);
@@ -322,13 +336,15 @@ static int parse_rule(struct words *w, struct prt_query *f)
 {
 	struct pol_str s = next(w);
 	const char *colon = s.n ? memrchr(s.p, ':', s.n) : NULL;
-	struct pol_str line = colon ? (struct pol_str){ colon + 1, s.n - (size_t)(colon + 1 - s.p) } : s;
+	struct pol_str line =
+		colon ? (struct pol_str){ colon + 1, s.n - (size_t)(colon + 1 - s.p) } : s;
 
 	if (!number(line, 0x7fffffff, &f->rule_line))
 		return not_understood(w, s, "a rule as FILE:LINE");
 	f->has_rule = true;
 	if (colon)
-		f->rule_file = pol_arena_str(w->arena, (struct pol_str){ s.p, (size_t)(colon - s.p) });
+		f->rule_file =
+			pol_arena_str(w->arena, (struct pol_str){ s.p, (size_t)(colon - s.p) });
 	return 0;
 }
 
@@ -410,7 +426,7 @@ static int parse_flow(struct words *w, struct prt_query *f)
 }
 
 int prt_query_parse(struct pol_arena *arena, char *const *words, size_t n, bool flow,
-		     struct prt_query *out, struct pol_err *e)
+		    struct prt_query *out, struct pol_err *e)
 {
 	struct words w = { .arena = arena, .e = e };
 	int r = split(&w, words, n);

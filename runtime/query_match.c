@@ -18,9 +18,12 @@ static const struct prt_class *class_of(const struct prt_book *b, struct pol_str
 
 static int check_peer(const struct prt_peer *p, const struct prt_book *b, struct pol_err *e)
 {
-	if (p->kind != PRT_PEER_NAME || prt_world_find(&b->l.world, p->name.p) || class_of(b, p->name))
+	if (p->kind != PRT_PEER_NAME || prt_world_find(&b->l.world, p->name.p) ||
+	    class_of(b, p->name))
 		return 0;
-	pol_err_help(e, "`polload endpoints` lists endpoints, `polload inspect` the classes of an object");
+	pol_err_help(
+		e,
+		"`polload endpoints` lists endpoints, `polload inspect` the classes of an object");
 	return pol_err(e, -EINVAL, "there is no endpoint or class `%s`", prt_safe(p->name.p));
 }
 
@@ -93,11 +96,11 @@ bool prt_peer_match(const struct prt_peer *p, const struct prt_book *b, const st
 
 static bool same_rule(const struct prt_query *f, const struct prt_rule *r)
 {
-	return r && r->line == f->rule_line && (!f->rule_file.n || pol_str_eq(r->file, f->rule_file));
+	return r && r->line == f->rule_line &&
+	       (!f->rule_file.n || pol_str_eq(r->file, f->rule_file));
 }
 
-bool prt_query_match(const struct prt_query *f, const struct prt_book *b,
-		      const struct prt_seen *s)
+bool prt_query_match(const struct prt_query *f, const struct prt_book *b, const struct prt_seen *s)
 {
 	if (!(f->sees >> s->see & 1))
 		return false;
@@ -113,7 +116,8 @@ bool prt_query_match(const struct prt_query *f, const struct prt_book *b,
 		return false;
 	if (f->has_to && !prt_peer_match(&f->to, b, s->dst))
 		return false;
-	return !f->has_peer || prt_peer_match(&f->peer, b, s->src) || prt_peer_match(&f->peer, b, s->dst);
+	return !f->has_peer || prt_peer_match(&f->peer, b, s->src) ||
+	       prt_peer_match(&f->peer, b, s->dst);
 }
 
 /* ---- what the data path can do of it ------------------------------------------------------------------ */
@@ -200,7 +204,7 @@ void prt_query_watch(const struct prt_query *f, const struct prt_book *b, struct
 		     (f->sees >> PRT_SEE_AUDIT & 1) << POL_EVENT_AUDIT;
 	if (f->sees & (1u << PRT_SEE_DENY | 1u << PRT_SEE_REJECT | 1u << PRT_SEE_DROP))
 		out->kinds |= 1u << POL_EVENT_DROP;
-	if (f->has_port && f->port_hi) {	/* 0 would be any */
+	if (f->has_port && f->port_hi) { /* 0 would be any */
 		out->port_lo = f->port_lo;
 		out->port_hi = f->port_hi;
 	}

@@ -4,7 +4,7 @@
 #include <bpf/libbpf.h>
 #include <stdio.h>
 
-#define KEEP_MAX (32u << 20)	/* verifier logs are long, but this is longer */
+#define KEEP_MAX (32u << 20) /* verifier logs are long, but this is longer */
 
 /* libbpf has one callback for the whole process and no pointer to pass along. */
 static struct pol_buf said;

@@ -17,7 +17,7 @@ struct prefix6 {
 
 /* The prefixes of a set: sorted, each once. */
 struct set {
-	POL_VEC(uint64_t) v4;	/* address << 8 | length */
+	POL_VEC(uint64_t) v4; /* address << 8 | length */
 	POL_VEC(struct prefix6) v6;
 };
 
@@ -70,7 +70,9 @@ int prt_sets_places(const struct prt_shared *s, const struct prt_manifest *m,
 		if (slot[i] < POL_SETS_MAX)
 			continue;
 		if (vacant == POL_SETS_MAX) {
-			pol_err_help(e, "`polload filter list` shows them; `polload remove` forgets all");
+			pol_err_help(
+				e,
+				"`polload filter list` shows them; `polload remove` forgets all");
 			return pol_err(e, -ENOSPC, "this host has %u dynamic sets already",
 				       POL_SETS_MAX);
 		}
@@ -105,7 +107,7 @@ typedef POL_VEC(u128) bounds6;
 /* Sorted prefixes nest or are disjoint: where ranges begin and end. */
 static void ranges4(const struct set *s, bounds4 *out)
 {
-	uint64_t end = 0;	/* of the range in hand, exclusive */
+	uint64_t end = 0; /* of the range in hand, exclusive */
 
 	for (size_t i = 0; i < s->v4.n; i++) {
 		uint64_t first = s->v4.v[i] >> 8, size = 1ull << (32 - (s->v4.v[i] & 255));
@@ -125,7 +127,7 @@ static void ranges4(const struct set *s, bounds4 *out)
 
 static void ranges6(const struct set *s, bounds6 *out)
 {
-	u128 last = 0;		/* of the range in hand, inclusive: its end may be behind all numbers */
+	u128 last = 0; /* of the range in hand, inclusive: its end may be behind all numbers */
 
 	for (size_t i = 0; i < s->v6.n; i++) {
 		const struct prefix6 *p = &s->v6.v[i];
@@ -240,7 +242,8 @@ static int put_image(int sets, uint32_t place, const struct image *m, struct pol
 	munmap(to, whole);
 	/* The change: what packets meet from now on. */
 	if (bpf_map_update_elem(sets, &place, &fd, BPF_ANY))
-		return pol_err(e, -errno, "map '%s': cannot write: %s", POL_MAP_SETS, strerror(errno));
+		return pol_err(e, -errno, "map '%s': cannot write: %s", POL_MAP_SETS,
+			       strerror(errno));
 	return 0;
 }
 
@@ -340,7 +343,8 @@ static void set_of(const prt_prefixes *from, struct set *out)
 		if (p->addr.family == 4)
 			*pol_vec_push(&out->v4) = p->addr.lo << 8 | p->len;
 		else
-			*pol_vec_push(&out->v6) = (struct prefix6){ p->addr.hi, p->addr.lo, p->len };
+			*pol_vec_push(&out->v6) =
+				(struct prefix6){ p->addr.hi, p->addr.lo, p->len };
 	}
 	sort_set(out);
 }
@@ -358,8 +362,10 @@ static int absent(const char *name, struct pol_prefix p, struct pol_err *e)
 {
 	char text[POL_IP_TEXT];
 
-	pol_err_help(e, "`polload filter list %s` shows what was added; what the policy's text lists stays",
-		     prt_safe(name));
+	pol_err_help(
+		e,
+		"`polload filter list %s` shows what was added; what the policy's text lists stays",
+		prt_safe(name));
 	return pol_err(e, -ENOENT, "set '%s': nobody added %s", prt_safe(name),
 		       pol_prefix_format(p, text));
 }
@@ -376,8 +382,10 @@ static int part(struct set *from, const struct set *less, const char *name, stru
 			from->v4.v[n++] = from->v4.v[i];
 	}
 	if (k < less->v4.n)
-		return absent(name, (struct pol_prefix){ { .lo = less->v4.v[k] >> 8, .family = 4 },
-							 (uint8_t)less->v4.v[k] }, e);
+		return absent(name,
+			      (struct pol_prefix){ { .lo = less->v4.v[k] >> 8, .family = 4 },
+						   (uint8_t)less->v4.v[k] },
+			      e);
 	from->v4.n = n;
 	n = k = 0;
 	for (size_t i = 0; i < from->v6.n; i++) {
@@ -387,8 +395,10 @@ static int part(struct set *from, const struct set *less, const char *name, stru
 			from->v6.v[n++] = from->v6.v[i];
 	}
 	if (k < less->v6.n)
-		return absent(name, (struct pol_prefix){ { less->v6.v[k].hi, less->v6.v[k].lo, 6 },
-							 (uint8_t)less->v6.v[k].len }, e);
+		return absent(name,
+			      (struct pol_prefix){ { less->v6.v[k].hi, less->v6.v[k].lo, 6 },
+						   (uint8_t)less->v6.v[k].len },
+			      e);
 	from->v6.n = n;
 	return 0;
 }
@@ -411,8 +421,8 @@ static int change(const struct prt_shared *s, uint32_t place, const char *name,
 		join(&now, &delta);
 	out->after = now.v4.n + now.v6.n;
 	if (!r && out->after > PRT_SET_PREFIXES)
-		r = pol_err(e, -E2BIG, "set '%s': %zu prefixes; there is room for %u", prt_safe(name),
-			    out->after, PRT_SET_PREFIXES);
+		r = pol_err(e, -E2BIG, "set '%s': %zu prefixes; there is room for %u",
+			    prt_safe(name), out->after, PRT_SET_PREFIXES);
 	if (!r) {
 		make_image(&now, &m);
 		r = put_image(s->map[PRT_SHARED_SETS], place, &m, e);
@@ -438,7 +448,8 @@ int prt_sets_put(int sets, uint32_t place, const prt_prefixes *all, struct pol_e
 }
 
 /* The set's place; what nobody names in a policy has none. */
-static int place_of(const struct prt_shared *s, const char *name, uint32_t *place, struct pol_err *e)
+static int place_of(const struct prt_shared *s, const char *name, uint32_t *place,
+		    struct pol_err *e)
 {
 	uint32_t vacant;
 	int r = find(s, pol_str(name), place, &vacant, e);
@@ -446,8 +457,10 @@ static int place_of(const struct prt_shared *s, const char *name, uint32_t *plac
 	if (r)
 		return r;
 	if (!*name || *place == POL_SETS_MAX || s->map[PRT_SHARED_SETS] < 0) {
-		pol_err_help(e, "write `cidr %s dynamic;` in the policy and name it in a filter; `polload filter list` shows all",
-			     prt_safe(name));
+		pol_err_help(
+			e,
+			"write `cidr %s dynamic;` in the policy and name it in a filter; `polload filter list` shows all",
+			prt_safe(name));
 		return pol_err(e, -ENOENT, "there is no dynamic set '%s'", prt_safe(name));
 	}
 	return 0;
@@ -472,7 +485,8 @@ int prt_sets_change(struct prt_env *env, const char *name, enum prt_set_change w
 
 static int bad_line(const char *path, size_t line, enum pol_ip_error why, struct pol_err *e)
 {
-	pol_err_help(e, "one address or prefix a line, and `#` before comments; nothing was changed");
+	pol_err_help(e,
+		     "one address or prefix a line, and `#` before comments; nothing was changed");
 	return pol_err(e, -EINVAL, "%s:%zu: %s", prt_safe(path), line, pol_ip_error_text(why));
 }
 
@@ -494,8 +508,9 @@ int prt_prefixes_read(const char *path, prt_prefixes *out, struct pol_err *e)
 		line++;
 		if (!n && (!*rest || *rest == '#'))
 			continue;
-		why = *rest && *rest != '#' ? POL_IP_SYNTAX
-					    : pol_prefix_parse((struct pol_str){ text + from, n }, &p);
+		why = *rest && *rest != '#'
+			      ? POL_IP_SYNTAX
+			      : pol_prefix_parse((struct pol_str){ text + from, n }, &p);
 		if (why != POL_IP_OK)
 			r = bad_line(strcmp(path, "-") ? path : "standard input", line, why, e);
 		else if (out->n == PRT_SET_PREFIXES)

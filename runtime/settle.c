@@ -30,8 +30,9 @@ static enum pol_if_kind wanted_kind(const struct prt_world *w, uint32_t ifindex)
 static int attach_at(struct prt_env *env, const struct prt_shared *s, uint32_t ifindex,
 		     enum pol_if_kind kind, unsigned flags, bool only_new, struct pol_err *e)
 {
-	enum prt_egress egress = flags & POL_IF_OUT ? PRT_EGRESS_ON : only_new ? PRT_EGRESS_KEEP
-									      : PRT_EGRESS_OFF;
+	enum prt_egress egress = flags & POL_IF_OUT ? PRT_EGRESS_ON
+				 : only_new         ? PRT_EGRESS_KEEP
+						    : PRT_EGRESS_OFF;
 	struct prt_hook known;
 	struct prt_link link;
 	int r;
@@ -60,8 +61,8 @@ int prt_settle_attach(struct prt_env *env, const struct prt_shared *s, const str
 	int r = w->http ? attach_at(env, s, POL_LO_IFINDEX, POL_IF_LO, false, only_new, e) : 0;
 
 	for (size_t i = 0; i < w->uplink.n && !r; i++)
-		r = attach_at(env, s, w->uplink.v[i].ifindex, POL_IF_UPLINK,
-			      w->uplink.v[i].flags, only_new, e);
+		r = attach_at(env, s, w->uplink.v[i].ifindex, POL_IF_UPLINK, w->uplink.v[i].flags,
+			      only_new, e);
 	for (size_t i = 0; i < w->member.n && !r; i++) {
 		if (w->member.v[i].info.ifindex)
 			r = attach_at(env, s, w->member.v[i].info.ifindex, POL_IF_ENDPOINT, 0,

@@ -272,7 +272,7 @@ void prt_shadow_del_endpoint(struct prt_env *env, struct prt_shared *s, uint64_t
 	if (m)
 		r = prt_member_clear_if(&l.gen, m, &why);
 	if (m && !r) {
-		m->info.ifindex = 0;	/* its hooks are not the shadow's */
+		m->info.ifindex = 0; /* its hooks are not the shadow's */
 		r = prt_settle_erase(s, &l.gen, m, &why);
 	}
 	tell(env, name, r, &why);

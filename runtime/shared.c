@@ -16,7 +16,7 @@
 #define HOOKS_MAX 65536u
 #define PIN_META "meta"
 #define PIN_HOOKS "hooks"
-#define PIN_SET_NAMES "set_names"	/* place in `sets` -> PRT_SET_NAME bytes */
+#define PIN_SET_NAMES "set_names" /* place in `sets` -> PRT_SET_NAME bytes */
 
 #define PRT_SHARED_NAME(e, n) [PRT_SHARED_##e] = n,
 static const char *const names[PRT_SHARED_MAX] = { PRT_SHARED(PRT_SHARED_NAME) };
@@ -95,19 +95,24 @@ static int check_meta(const struct prt_env *env, struct prt_shared *s, struct po
 	if (info.value_size != sizeof(s->meta) ||
 	    bpf_map_lookup_elem(s->meta_fd, &(uint32_t){ 0 }, &s->meta) ||
 	    s->meta.layout != PRT_LAYOUT) {
-		pol_err_help(e, "what is in force stays so; to change it: `polload remove`, of the version that made it if this one's refuses, then apply");
-		return pol_err(e, -EPROTONOSUPPORT,
-			       "%s: made by another version of polload, with another layout of what outlives it: live connections cannot be taken over",
-			       env->bpffs);
+		pol_err_help(
+			e,
+			"what is in force stays so; to change it: `polload remove`, of the version that made it if this one's refuses, then apply");
+		return pol_err(
+			e, -EPROTONOSUPPORT,
+			"%s: made by another version of polload, with another layout of what outlives it: live connections cannot be taken over",
+			env->bpffs);
 	}
-	s->meta.abi = POL_ABI_VERSION;	/* of who writes it next */
+	s->meta.abi = POL_ABI_VERSION; /* of who writes it next */
 	r = prt_env_netns(&here, e);
 	if (r)
 		return r;
 	if (here.ino == s->meta.netns.ino && here.dev == s->meta.netns.dev)
 		return 0;
-	pol_err_help(e, "run polload there, or use a folder of its own with --bpffs; if that namespace is gone: rm -r %s",
-		     env->bpffs);
+	pol_err_help(
+		e,
+		"run polload there, or use a folder of its own with --bpffs; if that namespace is gone: rm -r %s",
+		env->bpffs);
 	return pol_err(e, -EXDEV, "%s: serves another network namespace", env->bpffs);
 }
 
@@ -128,7 +133,7 @@ static int open_pins(const struct prt_env *env, struct prt_shared *s, struct pol
 	for (size_t i = 0; i < PRT_SHARED_MAX && !r; i++) {
 		r = prt_pin_get(env, 0, "map", names[i], &s->map[i], e);
 		s->pinned[i] = !r;
-		if (r == -ENOENT)	/* no object had it yet */
+		if (r == -ENOENT) /* no object had it yet */
 			r = 0;
 	}
 	return r;
@@ -158,8 +163,8 @@ int prt_shared_open_hooks(const struct prt_env *env, int *hooks, struct pol_err 
 	    info.value_size == sizeof(struct prt_hook))
 		return 0;
 	pol_err_help(e, "run `remove` of the polload that made it");
-	return pol_err(e, -EPROTONOSUPPORT, "%s: another version of polload noted its hooks otherwise",
-		       env->bpffs);
+	return pol_err(e, -EPROTONOSUPPORT,
+		       "%s: another version of polload noted its hooks otherwise", env->bpffs);
 }
 
 /* ---- making them --------------------------------------------------------------------- */
@@ -180,23 +185,31 @@ int prt_shared_make(struct prt_shared *s, struct pol_err *e)
 {
 	int r = make(POL_MAP_ACTIVE, BPF_MAP_TYPE_ARRAY, 4, 8, 1, BPF_F_MMAPABLE, &s->active, e);
 
-	r = r ? r : make(POL_MAP_ROOT, BPF_MAP_TYPE_PROG_ARRAY, 4, 4, POL_HOOK_MAX * 2, 0, &s->root, e);
+	r = r ? r
+	      : make(POL_MAP_ROOT, BPF_MAP_TYPE_PROG_ARRAY, 4, 4, POL_HOOK_MAX * 2, 0, &s->root, e);
 	r = r ? r : make(POL_MAP_ROOT_XDP, BPF_MAP_TYPE_PROG_ARRAY, 4, 4, 2, 0, &s->root_xdp, e);
 	r = r ? r : make(PIN_META, BPF_MAP_TYPE_ARRAY, 4, sizeof(s->meta), 1, 0, &s->meta_fd, e);
-	r = r ? r : make(PIN_HOOKS, BPF_MAP_TYPE_HASH, 4, sizeof(struct prt_hook), HOOKS_MAX,
-			 BPF_F_NO_PREALLOC, &s->hooks, e);
-	r = r ? r : make(PIN_SET_NAMES, BPF_MAP_TYPE_ARRAY, 4, PRT_SET_NAME, POL_SETS_MAX, 0,
-			 &s->set_names, e);
-	r = r ? r : make(POL_MAP_SVC_BALANCERS, BPF_MAP_TYPE_HASH, sizeof(struct pol_addr), 4,
-			 POL_SVC_BALANCERS_MAX, 0, &s->map[PRT_SHARED_SVC_BALANCERS], e);
-	r = r ? r : make(POL_MAP_SVC_STATE, BPF_MAP_TYPE_HASH, sizeof(struct pol_svc_state_key),
-			 sizeof(struct pol_svc_state), POL_BACKENDS_MAX, BPF_F_NO_PREALLOC,
-			 &s->map[PRT_SHARED_SVC_STATE], e);
+	r = r ? r
+	      : make(PIN_HOOKS, BPF_MAP_TYPE_HASH, 4, sizeof(struct prt_hook), HOOKS_MAX,
+		     BPF_F_NO_PREALLOC, &s->hooks, e);
+	r = r ? r
+	      : make(PIN_SET_NAMES, BPF_MAP_TYPE_ARRAY, 4, PRT_SET_NAME, POL_SETS_MAX, 0,
+		     &s->set_names, e);
+	r = r ? r
+	      : make(POL_MAP_SVC_BALANCERS, BPF_MAP_TYPE_HASH, sizeof(struct pol_addr), 4,
+		     POL_SVC_BALANCERS_MAX, 0, &s->map[PRT_SHARED_SVC_BALANCERS], e);
+	r = r ? r
+	      : make(POL_MAP_SVC_STATE, BPF_MAP_TYPE_HASH, sizeof(struct pol_svc_state_key),
+		     sizeof(struct pol_svc_state), POL_BACKENDS_MAX, BPF_F_NO_PREALLOC,
+		     &s->map[PRT_SHARED_SVC_STATE], e);
 	r = r ? r : map_word(s, e);
 	if (r)
 		return r;
-	s->meta = (struct prt_meta){ .abi = POL_ABI_VERSION, .layout = PRT_LAYOUT, .next_ep = 1,
-				     .next_slot = 1, .next_incarnation = 1 };
+	s->meta = (struct prt_meta){ .abi = POL_ABI_VERSION,
+				     .layout = PRT_LAYOUT,
+				     .next_ep = 1,
+				     .next_slot = 1,
+				     .next_incarnation = 1 };
 	if (getrandom(s->meta.seed, sizeof(s->meta.seed), 0) != sizeof(s->meta.seed))
 		return pol_err(e, -EIO, "cannot get random bytes from the kernel");
 	r = prt_env_netns(&s->meta.netns, e);
@@ -260,10 +273,12 @@ static int same_shape(const char *name, const struct bpf_map *m, int fd, struct 
 	    info.value_size == bpf_map__value_size(m) &&
 	    info.max_entries == bpf_map__max_entries(m) && info.map_flags == bpf_map__map_flags(m))
 		return 0;
-	pol_err_help(e, "compile the policy with the same version of polc, or `polload remove` first (live flows end)");
+	pol_err_help(
+		e,
+		"compile the policy with the same version of polc, or `polload remove` first (live flows end)");
 	return pol_err(e, -EPROTONOSUPPORT,
-		       "map '%s': the object wants %u entries of %u bytes, in force are %u of %u", name,
-		       bpf_map__max_entries(m), bpf_map__value_size(m), info.max_entries,
+		       "map '%s': the object wants %u entries of %u bytes, in force are %u of %u",
+		       name, bpf_map__max_entries(m), bpf_map__value_size(m), info.max_entries,
 		       info.value_size);
 }
 

@@ -40,11 +40,16 @@ const char *prt_show_ifname(uint32_t ifindex, char room[PRT_IFNAME])
 const char *prt_show_proto(uint8_t proto, char room[8])
 {
 	switch (proto) {
-	case IPPROTO_TCP: return "tcp";
-	case IPPROTO_UDP: return "udp";
-	case IPPROTO_SCTP: return "sctp";
-	case IPPROTO_ICMP: return "icmp";
-	case IPPROTO_ICMPV6: return "icmpv6";
+	case IPPROTO_TCP:
+		return "tcp";
+	case IPPROTO_UDP:
+		return "udp";
+	case IPPROTO_SCTP:
+		return "sctp";
+	case IPPROTO_ICMP:
+		return "icmp";
+	case IPPROTO_ICMPV6:
+		return "icmpv6";
 	default:
 		snprintf(room, 8, "%u", proto);
 		return room;
@@ -120,7 +125,8 @@ void prt_show_end_json(struct pol_buf *out, const char *key, const struct prt_bo
 	prt_show_key(out, false, key);
 	pol_buf_addz(out, "{\"address\": \"");
 	prt_show_addr(out, a);
-	pol_buf_printf(out, "\", \"port\": %u, \"is\": \"%s\"", port, is[prt_book_entity(b, a) & 3]);
+	pol_buf_printf(out, "\", \"port\": %u, \"is\": \"%s\"", port,
+		       is[prt_book_entity(b, a) & 3]);
 	if (m) {
 		prt_show_key(out, false, "endpoint");
 		prt_show_json(out, m->info.name);
@@ -202,8 +208,9 @@ int prt_show_percpu(int fd, uint32_t key, size_t numbers, uint64_t *sum)
 
 static const char *origin(const struct prt_member *m)
 {
-	return m->info.managed == PRT_MANAGED_FILE ? "host file" :
-	       m->info.managed == PRT_MANAGED_RUN ? "run time" : "half made";
+	return m->info.managed == PRT_MANAGED_FILE  ? "host file"
+	       : m->info.managed == PRT_MANAGED_RUN ? "run time"
+						    : "half made";
 }
 
 static void endpoint_text(struct pol_buf *out, const struct prt_member *m,
@@ -213,7 +220,9 @@ static void endpoint_text(struct pol_buf *out, const struct prt_member *m,
 	const char *dev = prt_show_ifname(m->info.ifindex, room);
 
 	pol_buf_printf(out, "%-20s %-16s", prt_safe(m->info.name),
-		       !m->info.ifindex ? "(elsewhere)" : *dev ? prt_safe(dev) : "(gone)");
+		       !m->info.ifindex ? "(elsewhere)"
+		       : *dev           ? prt_safe(dev)
+					: "(gone)");
 	for (size_t i = 0; i < m->addrs.n; i++) {
 		pol_buf_addc(out, i ? ',' : ' ');
 		prt_show_addr(out, &m->addrs.v[i].addr);
@@ -289,16 +298,22 @@ int prt_show_endpoints(struct prt_env *env, struct pol_buf *out, struct pol_err 
 void prt_show_applied(const struct prt_env *env, const struct prt_applied *a, struct pol_buf *out)
 {
 	if (env->json) {
-		pol_buf_printf(out, "{\"generation\": %" PRIu64 ", \"previous\": %" PRIu64
-			       ", \"endpoints\": %zu, \"remotes\": %zu, \"uplinks\": %zu, \"policy\": ",
-			       a->generation, a->previous, a->endpoints, a->remotes, a->uplinks);
+		pol_buf_printf(
+			out,
+			"{\"generation\": %" PRIu64 ", \"previous\": %" PRIu64
+			", \"endpoints\": %zu, \"remotes\": %zu, \"uplinks\": %zu, \"policy\": ",
+			a->generation, a->previous, a->endpoints, a->remotes, a->uplinks);
 		prt_show_json(out, a->policy);
-		pol_buf_printf(out, ", \"taken_over\": %zu, \"denied\": %zu, \"reset\": %zu, \"no_room\": %zu}\n",
-			       a->imported.entered - a->imported.http, a->imported.denied,
-			       a->imported.http, a->imported.full);
+		pol_buf_printf(
+			out,
+			", \"taken_over\": %zu, \"denied\": %zu, \"reset\": %zu, \"no_room\": %zu}\n",
+			a->imported.entered - a->imported.http, a->imported.denied,
+			a->imported.http, a->imported.full);
 		return;
 	}
-	pol_buf_printf(out, "%s is in force: generation %" PRIu64 ", %zu endpoint%s here, %zu elsewhere, %zu uplink%s\n",
+	pol_buf_printf(out,
+		       "%s is in force: generation %" PRIu64
+		       ", %zu endpoint%s here, %zu elsewhere, %zu uplink%s\n",
 		       prt_safe(a->policy), a->generation, a->endpoints,
 		       a->endpoints == 1 ? "" : "s", a->remotes, a->uplinks,
 		       a->uplinks == 1 ? "" : "s");

@@ -163,8 +163,8 @@ void prt_show_checked(const struct prt_env *env, const char *path, const struct 
 			env->json
 				? "%s{\"name\": \"%s\", \"verified\": %u, \"instructions\": %u, \"jited_bytes\": %u}"
 				: "%s  %-14s %7u instructions verified, %5u loaded, %6u bytes of machine code\n",
-			env->json && i ? ", " : "", prt_gen_program_name((enum prt_prog)i), info.verified_insns,
-			info.xlated_prog_len / 8, info.jited_prog_len);
+			env->json && i ? ", " : "", prt_gen_program_name((enum prt_prog)i),
+			info.verified_insns, info.xlated_prog_len / 8, info.jited_prog_len);
 	}
 	if (env->json)
 		pol_buf_addz(out, "]}\n");

@@ -29,7 +29,7 @@ struct status {
 	prt_links links;
 	prt_ifindexes hooked;
 	struct pol_arena *arena;
-	char proxy[POL_PROXY_TEXT];	/* its counters as JSON; "": the policy needs none */
+	char proxy[POL_PROXY_TEXT]; /* its counters as JSON; "": the policy needs none */
 };
 
 /* ---- gathering -------------------------------------------------------------------- */
@@ -61,7 +61,9 @@ static void look_at(struct status *s, uint32_t ifindex, enum pol_if_kind kind, b
 		    const struct prt_member *m)
 {
 	const struct prt_link *link = link_of(s, ifindex);
-	const char *what = kind == POL_IF_UPLINK ? "uplink" : kind == POL_IF_LO ? "interface" : "endpoint";
+	const char *what = kind == POL_IF_UPLINK ? "uplink"
+			   : kind == POL_IF_LO   ? "interface"
+						 : "endpoint";
 	const char *name = m ? m->info.name : link ? link->name : "?";
 	struct pol_err why = { 0 };
 
@@ -70,7 +72,8 @@ static void look_at(struct status *s, uint32_t ifindex, enum pol_if_kind kind, b
 	if (!link)
 		missing(s, what, name, "its interface is gone");
 	else if (!prt_attached(&s->l.shared, ifindex, kind, out))
-		missing(s, what, name, "its hooks are not in place; `polload apply` puts them back");
+		missing(s, what, name,
+			"its hooks are not in place; `polload apply` puts them back");
 	else
 		s->hooks_there++;
 	if (link && prt_attach_check(link, &why))
@@ -78,7 +81,8 @@ static void look_at(struct status *s, uint32_t ifindex, enum pol_if_kind kind, b
 	else if (link && link->bridge_port && m && !(m->if_flags & POL_IF_HAS_MAC))
 		missing(s, what, name, "became a port of a bridge, and its `mac` is not known");
 	else if (link && m && !link->master != !(m->if_flags & POL_IF_PORT))
-		missing(s, what, name, "became a port of a bridge, or is none any more; apply again");
+		missing(s, what, name,
+			"became a port of a bridge, or is none any more; apply again");
 	if (kind == POL_IF_LO && prt_sysctl_differ())
 		missing(s, "setting", prt_sysctl_name(prt_sysctl_differ()),
 			"has been changed; `polload apply` changes it back");
@@ -134,8 +138,10 @@ static void look_at_published(struct status *s)
 		for (size_t k = 0; m->info.ifindex && k < m->addrs.n; k++) {
 			struct pol_err why = { 0 };
 
-			if (prt_neighbours_check_published(&all, m->info.name, &m->addrs.v[k].addr, &why))
-				*pol_vec_push(&s->missing) = pol_arena_str(s->arena, pol_str(why.text));
+			if (prt_neighbours_check_published(&all, m->info.name, &m->addrs.v[k].addr,
+							   &why))
+				*pol_vec_push(&s->missing) =
+					pol_arena_str(s->arena, pol_str(why.text));
 		}
 	}
 	pol_vec_free(&all);
@@ -154,10 +160,12 @@ static void look_at_proxy(const struct prt_env *env, struct status *s)
 	if (prt_proxy_open(env, false, NULL, &p, &why) || prt_proxy_status(&p, s->proxy, &why))
 		missing(s, "proxy", "polproxy", "does not answer; `polload proxy` starts it");
 	else if (!prt_proxy_knows(&p, s->l.gen.number))
-		missing(s, "proxy", "polproxy", "does not know the policy; `polload proxy` tells it");
+		missing(s, "proxy", "polproxy",
+			"does not know the policy; `polload proxy` tells it");
 	prt_proxy_close(&p);
 	if (!prt_net_way(&way))
-		missing(s, "proxy", "polproxy", "has no rule and route to it; `polload proxy` makes them");
+		missing(s, "proxy", "polproxy",
+			"has no rule and route to it; `polload proxy` makes them");
 }
 
 static int gather(struct prt_env *env, struct status *s, struct pol_err *e)
@@ -201,7 +209,8 @@ static int gather(struct prt_env *env, struct status *s, struct pol_err *e)
 	pol_vec_free(&flows);
 	r = r ? r : prt_bpffs_gens(env, &gens, e);
 	if (!r && gens.n > 1u + !!prt_shadow_of(&s->l.shared, s->l.gen.number))
-		missing(s, "generation", "left over", "an apply did not end; the next one cleans it up");
+		missing(s, "generation", "left over",
+			"an apply did not end; the next one cleans it up");
 	pol_vec_free(&gens);
 	s->readers = prt_watch_count(env, &s->l.shared);
 	return r;
@@ -251,8 +260,10 @@ static void text(const struct status *s, struct pol_buf *out)
 	when(date, i->applied);
 	pol_buf_printf(out, "policy      %s (%s)\n", prt_safe(i->policy), mode(s));
 	if (i->flags & PRT_GEN_AUDIT)
-		pol_buf_addz(out, "AUDIT       nothing is dropped by policy: what would be is told and passes; requests are not looked at;\n"
-				  "            spoofed, malformed and stateless packets are still dropped\n");
+		pol_buf_addz(
+			out,
+			"AUDIT       nothing is dropped by policy: what would be is told and passes; requests are not looked at;\n"
+			"            spoofed, malformed and stateless packets are still dropped\n");
 	pol_buf_printf(out, "object      %s, applied %s\n", prt_safe(i->object), date);
 	pol_buf_printf(out, "generation  %" PRIu64, s->l.gen.number);
 	if (i->prev)
@@ -265,19 +276,23 @@ static void text(const struct status *s, struct pol_buf *out)
 		pol_buf_printf(out, " %s", prt_safe(prt_show_ifname(u->ifindex, room)));
 		if (u->flags & POL_IF_XDP)
 			pol_buf_printf(out, " (XDP %s)",
-				       prt_xdp_mode_name(prt_xdp_attached(&s->l.shared, u->ifindex)));
+				       prt_xdp_mode_name(
+					       prt_xdp_attached(&s->l.shared, u->ifindex)));
 	}
 	pol_buf_printf(out, "%s\nhooks       %zu of %zu interfaces\n",
 		       s->l.world.uplink.n ? "" : " none", s->hooks_there, s->hooks);
-	pol_buf_printf(out, "tables      %u of %u pages, %u of %u verdicts\n", i->pages, i->page_room,
-		       i->verdicts, i->verdict_room);
+	pol_buf_printf(out, "tables      %u of %u pages, %u of %u verdicts\n", i->pages,
+		       i->page_room, i->verdicts, i->verdict_room);
 	pol_buf_printf(out, "flows       %zu live\n", s->flows);
 	pol_buf_printf(out, "events      %u reader%s\n", s->readers, s->readers == 1 ? "" : "s");
 	if (grace_left(s))
-		pol_buf_printf(out, "grace       %u s in which flows that lived before are picked up\n",
+		pol_buf_printf(out,
+			       "grace       %u s in which flows that lived before are picked up\n",
 			       grace_left(s));
 	if (prt_shadow_of(&s->l.shared, s->l.gen.number))
-		pol_buf_printf(out, "shadow      generation %" PRIu64 " judges beside; `polload shadow` tells what differs\n",
+		pol_buf_printf(out,
+			       "shadow      generation %" PRIu64
+			       " judges beside; `polload shadow` tells what differs\n",
 			       s->l.shared.meta.shadow);
 	if (s->proxy[0])
 		pol_buf_printf(out, "proxy       %s\n", prt_safe(s->proxy));
@@ -297,7 +312,8 @@ static void drops_json(const struct status *s, struct pol_buf *out)
 		if (prt_show_percpu(s->l.shared.map[PRT_SHARED_DROPS], i, 2, v) || !v[0])
 			continue;
 		prt_show_key(out, first, reasons[i].name);
-		pol_buf_printf(out, "{\"packets\": %" PRIu64 ", \"bytes\": %" PRIu64 "}", v[0], v[1]);
+		pol_buf_printf(out, "{\"packets\": %" PRIu64 ", \"bytes\": %" PRIu64 "}", v[0],
+			       v[1]);
 		first = false;
 	}
 	pol_buf_addc(out, '}');
@@ -329,7 +345,8 @@ static void json(const struct status *s, struct pol_buf *out)
 	prt_show_json(out, i->policy);
 	pol_buf_addz(out, ", \"object\": ");
 	prt_show_json(out, i->object);
-	pol_buf_printf(out, ", \"mode\": \"%s\", \"generation\": %" PRIu64 ", \"previous\": %" PRIu64
+	pol_buf_printf(out,
+		       ", \"mode\": \"%s\", \"generation\": %" PRIu64 ", \"previous\": %" PRIu64
 		       ", \"applied\": %" PRIu64 ", \"endpoints\": %zu, \"remotes\": %zu",
 		       mode(s), s->l.gen.number, i->prev, i->applied, s->endpoints, s->remotes);
 	pol_buf_addz(out, ", \"uplinks\": [");
@@ -341,8 +358,10 @@ static void json(const struct status *s, struct pol_buf *out)
 	xdp_json(s, out);
 	pol_buf_printf(out, "}, \"hooked_interfaces\": %zu, \"wanted_interfaces\": %zu",
 		       s->hooks_there, s->hooks);
-	pol_buf_printf(out, ", \"pages\": [%u, %u], \"verdicts\": [%u, %u], \"flows\": %zu, \"event_readers\": %u",
-		       i->pages, i->page_room, i->verdicts, i->verdict_room, s->flows, s->readers);
+	pol_buf_printf(
+		out,
+		", \"pages\": [%u, %u], \"verdicts\": [%u, %u], \"flows\": %zu, \"event_readers\": %u",
+		i->pages, i->page_room, i->verdicts, i->verdict_room, s->flows, s->readers);
 	pol_buf_printf(out, ", \"grace\": %u, \"shadow\": %" PRIu64, grace_left(s),
 		       prt_shadow_of(&s->l.shared, s->l.gen.number));
 	if (s->proxy[0])

@@ -76,9 +76,10 @@ static void rule_json(struct pol_buf *out, uint32_t id, const struct prt_rule *r
 {
 	pol_buf_printf(out, "{\"rule\": %u", id);
 	prt_show_rule_json(out, r);
-	pol_buf_printf(out, ", \"packets\": %" PRIu64 ", \"bytes\": %" PRIu64
-		       ", \"connections\": %" PRIu64, (uint64_t)h->packets,
-		       (uint64_t)h->bytes, (uint64_t)h->connections);
+	pol_buf_printf(out,
+		       ", \"packets\": %" PRIu64 ", \"bytes\": %" PRIu64
+		       ", \"connections\": %" PRIu64,
+		       (uint64_t)h->packets, (uint64_t)h->bytes, (uint64_t)h->connections);
 	if (h->last_ns) {
 		pol_buf_addz(out, ", \"last\": \"");
 		prt_show_clock(out, h->last_ns, true);
@@ -109,7 +110,8 @@ int prt_show_rules(struct prt_env *env, bool only_unused, struct pol_buf *out, s
 	if (!r) {
 		rules = &prt_book_gen(&b, (uint32_t)b.l.gen.number)->rules;
 		hits = calloc(rules->n + 1, sizeof(*hits));
-		r = hits ? prt_show_hits(&b.l.gen, rules->n, hits, e) : pol_err(e, -ENOMEM, "no memory");
+		r = hits ? prt_show_hits(&b.l.gen, rules->n, hits, e)
+			 : pol_err(e, -ENOMEM, "no memory");
 	}
 	if (!r && env->json)
 		pol_buf_addc(out, '[');
@@ -145,8 +147,10 @@ struct prt_ends prt_show_ends(const struct pol_ct_entry *f)
 
 static const char *by_proxy(const struct pol_ct_entry *f)
 {
-	return f->proto != IPPROTO_TCP ? NULL : f->icmp_type & POL_CT_PROXY ? "client" :
-	       f->icmp_type & POL_CT_ONWARD ? "server" : NULL;
+	return f->proto != IPPROTO_TCP        ? NULL
+	       : f->icmp_type & POL_CT_PROXY  ? "client"
+	       : f->icmp_type & POL_CT_ONWARD ? "server"
+					      : NULL;
 }
 
 static void flow_text(struct pol_buf *out, const struct prt_book *b, const struct pol_ct_entry *f,
@@ -176,13 +180,14 @@ static void flow_text(struct pol_buf *out, const struct prt_book *b, const struc
 static void flow_json(struct pol_buf *out, const struct prt_book *b, const struct pol_ct_entry *f,
 		      uint32_t now)
 {
-	static const char *const by[POL_DIRECTIONS] = { [POL_INGRESS] = "ingress_rule",
-							[POL_EGRESS] = "egress_rule" };
+	static const char *const by[POL_DIRECTIONS] = {
+		[POL_INGRESS] = "ingress_rule", [POL_EGRESS] = "egress_rule"
+	};
 	struct prt_ends end = prt_show_ends(f);
 	char room[8];
 
-	pol_buf_printf(out, "{\"protocol\": \"%s\", \"state\": \"%s\"", prt_show_proto(f->proto, room),
-		       prt_flow_state_name(f->state));
+	pol_buf_printf(out, "{\"protocol\": \"%s\", \"state\": \"%s\"",
+		       prt_show_proto(f->proto, room), prt_flow_state_name(f->state));
 	prt_show_end_json(out, "from", b, end.src, end.sport);
 	prt_show_end_json(out, "to", b, end.dst, end.dport);
 	for (int d = 0; d < POL_DIRECTIONS; d++) {

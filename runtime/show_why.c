@@ -16,7 +16,7 @@ static const struct {
 #undef POL_REASON_NAME
 
 struct http {
-	void *image;		/* mapped */
+	void *image; /* mapped */
 	size_t size;
 	struct pol_http_view view;
 };
@@ -24,7 +24,7 @@ struct http {
 struct asked {
 	const struct prt_query *q;
 	struct prt_book book;
-	struct prt_gen gen;	/* the same, with its tables */
+	struct prt_gen gen; /* the same, with its tables */
 	struct http http;
 };
 
@@ -98,7 +98,9 @@ static int check_end(const struct prt_peer *p, struct pol_err *e)
 	unsigned whole = p->net.addr.family == 4 ? 32 : 128;
 
 	if (p->kind == PRT_PEER_ANY || p->kind == PRT_PEER_WORLD) {
-		pol_err_help(e, "name an endpoint, or write an address: which rule decides may depend on it");
+		pol_err_help(
+			e,
+			"name an endpoint, or write an address: which rule decides may depend on it");
 		return pol_err(e, -EINVAL, "`%s` is not one end", prt_safe(p->text.p));
 	}
 	if (p->kind == PRT_PEER_NET && p->net.len != whole) {
@@ -117,7 +119,8 @@ static int resolve(const struct asked *a, struct prt_why_flow *f, struct pol_err
 	r = r ? r : check_end(&q->to, e);
 	if (r)
 		return r;
-	*f = (struct prt_why_flow){ .from_host = q->from.kind == PRT_PEER_HOST, .proto = q->proto,
+	*f = (struct prt_why_flow){ .from_host = q->from.kind == PRT_PEER_HOST,
+				    .proto = q->proto,
 				    .port = q->port_lo };
 	for (uint8_t family = only6 ? 6 : 4; family <= (only4 ? 4 : 6); family += 2)
 		if (end_of(&a->book, &q->from, family, &f->src) &&
@@ -126,7 +129,8 @@ static int resolve(const struct asked *a, struct prt_why_flow *f, struct pol_err
 			return 0;
 		}
 	pol_err_help(e, "`polload endpoints` lists who is known");
-	return pol_err(e, -EINVAL, "`%s` and `%s`: nobody known is both, with addresses of one family",
+	return pol_err(e, -EINVAL,
+		       "`%s` and `%s`: nobody known is both, with addresses of one family",
 		       prt_safe(q->from.text.p), prt_safe(q->to.text.p));
 }
 
@@ -161,16 +165,18 @@ static struct pol_http_verdict judge_request(const struct asked *a, const struct
 struct answer {
 	struct prt_why_flow f;
 	struct prt_why w;
-	bool nobody;			/* neither end lives here */
-	bool http;			/* the proxy has the flow */
-	bool request;			/* and a request was asked about */
+	bool nobody; /* neither end lives here */
+	bool http; /* the proxy has the flow */
+	bool request; /* and a request was asked about */
 	struct pol_http_verdict line[POL_DIRECTIONS];
-	const char *fault;		/* the path is not one that any server may get */
+	const char *fault; /* the path is not one that any server may get */
 };
 
 static const char *action_of(const struct prt_why_side *s)
 {
-	return s->reason == POL_REASON_NONE ? "allow" : s->reason == POL_REASON_REJECT ? "reject" : "deny";
+	return s->reason == POL_REASON_NONE     ? "allow"
+	       : s->reason == POL_REASON_REJECT ? "reject"
+						: "deny";
 }
 
 static bool allowed(const struct answer *a)
@@ -196,18 +202,20 @@ static void line_text(struct pol_buf *out, const struct asked *q, const struct p
 
 	pol_buf_printf(out, "           %-7s ", v->allow ? "allow" : "deny");
 	if (v->line == POL_HTTP_NO_LINE) {
-		pol_buf_addz(out, v->allow ? "no line denies it\n" : "no line of the http block matches\n");
+		pol_buf_addz(out, v->allow ? "no line denies it\n"
+					   : "no line of the http block matches\n");
 		return;
 	}
 	l = &q->http.view.lines[v->line];
-	pol_buf_printf(out, "%s:%u  %s\n", prt_safe(pol_http_string(&q->http.view, l->file).p), l->line,
-		       prt_safe(pol_http_string(&q->http.view, l->source).p));
+	pol_buf_printf(out, "%s:%u  %s\n", prt_safe(pol_http_string(&q->http.view, l->file).p),
+		       l->line, prt_safe(pol_http_string(&q->http.view, l->source).p));
 }
 
 static void side_text(struct pol_buf *out, const struct asked *q, const struct answer *a, int dir)
 {
 	const struct prt_why_side *s = &a->w.side[dir];
-	const struct prt_rule *r = prt_book_rule(&q->book, (uint32_t)q->gen.number, s->verdict.rule);
+	const struct prt_rule *r =
+		prt_book_rule(&q->book, (uint32_t)q->gen.number, s->verdict.rule);
 	const struct prt_rule *audit =
 		prt_book_rule(&q->book, (uint32_t)q->gen.number, s->verdict.audit_rule);
 
@@ -226,8 +234,8 @@ static void side_text(struct pol_buf *out, const struct asked *q, const struct a
 		pol_buf_printf(out, "           within %u limit%s\n", s->verdict.nlimits,
 			       s->verdict.nlimits == 1 ? "" : "s");
 	if (audit)
-		pol_buf_printf(out, "           audit   %s:%u  would deny: %s\n", prt_safe(audit->file.p),
-			       audit->line, prt_safe(audit->text.p));
+		pol_buf_printf(out, "           audit   %s:%u  would deny: %s\n",
+			       prt_safe(audit->file.p), audit->line, prt_safe(audit->text.p));
 	if (a->request && s->verdict.nhttp && !a->fault)
 		line_text(out, q, &a->line[dir]);
 }
@@ -270,7 +278,9 @@ static void answer_text(struct pol_buf *out, const struct asked *q, const struct
 	if (a->fault)
 		pol_buf_printf(out, "  http     refuse  %s\n", a->fault);
 	else if (a->http && !a->request && !a->w.reason)
-		pol_buf_addz(out, "  http     each request is judged: add METHOD \"PATH\" to ask about one\n");
+		pol_buf_addz(
+			out,
+			"  http     each request is judged: add METHOD \"PATH\" to ask about one\n");
 }
 
 static void side_json(struct pol_buf *out, const struct asked *q, const struct answer *a, int dir)
@@ -284,15 +294,17 @@ static void side_json(struct pol_buf *out, const struct asked *q, const struct a
 		pol_buf_addz(out, "null");
 		return;
 	}
-	pol_buf_printf(out, "{\"action\": \"%s\", \"reason\": \"%s\", \"audited\": %s", action_of(s),
-		       reasons[s->reason].name, s->reason && s->audited ? "true" : "false");
+	pol_buf_printf(out, "{\"action\": \"%s\", \"reason\": \"%s\", \"audited\": %s",
+		       action_of(s), reasons[s->reason].name,
+		       s->reason && s->audited ? "true" : "false");
 	if (m) {
 		prt_show_key(out, false, "endpoint");
 		prt_show_json(out, m->info.name);
 	}
 	if (s->verdict.rule != POL_NO_RULE) {
 		pol_buf_printf(out, ", \"rule\": {\"rule\": %u", s->verdict.rule);
-		prt_show_rule_json(out, prt_book_rule(&q->book, (uint32_t)q->gen.number, s->verdict.rule));
+		prt_show_rule_json(out, prt_book_rule(&q->book, (uint32_t)q->gen.number,
+						      s->verdict.rule));
 		pol_buf_addc(out, '}');
 	}
 	if (s->verdict.audit_rule != POL_NO_RULE)
@@ -300,7 +312,8 @@ static void side_json(struct pol_buf *out, const struct asked *q, const struct a
 	pol_buf_printf(out, ", \"limits\": %u, \"http\": %s", s->verdict.nlimits,
 		       s->verdict.nhttp ? "true" : "false");
 	if (a->request && s->verdict.nhttp) {
-		pol_buf_printf(out, ", \"request\": {\"action\": \"%s\"", v->allow ? "allow" : "deny");
+		pol_buf_printf(out, ", \"request\": {\"action\": \"%s\"",
+			       v->allow ? "allow" : "deny");
 		if (v->line != POL_HTTP_NO_LINE) {
 			const struct pol_http_line_info *l = &q->http.view.lines[v->line];
 
@@ -319,9 +332,11 @@ static void answer_json(struct pol_buf *out, const struct asked *q, const struct
 	char room[8];
 
 	flow_words(&flow, q, a);
-	pol_buf_printf(out, "{\"verdict\": \"%s\", \"reason\": \"%s\", \"judged\": %s, \"protocol\": \"%s\", \"flow\": ",
-		       verdict_of(a), reasons[a->w.reason].name, a->nobody ? "false" : "true",
-		       prt_show_proto(a->f.proto, room));
+	pol_buf_printf(
+		out,
+		"{\"verdict\": \"%s\", \"reason\": \"%s\", \"judged\": %s, \"protocol\": \"%s\", \"flow\": ",
+		verdict_of(a), reasons[a->w.reason].name, a->nobody ? "false" : "true",
+		prt_show_proto(a->f.proto, room));
 	pol_buf_json(out, pol_buf_str(&flow));
 	pol_buf_free(&flow);
 	prt_show_end_json(out, "from", &q->book, &a->f.src, 0);
@@ -355,7 +370,8 @@ static int ask(struct asked *q, struct answer *a, struct pol_err *e)
 	if (r)
 		return a->nobody ? 0 : r;
 	for (int d = 0; d < POL_DIRECTIONS; d++)
-		a->http |= a->w.side[d].judged && !a->w.side[d].audited && a->w.side[d].verdict.nhttp;
+		a->http |=
+			a->w.side[d].judged && !a->w.side[d].audited && a->w.side[d].verdict.nhttp;
 	a->request = q->q->method.n;
 	for (int d = 0; d < POL_DIRECTIONS && a->request && a->http; d++)
 		if (a->w.side[d].judged && a->w.side[d].verdict.nhttp)

@@ -38,8 +38,8 @@ static int check_folder(const struct prt_env *env, struct pol_err *e)
 		return r;
 	fd = open(env->state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st))
-		return errno == ENOENT ? -ENOENT : pol_err(e, -errno, "%s: %s", env->state,
-							   strerror(errno));
+		return errno == ENOENT ? -ENOENT
+				       : pol_err(e, -errno, "%s: %s", env->state, strerror(errno));
 	if (st.st_uid == geteuid() && !(st.st_mode & 077))
 		return 0;
 	pol_err_help(e, "it must belong to the user who runs polload, with mode 0700");
@@ -56,7 +56,7 @@ static int make_folder(const struct prt_env *env, struct pol_err *e)
 	slash = strrchr(above, '/');
 	if (slash && slash != above) {
 		*slash = '\0';
-		mkdir(above, 0755);	/* if it fails so does the next */
+		mkdir(above, 0755); /* if it fails so does the next */
 	}
 	if (mkdir(env->state, 0700) && errno != EEXIST)
 		return pol_err(e, -errno, "%s: cannot make the folder: %s", env->state,
@@ -73,7 +73,9 @@ int prt_store_put(const struct prt_env *env, uint64_t gen, const struct prt_obje
 	r = r ? r : make_folder(env, e);
 	r = r ? r : pol_write_file(path, o->data, o->size, e);
 	if (r == -ENOSPC)
-		pol_err_help(e, "the objects of two generations are kept there, for rollback and endpoint add");
+		pol_err_help(
+			e,
+			"the objects of two generations are kept there, for rollback and endpoint add");
 	return r;
 }
 
@@ -124,8 +126,9 @@ int prt_store_prune(const struct prt_env *env, const uint64_t *keep, size_t n, s
 	int r = 0;
 
 	if (!d)
-		return errno == ENOENT ? 0 : pol_err(e, -errno, "%s: cannot open: %s", env->state,
-						     strerror(errno));
+		return errno == ENOENT ? 0
+				       : pol_err(e, -errno, "%s: cannot open: %s", env->state,
+						 strerror(errno));
 	while ((f = readdir(d))) {
 		uint64_t gen;
 

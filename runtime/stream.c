@@ -10,8 +10,8 @@
 #include "monitor.h"
 #include "proxy.h"
 
-#define SYNC_NS 100000000ull	/* names are looked at again so often, while something happens */
-#define PROXY_NS 2000000000ull	/* a proxy that was not there is tried again so often */
+#define SYNC_NS 100000000ull /* names are looked at again so often, while something happens */
+#define PROXY_NS 2000000000ull /* a proxy that was not there is tried again so often */
 
 void prt_stream_init(struct prt_stream *s)
 {
@@ -82,11 +82,16 @@ static void request(struct prt_stream *s)
 	struct prt_item item = { .q = q, .count = 1 };
 
 	s->proxy_lost += q->lost;
-	item.v = (struct pol_event){ .time_ns = q->time_ns,   .src = q->src,
-				     .dst = q->dst,	      .sport_be = q->sport_be,
-				     .dport_be = q->dport_be, .proto = IPPROTO_TCP,
-				     .gen = (uint32_t)q->gen, .rule = q->rule,
-				     .other = POL_NO_RULE,    .direction = q->direction };
+	item.v = (struct pol_event){ .time_ns = q->time_ns,
+				     .src = q->src,
+				     .dst = q->dst,
+				     .sport_be = q->sport_be,
+				     .dport_be = q->dport_be,
+				     .proto = IPPROTO_TCP,
+				     .gen = (uint32_t)q->gen,
+				     .rule = q->rule,
+				     .other = POL_NO_RULE,
+				     .direction = q->direction };
 	pass_on(s, &item);
 }
 

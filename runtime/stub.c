@@ -10,7 +10,7 @@
  * Written as instructions so that the host needs no compiler and the stub of
  * every version can be read in one place.
  */
-#define INSN(c, d, s, o, i) \
+#define INSN(c, d, s, o, i)                                                                        \
 	((struct bpf_insn){ .code = (c), .dst_reg = (d), .src_reg = (s), .off = (o), .imm = (i) })
 #define MOV_REG(d, s) INSN(BPF_ALU64 | BPF_MOV | BPF_X, d, s, 0, 0)
 #define MOV_IMM(d, i) INSN(BPF_ALU64 | BPF_MOV | BPF_K, d, 0, 0, i)
@@ -29,12 +29,9 @@
 #define LOAD_MAP(d, kind, fd) INSN(BPF_LD | BPF_DW | BPF_IMM, d, kind, 0, fd), INSN(0, 0, 0, 0, 0)
 
 static const char *const names[POL_HOOKS] = {
-	[POL_HOOK_EP_OUT] = "stub_ep_out",
-	[POL_HOOK_EP_IN] = "stub_ep_in",
-	[POL_HOOK_UPLINK_IN] = "stub_uplink_in",
-	[POL_HOOK_LO_IN] = "stub_lo_in",
-	[POL_HOOK_UPLINK_OUT] = "stub_uplink_out",
-	[POL_HOOK_XDP] = "stub_xdp",
+	[POL_HOOK_EP_OUT] = "stub_ep_out",         [POL_HOOK_EP_IN] = "stub_ep_in",
+	[POL_HOOK_UPLINK_IN] = "stub_uplink_in",   [POL_HOOK_LO_IN] = "stub_lo_in",
+	[POL_HOOK_UPLINK_OUT] = "stub_uplink_out", [POL_HOOK_XDP] = "stub_xdp",
 };
 
 const char *prt_stub_name(enum pol_hook hook)
@@ -47,7 +44,9 @@ static int refused(const char *name, const char *log, struct pol_err *e)
 	int code = -errno;
 
 	if (code == -EPERM)
-		pol_err_help(e, "loading BPF needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN in the first user namespace");
+		pol_err_help(
+			e,
+			"loading BPF needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN in the first user namespace");
 	return pol_err(e, code, "program '%s': the kernel refused it: %s%s%.200s", name,
 		       strerror(-code), *log ? ": " : "", log);
 }
@@ -60,7 +59,8 @@ static int load(const char *name, bool xdp, const struct bpf_insn *code, size_t 
 		struct pol_err *e)
 {
 	char log[65536] = "";
-	LIBBPF_OPTS(bpf_prog_load_opts, opts, .log_buf = log, .log_size = sizeof(log));	/* asked for a log only when it fails */
+	LIBBPF_OPTS(bpf_prog_load_opts, opts, .log_buf = log,
+		    .log_size = sizeof(log)); /* asked for a log only when it fails */
 	int got;
 
 	if (xdp) {
@@ -110,7 +110,7 @@ static int load_xdp(int active, int root, int drops, int *fd, struct pol_err *e)
 	return load(names[POL_HOOK_XDP], true, code, POL_ARRAY_LEN(code), fd, e);
 }
 
-#define LO_ONLY 5	/* instructions at the begin of load_tc's code */
+#define LO_ONLY 5 /* instructions at the begin of load_tc's code */
 
 static int load_tc(enum pol_hook hook, int active, int root, int drops, int *fd, struct pol_err *e)
 {

@@ -15,13 +15,13 @@
 
 struct idea {
 	struct pol_str subject, peer, on;
-	const struct prt_rule *rule;	/* that would have denied; NULL: not known */
+	const struct prt_rule *rule; /* that would have denied; NULL: not known */
 	uint64_t flows, first_ns, last_ns;
 	uint8_t direction, reason;
 	bool audit, covered;
 };
 
-struct fresh {			/* a class that the policy lacks */
+struct fresh { /* a class that the policy lacks */
 	struct pol_str name, selector;
 };
 
@@ -84,7 +84,9 @@ static struct pol_str class_of(struct suggest *s, const struct prt_member *m)
 	struct pol_str name;
 
 	if (all.n)
-		return pol_arena_str(s->arena, (struct pol_str){ all.p, comma ? (size_t)(comma - all.p) : all.n });
+		return pol_arena_str(s->arena,
+				     (struct pol_str){ all.p,
+						       comma ? (size_t)(comma - all.p) : all.n });
 	selector = selector_of(s, m);
 	if (!selector.n)
 		return selector;
@@ -113,7 +115,8 @@ static struct pol_str peer_of(struct suggest *s, const struct pol_audit_key *k)
 	if (m)
 		class = class_of(s, m);
 	return class.n ? class
-		       : pol_arena_str(s->arena, pol_str(pol_ip_format(prt_ip_of_addr(&k->peer), text)));
+		       : pol_arena_str(s->arena,
+				       pol_str(pol_ip_format(prt_ip_of_addr(&k->peer), text)));
 }
 
 static struct pol_str on_of(struct suggest *s, const struct pol_audit_key *k)
@@ -130,8 +133,11 @@ static struct pol_str on_of(struct suggest *s, const struct pol_audit_key *k)
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
 		name = pol_icmp_type_name(k->proto, (uint8_t)k->port);
-		return name ? pol_arena_printf(s->arena, "%s %s", k->proto == IPPROTO_ICMP ? "icmp" : "icmp6", name)
-			    : pol_arena_printf(s->arena, "%s %u", k->proto == IPPROTO_ICMP ? "icmp" : "icmp6", k->port);
+		return name ? pol_arena_printf(s->arena, "%s %s",
+					       k->proto == IPPROTO_ICMP ? "icmp" : "icmp6", name)
+			    : pol_arena_printf(s->arena, "%s %u",
+					       k->proto == IPPROTO_ICMP ? "icmp" : "icmp6",
+					       k->port);
 	default:
 		return pol_arena_printf(s->arena, "proto %u", k->proto);
 	}
@@ -147,14 +153,18 @@ static bool coverable(const struct prt_rule *r, uint8_t reason)
 	return r->implicit.n || (r->tier.n >= 8 && !memcmp(r->tier.p, "baseline", 8));
 }
 
-static void enter(struct suggest *s, const struct pol_audit_key *k, const struct pol_audit_seen *seen)
+static void enter(struct suggest *s, const struct pol_audit_key *k,
+		  const struct pol_audit_seen *seen)
 {
 	const struct prt_member *m = prt_book_ep(&s->book, k->ep);
-	struct idea i = { .direction = k->direction, .reason = k->reason, .flows = seen->flows,
-			  .first_ns = seen->first_ns, .last_ns = seen->last_ns };
+	struct idea i = { .direction = k->direction,
+			  .reason = k->reason,
+			  .flows = seen->flows,
+			  .first_ns = seen->first_ns,
+			  .last_ns = seen->last_ns };
 
 	if (!m)
-		return;		/* it has gone: nothing would select it */
+		return; /* it has gone: nothing would select it */
 	i.rule = prt_book_rule(&s->book, (uint32_t)s->book.l.gen.number, k->rule);
 	i.audit = i.rule && i.rule->audit;
 	i.subject = class_of(s, m);
@@ -167,8 +177,9 @@ static void enter(struct suggest *s, const struct pol_audit_key *k, const struct
 		struct idea *o = &s->ideas.v[n];
 
 		if (!pol_str_eq(o->subject, i.subject) || !pol_str_eq(o->peer, i.peer) ||
-		    !pol_str_eq(o->on, i.on) || o->direction != i.direction || o->audit != i.audit ||
-		    o->covered != i.covered || (!i.covered && o->rule != i.rule))
+		    !pol_str_eq(o->on, i.on) || o->direction != i.direction ||
+		    o->audit != i.audit || o->covered != i.covered ||
+		    (!i.covered && o->rule != i.rule))
 			continue;
 		o->flows += i.flows;
 		o->first_ns = i.first_ns < o->first_ns ? i.first_ns : o->first_ns;
@@ -219,7 +230,8 @@ static const char *way(const struct idea *i)
 
 static void seen_text(struct pol_buf *out, const struct idea *i)
 {
-	pol_buf_printf(out, "# %" PRIu64 " flow%s, the last at ", i->flows, i->flows == 1 ? "" : "s");
+	pol_buf_printf(out, "# %" PRIu64 " flow%s, the last at ", i->flows,
+		       i->flows == 1 ? "" : "s");
 	prt_show_clock(out, i->last_ns, true);
 	pol_buf_addc(out, '\n');
 }
@@ -240,16 +252,21 @@ static void text(const struct suggest *s, struct pol_buf *out)
 {
 	const struct idea *open = NULL;
 
-	pol_buf_addz(out, "# What audit saw since this policy was applied. Read it before you trust it: it allows\n"
-			  "# all that was seen, of whoever did it.\n");
+	pol_buf_addz(
+		out,
+		"# What audit saw since this policy was applied. Read it before you trust it: it allows\n"
+		"# all that was seen, of whoever did it.\n");
 	if (s->lost)
-		pol_buf_printf(out, "# %" PRIu64 " flows found no room and are not among them.\n", s->lost);
+		pol_buf_printf(out, "# %" PRIu64 " flows found no room and are not among them.\n",
+			       s->lost);
 	for (size_t i = 0; i < s->fresh.n; i++)
-		pol_buf_printf(out, "endpoint %s = %s;\n", s->fresh.v[i].name.p, s->fresh.v[i].selector.p);
+		pol_buf_printf(out, "endpoint %s = %s;\n", s->fresh.v[i].name.p,
+			       s->fresh.v[i].selector.p);
 	for (size_t n = 0; n < s->ideas.n; n++) {
 		const struct idea *i = &s->ideas.v[n];
 
-		if (open && (!i->covered || !pol_str_eq(open->subject, i->subject) || open->audit != i->audit)) {
+		if (open && (!i->covered || !pol_str_eq(open->subject, i->subject) ||
+			     open->audit != i->audit)) {
 			pol_buf_addz(out, "}\n");
 			open = NULL;
 		}
@@ -258,8 +275,9 @@ static void text(const struct suggest *s, struct pol_buf *out)
 			continue;
 		}
 		if (!open)
-			pol_buf_printf(out, "policy \"suggested for %s%s\" on %s%s {\n", i->subject.p,
-				       i->audit ? ", audit" : "", i->subject.p, i->audit ? " audit" : "");
+			pol_buf_printf(out, "policy \"suggested for %s%s\" on %s%s {\n",
+				       i->subject.p, i->audit ? ", audit" : "", i->subject.p,
+				       i->audit ? " audit" : "");
 		open = i;
 		pol_buf_printf(out, "    allow %s %s on %s;  ", way(i), i->peer.p, i->on.p);
 		seen_text(out, i);
@@ -280,8 +298,9 @@ static void json(const struct suggest *s, struct pol_buf *out)
 	for (size_t n = 0; n < s->ideas.n; n++) {
 		const struct idea *i = &s->ideas.v[n];
 
-		pol_buf_printf(out, "%s{\"covered\": %s, \"audit\": %s, \"direction\": \"%s\"", n ? ",\n " : "",
-			       i->covered ? "true" : "false", i->audit ? "true" : "false",
+		pol_buf_printf(out, "%s{\"covered\": %s, \"audit\": %s, \"direction\": \"%s\"",
+			       n ? ",\n " : "", i->covered ? "true" : "false",
+			       i->audit ? "true" : "false",
 			       i->direction == POL_EGRESS ? "egress" : "ingress");
 		prt_show_member(out, "subject", i->subject);
 		prt_show_member(out, "peer", i->peer);
@@ -293,8 +312,9 @@ static void json(const struct suggest *s, struct pol_buf *out)
 		pol_buf_addc(out, '"');
 		if (i->rule) {
 			pol_buf_addz(out, ", \"rule\": {\"reason\": ");
-			prt_show_json(out, i->reason == POL_REASON_LIMIT ? "limit" :
-				      i->reason == POL_REASON_REJECT ? "reject" : "policy");
+			prt_show_json(out, i->reason == POL_REASON_LIMIT    ? "limit"
+					   : i->reason == POL_REASON_REJECT ? "reject"
+									    : "policy");
 			prt_show_rule_json(out, i->rule);
 			pol_buf_addc(out, '}');
 		}
@@ -311,7 +331,9 @@ int prt_show_suggest(struct prt_env *env, struct pol_buf *out, struct pol_err *e
 	prt_book_init(&s.book);
 	r = gather(env, &s, e);
 	if (!r && !s.ideas.n)
-		prt_env_note(env, "audit saw nothing; it is on after `polload apply --audit`, and for policies with `audit`");
+		prt_env_note(
+			env,
+			"audit saw nothing; it is on after `polload apply --audit`, and for policies with `audit`");
 	if (!r && env->json)
 		json(&s, out);
 	else if (!r)

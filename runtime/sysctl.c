@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 static const struct {
-	const char *name;	/* below /proc/sys */
-	char want;		/* '0' or '1', and what it may be else */
+	const char *name; /* below /proc/sys */
+	char want; /* '0' or '1', and what it may be else */
 } settings[] = {
 	{ "net/ipv4/conf/lo/accept_local", '1' },
 	{ "net/ipv4/conf/lo/src_valid_mark", '1' },
@@ -60,8 +60,8 @@ int prt_sysctl_set(uint8_t which, bool on, struct pol_err *e)
 			continue;
 		fd = open_one(i, O_WRONLY);
 		if (fd < 0 || write(fd, &to, 1) != 1)
-			return pol_err(e, -errno, "/proc/sys/%s: cannot write: %s", settings[i].name,
-				       strerror(errno));
+			return pol_err(e, -errno, "/proc/sys/%s: cannot write: %s",
+				       settings[i].name, strerror(errno));
 	}
 	return 0;
 }

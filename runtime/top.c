@@ -8,7 +8,7 @@
 
 #include "flows.h"
 
-#define PAIRS_MAX 4096u	/* kinds of connections that are told apart */
+#define PAIRS_MAX 4096u /* kinds of connections that are told apart */
 
 /* Alike connections: all but the source port is the same. */
 struct pair {
@@ -44,7 +44,8 @@ void prt_top_close(struct prt_top *t)
 	prt_top_init(t);
 }
 
-int prt_top_open(struct prt_env *env, const struct prt_query *q, struct prt_top *t, struct pol_err *e)
+int prt_top_open(struct prt_env *env, const struct prt_query *q, struct prt_top *t,
+		 struct pol_err *e)
 {
 	t->drops = prt_heap_new();
 	t->requests = prt_heap_new();
@@ -86,8 +87,11 @@ static struct pair *pairs_of(const prt_flows *flows, size_t *n)
 	for (size_t i = 0; i < flows->n; i++) {
 		struct prt_ends end = prt_show_ends(&flows->v[i]);
 
-		v[i] = (struct pair){ .src = *end.src, .dst = *end.dst, .port = end.dport,
-				      .proto = flows->v[i].proto, .n = 1 };
+		v[i] = (struct pair){ .src = *end.src,
+				      .dst = *end.dst,
+				      .port = end.dport,
+				      .proto = flows->v[i].proto,
+				      .n = 1 };
 	}
 	qsort(v, flows->n, sizeof(*v), by_ends);
 	for (size_t i = 0; i < flows->n; i++) {
@@ -105,7 +109,7 @@ static struct pair *pairs_of(const prt_flows *flows, size_t *n)
 
 struct page {
 	struct pol_buf *out;
-	unsigned rows, columns;		/* left; of each line.  0 columns: no bound */
+	unsigned rows, columns; /* left; of each line.  0 columns: no bound */
 };
 
 /* One line, cut to the screen: by characters, none in two. */
@@ -150,15 +154,19 @@ static void head(const struct prt_top *t, struct page *p, size_t flows, double s
 		lost += t->lost[k];
 	put_text(p, "%s, generation %" PRIu64 "%s", prt_safe(i->policy), t->s.book.l.gen.number,
 		 i->flags & PRT_GEN_AUDIT ? "  AUDIT: nothing is dropped by policy" : "");
-	put_text(p, "%zu live connections; a second: %.1f new, %.1f dropped, %.1f requests; %" PRIu64 " events not seen",
+	put_text(p,
+		 "%zu live connections; a second: %.1f new, %.1f dropped, %.1f requests; %" PRIu64
+		 " events not seen",
 		 flows, (double)(n[PRT_SEE_NEW] + n[PRT_SEE_LOG]) / seconds,
 		 (double)(n[PRT_SEE_DENY] + n[PRT_SEE_REJECT] + n[PRT_SEE_DROP]) / seconds,
 		 (double)(n[PRT_SEE_HTTP_ALLOW] + n[PRT_SEE_HTTP_DENY] + n[PRT_SEE_HTTP_REFUSE] +
-			  n[PRT_SEE_HTTP_FAIL]) / seconds, lost);
+			  n[PRT_SEE_HTTP_FAIL]) /
+			 seconds,
+		 lost);
 }
 
-static void flows_text(const struct prt_top *t, struct page *p, unsigned rows,
-		       const struct pair *v, size_t n)
+static void flows_text(const struct prt_top *t, struct page *p, unsigned rows, const struct pair *v,
+		       size_t n)
 {
 	struct pol_buf line = { 0 };
 	char room[8];
@@ -168,7 +176,8 @@ static void flows_text(const struct prt_top *t, struct page *p, unsigned rows,
 		bool ports = prt_show_has_ports(v[i].proto);
 
 		line.n = 0;
-		pol_buf_printf(&line, "%11" PRIu64 "  %-7s ", v[i].n, prt_show_proto(v[i].proto, room));
+		pol_buf_printf(&line, "%11" PRIu64 "  %-7s ", v[i].n,
+			       prt_show_proto(v[i].proto, room));
 		prt_show_end(&line, &t->s.book, &v[i].src, 0, false);
 		pol_buf_addz(&line, " -> ");
 		prt_show_end(&line, &t->s.book, &v[i].dst, v[i].port, ports);
@@ -210,7 +219,8 @@ static void frame_text(const struct prt_top *t, enum prt_top_pane pane, struct p
 
 /* ---- JSON ------------------------------------------------------------------------------------------ */
 
-static void heap_json(const struct prt_top *t, struct pol_buf *out, struct prt_heap *h, const char *key)
+static void heap_json(const struct prt_top *t, struct pol_buf *out, struct prt_heap *h,
+		      const char *key)
 {
 	size_t n;
 	const struct prt_item *const *v = prt_heap_sorted(h, &n);
@@ -229,10 +239,11 @@ static void frame_json(const struct prt_top *t, struct pol_buf *out, const struc
 {
 	char room[8];
 
-	pol_buf_printf(out, "{\"seconds\": %.3f, \"live\": %zu, \"connections\": [", seconds, flows);
+	pol_buf_printf(out, "{\"seconds\": %.3f, \"live\": %zu, \"connections\": [", seconds,
+		       flows);
 	for (size_t i = 0; i < n && i < PAIRS_MAX; i++) {
-		pol_buf_printf(out, "%s{\"count\": %" PRIu64 ", \"protocol\": \"%s\"", i ? ",\n " : "", v[i].n,
-			       prt_show_proto(v[i].proto, room));
+		pol_buf_printf(out, "%s{\"count\": %" PRIu64 ", \"protocol\": \"%s\"",
+			       i ? ",\n " : "", v[i].n, prt_show_proto(v[i].proto, room));
 		prt_show_end_json(out, "from", &t->s.book, &v[i].src, 0);
 		prt_show_end_json(out, "to", &t->s.book, &v[i].dst, v[i].port);
 		pol_buf_addc(out, '}');

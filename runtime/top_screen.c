@@ -49,7 +49,8 @@ static int enter(struct screen *s, struct pol_err *e)
 {
 	struct termios t;
 
-	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO) || tcgetattr(STDIN_FILENO, &s->before)) {
+	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO) ||
+	    tcgetattr(STDIN_FILENO, &s->before)) {
 		pol_err_help(e, "--once prints one frame");
 		return pol_err(e, -EINVAL, "top: this is no terminal");
 	}
@@ -78,8 +79,11 @@ static bool key(enum prt_top_pane *pane)
 	while (poll(&f, 1, 0) > 0) {
 		if (read(STDIN_FILENO, &c, 1) != 1 || c == 'q' || c == 'Q')
 			return false;
-		*pane = c == 'a' ? PRT_TOP_ALL : c == 'f' ? PRT_TOP_FLOWS : c == 'd' ? PRT_TOP_DROPS :
-			c == 'h' ? PRT_TOP_REQUESTS : *pane;
+		*pane = c == 'a'   ? PRT_TOP_ALL
+			: c == 'f' ? PRT_TOP_FLOWS
+			: c == 'd' ? PRT_TOP_DROPS
+			: c == 'h' ? PRT_TOP_REQUESTS
+				   : *pane;
 	}
 	return true;
 }

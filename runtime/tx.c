@@ -46,7 +46,7 @@ int prt_tx_begin(struct prt_tx *t, bool create, struct pol_err *e)
 		t->fresh = true;
 		return prt_settle_nothing(t->env, e);
 	}
-	t->shared.meta.removed = 0;	/* a removal that did not come to its instant */
+	t->shared.meta.removed = 0; /* a removal that did not come to its instant */
 	r = r ? r : prt_gen_open(t->env, prt_shared_active(&t->shared), true, &t->old, e);
 	r = r ? r : prt_world_read(&t->old, &t->old_world, e);
 	return r ? r : prt_settle(t->env, &t->shared, &t->old, &t->old_world, e);

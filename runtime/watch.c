@@ -37,7 +37,7 @@ static int take_place(const char *path, int *fd)
 			return -errno;
 		dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 		if (dir < 0 && errno == ENOENT)
-			continue;	/* who left it took the folder away */
+			continue; /* who left it took the folder away */
 		if (dir < 0 || flock(dir, LOCK_EX | LOCK_NB))
 			return -errno;
 		if (fstat(dir, &mine))
@@ -141,8 +141,8 @@ static int open_maps(const struct prt_shared *s, struct prt_watch *w, struct pol
 		return r;
 	if (s->map[PRT_SHARED_WATCH] < 0)
 		return pol_err(e, -ENOENT, "the policy in force reports no events");
-	p = mmap(NULL, (sizeof(*w->set) + page - 1) / page * page, PROT_READ | PROT_WRITE, MAP_SHARED,
-		 s->map[PRT_SHARED_WATCH], 0);
+	p = mmap(NULL, (sizeof(*w->set) + page - 1) / page * page, PROT_READ | PROT_WRITE,
+		 MAP_SHARED, s->map[PRT_SHARED_WATCH], 0);
 	if (p == MAP_FAILED)
 		return pol_err(e, -errno, "map '%s': cannot map into memory: %s", POL_MAP_WATCH,
 			       strerror(errno));
@@ -152,7 +152,8 @@ static int open_maps(const struct prt_shared *s, struct prt_watch *w, struct pol
 
 static int open_ring(struct prt_watch *w, struct pol_err *e)
 {
-	w->ring_fd = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "polc_reader", 0, 0, PRT_WATCH_RING, NULL);
+	w->ring_fd =
+		bpf_map_create(BPF_MAP_TYPE_RINGBUF, "polc_reader", 0, 0, PRT_WATCH_RING, NULL);
 	if (w->ring_fd < 0)
 		return pol_err(e, -errno, "cannot make a ring for events: %s", strerror(errno));
 	w->ring = ring_buffer__new(w->ring_fd, taken, w, NULL);
@@ -160,7 +161,8 @@ static int open_ring(struct prt_watch *w, struct pol_err *e)
 		return pol_err(e, -errno, "cannot read a ring for events: %s", strerror(errno));
 	/* waits until no packet writes to the ring of a reader that died here */
 	if (bpf_map_update_elem(w->rings, &w->at, &w->ring_fd, BPF_ANY))
-		return pol_err(e, -errno, "map '%s': cannot write: %s", POL_MAP_RINGS, strerror(errno));
+		return pol_err(e, -errno, "map '%s': cannot write: %s", POL_MAP_RINGS,
+			       strerror(errno));
 	return 0;
 }
 
@@ -251,7 +253,7 @@ void prt_watch_close(const struct prt_env *env, struct prt_watch *w)
 	if (w->set)
 		munmap(w->set, (sizeof(*w->set) + page - 1) / page * page);
 	if (w->lock >= 0 && !place_path(path, env, w->at, NULL))
-		rmdir(path);	/* `remove` may have been quicker */
+		rmdir(path); /* `remove` may have been quicker */
 	pol_cleanup_fd(&w->lock);
 	pol_cleanup_fd(&w->rings);
 	pol_cleanup_fd(&w->lost_fd);

@@ -16,12 +16,14 @@ static bool owner_of(const struct prt_gen *g, const struct pol_addr *a, struct p
 static uint32_t column_of(const struct prt_gen *g, const struct prt_object *o,
 			  const struct pol_addr *a, const struct pol_owner *owner, bool from_host)
 {
-	enum pol_entity entity = from_host ? POL_ENTITY_HOST :
-				 owner ? (enum pol_entity)owner->entity : POL_ENTITY_WORLD;
+	enum pol_entity entity = from_host ? POL_ENTITY_HOST
+				 : owner   ? (enum pol_entity)owner->entity
+					   : POL_ENTITY_WORLD;
 
 	if (entity == POL_ENTITY_ENDPOINT)
 		return owner->slot < POL_SLOT_MAX
-			       ? __atomic_load_n(&g->slot[owner->slot].column, __ATOMIC_RELAXED) : 0;
+			       ? __atomic_load_n(&g->slot[owner->slot].column, __ATOMIC_RELAXED)
+			       : 0;
 	return prt_static_column(o, entity, prt_ip_of_addr(a));
 }
 
@@ -47,13 +49,13 @@ struct end {
 	bool known, from_host;
 };
 
-static void judge_side(const struct prt_gen *g, const struct prt_object *o,
-		       enum pol_direction dir, uint32_t ep, const struct end *peer, uint32_t l4,
-		       struct prt_why_side *out)
+static void judge_side(const struct prt_gen *g, const struct prt_object *o, enum pol_direction dir,
+		       uint32_t ep, const struct end *peer, uint32_t l4, struct prt_why_side *out)
 {
 	const struct pol_ep_state *st = &g->state[ep % POL_EP_MAX];
 	uint32_t root = __atomic_load_n(&st->root[dir], __ATOMIC_ACQUIRE);
-	uint32_t column = column_of(g, o, peer->addr, peer->known ? &peer->owner : NULL, peer->from_host);
+	uint32_t column =
+		column_of(g, o, peer->addr, peer->known ? &peer->owner : NULL, peer->from_host);
 	bool stranger = peer->known && !peer->from_host &&
 			peer->owner.entity == POL_ENTITY_ENDPOINT && !column;
 
@@ -62,8 +64,9 @@ static void judge_side(const struct prt_gen *g, const struct prt_object *o,
 	if (!root || stranger)
 		return;
 	out->verdict = *walk(g, o, root, column, l4);
-	out->reason = out->verdict.action == POL_ALLOW ? POL_REASON_NONE :
-		      out->verdict.action == POL_REJECT ? POL_REASON_REJECT : POL_REASON_POLICY;
+	out->reason = out->verdict.action == POL_ALLOW    ? POL_REASON_NONE
+		      : out->verdict.action == POL_REJECT ? POL_REASON_REJECT
+							  : POL_REASON_POLICY;
 	out->audited = st->flags & POL_EP_AUDIT;
 }
 
@@ -78,7 +81,8 @@ int prt_why_judge(const struct prt_gen *g, const struct prt_object *o, const str
 		return pol_err(e, -ESTALE, "the tables in force are not those of %s", o->path.p);
 	src.known = owner_of(g, src.addr, &src.owner);
 	dst.known = owner_of(g, dst.addr, &dst.owner);
-	if (src.known && !f->from_host && src.owner.entity == POL_ENTITY_ENDPOINT && src.owner.ifindex)
+	if (src.known && !f->from_host && src.owner.entity == POL_ENTITY_ENDPOINT &&
+	    src.owner.ifindex)
 		judge_side(g, o, POL_EGRESS, src.owner.ep, &dst, l4, &out->side[POL_EGRESS]);
 	if (dst.known && dst.owner.entity == POL_ENTITY_ENDPOINT && dst.owner.ifindex)
 		judge_side(g, o, POL_INGRESS, dst.owner.ep, &src, l4, &out->side[POL_INGRESS]);

@@ -100,7 +100,7 @@ static const struct prt_member_addr *address_of(const struct prt_member *m,
 struct making {
 	struct prt_meta *meta;
 	struct numbers *used;
-	const members *old;	/* by name; NULL: all are new */
+	const members *old; /* by name; NULL: all are new */
 };
 
 static int exhausted(const char *what, struct pol_err *e)
@@ -114,8 +114,8 @@ static int give_addresses(struct making *mk, const struct prt_endpoint *ep,
 	for (size_t i = 0; i < ep->naddrs; i++) {
 		struct pol_addr a = prt_addr_of_ip(ep->addrs[i]);
 		const struct prt_member_addr *had = address_of(before, &a);
-		uint32_t slot = had ? had->slot : take(mk->used->slot, POL_SLOT_MAX,
-						       &mk->meta->next_slot);
+		uint32_t slot =
+			had ? had->slot : take(mk->used->slot, POL_SLOT_MAX, &mk->meta->next_slot);
 
 		if (!slot)
 			return exhausted("address slots", e);
@@ -136,7 +136,7 @@ static int give_numbers(struct making *mk, const struct prt_member *before, stru
 	if (!m->ep)
 		return exhausted("endpoint numbers", e);
 	m->info.incarnation = mk->meta->next_incarnation++;
-	if (!mk->meta->next_incarnation)	/* 0 would look like "none" */
+	if (!mk->meta->next_incarnation) /* 0 would look like "none" */
 		mk->meta->next_incarnation = 1;
 	return 0;
 }
@@ -149,10 +149,13 @@ static int check_mac(const struct prt_endpoint *ep, const struct prt_link *l, st
 {
 	if (!l || !l->bridge_port || ep->has_mac)
 		return 0;
-	pol_err_help(e, "`cat /sys/class/net/eth0/address` inside the container; then `mac: 02:00:00:00:00:01`");
-	return pol_err(e, -EINVAL,
-		       "endpoint '%s': its interface '%s' is a port of a bridge, so its `mac` has to be said",
-		       prt_safe(ep->name.p), prt_safe(l->name));
+	pol_err_help(
+		e,
+		"`cat /sys/class/net/eth0/address` inside the container; then `mac: 02:00:00:00:00:01`");
+	return pol_err(
+		e, -EINVAL,
+		"endpoint '%s': its interface '%s' is a port of a bridge, so its `mac` has to be said",
+		prt_safe(ep->name.p), prt_safe(l->name));
 }
 
 /* To which MAC are frames that the host takes from its bridge? */
@@ -283,8 +286,8 @@ static int no_interface(const struct prt_hostfile *h, uint32_t line, uint32_t co
 	if (!line)
 		return pol_err(e, -ENODEV, "%s: there is no interface '%s'", prt_safe(h->path.p),
 			       prt_safe(name));
-	return pol_err(e, -ENODEV, "%s:%u:%u: there is no interface '%s'", prt_safe(h->path.p), line,
-		       column, prt_safe(name));
+	return pol_err(e, -ENODEV, "%s:%u:%u: there is no interface '%s'", prt_safe(h->path.p),
+		       line, column, prt_safe(name));
 }
 
 static int at_line(const struct prt_hostfile *h, const struct prt_endpoint *ep, int r,
@@ -369,7 +372,8 @@ static int keep_added(const struct prt_hostfile *h, const struct prt_world *old,
 		as.addrs = ips;
 		as.naddrs = m->addrs.n;
 		if (check_free(w, &as, link.ifindex ? &link : NULL, &why)) {
-			pol_err_help(e, "remove it first: polload endpoint del %s", prt_safe(m->info.name));
+			pol_err_help(e, "remove it first: polload endpoint del %s",
+				     prt_safe(m->info.name));
 			return pol_err(e, -EEXIST,
 				       "%s: endpoint '%s', added at run time, clashes with it: %s",
 				       prt_safe(h->path.p), prt_safe(m->info.name), why.text);

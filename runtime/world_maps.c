@@ -42,7 +42,7 @@ static int each(int fd, const char *name, size_t key_size, size_t value_size, ta
 			return pol_err(e, -ENOMEM, "map '%s': no memory to read it", name);
 		r = bpf_map_lookup_batch(fd, first ? NULL : &next, &next, keys, values, &n, NULL);
 		err = errno;
-		if (r && err == ENOSPC) {	/* a bucket with more elements than we have room for */
+		if (r && err == ENOSPC) { /* a bucket with more elements than we have room for */
 			free(keys);
 			free(values);
 			batch *= 2;
@@ -75,7 +75,7 @@ static void take_info(const void *key, const void *value, void *ctx)
 
 struct join {
 	struct prt_world *w;
-	uint32_t *member_of;	/* endpoint number -> index + 1 */
+	uint32_t *member_of; /* endpoint number -> index + 1 */
 };
 
 static struct prt_member *joined(struct join *j, uint32_t ep)
@@ -144,8 +144,7 @@ static int by_slot(const void *a, const void *b)
 
 int prt_world_read(const struct prt_gen *g, struct prt_world *out, struct pol_err *e)
 {
-	uint32_t *member_of POL_CLEANUP(pol_cleanup_free) =
-		calloc(POL_EP_MAX, sizeof(*member_of));
+	uint32_t *member_of POL_CLEANUP(pol_cleanup_free) = calloc(POL_EP_MAX, sizeof(*member_of));
 	struct prt_world w = { .http = prt_gen_uses_http(g) };
 	struct join j = { .w = &w, .member_of = member_of };
 	int r;
@@ -158,10 +157,12 @@ int prt_world_read(const struct prt_gen *g, struct prt_world *out, struct pol_er
 		qsort(w.member.v, w.member.n, sizeof(*w.member.v), by_number);
 	for (size_t i = 0; i < w.member.n; i++)
 		member_of[w.member.v[i].ep % POL_EP_MAX] = (uint32_t)i + 1;
-	r = r ? r : each(g->fd[PRT_GEN_EP_BY_ADDR], POL_MAP_EP_BY_ADDR, sizeof(struct pol_addr),
-			 sizeof(struct pol_owner), take_owner, &j, e);
-	r = r ? r : each(g->fd[PRT_GEN_EP_BY_IF], POL_MAP_EP_BY_IF, 4, sizeof(struct pol_if),
-			 take_if, &j, e);
+	r = r ? r
+	      : each(g->fd[PRT_GEN_EP_BY_ADDR], POL_MAP_EP_BY_ADDR, sizeof(struct pol_addr),
+		     sizeof(struct pol_owner), take_owner, &j, e);
+	r = r ? r
+	      : each(g->fd[PRT_GEN_EP_BY_IF], POL_MAP_EP_BY_IF, 4, sizeof(struct pol_if), take_if,
+		     &j, e);
 	for (size_t i = 0; i < w.member.n; i++) {
 		if (w.member.v[i].addrs.n)
 			qsort(w.member.v[i].addrs.v, w.member.v[i].addrs.n,
@@ -195,7 +196,8 @@ int prt_member_write_addrs(const struct prt_gen *g, const struct prt_member *m, 
 	int r = 0;
 
 	for (size_t i = 0; i < m->addrs.n && !r; i++) {
-		struct pol_owner o = { .ep = m->ep, .slot = m->addrs.v[i].slot,
+		struct pol_owner o = { .ep = m->ep,
+				       .slot = m->addrs.v[i].slot,
 				       .ifindex = m->info.ifindex,
 				       .entity = POL_ENTITY_ENDPOINT };
 
@@ -228,7 +230,9 @@ static int put_if(const struct prt_gen *g, const struct pol_if *f, struct pol_er
 
 int prt_member_write_if(const struct prt_gen *g, const struct prt_member *m, struct pol_err *e)
 {
-	struct pol_if f = { .ep = m->ep, .kind = POL_IF_ENDPOINT, .flags = m->if_flags,
+	struct pol_if f = { .ep = m->ep,
+			    .kind = POL_IF_ENDPOINT,
+			    .flags = m->if_flags,
 			    .ifindex = m->info.ifindex };
 
 	if (!f.ifindex)
@@ -249,11 +253,9 @@ int prt_member_clear_if(const struct prt_gen *g, const struct prt_member *m, str
 
 	if (!m->info.ifindex)
 		return 0;
-	if (!bpf_map_lookup_elem(g->fd[PRT_GEN_IF_NEAR], &near, &f) &&
-	    f.ifindex == m->info.ifindex)
+	if (!bpf_map_lookup_elem(g->fd[PRT_GEN_IF_NEAR], &near, &f) && f.ifindex == m->info.ifindex)
 		r = put(g->fd[PRT_GEN_IF_NEAR], POL_MAP_IF_NEAR, &near, &none, e);
-	if (!r && bpf_map_delete_elem(g->fd[PRT_GEN_EP_BY_IF], &m->info.ifindex) &&
-	    errno != ENOENT)
+	if (!r && bpf_map_delete_elem(g->fd[PRT_GEN_EP_BY_IF], &m->info.ifindex) && errno != ENOENT)
 		r = pol_err(e, -errno, "map '%s': cannot delete: %s", POL_MAP_EP_BY_IF,
 			    strerror(errno));
 	return r;
@@ -275,8 +277,12 @@ int prt_world_write(const struct prt_gen *g, const struct prt_world *w, struct p
 	for (size_t i = 0; i < w->uplink.n && !r; i++) {
 		const struct prt_uplink *u = &w->uplink.v[i];
 
-		r = put_if(g, &(struct pol_if){ .kind = POL_IF_UPLINK, .flags = u->flags,
-						.ifindex = u->ifindex, .filters = u->filters }, e);
+		r = put_if(g,
+			   &(struct pol_if){ .kind = POL_IF_UPLINK,
+					     .flags = u->flags,
+					     .ifindex = u->ifindex,
+					     .filters = u->filters },
+			   e);
 	}
 	for (size_t i = 0; i < w->member.n && !r; i++) {
 		const struct prt_member *m = &w->member.v[i];

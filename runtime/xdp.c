@@ -108,8 +108,8 @@ static int attach_failed(const struct prt_link *link, int code, struct pol_err *
 			       prt_safe(link->name));
 	}
 	prt_quiet_reason(why, sizeof(why));
-	return pol_err(e, code, "interface '%s': cannot attach at XDP: %s%s%s", prt_safe(link->name),
-		       strerror(-code), why[0] ? ": " : "", prt_safe(why));
+	return pol_err(e, code, "interface '%s': cannot attach at XDP: %s%s%s",
+		       prt_safe(link->name), strerror(-code), why[0] ? ": " : "", prt_safe(why));
 }
 
 /* In the driver, or else in the stack. */
@@ -133,9 +133,10 @@ static int attach_new(struct prt_env *env, const struct prt_shared *s, const str
 	r = set(link->ifindex, s->stub[POL_HOOK_XDP], 0, PRT_XDP_GENERIC);
 	if (r)
 		return attach_failed(link, r, e);
-	prt_env_note(env,
-		     "interface '%s': its driver takes no XDP program%s%s; generic XDP is used, which is slower",
-		     prt_safe(link->name), why[0] ? ": " : "", prt_safe(why));
+	prt_env_note(
+		env,
+		"interface '%s': its driver takes no XDP program%s%s; generic XDP is used, which is slower",
+		prt_safe(link->name), why[0] ? ": " : "", prt_safe(why));
 	return 0;
 }
 

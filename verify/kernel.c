@@ -17,16 +17,15 @@
 #include <unistd.h>
 
 static const char *const shared_maps[] = {
-	POL_MAP_EP_BY_IF, POL_MAP_EP_BY_ADDR, POL_MAP_CT, POL_MAP_FRAGS, POL_MAP_DROPS, POL_MAP_SCRATCH,
+	POL_MAP_EP_BY_IF, POL_MAP_EP_BY_ADDR, POL_MAP_CT,
+	POL_MAP_FRAGS,    POL_MAP_DROPS,      POL_MAP_SCRATCH,
 };
 enum { BY_IF, BY_ADDR, CT, FRAGS, DROPS, SCRATCH, SHARED };
 _Static_assert(POL_ARRAY_LEN(shared_maps) == SHARED, "one name for each");
 
 static const char *const programs[POL_HOOK_MAX] = {
-	[POL_HOOK_EP_OUT] = POL_PROG_EP_OUT,
-	[POL_HOOK_EP_IN] = POL_PROG_EP_IN,
-	[POL_HOOK_UPLINK_IN] = POL_PROG_UPLINK_IN,
-	[POL_HOOK_LO_IN] = POL_PROG_LO_IN,
+	[POL_HOOK_EP_OUT] = POL_PROG_EP_OUT,         [POL_HOOK_EP_IN] = POL_PROG_EP_IN,
+	[POL_HOOK_UPLINK_IN] = POL_PROG_UPLINK_IN,   [POL_HOOK_LO_IN] = POL_PROG_LO_IN,
 	[POL_HOOK_UPLINK_OUT] = POL_PROG_UPLINK_OUT,
 };
 
@@ -325,7 +324,8 @@ static void *map_whole(const struct generation *g, const char *name, size_t *siz
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	void *p;
 
-	*size = ((size_t)((bpf_map__value_size(m) + 7u) & ~7u) * bpf_map__max_entries(m) + page - 1) /
+	*size = ((size_t)((bpf_map__value_size(m) + 7u) & ~7u) * bpf_map__max_entries(m) + page -
+		 1) /
 		page * page;
 	p = mmap(NULL, *size, PROT_READ, MAP_SHARED, bpf_map__fd(m), 0);
 	return p == MAP_FAILED ? NULL : p;

@@ -17,7 +17,7 @@ struct asserting {
 	const struct pol_assertion *a;
 	uint64_t steps;
 	struct pol_point found;
-	struct pol_request_witness request;	/* of the flow found, if requests are what differs */
+	struct pol_request_witness request; /* of the flow found, if requests are what differs */
 };
 
 /* ---- what the assertion ranges over ------------------------------------------------ */
@@ -155,7 +155,9 @@ static enum pol_answer requests_break(struct asserting *x, const struct pol_box 
 				      struct pol_cut *cut)
 {
 	struct pol_eval_side side[POL_DIRECTIONS];
-	struct pol_requests q = { .ir = x->space.ir[0], .method = x->a->method, .path = x->a->path,
+	struct pol_requests q = { .ir = x->space.ir[0],
+				  .method = x->a->method,
+				  .path = x->a->path,
 				  .allowed = !x->a->allow };
 	struct pol_request_witness w;
 	enum pol_answer a;
@@ -257,9 +259,9 @@ static void say_failure(struct asserting *x, struct pol_diags *diags)
 	g = pol_diag(diags, POL_P0601, x->a->span, "assertion fails: a %s is %s",
 		     x->request.path.p ? "request" : "flow",
 		     x->request.path.p && x->a->allow ? "denied"
-		     : f.action == POL_ALLOW  ? "allowed"
-		     : f.action == POL_DENY ? "denied"
-					    : "rejected");
+		     : f.action == POL_ALLOW          ? "allowed"
+		     : f.action == POL_DENY           ? "denied"
+						      : "rejected");
 	pol_diag_label(diags, g, "does not hold");
 	for (unsigned d = POL_DIRECTIONS; d-- > 0;) {
 		const struct pol_eval_side *side = &f.side[d];

@@ -113,8 +113,8 @@ static struct sign *sign_rules(const struct pol_ir *ir, struct pol_arena *a)
 	for (size_t i = 0; i < ir->preds.n; i++)
 		preds[i] = sign_pred(ir, &ir->preds.v[i], sels);
 	for (size_t i = 0; i < ir->rules.n; i++)
-		rules[i] =
-			sign_rule(ir, &ir->rules.v[i], sels, preds, &ir->l4sets.v[ir->rules.v[i].l4]);
+		rules[i] = sign_rule(ir, &ir->rules.v[i], sels, preds,
+				     &ir->l4sets.v[ir->rules.v[i].l4]);
 	return rules;
 }
 
@@ -359,7 +359,8 @@ static int change_cmp(const void *pa, const void *pb)
 /* An ordinary allow that differs and is, or may meet on one flow, one with an http block. */
 static bool touches_requests(const struct diffing *d, unsigned i, const struct pol_rule *r)
 {
-	if (!d->changed[i][r->id] || r->audit || r->stage != POL_STAGE_MAIN || r->action != POL_ALLOW)
+	if (!d->changed[i][r->id] || r->audit || r->stage != POL_STAGE_MAIN ||
+	    r->action != POL_ALLOW)
 		return false;
 	if (r->http >= 0)
 		return true;
@@ -369,7 +370,8 @@ static bool touches_requests(const struct diffing *d, unsigned i, const struct p
 				&d->s->ir[k]->rules.v[d->s->ir[k]->https.v[h].rule];
 
 			if (x->direction == r->direction &&
-			    pol_l4set_overlap(d->s->ir[i]->l4sets.v[r->l4], d->s->ir[k]->l4sets.v[x->l4]))
+			    pol_l4set_overlap(d->s->ir[i]->l4sets.v[r->l4],
+					      d->s->ir[k]->l4sets.v[x->l4]))
 				return true;
 		}
 	return false;
@@ -394,7 +396,8 @@ void pol_diff_find(struct pol_diff *out, const struct pol_ir *const ir[2], struc
 	for (unsigned i = 0; i < 2; i++)
 		for (size_t r = 0; r < ir[i]->rules.n; r++)
 			if (touches_requests(&d, i, &ir[i]->rules.v[r]))
-				*pol_vec_push(&d.touching) = (struct diff_rule){ i, &ir[i]->rules.v[r] };
+				*pol_vec_push(&d.touching) =
+					(struct diff_rule){ i, &ir[i]->rules.v[r] };
 	find_few(&d);
 	for (unsigned i = 0; i < POL_ROOTS; i++) {
 		struct pol_box b = pol_root_box(&out->space, i);

@@ -70,7 +70,9 @@ static void print_text(struct pol_buf *out, const struct pol_diff *d)
 	if (d->undecided)
 		pol_buf_addz(out, "undecided: too many cases, other flows may change too\n");
 	if (d->requests)
-		pol_buf_addz(out, "undecided: header tests of http blocks differ, or there are too many cases: other requests may change too\n");
+		pol_buf_addz(
+			out,
+			"undecided: header tests of http blocks differ, or there are too many cases: other requests may change too\n");
 	if (!d->undecided && !d->requests && !d->changes.n)
 		pol_buf_addz(out, "no flow changes\n");
 }

@@ -100,7 +100,8 @@ static void json_missed(const struct pol_ir *ir, const struct pol_explanation *x
 	pol_vec_free(&missed);
 }
 
-static void json_line(const struct pol_ir *ir, const struct pol_http_line_info *l, struct pol_buf *out)
+static void json_line(const struct pol_ir *ir, const struct pol_http_line_info *l,
+		      struct pol_buf *out)
 {
 	struct pol_buf at = { 0 };
 
@@ -203,8 +204,7 @@ static void print_json(const struct pol_ir *ir, const struct pol_explanation *x,
 {
 	const struct pol_rule *r = rule_of(ir, x, x->flow.decided_by);
 
-	pol_buf_printf(out,
-		       "{\"verdict\":\"%s\",\"rule_at\":", pol_describe_action(x->action));
+	pol_buf_printf(out, "{\"verdict\":\"%s\",\"rule_at\":", pol_describe_action(x->action));
 	if (deciding_line(ir, x))
 		json_line(ir, deciding_line(ir, x), out);
 	else if (r)
@@ -293,7 +293,8 @@ static void text_http(const struct pol_ir *ir, const struct pol_explanation *x,
 		pol_buf_printf(out, "each request is judged by %zu block%s\n", s->nhttp,
 			       s->nhttp == 1 ? "" : "s");
 	} else if (x->line[dir].line == POL_HTTP_NO_LINE) {
-		pol_buf_addz(out, x->line[dir].allow ? "no line denies it\n" : "no line allows it; this one would: allow ");
+		pol_buf_addz(out, x->line[dir].allow ? "no line denies it\n"
+						     : "no line allows it; this one would: allow ");
 		if (!x->line[dir].allow) {
 			pol_buf_clean(out, x->asked->method.text);
 			pol_buf_addz(out, " \"");

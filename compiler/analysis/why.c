@@ -99,7 +99,8 @@ struct editing {
 	const struct pol_program *program;
 	struct pol_arena *a;
 	struct pol_str own, who, on;
-	const struct pol_rule *before;	/* of the last tiers, the first that the flow meets; NULL: none */
+	const struct pol_rule
+		*before; /* of the last tiers, the first that the flow meets; NULL: none */
 	pol_edit_vec *out;
 };
 
@@ -239,8 +240,13 @@ void pol_why_edits(const struct pol_side_question *q, const struct pol_program *
 		   struct pol_str own_text, struct pol_str who, struct pol_str on,
 		   struct pol_arena *a, pol_edit_vec *out)
 {
-	struct editing e = { .q = q, .program = program, .a = a, .own = own_text, .who = who,
-			     .on = on, .out = out };
+	struct editing e = { .q = q,
+			     .program = program,
+			     .a = a,
+			     .own = own_text,
+			     .who = who,
+			     .on = on,
+			     .out = out };
 	bool skipped[POL_STAGES] = { false };
 
 	for (size_t i = 0; i < q->ir->by_order.n; i++) {

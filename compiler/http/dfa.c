@@ -7,9 +7,9 @@
 /* ---- lists of numbers, each once ---------------------------------------------------- */
 
 struct lists {
-	POL_VEC(uint32_t) pool;		/* length, elements, length, elements ... */
-	POL_VEC(uint32_t) at;		/* by list: where it begins in pool */
-	uint32_t *slot;			/* hash table of list numbers plus 1 */
+	POL_VEC(uint32_t) pool; /* length, elements, length, elements ... */
+	POL_VEC(uint32_t) at; /* by list: where it begins in pool */
+	uint32_t *slot; /* hash table of list numbers plus 1 */
 	size_t nslots;
 };
 
@@ -102,14 +102,14 @@ static void classes_of(struct pol_dfa *d, const struct pol_nfa *n)
 struct work {
 	const struct pol_nfa *n;
 	struct pol_dfa *d;
-	struct lists subsets;		/* by state of d: what it stands for; list 0 is empty */
+	struct lists subsets; /* by state of d: what it stands for; list 0 is empty */
 	struct lists marks;
 	POL_VEC(uint32_t) next;
-	POL_VEC(uint32_t) accept;	/* list of marks, by state */
-	POL_VEC(uint32_t) *bucket;	/* by class: where the bytes of it lead */
-	POL_VEC(uint8_t) *set_class;	/* by set: its classes */
+	POL_VEC(uint32_t) accept; /* list of marks, by state */
+	POL_VEC(uint32_t) * bucket; /* by class: where the bytes of it lead */
+	POL_VEC(uint8_t) * set_class; /* by set: its classes */
 	POL_VEC(uint32_t) subset, stack;
-	uint32_t *stamp, now;		/* by state of n: seen in this closure */
+	uint32_t *stamp, now; /* by state of n: seen in this closure */
 };
 
 static int by_number(const void *a, const void *b)
@@ -264,7 +264,7 @@ int pol_dfa_of(struct pol_dfa *d, const struct pol_nfa *n, uint32_t max)
 		return -E2BIG;
 	classes_of(d, n);
 	work_begin(&w);
-	state_of(&w);	/* the empty subset is state 0, the empty list of marks list 0 */
+	state_of(&w); /* the empty subset is state 0, the empty list of marks list 0 */
 	close_over(&w, n->start.v, n->start.n);
 	d->start = state_of(&w);
 	for (state = 0; state < w.subsets.at.n && w.subsets.at.n <= max; state++)

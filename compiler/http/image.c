@@ -16,13 +16,13 @@ struct writing {
 
 	POL_VEC(struct pol_http_rule) rules;
 	POL_VEC(struct pol_http_line_info) lines;
-	POL_VEC(const struct pol_http_line *) ast;	/* by line */
+	POL_VEC(const struct pol_http_line *) ast; /* by line */
 	POL_VEC(struct pol_http_test) tests;
 	POL_VEC(struct pol_http_automaton) automata;
 	POL_VEC(uint32_t) sets;
-	struct pol_buf tables;		/* class, next, accept of all automata */
+	struct pol_buf tables; /* class, next, accept of all automata */
 	struct pol_buf text;
-	uint32_t *slot;			/* hash table over text: offset of a string plus 1 */
+	uint32_t *slot; /* hash table over text: offset of a string plus 1 */
 	size_t nslots, nstrings;
 };
 
@@ -131,8 +131,7 @@ static uint32_t put_automaton(struct writing *w, const struct pol_dfa *d)
 	for (size_t i = 0; i < cells; i++)
 		*pol_vec_push(&next) = (uint16_t)d->next[i];
 	for (uint32_t i = 0; i < d->states; i++)
-		*pol_vec_push(&accept) =
-			d->accept[i] ? (uint32_t)(base + d->accept[i] - 1) : 0;
+		*pol_vec_push(&accept) = d->accept[i] ? (uint32_t)(base + d->accept[i] - 1) : 0;
 	a->states = d->states;
 	a->classes = d->classes;
 	a->start = d->start;
@@ -220,8 +219,9 @@ static void too_large(struct writing *w, const struct pol_http_rule *r)
 					       : "%u states by itself",
 			      largest > w->max ? w->max : largest);
 	}
-	pol_diag_help(w->d, g, "patterns with several `.*` multiply: write what stands between "
-			       "them, or put them into rules of their own");
+	pol_diag_help(w->d, g,
+		      "patterns with several `.*` multiply: write what stands between "
+		      "them, or put them into rules of their own");
 }
 
 static void group_automata(struct writing *w, const uint32_t *rule, size_t n)
@@ -357,7 +357,8 @@ static void all_lines(struct writing *w)
 		struct pol_http_rule r = { .rule = w->source[i].rule,
 					   .line = (uint32_t)w->lines.n };
 
-		for (const struct pol_http_line *l = w->source[i].block->lines.first; l; l = l->next)
+		for (const struct pol_http_line *l = w->source[i].block->lines.first; l;
+		     l = l->next)
 			add_line(w, l, (uint32_t)i);
 		r.nlines = (uint32_t)w->lines.n - r.line;
 		*pol_vec_push(&w->rules) = r;
@@ -429,7 +430,10 @@ int pol_http_compile(const struct pol_http_source *source, size_t n,
 		     struct pol_buf *out, struct pol_http_stats *stats)
 {
 	struct pol_http_stats own;
-	struct writing w = { .source = source, .n = n, .sources = sources, .d = d,
+	struct writing w = { .source = source,
+			     .n = n,
+			     .sources = sources,
+			     .d = d,
 			     .max = max_states < POL_HTTP_STATES_MAX ? max_states
 								     : POL_HTTP_STATES_MAX,
 			     .stats = stats ? stats : &own };

@@ -7,17 +7,17 @@
 #include "compiler/http/automaton.h"
 
 struct blocks {
-	uint32_t *state;	/* permutation: the states of a block lie together */
-	uint32_t *where;	/* by state: its place in `state` */
-	uint32_t *block;	/* by state */
-	uint32_t *first, *end;	/* by block: places */
-	uint32_t *moved;	/* by block: states at its front that are being split off */
+	uint32_t *state; /* permutation: the states of a block lie together */
+	uint32_t *where; /* by state: its place in `state` */
+	uint32_t *block; /* by state */
+	uint32_t *first, *end; /* by block: places */
+	uint32_t *moved; /* by block: states at its front that are being split off */
 	uint32_t n;
 };
 
-struct inverse {		/* who leads to a state by a class */
-	uint32_t *at;		/* [class * (states + 1) + state] */
-	uint32_t *from;		/* [class * states + ...] */
+struct inverse { /* who leads to a state by a class */
+	uint32_t *at; /* [class * (states + 1) + state] */
+	uint32_t *from; /* [class * states + ...] */
 };
 
 static uint32_t *numbers(size_t n)
@@ -100,7 +100,7 @@ static void begin(struct blocks *b, const struct pol_dfa *d)
 }
 
 struct queue {
-	POL_VEC(uint32_t) todo;	/* blocks */
+	POL_VEC(uint32_t) todo; /* blocks */
 	bool *in;
 };
 

@@ -32,14 +32,13 @@ static uint32_t set_number(struct pol_nfa *n, const struct pol_byteset *s)
 
 static uint32_t bytes(struct pol_nfa *n, const struct pol_byteset *s, uint32_t to)
 {
-	return add(n, (struct pol_nfa_state){ .kind = POL_NFA_BYTES, .to = { to, to },
-					      .set = set_number(n, s) });
+	return add(n, (struct pol_nfa_state){
+			      .kind = POL_NFA_BYTES, .to = { to, to }, .set = set_number(n, s) });
 }
 
 static uint32_t either(struct pol_nfa *n, uint32_t a, uint32_t b)
 {
-	return a == b ? a
-		      : add(n, (struct pol_nfa_state){ .kind = POL_NFA_SPLIT, .to = { a, b } });
+	return a == b ? a : add(n, (struct pol_nfa_state){ .kind = POL_NFA_SPLIT, .to = { a, b } });
 }
 
 static uint32_t literal(struct pol_nfa *n, struct pol_str s, uint32_t to)
@@ -77,7 +76,7 @@ static struct pol_byteset visible(void)
 
 struct walk {
 	struct pol_nfa *n;
-	struct pol_byteset within;	/* no expression matches a byte outside */
+	struct pol_byteset within; /* no expression matches a byte outside */
 };
 
 static uint32_t expression(struct walk *w, const struct pol_re *e, uint32_t to);

@@ -288,8 +288,9 @@ static int add_header(struct pol_cilium *c, const struct pol_yaml *at, struct po
  */
 static bool takes_queries(struct pol_str path)
 {
-	return !path.n || (path.n >= 2 && memcmp(path.p + path.n - 2, ".*", 2) == 0 &&
-			   !memchr(path.p, '|', path.n) && (path.n < 3 || path.p[path.n - 3] != '\\'));
+	return !path.n ||
+	       (path.n >= 2 && memcmp(path.p + path.n - 2, ".*", 2) == 0 &&
+		!memchr(path.p, '|', path.n) && (path.n < 3 || path.p[path.n - 3] != '\\'));
 }
 
 static int add_conditions(struct pol_cilium *c, const struct pol_yaml *at, struct pol_str path,

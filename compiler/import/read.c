@@ -55,7 +55,8 @@ static int set_kind(struct pol_import_object *o, struct pol_str kind)
 			o->kind = (enum pol_import_kind)i;
 	/* What limits traffic may not be passed over: the result would be wider. */
 	/* Others have a Service too. */
-	if ((o->kind == POL_IMPORT_SERVICE || o->kind == POL_IMPORT_ENDPOINTS) && !pol_str_is(version, "v1"))
+	if ((o->kind == POL_IMPORT_SERVICE || o->kind == POL_IMPORT_ENDPOINTS) &&
+	    !pol_str_is(version, "v1"))
 		o->kind = POL_IMPORT_OTHER;
 	if (o->kind == POL_IMPORT_OTHER && ends_with(kind, "NetworkPolicy"))
 		return pol_yaml_err(o->doc, o->root, "policies of kind `%s` cannot be imported",

@@ -85,9 +85,10 @@ static int open_generator(const struct build_paths *p)
 		return fail("a network namespace", 0);
 	snprintf(c, sizeof(c), "%s/gen.c", p->scratch_dir);
 	snprintf(o, sizeof(o), "%s/gen.o", p->scratch_dir);
-	snprintf(command, sizeof(command),
-		 "%s -O2 -g -mcpu=v3 -target bpf -idirafter /usr/include/$(uname -m)-linux-gnu -c -o %s %s",
-		 p->clang, o, c);
+	snprintf(
+		command, sizeof(command),
+		"%s -O2 -g -mcpu=v3 -target bpf -idirafter /usr/include/$(uname -m)-linux-gnu -c -o %s %s",
+		p->clang, o, c);
 	f = fopen(c, "w");
 	if (!f || fputs(generator, f) < 0 || fclose(f) || system(command))
 		return fail("the generator", 0);
@@ -101,7 +102,8 @@ static int open_generator(const struct build_paths *p)
 			bpf_object__find_map_fd_by_name(gen, "mix"), 0);
 	unlink(c);
 	unlink(o);
-	if (live_mix == MAP_FAILED || bpf_xdp_attach((int)if_nametoindex("polc0"), generate, 0, NULL))
+	if (live_mix == MAP_FAILED ||
+	    bpf_xdp_attach((int)if_nametoindex("polc0"), generate, 0, NULL))
 		return fail("the generator", 0);
 	return 0;
 }
@@ -221,7 +223,8 @@ int main(int argc, char **argv)
 	char dir[200];
 	struct build_paths paths = { .clang = getenv("CLANG") ? getenv("CLANG") : "clang",
 				     .templates = getenv("POLC_TEMPLATES"),
-				     .include = getenv("POLC_INCLUDE"), .scratch_dir = dir };
+				     .include = getenv("POLC_INCLUDE"),
+				     .scratch_dir = dir };
 	int first = 1, r = 0;
 
 	if (argc > 2 && !strcmp(argv[1], "--rounds")) {
@@ -247,7 +250,8 @@ int main(int argc, char **argv)
 		return r;
 	printf("ns per packet, median [lowest, highest] of %u rounds\n\n"
 	       "| rule set | generator and a program that drops | parsed, over that | filter, over parsed |\n"
-	       "|---|---|---|---|\n", rounds);
+	       "|---|---|---|---|\n",
+	       rounds);
 	for (unsigned i = 0; i < n; i++) {
 		printf("| %s |", subjects[i].name);
 		cell(subjects[i].ns[0], NULL, rounds);

@@ -13,7 +13,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
-#define STATES_MAX 300	/* small, so that groups are cut and rules refused */
+#define STATES_MAX 300 /* small, so that groups are cut and rules refused */
 
 static void die(const char *why)
 {
@@ -53,10 +53,14 @@ static bool compile(struct pol_str text, struct pol_buf *image)
 static void ask(const struct pol_http_view *v, struct pol_str path)
 {
 	static const struct pol_http_field field[] = {
-		{ { "x-a", 3 }, { "1", 1 } }, { { "b", 1 }, { "xx", 2 } },
+		{ { "x-a", 3 }, { "1", 1 } },
+		{ { "b", 1 }, { "xx", 2 } },
 	};
-	struct pol_http_request r = { .method = POL_STR("GET"), .host = POL_STR("a"), .path = path,
-				      .field = field, .nfields = 2 };
+	struct pol_http_request r = { .method = POL_STR("GET"),
+				      .host = POL_STR("a"),
+				      .path = path,
+				      .field = field,
+				      .nfields = 2 };
 	__u16 all[32];
 	size_t n = 0;
 

@@ -102,7 +102,8 @@ static void request(const char *p, size_t n)
 		return;
 	}
 	check_bytes(p, (size_t)size, true);
-	if (count(&head, "host") != 1 || count(&head, "content-length") + count(&head, "transfer-encoding") > 1)
+	if (count(&head, "host") != 1 ||
+	    count(&head, "content-length") + count(&head, "transfer-encoding") > 1)
 		die("Host or framing");
 	if (!pol_str_is(head.method, "CONNECT") && pol_http_path_fault(head.path))
 		die("a path that is not canonical");
@@ -123,7 +124,8 @@ static void response(const char *p, size_t n)
 		return;
 	}
 	check_bytes(p, (size_t)size, false);
-	if (count(&head, "content-length") + count(&head, "transfer-encoding") > 1 || head.status == 101)
+	if (count(&head, "content-length") + count(&head, "transfer-encoding") > 1 ||
+	    head.status == 101)
 		die("framing or upgrade");
 	check_body(&head, p + size, n - (size_t)size, true);
 }

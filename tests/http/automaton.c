@@ -46,7 +46,7 @@ struct tree {
 	char byte;
 	const char *class, *members;
 	struct tree *a, *b;
-	unsigned min, max;	/* max 9: none */
+	unsigned min, max; /* max 9: none */
 	const char *suffix;
 };
 
@@ -56,9 +56,10 @@ static struct tree *grow(unsigned depth)
 {
 	static const char bytes[] = "aabbc01/-_.~x";
 	static const char *const classes[][2] = {
-		{ "[a-c]", "abc" }, { "[^/]", "a0-" }, { "\\d", "0123" }, { "\\w", "ab0_" },
-		{ ".", "ab/0~" }, { "[ab0-3]", "ab02" }, { "[[:alpha:]]", "abx" },
-		{ "[^a-z]", "0/-" }, { "\\W", "/-." }, { "\\D", "a/." },
+		{ "[a-c]", "abc" },       { "[^/]", "a0-" },   { "\\d", "0123" },
+		{ "\\w", "ab0_" },        { ".", "ab/0~" },    { "[ab0-3]", "ab02" },
+		{ "[[:alpha:]]", "abx" }, { "[^a-z]", "0/-" }, { "\\W", "/-." },
+		{ "\\D", "a/." },
 	};
 	struct tree *t = pol_arena_alloc(arena, sizeof(*t));
 	unsigned what = below(depth ? 12 : 5);
@@ -84,9 +85,9 @@ static struct tree *grow(unsigned depth)
 		static const struct {
 			const char *suffix;
 			unsigned min, max;
-		} kinds[] = { { "*", 0, 9 },	 { "+", 1, 9 },	  { "?", 0, 1 },
-			      { "{2}", 2, 2 },	 { "{1,3}", 1, 3 }, { "{2,}", 2, 9 },
-			      { "*?", 0, 9 },	 { "{0}", 0, 0 },   { "{0,2}?", 0, 2 } };
+		} kinds[] = { { "*", 0, 9 },   { "+", 1, 9 },     { "?", 0, 1 },
+			      { "{2}", 2, 2 }, { "{1,3}", 1, 3 }, { "{2,}", 2, 9 },
+			      { "*?", 0, 9 },  { "{0}", 0, 0 },   { "{0,2}?", 0, 2 } };
 		unsigned k = below(POL_ARRAY_LEN(kinds));
 
 		t->kind = REPEAT;
@@ -159,11 +160,11 @@ static void sample(const struct tree *t, struct pol_buf *b)
 
 struct line {
 	bool deny;
-	const char *methods[3];		/* none: any */
-	const char *host;		/* NULL: any */
+	const char *methods[3]; /* none: any */
+	const char *host; /* NULL: any */
 	struct tree *host_re;
 	struct pol_str host_text;
-	struct pol_buf glob;		/* or */
+	struct pol_buf glob; /* or */
 	struct tree *re;
 	struct pol_str re_text;
 	pcre2_code *code, *host_code;
@@ -172,7 +173,7 @@ struct line {
 struct rules {
 	struct line line[LINES_MAX];
 	unsigned n;
-	unsigned block_end[BLOCKS_MAX];	/* lines of block i end here */
+	unsigned block_end[BLOCKS_MAX]; /* lines of block i end here */
 	unsigned blocks;
 	struct pol_buf text;
 };
@@ -185,9 +186,9 @@ static pcre2_code *pcre(struct pol_str text)
 {
 	int code;
 	size_t at;
-	pcre2_code *c = pcre2_compile((PCRE2_SPTR)text.p, text.n,
-				      PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_DOTALL, &code, &at,
-				      NULL);
+	pcre2_code *c =
+		pcre2_compile((PCRE2_SPTR)text.p, text.n,
+			      PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_DOTALL, &code, &at, NULL);
 
 	if (!c) {
 		fprintf(stderr, "PCRE2 does not take %.*s\n", POL_STR_ARG(text));
@@ -301,8 +302,8 @@ static bool glob_fits(struct pol_str g, struct pol_str p)
 			gn++;
 		while (pn < p.n && p.p[pn] != '/')
 			pn++;
-		if (p.p[0] != '/' || (gn == 2 && g.p[1] == '*' ? pn < 2
-				      : gn != pn || memcmp(g.p, p.p, gn) != 0))
+		if (p.p[0] != '/' ||
+		    (gn == 2 && g.p[1] == '*' ? pn < 2 : gn != pn || memcmp(g.p, p.p, gn) != 0))
 			return false;
 		g = (struct pol_str){ g.p + gn, g.n - gn };
 		p = (struct pol_str){ p.p + pn, p.n - pn };
@@ -318,8 +319,7 @@ static bool line_fits(const struct line *l, const struct pol_http_request *r)
 		method |= pol_str_is(r->method, l->methods[i]);
 	return method && (!l->host || pol_str_is(r->host, l->host)) &&
 	       (!l->host_code || pcre_fits(l->host_code, r->host)) &&
-	       (l->code ? pcre_fits(l->code, r->path)
-			: glob_fits(pol_buf_str(&l->glob), r->path));
+	       (l->code ? pcre_fits(l->code, r->path) : glob_fits(pol_buf_str(&l->glob), r->path));
 }
 
 /* ---- requests ------------------------------------------------------------------------------------------ */
@@ -436,14 +436,16 @@ static int differs(const struct rules *r, const struct pol_http_view *v,
 	return pol_http_judge(v, all, r->blocks, false, q).allow == (allow && !deny) ? -1 : 0;
 }
 
-static bool broken;	/* a policy of this test was refused */
+static bool broken; /* a policy of this test was refused */
 static unsigned long refused;
 
 static struct pol_str compile(const struct rules *r, struct pol_buf *image)
 {
-	struct pol_memory_file files[] = { { "r.pol", pol_buf_str(&r->text) }, { NULL, { NULL, 0 } } };
+	struct pol_memory_file files[] = { { "r.pol", pol_buf_str(&r->text) },
+					   { NULL, { NULL, 0 } } };
 	struct pol_fs fs = pol_fs_memory(files);
-	uint32_t cap = below(3) ? 60000 : 200; /* the small one: groups are cut, some rules refused */
+	uint32_t cap =
+		below(3) ? 60000 : 200; /* the small one: groups are cut, some rules refused */
 	POL_VEC(struct pol_http_source) source = { 0 };
 	struct pol_program *p;
 	struct pol_diags d;
@@ -567,7 +569,9 @@ int main(int argc, char **argv)
 			return 2;
 		self_test |= o == 't';
 		if (o != 't')
-			*(o == 's' ? &seed : o == 'n' ? &sets : &strings) = strtoul(optarg, NULL, 10);
+			*(o == 's'   ? &seed
+			  : o == 'n' ? &sets
+				     : &strings) = strtoul(optarg, NULL, 10);
 	}
 	state = seed;
 	if (self_test) {

@@ -51,13 +51,11 @@ const __u16 pol_l4_page[POL_L4_SLOTS][256] = {
 	[POL_L4_ICMPV6] = { [0] = 5 },
 };
 const __u16 pol_l4_class[POL_L4_CLASS_LEN] = {
-	[1 * 256 + 80] = L4_WEB, [1 * 256 + 22] = L4_REJECT, [1 * 256 + 25] = L4_LIMIT,
-	[1 * 256 + 26] = L4_LIMIT2, [1 * 256 + 99] = L4_LOG, [1 * 256 + 98] = L4_AUDIT,
-	[1 * 256 + 82] = L4_HTTP,
-	[2 * 256 + 0x90] = L4_WEB,
-	[3 * 256 + 53] = L4_WEB, [3 * 256 + 22] = L4_REJECT, [3 * 256 + 67] = L4_WEB,
-	[4 * 256 + 8] = L4_WEB, [4 * 256 + 13] = L4_WEB, [4 * 256 + 15] = L4_REJECT,
-	[5 * 256 + 128] = L4_WEB,
+	[1 * 256 + 80] = L4_WEB,    [1 * 256 + 22] = L4_REJECT, [1 * 256 + 25] = L4_LIMIT,
+	[1 * 256 + 26] = L4_LIMIT2, [1 * 256 + 99] = L4_LOG,    [1 * 256 + 98] = L4_AUDIT,
+	[1 * 256 + 82] = L4_HTTP,   [2 * 256 + 0x90] = L4_WEB,  [3 * 256 + 53] = L4_WEB,
+	[3 * 256 + 22] = L4_REJECT, [3 * 256 + 67] = L4_WEB,    [4 * 256 + 8] = L4_WEB,
+	[4 * 256 + 13] = L4_WEB,    [4 * 256 + 15] = L4_REJECT, [5 * 256 + 128] = L4_WEB,
 	[6 * 256 + 80] = L4_WEB,
 };
 const __u16 pol_proto_class[256] = { [47] = L4_WEB, [59] = L4_WEB, [89] = L4_REJECT };
@@ -69,31 +67,48 @@ const __u16 pol_proto_class[256] = { [47] = L4_WEB, [59] = L4_WEB, [89] = L4_REJ
 #define PAGE(p) (p) * POL_PAGE
 __u32 pol_pages[POL_PAGES_LEN] SEC(POL_SEC_PAGES) = {
 	/* ROW_A egress: endpoint columns and world are open by L4 */
-	[PAGE(ROW_A_EGRESS) + 0] = 8, [PAGE(ROW_A_EGRESS) + 1] = 8, [PAGE(ROW_A_EGRESS) + 2] = 8,
+	[PAGE(ROW_A_EGRESS) + 0] = 8,
+	[PAGE(ROW_A_EGRESS) + 1] = 8,
+	[PAGE(ROW_A_EGRESS) + 2] = 8,
 	[PAGE(ROW_A_EGRESS) + 3] = 9,
 	/* ROW_A ingress: office and host */
-	[PAGE(ROW_A_INGRESS) + 0] = 10, [PAGE(ROW_A_INGRESS) + 1] = 8,
+	[PAGE(ROW_A_INGRESS) + 0] = 10,
+	[PAGE(ROW_A_INGRESS) + 1] = 8,
 	[PAGE(ROW_A_INGRESS) + 3] = 9,
 	/* ROW_B ingress: kind A only, and office; egress: A only */
-	[PAGE(ROW_B_INGRESS) + 0] = 10, [PAGE(ROW_B_INGRESS) + 3] = 11,
+	[PAGE(ROW_B_INGRESS) + 0] = 10,
+	[PAGE(ROW_B_INGRESS) + 3] = 11,
 	[PAGE(ROW_B_EGRESS) + 3] = 11,
 
-	[PAGE(8) + 0] = 16, [PAGE(8) + 1] = 16,			/* any class */
-	[PAGE(9) + 0] = 16, [PAGE(9) + 1] = 16, [PAGE(9) + 2] = 16, /* any kind */
-	[PAGE(10) + 1] = 17,					/* class office */
-	[PAGE(11) + (COL_A & 31)] = 18,				/* kind A */
+	[PAGE(8) + 0] = 16,
+	[PAGE(8) + 1] = 16, /* any class */
+	[PAGE(9) + 0] = 16,
+	[PAGE(9) + 1] = 16,
+	[PAGE(9) + 2] = 16, /* any kind */
+	[PAGE(10) + 1] = 17, /* class office */
+	[PAGE(11) + (COL_A & 31)] = 18, /* kind A */
 
 	/* leaves */
-	[PAGE(16) + L4_WEB] = V_EGRESS, [PAGE(16) + L4_REJECT] = V_REJECT,
-	[PAGE(16) + L4_LIMIT] = V_EGRESS, [PAGE(16) + L4_LIMIT2] = V_EGRESS,
-	[PAGE(16) + L4_LOG] = V_EGRESS, [PAGE(16) + L4_AUDIT] = V_EGRESS,
-	[PAGE(16) + L4_HTTP] = V_HTTP, [PAGE(17) + L4_HTTP] = V_HTTP,
-	[PAGE(17) + L4_WEB] = V_OFFICE, [PAGE(17) + L4_REJECT] = V_REJECT,
-	[PAGE(17) + L4_LIMIT] = V_LIMIT, [PAGE(17) + L4_LIMIT2] = V_LIMIT2,
-	[PAGE(17) + L4_LOG] = V_LOG, [PAGE(17) + L4_AUDIT] = V_AUDIT,
-	[PAGE(18) + L4_WEB] = V_INGRESS, [PAGE(18) + L4_REJECT] = V_REJECT,
-	[PAGE(18) + L4_LIMIT] = V_LIMIT, [PAGE(18) + L4_LIMIT2] = V_LIMIT2,
-	[PAGE(18) + L4_LOG] = V_LOG, [PAGE(18) + L4_AUDIT] = V_AUDIT,
+	[PAGE(16) + L4_WEB] = V_EGRESS,
+	[PAGE(16) + L4_REJECT] = V_REJECT,
+	[PAGE(16) + L4_LIMIT] = V_EGRESS,
+	[PAGE(16) + L4_LIMIT2] = V_EGRESS,
+	[PAGE(16) + L4_LOG] = V_EGRESS,
+	[PAGE(16) + L4_AUDIT] = V_EGRESS,
+	[PAGE(16) + L4_HTTP] = V_HTTP,
+	[PAGE(17) + L4_HTTP] = V_HTTP,
+	[PAGE(17) + L4_WEB] = V_OFFICE,
+	[PAGE(17) + L4_REJECT] = V_REJECT,
+	[PAGE(17) + L4_LIMIT] = V_LIMIT,
+	[PAGE(17) + L4_LIMIT2] = V_LIMIT2,
+	[PAGE(17) + L4_LOG] = V_LOG,
+	[PAGE(17) + L4_AUDIT] = V_AUDIT,
+	[PAGE(18) + L4_WEB] = V_INGRESS,
+	[PAGE(18) + L4_REJECT] = V_REJECT,
+	[PAGE(18) + L4_LIMIT] = V_LIMIT,
+	[PAGE(18) + L4_LIMIT2] = V_LIMIT2,
+	[PAGE(18) + L4_LOG] = V_LOG,
+	[PAGE(18) + L4_AUDIT] = V_AUDIT,
 };
 
 #define NO_AUDIT .audit_rule = POL_NO_RULE
@@ -114,8 +129,12 @@ struct pol_verdict pol_verdicts[POL_VERDICTS_LEN] SEC(POL_SEC_VERDICTS) = {
 /* one token an hour: a test never sees one come back */
 const struct pol_limit pol_limits[POL_LIMITS_LEN] = {
 	{ .ns_per_token = 3600000000000ull, .burst_ns = 3 * 3600000000000ull, .rule = 5 },
-	{ .ns_per_token = 3600000000000ull, .burst_ns = 3600000000000ull, .rule = 6,
-	  .per_source = 1, .len4 = 32, .len6 = 64 },
+	{ .ns_per_token = 3600000000000ull,
+	  .burst_ns = 3600000000000ull,
+	  .rule = 6,
+	  .per_source = 1,
+	  .len4 = 32,
+	  .len6 = 64 },
 };
 
 /* small, so that a case can fill it */
@@ -125,10 +144,25 @@ const struct pol_limit pol_limits[POL_LIMITS_LEN] = {
 #define POL_LIMIT_SOURCES 4u
 #include "datapath.h"
 
-SEC("tc") int pol_ep_out(struct __sk_buff *skb) { return pol_hook_ep_out(skb); }
-SEC("tc") int pol_ep_in(struct __sk_buff *skb) { return pol_hook_ep_in(skb); }
-SEC("tc") int pol_uplink_in(struct __sk_buff *skb) { return pol_hook_uplink_in(skb); }
-SEC("tc") int pol_lo_in(struct __sk_buff *skb) { return pol_hook_lo_in(skb); }
-SEC("tc") int pol_uplink_out(struct __sk_buff *skb) { return pol_hook_uplink_out(skb); }
+SEC("tc") int pol_ep_out(struct __sk_buff *skb)
+{
+	return pol_hook_ep_out(skb);
+}
+SEC("tc") int pol_ep_in(struct __sk_buff *skb)
+{
+	return pol_hook_ep_in(skb);
+}
+SEC("tc") int pol_uplink_in(struct __sk_buff *skb)
+{
+	return pol_hook_uplink_in(skb);
+}
+SEC("tc") int pol_lo_in(struct __sk_buff *skb)
+{
+	return pol_hook_lo_in(skb);
+}
+SEC("tc") int pol_uplink_out(struct __sk_buff *skb)
+{
+	return pol_hook_uplink_out(skb);
+}
 
 char _license[] SEC("license") = "GPL";

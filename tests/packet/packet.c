@@ -16,7 +16,7 @@ struct layer {
 	char *key[MAX_KEYS], *val[MAX_KEYS];
 };
 
-struct ip {			/* for pseudo headers */
+struct ip { /* for pseudo headers */
 	int v6;
 	unsigned char src[16], dst[16];
 };
@@ -29,8 +29,8 @@ struct build {
 };
 
 static const char *const kinds[] = {
-	"eth", "vlan", "qinq", "ipv4", "ipv6", "hbh", "dopt", "rh", "ah", "frag6", "ext", "tcp",
-	"udp", "sctp", "icmp", "icmp6", "arp", "proto", "payload", "hex",
+	"eth", "vlan", "qinq", "ipv4", "ipv6", "hbh",   "dopt", "rh",    "ah",      "frag6",
+	"ext", "tcp",  "udp",  "sctp", "icmp", "icmp6", "arp",  "proto", "payload", "hex",
 };
 
 static int is_kind(const char *w)
@@ -82,8 +82,10 @@ static size_t hex(const char *text, unsigned char *out)
 
 int packet_mac(const char *text, unsigned char mac[6])
 {
-	return sscanf(text, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", mac, mac + 1, mac + 2, mac + 3, mac + 4,
-		      mac + 5) == 6 ? 0 : -1;
+	return sscanf(text, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", mac, mac + 1, mac + 2, mac + 3,
+		      mac + 4, mac + 5) == 6
+		       ? 0
+		       : -1;
 }
 
 static uint32_t sum(const unsigned char *p, size_t n, uint32_t s)
@@ -109,10 +111,13 @@ static uint32_t pseudo(const struct ip *ip, unsigned proto, size_t len)
 
 static unsigned protocol(const struct layer *l)
 {
-	static const struct { const char *kind; unsigned number; } known[] = {
-		{ "hbh", 0 }, { "dopt", 60 }, { "rh", 43 }, { "ah", 51 }, { "frag6", 44 },
-		{ "tcp", 6 }, { "udp", 17 }, { "sctp", 132 }, { "icmp", 1 }, { "icmp6", 58 },
-		{ "ipv4", 4 }, { "ipv6", 41 },
+	static const struct {
+		const char *kind;
+		unsigned number;
+	} known[] = {
+		{ "hbh", 0 },    { "dopt", 60 },  { "rh", 43 },  { "ah", 51 },
+		{ "frag6", 44 }, { "tcp", 6 },    { "udp", 17 }, { "sctp", 132 },
+		{ "icmp", 1 },   { "icmp6", 58 }, { "ipv4", 4 }, { "ipv6", 41 },
 	};
 
 	if (!l)
@@ -144,9 +149,13 @@ static size_t emit_eth(struct build *b, int i, unsigned char *out, struct ip *ip
 		put16(out, l->value ? strtoul(l->value, NULL, 0) : 1);
 		at = 2;
 	}
-	put16(out + at, !next ? 0x88b5 : !strcmp(next->kind, "vlan") ? 0x8100 :
-	      !strcmp(next->kind, "qinq") ? 0x88a8 : !strcmp(next->kind, "arp") ? 0x0806 :
-	      !strcmp(next->kind, "ipv6") ? 0x86dd : !strcmp(next->kind, "ipv4") ? 0x0800 : 0x88b5);
+	put16(out + at, !next                         ? 0x88b5
+			: !strcmp(next->kind, "vlan") ? 0x8100
+			: !strcmp(next->kind, "qinq") ? 0x88a8
+			: !strcmp(next->kind, "arp")  ? 0x0806
+			: !strcmp(next->kind, "ipv6") ? 0x86dd
+			: !strcmp(next->kind, "ipv4") ? 0x0800
+						      : 0x88b5);
 	if (get(l, "type"))
 		put16(out + at, num(l, "type", 0));
 	at += 2;
@@ -171,8 +180,8 @@ static size_t emit_ipv4(struct build *b, int i, unsigned char *out)
 	out[0] = num(l, "ver", 4) << 4 | (num(l, "ihl", head / 4) & 15);
 	put16(out + 2, num(l, "len", len));
 	put16(out + 4, num(l, "id", 7));
-	put16(out + 6, off / 8 | (frag && strchr(frag, '+') ? 0x2000 : 0) |
-	      (get(l, "df") ? 0x4000 : 0));
+	put16(out + 6,
+	      off / 8 | (frag && strchr(frag, '+') ? 0x2000 : 0) | (get(l, "df") ? 0x4000 : 0));
 	out[8] = num(l, "ttl", 64);
 	out[9] = protocol(i + 1 < b->nlayers ? l + 1 : NULL);
 	memcpy(out + 12, ip.src, 4);
@@ -210,7 +219,8 @@ static size_t emit_ext(struct build *b, int i, unsigned char *out, struct ip *ip
 	memset(out, 0, 32);
 	out[0] = num(l, "next", protocol(i + 1 < b->nlayers ? l + 1 : NULL));
 	if (!strcmp(l->kind, "frag6")) {
-		put16(out + 2, (off ? strtoul(off, NULL, 0) : 0) | (off && strchr(off, '+') ? 1 : 0));
+		put16(out + 2,
+		      (off ? strtoul(off, NULL, 0) : 0) | (off && strchr(off, '+') ? 1 : 0));
 		put32(out + 4, num(l, "id", 7));
 	} else if (!strcmp(l->kind, "ah")) {
 		out[1] = 4;

@@ -48,7 +48,9 @@ static const char *const reason_names[] = {
 
 struct run {
 	struct world world;
-	struct { char *name, *text; } let[64];
+	struct {
+		char *name, *text;
+	} let[64];
 	int nlets;
 	struct packet last_out;
 	unsigned long long dropped[POL_REASON_MAX];
@@ -88,8 +90,10 @@ static void expand(struct run *r, const char *in, char *out, size_t size)
 
 static const char *verdict_name(int v)
 {
-	return v == TC_ACT_OK ? "pass" : v == TC_ACT_SHOT ? "drop" :
-	       v == TC_ACT_REDIRECT ? "answer" : "?";
+	return v == TC_ACT_OK         ? "pass"
+	       : v == TC_ACT_SHOT     ? "drop"
+	       : v == TC_ACT_REDIRECT ? "answer"
+				      : "?";
 }
 
 static int one_of(const char *list, const char *name)
@@ -169,7 +173,8 @@ static int check_drop(const struct shot *s, const char *reasons, char *why)
 	}
 	if (reason >= POL_REASON_MAX || !one_of(reasons, reason_names[reason])) {
 		snprintf(why, 256, "reason %s, not %s",
-			 reason < POL_REASON_MAX ? reason_names[reason] : "(none written)", reasons);
+			 reason < POL_REASON_MAX ? reason_names[reason] : "(none written)",
+			 reasons);
 		return -1;
 	}
 	if (s->dropped[reason] == (s->gso_segs ? s->gso_segs : 1) && n == s->dropped[reason])
@@ -242,9 +247,10 @@ static int aim(struct run *r, char *head, struct shot *s, struct packet_hint *hi
 
 	if (!p)
 		return fail(r, "no such place", where);
-	s->hook = !strcmp(hook, "in") ? POL_HOOK_EP_IN :
-		  !strcmp(hook, "up") ? POL_HOOK_UPLINK_IN :
-		  !strcmp(hook, "lo") ? POL_HOOK_LO_IN : POL_HOOK_EP_OUT;
+	s->hook = !strcmp(hook, "in")   ? POL_HOOK_EP_IN
+		  : !strcmp(hook, "up") ? POL_HOOK_UPLINK_IN
+		  : !strcmp(hook, "lo") ? POL_HOOK_LO_IN
+					: POL_HOOK_EP_OUT;
 	s->ifindex = p->ifindex;
 	/* what comes in by a device has it as its ingress device */
 	s->iif = s->hook == POL_HOOK_EP_IN ? 0 : p->ifindex;
@@ -447,7 +453,8 @@ int main(int argc, char **argv)
 	}
 	for (int i = 2; i < argc; i++)
 		bad |= do_file(&r, argv[i]);
-	printf("# %u frames without a whole Ethernet header: nothing delivers them\n", r.undeliverable);
+	printf("# %u frames without a whole Ethernet header: nothing delivers them\n",
+	       r.undeliverable);
 	printf("%u passed, %u failed, 0 skipped\n", r.passed, r.failed);
 	return bad ? 1 : 0;
 }

@@ -46,7 +46,8 @@ static const struct {
 };
 
 static const char *const shared[] = {
-	"ep_by_if", "if_near", "ep_by_addr", "ct", "frags", "watch", "rings", "watch_lost", "drops", "scratch",
+	"ep_by_if", "if_near", "ep_by_addr", "ct",    "frags",
+	"watch",    "rings",   "watch_lost", "drops", "scratch",
 };
 
 #define LEN(a) (sizeof(a) / sizeof((a)[0]))
@@ -119,9 +120,9 @@ static int attach_all(struct world *w)
 		LIBBPF_OPTS(bpf_tc_hook, both, .ifindex = places[i].ifindex,
 			    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
 
-		err = bpf_tc_hook_create(&both) ?:
-		      attach(&places[i], BPF_TC_INGRESS,
-			     w->prog[0][up ? POL_HOOK_UPLINK_IN : POL_HOOK_EP_OUT]);
+		err = bpf_tc_hook_create(&both)
+			      ?: attach(&places[i], BPF_TC_INGRESS,
+					w->prog[0][up ? POL_HOOK_UPLINK_IN : POL_HOOK_EP_OUT]);
 		if (!err && !up)
 			err = attach(&places[i], BPF_TC_EGRESS, w->prog[0][POL_HOOK_EP_IN]);
 	}
@@ -138,9 +139,11 @@ static int set_generation(struct bpf_object *obj, __u64 gen)
 	const struct btf_type *t = sec > 0 ? btf__type_by_id(btf, sec) : NULL;
 	size_t size;
 
-	bpf_object__for_each_map(map, obj) {
-		const void *old = strstr(bpf_map__name(map), ".rodata") ?
-				  bpf_map__initial_value(map, &size) : NULL;
+	bpf_object__for_each_map(map, obj)
+	{
+		const void *old = strstr(bpf_map__name(map), ".rodata")
+					  ? bpf_map__initial_value(map, &size)
+					  : NULL;
 		char *data = old ? memcpy(malloc(size), old, size) : NULL;
 		int err = -ENOENT;
 
@@ -163,8 +166,8 @@ static int set_generation(struct bpf_object *obj, __u64 gen)
 static int load(struct world *w, int g, const char *object)
 {
 	static const char *const progs[] = {
-		POL_PROG_EP_OUT, POL_PROG_EP_IN, POL_PROG_UPLINK_IN, POL_PROG_LO_IN,
-		POL_PROG_UPLINK_OUT,
+		POL_PROG_EP_OUT, POL_PROG_EP_IN,      POL_PROG_UPLINK_IN,
+		POL_PROG_LO_IN,  POL_PROG_UPLINK_OUT,
 	};
 	int err;
 
@@ -173,15 +176,16 @@ static int load(struct world *w, int g, const char *object)
 		return -errno;
 	err = set_generation(w->obj[g], g + 1);
 	/* one of LRU is full only by accident; this one when it is full */
-	bpf_map__set_type(bpf_object__find_map_by_name(w->obj[g], "proxy_onward"), BPF_MAP_TYPE_HASH);
+	bpf_map__set_type(bpf_object__find_map_by_name(w->obj[g], "proxy_onward"),
+			  BPF_MAP_TYPE_HASH);
 	for (size_t i = 0; g && !err && i < LEN(shared); i++)
 		err = bpf_map__reuse_fd(bpf_object__find_map_by_name(w->obj[g], shared[i]),
 					bpf_object__find_map_fd_by_name(w->obj[0], shared[i]));
 	if (!err)
 		err = bpf_object__load(w->obj[g]);
 	for (int i = 0; !err && i < POL_HOOK_MAX; i++)
-		w->prog[g][i] = bpf_program__fd(
-			bpf_object__find_program_by_name(w->obj[g], progs[i]));
+		w->prog[g][i] =
+			bpf_program__fd(bpf_object__find_program_by_name(w->obj[g], progs[i]));
 	return err;
 }
 
@@ -215,7 +219,8 @@ static int open_ring(struct world *w)
 static void fill_endpoints(struct world *w)
 {
 	for (size_t i = 0; i < LEN(places); i++) {
-		struct pol_if v = { .ep = places[i].ep, .kind = POL_IF_ENDPOINT,
+		struct pol_if v = { .ep = places[i].ep,
+				    .kind = POL_IF_ENDPOINT,
 				    .ifindex = places[i].ifindex };
 		__u32 near = v.ifindex % POL_IF_NEAR;
 
@@ -223,7 +228,8 @@ static void fill_endpoints(struct world *w)
 			continue;
 		for (size_t j = 0; j < LEN(owners); j++)
 			if (owners[j].owner.ep == v.ep)
-				inet_pton(AF_INET6, owners[j].addr, &v.addr[owners[j].addr[0] != ':']);
+				inet_pton(AF_INET6, owners[j].addr,
+					  &v.addr[owners[j].addr[0] != ':']);
 		if (places[i].has_mac)
 			v.flags = POL_IF_HAS_MAC;
 		memcpy(v.mac, places[i].mac, 6);
@@ -258,7 +264,7 @@ static void fill_states(struct world *w)
 	struct pol_ep_state a = { .root = { ROW_A_INGRESS, ROW_A_EGRESS } };
 	struct pol_ep_state b = { .root = { ROW_B_INGRESS, ROW_B_EGRESS } }, none = {};
 
-	for (w->gen = WORLD_GENS - 1; ; w->gen--) {
+	for (w->gen = WORLD_GENS - 1;; w->gen--) {
 		world_state(w, 1, &a);
 		world_state(w, 2, &b);
 		world_state(w, 3, &none);
@@ -291,11 +297,12 @@ void world_reset(struct world *w)
 		bpf_map_update_elem(world_map(w, "ct"), &i, &empty, 0);
 	for (__u32 i = 0; i < 16; i++) /* more than the endpoints' numbers */
 		for (int g = 0; g < WORLD_GENS; g++)
-			bpf_map_update_elem(bpf_object__find_map_fd_by_name(w->obj[g], "icmp_rates"),
+			bpf_map_update_elem(bpf_object__find_map_fd_by_name(w->obj[g],
+									    "icmp_rates"),
 					    &i, zero, 0);
 	clear_hash(world_map(w, "frags"), sizeof(struct pol_frag_key));
 	fill_states(w);
-	for (w->gen = WORLD_GENS - 1; ; w->gen--) {
+	for (w->gen = WORLD_GENS - 1;; w->gen--) {
 		clear_hash(world_map(w, "limits"), sizeof(struct pol_limit_key));
 		clear_hash(world_map(w, "proxy_onward"), sizeof(struct pol_onward_key));
 		clear_hash(world_map(w, "proxy_flows"), sizeof(struct pol_proxy_key));
@@ -367,13 +374,14 @@ static void read_drops(struct world *w, unsigned long long *out)
 
 static int test_run(struct world *w, struct shot *s)
 {
-	struct __sk_buff ctx = { .mark = s->mark, .ifindex = s->ifindex,
-				 .ingress_ifindex = s->iif, .gso_segs = s->gso_segs,
+	struct __sk_buff ctx = { .mark = s->mark,
+				 .ifindex = s->ifindex,
+				 .ingress_ifindex = s->iif,
+				 .gso_segs = s->gso_segs,
 				 .gso_size = s->gso_size };
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = s->in.data, .data_size_in = s->in.len,
-		    .data_out = s->out.data, .data_size_out = sizeof(s->out.data),
-		    .ctx_in = &ctx, .ctx_size_in = sizeof(ctx), .ctx_out = &ctx,
-		    .ctx_size_out = sizeof(ctx));
+		    .data_out = s->out.data, .data_size_out = sizeof(s->out.data), .ctx_in = &ctx,
+		    .ctx_size_in = sizeof(ctx), .ctx_out = &ctx, .ctx_size_out = sizeof(ctx));
 	int err = bpf_prog_test_run_opts(w->prog[w->gen][s->hook], &opts);
 
 	s->verdict = opts.retval;

@@ -33,10 +33,12 @@ void fgen_prefix(struct pol_buf *b)
 
 	if (!one_in(3)) {
 		unsigned len = one_in(4) ? 32 : fgen_below(33);
-		uint32_t a = (uint32_t)top[fgen_below(8)] << 24 | fgen_below(3) << 16 | fgen_below(4) << 8 | fgen_below(6);
+		uint32_t a = (uint32_t)top[fgen_below(8)] << 24 | fgen_below(3) << 16 |
+			     fgen_below(4) << 8 | fgen_below(6);
 
 		a &= len ? ~0u << (32 - len) : 0;
-		pol_buf_printf(b, "%u.%u.%u.%u/%u", a >> 24, a >> 16 & 255, a >> 8 & 255, a & 255, len);
+		pol_buf_printf(b, "%u.%u.%u.%u/%u", a >> 24, a >> 16 & 255, a >> 8 & 255, a & 255,
+			       len);
 	} else {
 		unsigned len = one_in(3) ? 128 : one_in(2) ? 64 : fgen_below(129);
 		uint16_t w[8] = { 0 };
@@ -56,7 +58,9 @@ void fgen_prefix(struct pol_buf *b)
 		for (unsigned i = 0; i < 8; i++) {
 			int keep = (int)len - 16 * (int)i;
 
-			w[i] = keep <= 0 ? 0 : keep >= 16 ? w[i] : (uint16_t)(w[i] & (0xffff << (16 - keep)));
+			w[i] = keep <= 0    ? 0
+			       : keep >= 16 ? w[i]
+					    : (uint16_t)(w[i] & (0xffff << (16 - keep)));
 			in.s6_addr[2 * i] = (uint8_t)(w[i] >> 8);
 			in.s6_addr[2 * i + 1] = (uint8_t)w[i];
 		}
@@ -112,8 +116,8 @@ static void add_range(struct pol_buf *b)
 static bool add_ports(struct pol_buf *b)
 {
 	static const char *const flag[] = { "syn", "syn-ack", "ack", "fin", "rst", "psh", "urg" };
-	static const char *const other[] = { "icmp", "icmp 8", "icmp 0-3", "icmp6", "icmp6 128-137",
-					     "proto 47", "proto 50" };
+	static const char *const other[] = { "icmp",          "icmp 8",   "icmp 0-3", "icmp6",
+					     "icmp6 128-137", "proto 47", "proto 50" };
 	unsigned n = 1 + (one_in(3) ? fgen_below(3) : 0);
 	bool ports = true;
 
@@ -146,7 +150,11 @@ static bool add_ports(struct pol_buf *b)
 static void add_line(struct pol_buf *b)
 {
 	static const char *const action[] = {
-		"drop", "drop", "pass", "pass", "limit 1000000/s burst 100000000",
+		"drop",
+		"drop",
+		"pass",
+		"pass",
+		"limit 1000000/s burst 100000000",
 		"limit 1000000/s burst 100000000 per source /24 /56",
 	};
 	bool any = true;
@@ -245,12 +253,14 @@ static void add_classbench(struct pol_buf *b, const char *line, unsigned copy, u
 			add_ends(b, slo, shi);
 		}
 	} else if (pmask) {
-		pol_buf_printf(b, " on %s%.0u", proto == 1 ? "icmp" : "proto ", proto == 1 ? 0 : proto);
+		pol_buf_printf(b, " on %s%.0u", proto == 1 ? "icmp" : "proto ",
+			       proto == 1 ? 0 : proto);
 	}
 	pol_buf_addz(b, ";\n");
 }
 
-int fgen_rules(struct pol_buf *b, const char *path, unsigned copies, unsigned most, struct pol_err *e)
+int fgen_rules(struct pol_buf *b, const char *path, unsigned copies, unsigned most,
+	       struct pol_err *e)
 {
 	char *text POL_CLEANUP(pol_cleanup_free) = NULL;
 	size_t n = 0;
@@ -304,7 +314,9 @@ static struct pol_ip near(const struct pol_ir *ir, uint32_t aset, int family)
 	if (family == 4 && s->n4 && aset) {
 		const struct pol_range32 *r = &s->v4[fgen_random() % s->n4];
 
-		ip.lo = one_in(2) ? r->lo : one_in(2) ? r->hi : r->lo + fgen_random() % ((uint64_t)r->hi - r->lo + 1);
+		ip.lo = one_in(2)   ? r->lo
+			: one_in(2) ? r->hi
+				    : r->lo + fgen_random() % ((uint64_t)r->hi - r->lo + 1);
 		ip.lo += one_in(4) ? fgen_below(3) : 0;
 		ip.lo -= one_in(4) ? fgen_below(3) : 0;
 		ip.lo &= 0xffffffff;
@@ -343,14 +355,14 @@ static uint16_t near_port(const struct pol_ir *ir, uint32_t set, uint8_t proto)
 	return proto == 1 || proto == 58 ? x & 255 : (uint16_t)x;
 }
 
-void fgen_packet(const struct pol_ir *ir, const struct pol_ir_filter *f,
-			  struct pol_eval_packet *p)
+void fgen_packet(const struct pol_ir *ir, const struct pol_ir_filter *f, struct pol_eval_packet *p)
 {
 	static const uint8_t protos[] = { 6, 6, 6, 17, 17, 132, 1, 58, 47, 50, 4 };
 	static const uint8_t flags[] = { 0, 2, 18, 16, 1, 4, 24, 48, 255, 17 };
 	const struct pol_filter_line *l = &f->line[fgen_random() % f->n];
 	const struct pol_filter_term *t = l->n ? &l->term[fgen_random() % l->n] : NULL;
-	int family = !ir->asets.v[l->src.aset].n4 || !ir->asets.v[l->dst.aset].n4 || one_in(4) ? 6 : 4;
+	int family =
+		!ir->asets.v[l->src.aset].n4 || !ir->asets.v[l->dst.aset].n4 || one_in(4) ? 6 : 4;
 
 	memset(p, 0, sizeof(*p));
 	p->src = near(ir, one_in(8) ? f->line[fgen_random() % f->n].src.aset : l->src.aset, family);
@@ -372,8 +384,9 @@ void fgen_packet(const struct pol_ir *ir, const struct pol_ir_filter *f,
 	if (one_in(2) && t && p->proto == 6)
 		p->tcp_flags = (uint8_t)((p->tcp_flags | t->set) & ~t->clear);
 	/* extension headers are parse.h's matter; here such a protocol would not be one */
-	if (family == 6 && (p->proto == 0 || p->proto == 43 || p->proto == 44 || p->proto == 51 ||
-			    p->proto == 60 || p->proto == 135 || p->proto == 139 || p->proto == 140))
+	if (family == 6 &&
+	    (p->proto == 0 || p->proto == 43 || p->proto == 44 || p->proto == 51 ||
+	     p->proto == 60 || p->proto == 135 || p->proto == 139 || p->proto == 140))
 		p->proto = 47;
 }
 

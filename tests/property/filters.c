@@ -88,7 +88,8 @@ static void set_constants(struct bpf_object *o)
 {
 	const struct btf *btf = bpf_object__btf(o);
 	const struct btf_type *sec =
-		btf__type_by_id(btf, (uint32_t)btf__find_by_name_kind(btf, ".rodata", BTF_KIND_DATASEC));
+		btf__type_by_id(btf,
+				(uint32_t)btf__find_by_name_kind(btf, ".rodata", BTF_KIND_DATASEC));
 	struct bpf_map *m = bpf_object__find_map_by_name(o, ".rodata");
 	size_t n = 0;
 	const char *was = bpf_map__initial_value(m, &n);
@@ -159,7 +160,8 @@ static void spoil(struct bpf_object *o)
 /* XDP_DROP or XDP_PASS, and by which rule. */
 static int ask(struct loaded *l, const uint8_t *frame, size_t n, uint32_t *rule, struct pol_err *e)
 {
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = (uint32_t)n, .repeat = 1);
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = (uint32_t)n,
+		    .repeat = 1);
 	uint32_t zero = 0;
 	int cpu = sched_getcpu(), r = bpf_prog_test_run_opts(l->prog, &opts);
 
@@ -198,7 +200,8 @@ static bool inside(struct pol_prefix p, struct pol_ip ip)
 	pol_u128 x = (pol_u128)ip.hi << 64 | ip.lo, y = (pol_u128)p.addr.hi << 64 | p.addr.lo;
 	unsigned width = ip.family == 4 ? 32 : 128;
 
-	return p.addr.family == ip.family && (!p.len || x >> (width - p.len) == y >> (width - p.len));
+	return p.addr.family == ip.family &&
+	       (!p.len || x >> (width - p.len) == y >> (width - p.len));
 }
 
 static uint64_t in_sets(const struct pol_ir *ir, struct pol_ip ip)
@@ -239,8 +242,8 @@ static void near_added(const struct pol_ir *ir, struct pol_ip *ip)
 static uint64_t total, differences;
 static bool silent;
 
-static void report(const struct pol_ir_filter *f, const char *text, const struct pol_eval_packet *p, int got,
-		   uint32_t rule, const struct pol_eval_filter *want)
+static void report(const struct pol_ir_filter *f, const char *text, const struct pol_eval_packet *p,
+		   int got, uint32_t rule, const struct pol_eval_filter *want)
 {
 	char src[POL_IP_TEXT], dst[POL_IP_TEXT];
 
@@ -251,8 +254,11 @@ static void report(const struct pol_ir_filter *f, const char *text, const struct
 		printf("%s", text);
 	printf("%s -> %s proto %u sport %u value %u flags 0x%x: program %s by rule %u, evaluator %s by %u (%.*s)\n",
 	       pol_ip_format(p->src, src), pol_ip_format(p->dst, dst), p->proto, p->sport, p->value,
-	       p->tcp_flags, got == 2 ? "passes" : got == 1 ? "drops" : "?", rule,
-	       want->action == POL_FILTER_PASS ? "passes" : "drops", f->line[want->line].rule,
+	       p->tcp_flags,
+	       got == 2   ? "passes"
+	       : got == 1 ? "drops"
+			  : "?",
+	       rule, want->action == POL_FILTER_PASS ? "passes" : "drops", f->line[want->line].rule,
 	       POL_STR_ARG(f->line[want->line].text));
 }
 
@@ -260,8 +266,9 @@ static int compare(const struct build *b, const char *text, struct loaded *l, un
 		   unsigned packets, struct pol_err *e)
 {
 	const struct pol_ir_filter *f = &b->ir->filters.v[filter];
-	struct pol_if uplink = { .kind = POL_IF_UPLINK, .flags = POL_IF_XDP, .ifindex = LO,
-				 .filters = 1ull << filter };
+	struct pol_if uplink = {
+		.kind = POL_IF_UPLINK, .flags = POL_IF_XDP, .ifindex = LO, .filters = 1ull << filter
+	};
 
 	if (bpf_map_update_elem(l->near, &(uint32_t){ LO % POL_IF_NEAR }, &uplink, BPF_ANY))
 		return pol_err(e, -errno, "cannot write if_near");
@@ -282,14 +289,15 @@ static int compare(const struct build *b, const char *text, struct loaded *l, un
 		if (got < 0)
 			return got;
 		total++;
-		if (got != (want.action == POL_FILTER_PASS ? 2 : 1) || rule != f->line[want.line].rule)
+		if (got != (want.action == POL_FILTER_PASS ? 2 : 1) ||
+		    rule != f->line[want.line].rule)
 			report(f, text, &p, got, rule, &want);
 	}
 	return 0;
 }
 
-static int one(const struct options *o, const char *text, const struct build_paths *paths, bool wrong,
-	       struct pol_err *e)
+static int one(const struct options *o, const char *text, const struct build_paths *paths,
+	       bool wrong, struct pol_err *e)
 {
 	struct pol_buf messages = { 0 };
 	struct loaded l = { 0 };
@@ -360,48 +368,71 @@ static int self_test(const struct options *o, const struct build_paths *paths, s
 
 static void usage(void)
 {
-	fprintf(stderr, "usage: filters [--objects N] [--packets N] [--seed S] [--only I] [--seconds T] "
-			"[--rules FILE] [--copies N] [--list FILE] [--self-test]\n");
+	fprintf(stderr,
+		"usage: filters [--objects N] [--packets N] [--seed S] [--only I] [--seconds T] "
+		"[--rules FILE] [--copies N] [--list FILE] [--self-test]\n");
 	exit(2);
 }
 
 static void options(int argc, char **argv, struct options *o)
 {
 	static const struct option names[] = {
-		{ "objects", 1, NULL, 'f' }, { "packets", 1, NULL, 'p' }, { "seed", 1, NULL, 's' },
-		{ "only", 1, NULL, 'o' },    { "seconds", 1, NULL, 't' }, { "rules", 1, NULL, 'r' },
-		{ "copies", 1, NULL, 'c' },  { "list", 1, NULL, 'l' },	  { "self-test", 0, NULL, 'x' },
-		{ 0 },
+		{ "objects", 1, NULL, 'f' },   { "packets", 1, NULL, 'p' },
+		{ "seed", 1, NULL, 's' },      { "only", 1, NULL, 'o' },
+		{ "seconds", 1, NULL, 't' },   { "rules", 1, NULL, 'r' },
+		{ "copies", 1, NULL, 'c' },    { "list", 1, NULL, 'l' },
+		{ "self-test", 0, NULL, 'x' }, { 0 },
 	};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", names, NULL)) != -1) {
 		switch (c) {
-		case 'f': o->objects = (unsigned)strtoul(optarg, NULL, 0); break;
-		case 'p': o->packets = (unsigned)strtoul(optarg, NULL, 0); break;
-		case 's': o->seed = strtoull(optarg, NULL, 0); break;
-		case 'o': o->only = strtol(optarg, NULL, 0); break;
-		case 't': o->seconds = (unsigned)strtoul(optarg, NULL, 0); break;
-		case 'r': o->rules = optarg; break;
-		case 'c': o->copies = (unsigned)strtoul(optarg, NULL, 0); break;
-		case 'l': o->list = optarg; break;
-		case 'x': o->self_test = true; break;
-		default: usage();
+		case 'f':
+			o->objects = (unsigned)strtoul(optarg, NULL, 0);
+			break;
+		case 'p':
+			o->packets = (unsigned)strtoul(optarg, NULL, 0);
+			break;
+		case 's':
+			o->seed = strtoull(optarg, NULL, 0);
+			break;
+		case 'o':
+			o->only = strtol(optarg, NULL, 0);
+			break;
+		case 't':
+			o->seconds = (unsigned)strtoul(optarg, NULL, 0);
+			break;
+		case 'r':
+			o->rules = optarg;
+			break;
+		case 'c':
+			o->copies = (unsigned)strtoul(optarg, NULL, 0);
+			break;
+		case 'l':
+			o->list = optarg;
+			break;
+		case 'x':
+			o->self_test = true;
+			break;
+		default:
+			usage();
 		}
 	}
 }
 
 int main(int argc, char **argv)
 {
-	struct options o = { .objects = 4, .packets = 500, .copies = 1, .only = -1,
-			     .seed = (uint64_t)time(NULL) };
+	struct options o = {
+		.objects = 4, .packets = 500, .copies = 1, .only = -1, .seed = (uint64_t)time(NULL)
+	};
 	const char *tmp = getenv("TMPDIR");
 	struct pol_buf text = { 0 };
 	struct pol_err e = { 0 };
 	char dir[256];
 	struct build_paths paths = { .clang = getenv("CLANG") ? getenv("CLANG") : "clang",
 				     .templates = getenv("POLC_TEMPLATES"),
-				     .include = getenv("POLC_INCLUDE"), .scratch_dir = dir };
+				     .include = getenv("POLC_INCLUDE"),
+				     .scratch_dir = dir };
 	int r;
 
 	options(argc, argv, &o);

@@ -140,7 +140,8 @@ static bool why_agrees(struct run *r, struct generation *g, const struct flow *f
 	const struct prt_gen *view = generation_view(r->kernel, g, r->build.object);
 	const struct prt_why_flow asked = { .src = prt_addr_of_ip(f->src),
 					    .dst = prt_addr_of_ip(f->dst),
-					    .from_host = world_place(&r->world, f->src) == PLACE_HOST,
+					    .from_host =
+						    world_place(&r->world, f->src) == PLACE_HOST,
 					    .proto = f->proto,
 					    .port = f->value };
 	const struct pol_scratch *p = &s->scratch;

@@ -33,7 +33,7 @@ static int load(uint32_t type, uint32_t attach, int verdict)
 	a.expected_attach_type = attach;
 	a.insns = (uint64_t)(uintptr_t)code;
 	a.insn_cnt = 2;
-	a.license = (uint64_t)(uintptr_t)"GPL";
+	a.license = (uint64_t)(uintptr_t) "GPL";
 	memcpy(a.prog_name, "foreigner", 9);
 	return bpf(BPF_PROG_LOAD, &a);
 }
@@ -56,8 +56,8 @@ int main(int argc, char **argv)
 		if (strcmp(argv[2], places[i].name))
 			continue;
 		memset(&a, 0, sizeof(a));
-		a.link_create.prog_fd = (uint32_t)load(places[i].type, places[i].attach,
-						       places[i].verdict);
+		a.link_create.prog_fd =
+			(uint32_t)load(places[i].type, places[i].attach, places[i].verdict);
 		a.link_create.target_ifindex = if_nametoindex(argv[1]);
 		a.link_create.attach_type = places[i].attach;
 		if (bpf(BPF_LINK_CREATE, &a) < 0) {

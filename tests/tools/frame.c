@@ -53,7 +53,10 @@ static uint16_t sum(const void *data, size_t n)
 /* The length of the frame; 0: no such kind. */
 static size_t build(struct frame *f, const char *kind, uint16_t port)
 {
-	struct tcphdr tcp = { .source = htons(40000), .dest = htons(port), .doff = 5, .syn = 1,
+	struct tcphdr tcp = { .source = htons(40000),
+			      .dest = htons(port),
+			      .doff = 5,
+			      .syn = 1,
 			      .window = htons(1024) };
 	struct udphdr udp = { .source = htons(40000), .dest = htons(port), .len = htons(16) };
 	size_t l4 = 20;
@@ -91,7 +94,8 @@ static void pace(uint64_t began, unsigned long sent, unsigned long rate)
 
 	if (due > now)
 		nanosleep(&(struct timespec){ .tv_sec = (time_t)((due - now) / 1000000000u),
-					      .tv_nsec = (long)((due - now) % 1000000000u) }, NULL);
+					      .tv_nsec = (long)((due - now) % 1000000000u) },
+			  NULL);
 }
 
 static unsigned long send_all(int fd, const struct sockaddr_ll *to, const struct frame *f, size_t n,
@@ -106,7 +110,8 @@ static unsigned long send_all(int fd, const struct sockaddr_ll *to, const struct
 	for (size_t i = 0; i < BATCH; i++) {
 		copy[i] = *f;
 		v[i] = (struct iovec){ &copy[i], n };
-		m[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &v[i], .msg_iovlen = 1,
+		m[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &v[i],
+						      .msg_iovlen = 1,
 						      .msg_name = (void *)to,
 						      .msg_namelen = sizeof(*to) } };
 	}
@@ -145,9 +150,13 @@ int main(int argc, char **argv)
 	if (spread)
 		memmove(&argv[6], &argv[7], (size_t)(argc-- - 6) * sizeof(*argv));
 	if (argc < 8 || argc > 9 ||
-	    sscanf(argv[2], "%x:%x:%x:%x:%x:%x", &mac[0], &mac[1], &mac[2], &mac[3], &mac[4], &mac[5]) != 6 ||
-	    inet_pton(AF_INET, argv[3], &f.ip.saddr) != 1 || inet_pton(AF_INET, argv[4], &f.ip.daddr) != 1)
-		return fputs("usage: frame DEVICE TO-MAC SOURCE DESTINATION PORT [spread] KIND COUNT [RATE]\n", stderr), 2;
+	    sscanf(argv[2], "%x:%x:%x:%x:%x:%x", &mac[0], &mac[1], &mac[2], &mac[3], &mac[4],
+		   &mac[5]) != 6 ||
+	    inet_pton(AF_INET, argv[3], &f.ip.saddr) != 1 ||
+	    inet_pton(AF_INET, argv[4], &f.ip.daddr) != 1)
+		return fputs("usage: frame DEVICE TO-MAC SOURCE DESTINATION PORT [spread] KIND COUNT [RATE]\n",
+			     stderr),
+		       2;
 	count = strtoul(argv[7], NULL, 10);
 	rate = argc > 8 ? strtoul(argv[8], NULL, 10) : 0;
 	fd = socket(AF_PACKET, SOCK_RAW, 0);

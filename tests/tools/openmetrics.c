@@ -127,8 +127,14 @@ static void sample(const char *line)
 		wrong("a sample outside of its family", line);
 	if (!type[0])
 		wrong("a sample without a type", line);
-	if (strncmp(suffix, !strcmp(type, "counter") ? "_total" : !strcmp(type, "info") ? "_info" : "", n - f) ||
-	    n - f != (!strcmp(type, "counter") ? 6 : !strcmp(type, "info") ? 5 : 0))
+	if (strncmp(suffix,
+		    !strcmp(type, "counter") ? "_total"
+		    : !strcmp(type, "info")  ? "_info"
+					     : "",
+		    n - f) ||
+	    n - f != (!strcmp(type, "counter") ? 6
+		      : !strcmp(type, "info")  ? 5
+					       : 0))
 		wrong("a suffix that does not fit the type", line);
 	if (*p == '{')
 		p = labels(line, p);

@@ -130,7 +130,7 @@ static enum outcome outcome_of(int err)
 		return REFUSED;
 	case EHOSTUNREACH:
 	case ENETUNREACH:
-	case EACCES:	/* ICMPv6 "administratively prohibited" */
+	case EACCES: /* ICMPv6 "administratively prohibited" */
 	case EPERM:
 	case ENOPROTOOPT:
 	case EPROTO:
@@ -177,14 +177,16 @@ static int bind_source(int fd, const struct options *o, int family)
 
 	if (o->mark && setsockopt(fd, SOL_SOCKET, SO_MARK, &o->mark, sizeof(o->mark)))
 		return broken("SO_MARK");
-	if (o->foreign && setsockopt(fd, family == AF_INET ? SOL_IP : SOL_IPV6,
-				     family == AF_INET ? IP_TRANSPARENT : IPV6_TRANSPARENT, &one,
-				     sizeof(one)))
+	if (o->foreign &&
+	    setsockopt(fd, family == AF_INET ? SOL_IP : SOL_IPV6,
+		       family == AF_INET ? IP_TRANSPARENT : IPV6_TRANSPARENT, &one, sizeof(one)))
 		return broken("IP_TRANSPARENT");
 	if (!o->source && !o->sport)
 		return 0;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	n = parse(o->source ? o->source : family == AF_INET ? "0.0.0.0" : "::",
+	n = parse(o->source           ? o->source
+		  : family == AF_INET ? "0.0.0.0"
+				      : "::",
 		  o->sport ? o->sport : "0", &s);
 	if (!n)
 		return BROKEN;
@@ -337,8 +339,7 @@ static int connect_to(const char *proto, const char *addr, const char *port,
 	return r == BROKEN ? BROKEN : verdict(r);
 }
 
-static int repeat_to(const char *proto, const char *addr, const char *port,
-		     const struct options *o)
+static int repeat_to(const char *proto, const char *addr, const char *port, const struct options *o)
 {
 	long long end = o->run_for ? now_ms() + o->run_for : 0;
 	unsigned long count[BROKEN + 1] = { 0 };
@@ -350,7 +351,7 @@ static int repeat_to(const char *proto, const char *addr, const char *port,
 	while (!stopped && !count[BROKEN] && (!end || now_ms() < end)) {
 		enum outcome r = try_once(!strcmp(proto, "tcp"), &s, n, o);
 
-		if (!stopped || r == OPEN)	/* told to go in the middle of one */
+		if (!stopped || r == OPEN) /* told to go in the middle of one */
 			count[r]++;
 		poll(NULL, 0, o->interval);
 	}
@@ -434,7 +435,7 @@ static int stream_to(const char *addr, const char *port, const struct options *o
 			poll(NULL, 0, o->interval);
 	}
 	if (stopped && r == TIMEOUT)
-		r = OPEN;	/* told to go in the middle of an exchange */
+		r = OPEN; /* told to go in the middle of an exchange */
 	close(fd);
 	printf("%lu ", done);
 	return verdict(r);
@@ -458,7 +459,8 @@ static int spray(const char *proto, const char *addr, const struct options *o)
 			return broken("socket");
 		/* the port is at the same place in both families */
 		s.v4.sin_port = htons((uint16_t)(port ? port : 1));
-		begun += !connect(fd, &s.sa, n) ? send(fd, message, 1, 0) > 0 : errno == EINPROGRESS;
+		begun +=
+			!connect(fd, &s.sa, n) ? send(fd, message, 1, 0) > 0 : errno == EINPROGRESS;
 		close(fd);
 	}
 	printf("%lu begun\n", begun);
@@ -525,7 +527,7 @@ static int ping(const char *addr, const struct options *o)
 		return errno == ENETUNREACH ? verdict(UNREACHABLE) : broken("connect");
 	e.type = v6 ? ICMP6_ECHO_REQUEST : ICMP_ECHO;
 	snprintf(e.data, sizeof(e.data), "%07u", (unsigned)getpid() % 10000000u);
-	e.sum = v6 ? 0 : checksum(&e, sizeof(e));	/* the kernel fills in ICMPv6's */
+	e.sum = v6 ? 0 : checksum(&e, sizeof(e)); /* the kernel fills in ICMPv6's */
 	if (send(fd, &e, sizeof(e), 0) < 0)
 		return verdict(outcome_of(errno));
 	while (r == TIMEOUT && wait_for(fd, POLLIN, deadline)) {

@@ -192,7 +192,10 @@ static void ipv4(struct frame *f, const struct ends *e)
 	byte(f, 0);
 	word(f, 0);
 	word(f, pick(8));
-	word(f, chance(80) ? 0 : chance(50) ? 0x2000 : chance(30) ? 1 + pick(3) : pick(65536) & 0x3fff);
+	word(f, chance(80)   ? 0
+		: chance(50) ? 0x2000
+		: chance(30) ? 1 + pick(3)
+			     : pick(65536) & 0x3fff);
 	byte(f, chance(90) ? 64 : pick(256));
 	byte(f, proto);
 	word(f, 0);

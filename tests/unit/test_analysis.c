@@ -18,7 +18,7 @@
 #include "compiler/ranges.h"
 #include "tests/tools/genpolicy.h"
 
-#define FLOWS 1500	/* tried for each policy */
+#define FLOWS 1500 /* tried for each policy */
 
 /* ---- flows at the bounds ------------------------------------------------------- */
 
@@ -31,7 +31,7 @@ struct trial {
 static struct pol_eval_peer random_peer(struct trial *t, unsigned end, int family)
 {
 	static const uint32_t kinds[] = { POL_PEER_ENDPOINT, POL_PEER_ENDPOINT, POL_PEER_ENDPOINT,
-					  POL_PEER_WORLD, POL_PEER_HOST, POL_PEER_NODE };
+					  POL_PEER_WORLD,    POL_PEER_HOST,     POL_PEER_NODE };
 	struct pol_eval_peer p = { .kind = kinds[gen_below(&t->rng, POL_ARRAY_LEN(kinds))] };
 	struct gen_label l[GEN_KEYS];
 	size_t n = gen_labels(&t->rng, l);
@@ -42,9 +42,10 @@ static struct pol_eval_peer random_peer(struct trial *t, unsigned end, int famil
 		p.labels = (struct pol_labels){ t->label[end], n };
 	p.has_addr = true;
 	p.addr = gen_address(&t->rng, &t->gen, family);
-	if (gen_chance(&t->rng, 30))	/* in the pool */
-		p.addr = family == 4 ? (struct pol_ip){ 0, 0x0a010000 + gen_below(&t->rng, 65536), 4 }
-				     : (struct pol_ip){ 0xfd00000100000000, gen_below(&t->rng, 99), 6 };
+	if (gen_chance(&t->rng, 30)) /* in the pool */
+		p.addr = family == 4
+				 ? (struct pol_ip){ 0, 0x0a010000 + gen_below(&t->rng, 65536), 4 }
+				 : (struct pol_ip){ 0xfd00000100000000, gen_below(&t->rng, 99), 6 };
 	return p;
 }
 
@@ -56,7 +57,8 @@ static uint32_t random_key(struct trial *t)
 
 	if (t->gen.ports.n && gen_chance(&t->rng, 80))
 		at = t->gen.ports.v[gen_below(&t->rng, (uint32_t)t->gen.ports.n)];
-	value = gen_chance(&t->rng, 50) ? at.lo - gen_below(&t->rng, 2) : at.hi + gen_below(&t->rng, 2);
+	value = gen_chance(&t->rng, 50) ? at.lo - gen_below(&t->rng, 2)
+					: at.hi + gen_below(&t->rng, 2);
 	if (pol_proto_has_types(at.proto))
 		value &= 255;
 	else if (!pol_proto_has_ports(at.proto))
@@ -67,7 +69,8 @@ static uint32_t random_key(struct trial *t)
 static struct pol_point random_flow(struct trial *t)
 {
 	int family = gen_chance(&t->rng, 60) ? 4 : 6;
-	struct pol_point p = { .end = { random_peer(t, POL_SRC, family), random_peer(t, POL_DST, family) } };
+	struct pol_point p = { .end = { random_peer(t, POL_SRC, family),
+					random_peer(t, POL_DST, family) } };
 
 	p.l4_key = random_key(t);
 	return p;
@@ -75,7 +78,8 @@ static struct pol_point random_flow(struct trial *t)
 
 static bool judged(const struct pol_point *p)
 {
-	return p->end[POL_SRC].kind == POL_PEER_ENDPOINT || p->end[POL_DST].kind == POL_PEER_ENDPOINT;
+	return p->end[POL_SRC].kind == POL_PEER_ENDPOINT ||
+	       p->end[POL_DST].kind == POL_PEER_ENDPOINT;
 }
 
 static uint64_t setting(const char *name, uint64_t otherwise)
@@ -88,11 +92,24 @@ static uint64_t setting(const char *name, uint64_t otherwise)
 /* ---- assertions ------------------------------------------------------------------ */
 
 static const char *const peers[] = {
-	"ep0", "ep1", "ep2", "net0", "net1", "world", "any", "host", "public", "[app=\"db\"]",
-	"{ ep3, nodes }", "world except net2", "ep4 except ep0", "10.1.0.0/16",
+	"ep0",
+	"ep1",
+	"ep2",
+	"net0",
+	"net1",
+	"world",
+	"any",
+	"host",
+	"public",
+	"[app=\"db\"]",
+	"{ ep3, nodes }",
+	"world except net2",
+	"ep4 except ep0",
+	"10.1.0.0/16",
 };
 static const char *const ports[] = {
-	"", " on tcp 80", " on tcp 443", " on udp 53", " on icmp", " on tcp", " on proto 47", " on tcp 0-1024",
+	"",         " on tcp 80", " on tcp 443",  " on udp 53",
+	" on icmp", " on tcp",    " on proto 47", " on tcp 0-1024",
 };
 
 static void write_assertions(struct trial *t, struct pol_buf *out)
@@ -117,12 +134,14 @@ static bool expected(const struct pol_ir *ir, const struct pol_assertion *a,
 static bool fits(const struct pol_ir *ir, const struct pol_assertion *a, const struct pol_point *p)
 {
 	for (unsigned end = 0; end < POL_ENDS; end++)
-		if (!pol_eval_pred(ir, a->pred[end], &p->end[end]) || !expected(ir, a, &p->end[end]))
+		if (!pol_eval_pred(ir, a->pred[end], &p->end[end]) ||
+		    !expected(ir, a, &p->end[end]))
 			return false;
 	return judged(p) && pol_l4set_contains(ir->l4sets.v[a->l4], p->l4_key);
 }
 
-static bool breaks(const struct pol_ir *ir, const struct pol_assertion *a, const struct pol_point *p)
+static bool breaks(const struct pol_ir *ir, const struct pol_assertion *a,
+		   const struct pol_point *p)
 {
 	struct pol_eval_flow f;
 
@@ -152,7 +171,8 @@ static void assertions_of(struct trial *t, const struct pol_ir *ir, unsigned cou
 		if (answer == POL_YES && !breaks(ir, a, &found)) {
 			struct pol_str what = pol_source_text(ir->sources, a->span);
 
-			fprintf(stderr, "# %.*s: fits %d\n", POL_STR_ARG(what), fits(ir, a, &found));
+			fprintf(stderr, "# %.*s: fits %d\n", POL_STR_ARG(what),
+				fits(ir, a, &found));
 			print_flow("no counterexample", ir, &found);
 			fail();
 		}
@@ -170,7 +190,8 @@ static void assertions_of(struct trial *t, const struct pol_ir *ir, unsigned cou
 
 static void assertions_agree_with_the_evaluator(void **state)
 {
-	uint64_t seed = setting("POLC_ANALYSIS_SEED", 1), n = setting("POLC_ANALYSIS_POLICIES", 500);
+	uint64_t seed = setting("POLC_ANALYSIS_SEED", 1),
+		 n = setting("POLC_ANALYSIS_POLICIES", 500);
 	struct gen_options o = { .max_policies = 6 };
 	unsigned count[3] = { 0 };
 
@@ -205,7 +226,8 @@ static bool goes(const struct pol_rule_life *life)
 }
 
 /* The policy without what lint would remove, and without one rule more. */
-static struct pol_ir without(const struct pol_ir *ir, const struct pol_rule_life *life, uint32_t more)
+static struct pol_ir without(const struct pol_ir *ir, const struct pol_rule_life *life,
+			     uint32_t more)
 {
 	struct pol_ir out = *ir;
 
@@ -226,7 +248,8 @@ static void same_verdict(const struct pol_ir *ir, const struct pol_ir *less,
 	for (unsigned d = 0; d < POL_DIRECTIONS; d++) {
 		if (!a.judged[d])
 			continue;
-		if (a.side[d].action != b.side[d].action || life[a.side[d].rule].life == POL_LIFE_DEAD ||
+		if (a.side[d].action != b.side[d].action ||
+		    life[a.side[d].rule].life == POL_LIFE_DEAD ||
 		    life[a.side[d].rule].life == POL_LIFE_VOID) {
 			fprintf(stderr, "# rule %u\n", a.side[d].rule);
 			print_flow("lint would change it", ir, p);
@@ -245,9 +268,9 @@ static void shows_life(const struct pol_ir *ir, const struct pol_ir *less,
 
 	pol_point_judge(less, p, &a);
 	pol_point_judge(&gone, p, &b);
-	if (r->action != POL_SKIP &&
-	    (a.side[r->direction].action != r->action ||
-	     (!r->log && r->limit < 0 && !r->name.n && a.side[r->direction].rule == b.side[r->direction].rule))) {
+	if (r->action != POL_SKIP && (a.side[r->direction].action != r->action ||
+				      (!r->log && r->limit < 0 && !r->name.n &&
+				       a.side[r->direction].rule == b.side[r->direction].rule))) {
 		fprintf(stderr, "# rule %u: %.*s; decided by %u, without it by %u\n", r->id,
 			POL_STR_ARG(r->text), a.side[r->direction].rule, b.side[r->direction].rule);
 		print_flow("does not show that it lives", ir, p);
@@ -256,7 +279,8 @@ static void shows_life(const struct pol_ir *ir, const struct pol_ir *less,
 	pol_vec_free(&gone.by_order);
 }
 
-static void shows_conflict(const struct pol_ir *ir, const struct pol_rule_life *life, const struct pol_rule *r)
+static void shows_conflict(const struct pol_ir *ir, const struct pol_rule_life *life,
+			   const struct pol_rule *r)
 {
 	struct pol_eval_flow f;
 
@@ -293,7 +317,8 @@ static void lint_of(struct trial *t, const struct pol_ir *ir, uint64_t steps, un
 
 static void lint_agrees_with_the_evaluator(void **state)
 {
-	uint64_t seed = setting("POLC_ANALYSIS_SEED", 1), n = setting("POLC_ANALYSIS_POLICIES", 500);
+	uint64_t seed = setting("POLC_ANALYSIS_SEED", 1),
+		 n = setting("POLC_ANALYSIS_POLICIES", 500);
 	struct gen_options o = { 0 };
 	unsigned count[6] = { 0 };
 
@@ -312,10 +337,11 @@ static void lint_agrees_with_the_evaluator(void **state)
 		pol_buf_free(&text);
 		gen_policy_free(&t.gen);
 	}
-	print_message("# %u live, %u dead, %u redundant, %u for nobody, %u undecided\n", count[POL_LIFE_LIVE],
-		      count[POL_LIFE_DEAD], count[POL_LIFE_REDUNDANT], count[POL_LIFE_VOID],
-		      count[POL_LIFE_UNDECIDED]);
-	assert_true(count[POL_LIFE_LIVE] > n && count[POL_LIFE_DEAD] > n / 2 && count[POL_LIFE_REDUNDANT] > n / 2);
+	print_message("# %u live, %u dead, %u redundant, %u for nobody, %u undecided\n",
+		      count[POL_LIFE_LIVE], count[POL_LIFE_DEAD], count[POL_LIFE_REDUNDANT],
+		      count[POL_LIFE_VOID], count[POL_LIFE_UNDECIDED]);
+	assert_true(count[POL_LIFE_LIVE] > n && count[POL_LIFE_DEAD] > n / 2 &&
+		    count[POL_LIFE_REDUNDANT] > n / 2);
 	assert_true(count[POL_LIFE_UNDECIDED] <= n / 100);
 }
 
@@ -355,7 +381,8 @@ static void diff_of(struct trial *t, const struct pol_ir *const ir[2], uint64_t 
 	for (size_t i = 0; i < d.changes.n; i++) {
 		pol_point_judge(ir[0], &d.changes.v[i].flow, &f[0]);
 		pol_point_judge(ir[1], &d.changes.v[i].flow, &f[1]);
-		if (f[0].action == f[1].action || !listed(&d, f) || f[0].action != d.changes.v[i].action[0]) {
+		if (f[0].action == f[1].action || !listed(&d, f) ||
+		    f[0].action != d.changes.v[i].action[0]) {
 			print_flow("no change", ir[0], &d.changes.v[i].flow);
 			fail();
 		}
@@ -386,7 +413,8 @@ static void mutate(struct trial *t, struct pol_buf *out)
 
 static void diff_agrees_with_the_evaluator(void **state)
 {
-	uint64_t seed = setting("POLC_ANALYSIS_SEED", 1), n = setting("POLC_ANALYSIS_POLICIES", 500);
+	uint64_t seed = setting("POLC_ANALYSIS_SEED", 1),
+		 n = setting("POLC_ANALYSIS_POLICIES", 500);
 	struct gen_options o = { .max_policies = 5 };
 	unsigned count[2] = { 0 };
 
@@ -422,7 +450,8 @@ static void diff_agrees_with_the_evaluator(void **state)
 /* With too few steps some answers are missing; those that are given are as right as ever. */
 static void within_a_bound_nothing_is_guessed(void **state)
 {
-	uint64_t seed = setting("POLC_ANALYSIS_SEED", 1), n = setting("POLC_ANALYSIS_POLICIES", 500) / 4;
+	uint64_t seed = setting("POLC_ANALYSIS_SEED", 1),
+		 n = setting("POLC_ANALYSIS_POLICIES", 500) / 4;
 	unsigned lint[6] = { 0 }, diff[2] = { 0 };
 
 	(void)state;

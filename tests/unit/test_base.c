@@ -86,17 +86,20 @@ static void vectors_grow_with_zeroes(void **state)
 
 static void json_is_escaped(void **state)
 {
-	static const struct { struct pol_str in; const char *out; } cases[] = {
+	static const struct {
+		struct pol_str in;
+		const char *out;
+	} cases[] = {
 		{ { "plain", 5 }, "\"plain\"" },
 		{ { "a\"b\\c\n\t", 7 }, "\"a\\\"b\\\\c\\n\\t\"" },
 		{ { "\x1b[2J\x7f", 5 }, "\"\\u001b[2J\\u007f\"" },
 		{ { "a\0b", 3 }, "\"a\\u0000b\"" },
 		{ { "\xc3\xa9", 2 }, "\"\xc3\xa9\"" },
-		{ { "\xc3(", 2 }, "\"\\ufffd(\"" },			/* broken sequence */
-		{ { "\xc0\xaf", 2 }, "\"\\ufffd\\ufffd\"" },		/* overlong */
-		{ { "\xed\xa0\x80", 3 }, "\"\\ufffd\\ufffd\\ufffd\"" },	/* surrogate */
+		{ { "\xc3(", 2 }, "\"\\ufffd(\"" }, /* broken sequence */
+		{ { "\xc0\xaf", 2 }, "\"\\ufffd\\ufffd\"" }, /* overlong */
+		{ { "\xed\xa0\x80", 3 }, "\"\\ufffd\\ufffd\\ufffd\"" }, /* surrogate */
 		{ { "\xf4\x90\x80\x80", 4 }, "\"\\ufffd\\ufffd\\ufffd\\ufffd\"" },
-		{ { "\xe2\x82", 2 }, "\"\\ufffd\\ufffd\"" },		/* cut off */
+		{ { "\xe2\x82", 2 }, "\"\\ufffd\\ufffd\"" }, /* cut off */
 	};
 
 	(void)state;
@@ -157,12 +160,16 @@ static void files_appear_whole(void **state)
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(pol_read_file(path, 100, &text, &n, &e), -ENOENT);
 	assert_non_null(strstr(e.text, path));
-	assert_int_equal(rmdir(dir), 0);	/* fails if a temporary was left behind */
+	assert_int_equal(rmdir(dir), 0); /* fails if a temporary was left behind */
 }
 
 static void prefixes_are_strict(void **state)
 {
-	static const struct { const char *text; enum pol_ip_error e; const char *again; } cases[] = {
+	static const struct {
+		const char *text;
+		enum pol_ip_error e;
+		const char *again;
+	} cases[] = {
 		{ "10.0.0.0/8", POL_IP_OK, "10.0.0.0/8" },
 		{ "192.0.2.1", POL_IP_OK, "192.0.2.1" },
 		{ "192.0.2.1/32", POL_IP_OK, "192.0.2.1" },

@@ -27,8 +27,9 @@ struct trial {
 
 static struct pol_str random_name(struct trial *t, bool endpoint)
 {
-	static const char *const others[] = { "world", "host", "192.0.2.7", "10.1.2.3", "2001:db8::7",
-					      "[app=a]", "[tier=x,zone=y]" };
+	static const char *const others[] = { "world",          "host",        "192.0.2.7",
+					      "10.1.2.3",       "2001:db8::7", "[app=a]",
+					      "[tier=x,zone=y]" };
 	const struct pol_program *p = t->policy.program;
 
 	for (unsigned tries = 0; tries < 50 && p->decls.n; tries++) {
@@ -42,14 +43,15 @@ static struct pol_str random_name(struct trial *t, bool endpoint)
 
 static void random_flow(struct trial *t)
 {
-	static const char *const ports[] = { "tcp 80", "tcp 443", "udp 53", "icmp echo-request",
+	static const char *const ports[] = { "tcp 80",   "tcp 443",  "udp 53", "icmp echo-request",
 					     "tcp 8080", "proto 47", "sctp 7" };
 	bool out = gen_chance(&t->rng, 50);
 	struct pol_str own = random_name(t, true), peer = random_name(t, gen_chance(&t->rng, 50));
 
 	t->flow.n = 0;
 	pol_buf_printf(&t->flow, "from %.*s to %.*s on %s", POL_STR_ARG(out ? own : peer),
-		       POL_STR_ARG(out ? peer : own), ports[gen_below(&t->rng, POL_ARRAY_LEN(ports))]);
+		       POL_STR_ARG(out ? peer : own),
+		       ports[gen_below(&t->rng, POL_ARRAY_LEN(ports))]);
 }
 
 /* ---- asking, and doing what the answer says ------------------------------------------- */

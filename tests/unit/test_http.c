@@ -83,13 +83,15 @@ struct ask {
 	struct pol_http_field field[4];
 	bool upgrade, plain;
 	bool allow;
-	int line;		/* in the policy; 0: none decides */
+	int line; /* in the policy; 0: none decides */
 };
 
 static struct pol_http_request request(const struct ask *a)
 {
-	struct pol_http_request r = { .method = pol_str(a->method), .host = pol_str(a->host),
-				      .path = pol_str(a->path), .field = a->field,
+	struct pol_http_request r = { .method = pol_str(a->method),
+				      .host = pol_str(a->host),
+				      .path = pol_str(a->path),
+				      .field = a->field,
 				      .upgrade = a->upgrade };
 
 	while (r.nfields < 4 && a->field[r.nfields].name.p)
@@ -108,11 +110,18 @@ static void check(const struct made *m, const __u16 *rule, size_t n, const struc
 			 v.allow ? "allowed" : "denied", line);
 }
 
-#define FIELD(n, v) { { (n), sizeof(n) - 1 }, { (v), sizeof(v) - 1 } }
+#define FIELD(n, v)                                                                                \
+	{                                                                                          \
+		{ (n), sizeof(n) - 1 },                                                            \
+		{                                                                                  \
+			(v), sizeof(v) - 1                                                         \
+		}                                                                                  \
+	}
 
 static void test_judge(void **state)
 {
-	static const __u16 all[] = { 0, 1 }, first[] = { 0 }, second[] = { 1 }, unknown[] = { 0, 2 };
+	static const __u16 all[] = { 0, 1 }, first[] = { 0 }, second[] = { 1 },
+			   unknown[] = { 0, 2 };
 	static const struct ask both[] = {
 		{ "GET", "h", "/products", .allow = true, .line = 4 },
 		{ "GET", "h", "/products/", .allow = true, .line = 4 },
@@ -121,13 +130,23 @@ static void test_judge(void **state)
 		{ "GET", "h", "/product", .allow = false },
 		{ "GET", "h", "/productss", .allow = false },
 		{ "POST", "h", "/orders", .allow = false },
-		{ "POST", "h", "/orders", { FIELD("content-type", "application/json") },
-		  .allow = true, .line = 5 },
-		{ "POST", "h", "/orders", { FIELD("content-type", "application/jsonx") },
+		{ "POST",
+		  "h",
+		  "/orders",
+		  { FIELD("content-type", "application/json") },
+		  .allow = true,
+		  .line = 5 },
+		{ "POST",
+		  "h",
+		  "/orders",
+		  { FIELD("content-type", "application/jsonx") },
 		  .allow = false },
 		/* a test on an allow needs exactly one such line */
-		{ "POST", "h", "/orders", { FIELD("content-type", "application/json"),
-					    FIELD("content-type", "application/json") },
+		{ "POST",
+		  "h",
+		  "/orders",
+		  { FIELD("content-type", "application/json"),
+		    FIELD("content-type", "application/json") },
 		  .allow = false },
 		{ "GET", "api.shop.example", "/v12/status", .allow = true, .line = 6 },
 		{ "GET", "api.shop.examplex", "/v12/status", .allow = false },
@@ -140,8 +159,12 @@ static void test_judge(void **state)
 		{ "GET", "h", "/a//c", .allow = false },
 		{ "GET", "h", "/a/b/c/", .allow = false },
 		/* a deny line needs any */
-		{ "GET", "h", "/a/b/c", { FIELD("x-debug", "0"), FIELD("x-debug", "12") },
-		  .allow = false, .line = 12 },
+		{ "GET",
+		  "h",
+		  "/a/b/c",
+		  { FIELD("x-debug", "0"), FIELD("x-debug", "12") },
+		  .allow = false,
+		  .line = 12 },
 		{ "GET", "h", "/a/b/c", { FIELD("x-debug", "0") }, .allow = true, .line = 11 },
 	};
 	static const struct ask plain[] = {
@@ -153,17 +176,18 @@ static void test_judge(void **state)
 	struct made m;
 
 	(void)state;
-	must_make(&m, "allow from any on tcp 80 http {\n"
-		      "	allow GET, HEAD \"/products/**\";\n"
-		      "	allow POST \"/orders\" where header \"Content-Type\" == \"application/json\";\n"
-		      "	allow GET ~\"/v[0-9]+/status\" where host == \"api.shop.example\";\n"
-		      "	allow GET \"/live\" websocket;\n"
-		      "	deny * \"/products/admin/**\";\n"
-		      "}\n"
-		      "allow from any on tcp 81 http {\n"
-		      "	allow GET \"/a/*/c\";\n"
-		      "	deny * \"/**\" where header \"x-debug\" ~\"[1-9][0-9]*\";\n"
-		      "}");
+	must_make(&m,
+		  "allow from any on tcp 80 http {\n"
+		  "	allow GET, HEAD \"/products/**\";\n"
+		  "	allow POST \"/orders\" where header \"Content-Type\" == \"application/json\";\n"
+		  "	allow GET ~\"/v[0-9]+/status\" where host == \"api.shop.example\";\n"
+		  "	allow GET \"/live\" websocket;\n"
+		  "	deny * \"/products/admin/**\";\n"
+		  "}\n"
+		  "allow from any on tcp 81 http {\n"
+		  "	allow GET \"/a/*/c\";\n"
+		  "	deny * \"/**\" where header \"x-debug\" ~\"[1-9][0-9]*\";\n"
+		  "}");
 	for (size_t i = 0; i < POL_ARRAY_LEN(both); i++)
 		check(&m, all, 2, &both[i]);
 	for (size_t i = 0; i < POL_ARRAY_LEN(plain); i++)
@@ -201,8 +225,9 @@ static void test_parts(void **state)
 /* An automaton over the cap: groups are cut, a rule by itself is refused by name. */
 static void test_cap(void **state)
 {
-	static const char blocks[] = "allow from any on tcp 80 http { allow GET ~\"/.*abc.*def.*ghi\"; }\n"
-				     "allow from any on tcp 81 http { allow GET ~\"/.*jkl.*mno.*pqr\"; }";
+	static const char blocks[] =
+		"allow from any on tcp 80 http { allow GET ~\"/.*abc.*def.*ghi\"; }\n"
+		"allow from any on tcp 81 http { allow GET ~\"/.*jkl.*mno.*pqr\"; }";
 	struct pol_buf said = { 0 };
 	struct made m;
 
@@ -221,13 +246,15 @@ static void test_cap(void **state)
 	made_free(&m);
 	said.n = 0;
 	/* what would take more than memory: stopped while it grows */
-	assert_int_equal(make(&m, "allow from any on tcp 80 http {\n"
-				  "	allow GET ~\"/((a{1000}){1000}){1000}\"; }",
+	assert_int_equal(make(&m,
+			      "allow from any on tcp 80 http {\n"
+			      "	allow GET ~\"/((a{1000}){1000}){1000}\"; }",
 			      65535, &said),
 			 -22);
 	made_free(&m);
-	assert_int_equal(make(&m, "allow from any on tcp 80 http {\n"
-				  "	allow GET ~\"/.*a.{40}\"; }",
+	assert_int_equal(make(&m,
+			      "allow from any on tcp 80 http {\n"
+			      "	allow GET ~\"/.*a.{40}\"; }",
 			      65535, &said),
 			 -22);
 	made_free(&m);
@@ -237,7 +264,9 @@ static void test_cap(void **state)
 /* Each byte of an image changed: refused, or judged without going astray (the sanitizers look on). */
 static void test_hostile_image(void **state)
 {
-	static const struct ask asks[] = { { "GET", "h", "/a/b", { FIELD("x", "1") }, .allow = true } };
+	static const struct ask asks[] = {
+		{ "GET", "h", "/a/b", { FIELD("x", "1") }, .allow = true }
+	};
 	struct pol_http_request r = request(&asks[0]);
 	static const __u16 all[] = { 0 };
 	struct made m;
@@ -277,17 +306,83 @@ static void test_hostile_image(void **state)
 static void test_paths(void **state)
 {
 	static const char *const good[] = {
-		"/", "/a", "/a/", "/a/b.c", "/~x/-_.", "/a:b@c!$&'()*+,=d", "/%C3%A9", "/%E2%82%AC/x",
-		"/%F0%9F%98%80", "/...", "/.a", "/a..", "/a%20b", "/a%3Fb", "/%22", "/%5B%5D",
+		"/",
+		"/a",
+		"/a/",
+		"/a/b.c",
+		"/~x/-_.",
+		"/a:b@c!$&'()*+,=d",
+		"/%C3%A9",
+		"/%E2%82%AC/x",
+		"/%F0%9F%98%80",
+		"/...",
+		"/.a",
+		"/a..",
+		"/a%20b",
+		"/a%3Fb",
+		"/%22",
+		"/%5B%5D",
 		"/%F4%8F%BF%BF",
 	};
 	static const char *const bad[] = {
-		"", "a", "*", "//", "/a//b", "/a//", "/.", "/..", "/./a", "/a/.", "/a/..", "/a/../b",
-		"/a;b", "/;", "/a#b", "/a\\b", "/a b", "/a\tb", "/a\"b", "/a<b", "/a|b", "/a^b", "/a`b",
-		"/a{b", "/a\x7f", "/\xc3\xa9", "/a?b", "/[a]", "/%", "/%4", "/%zz", "/%c3%a9", "/%2f",
-		"/%2F", "/%2E", "/%2e%2e/", "/%00", "/%5C", "/%3B", "/%25", "/%252e", "/%41", "/%7E",
-		"/%0A", "/%1F", "/%7F", "/%80", "/%C3", "/%C3a", "/%C3%28", "/%C0%AE", "/%C1%81",
-		"/%E0%80%AF", "/%ED%A0%80", "/%F4%90%80%80", "/%F5%80%80%80", "/%FF", "/%C3/%A9",
+		"",
+		"a",
+		"*",
+		"//",
+		"/a//b",
+		"/a//",
+		"/.",
+		"/..",
+		"/./a",
+		"/a/.",
+		"/a/..",
+		"/a/../b",
+		"/a;b",
+		"/;",
+		"/a#b",
+		"/a\\b",
+		"/a b",
+		"/a\tb",
+		"/a\"b",
+		"/a<b",
+		"/a|b",
+		"/a^b",
+		"/a`b",
+		"/a{b",
+		"/a\x7f",
+		"/\xc3\xa9",
+		"/a?b",
+		"/[a]",
+		"/%",
+		"/%4",
+		"/%zz",
+		"/%c3%a9",
+		"/%2f",
+		"/%2F",
+		"/%2E",
+		"/%2e%2e/",
+		"/%00",
+		"/%5C",
+		"/%3B",
+		"/%25",
+		"/%252e",
+		"/%41",
+		"/%7E",
+		"/%0A",
+		"/%1F",
+		"/%7F",
+		"/%80",
+		"/%C3",
+		"/%C3a",
+		"/%C3%28",
+		"/%C0%AE",
+		"/%C1%81",
+		"/%E0%80%AF",
+		"/%ED%A0%80",
+		"/%F4%90%80%80",
+		"/%F5%80%80%80",
+		"/%FF",
+		"/%C3/%A9",
 	};
 
 	(void)state;
@@ -338,8 +433,10 @@ static void test_regex_faults(void **state)
 		{ "[[:nix:]]", "unknown name", 1 },
 	};
 	static const char *const good[] = {
-		"a", "^a$", "^a|b$", "(a|)", "()", "a{0}", "a{2,}?", "[]a]", "[^]a]", "[a-]", "[-a]",
-		"\\.", "[\\]\\-]", "\\x2f", "[[:alpha:][:digit:]_]", "a}b", "(?:a)", ".*",
+		"a",    "^a$",    "^a|b$",    "(a|)",  "()",
+		"a{0}", "a{2,}?", "[]a]",     "[^]a]", "[a-]",
+		"[-a]", "\\.",    "[\\]\\-]", "\\x2f", "[[:alpha:][:digit:]_]",
+		"a}b",  "(?:a)",  ".*",
 	};
 
 	(void)state;
@@ -366,9 +463,9 @@ static void test_regex_faults(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_judge),	       cmocka_unit_test(test_parts),
-		cmocka_unit_test(test_cap),	       cmocka_unit_test(test_hostile_image),
-		cmocka_unit_test(test_paths),	       cmocka_unit_test(test_regex_faults),
+		cmocka_unit_test(test_judge), cmocka_unit_test(test_parts),
+		cmocka_unit_test(test_cap),   cmocka_unit_test(test_hostile_image),
+		cmocka_unit_test(test_paths), cmocka_unit_test(test_regex_faults),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

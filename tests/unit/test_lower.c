@@ -462,10 +462,11 @@ static void the_text_of_a_rule_is_one_line(void **state)
 
 static void services_are_lowered(void **state)
 {
-	struct policy p = policy_ok(HEAD "service s { vip 198.51.100.10, 2001:db8::10 on tcp 80;\n"
-					 "backend a on tcp 8080; backend 10.7.0.9 on tcp 81 weight 3;\n"
-					 "check http \"/up\" every 1; }\n"
-					 "policy m on a { allow to s on tcp 80; }");
+	struct policy p =
+		policy_ok(HEAD "service s { vip 198.51.100.10, 2001:db8::10 on tcp 80;\n"
+			       "backend a on tcp 8080; backend 10.7.0.9 on tcp 81 weight 3;\n"
+			       "check http \"/up\" every 1; }\n"
+			       "policy m on a { allow to s on tcp 80; }");
 	const struct pol_ir_service *s = p.ir->services.v;
 	const struct pol_term *to = p.ir->preds.v[p.ir->rules.v[0].pred].term;
 
@@ -475,18 +476,23 @@ static void services_are_lowered(void **state)
 	assert_int_equal(s->nvips, 2);
 	assert_int_equal(s->vip[1].addr.family, 6);
 	assert_int_equal(s->nbackends, 2);
-	assert_true(s->backend[0].by_class && s->backend[0].port == 8080 && s->backend[0].weight == 1);
-	assert_true(!s->backend[1].by_class && s->backend[1].addr.lo == 0x0a070009 && s->backend[1].weight == 3);
-	assert_true(s->checked && s->check[POL_CHECK_EVERY] == 1 && s->check[POL_CHECK_TIMEOUT] == 1 &&
-		    s->check[POL_CHECK_RISE] == 2 && s->check[POL_CHECK_FALL] == 3);
+	assert_true(s->backend[0].by_class && s->backend[0].port == 8080 &&
+		    s->backend[0].weight == 1);
+	assert_true(!s->backend[1].by_class && s->backend[1].addr.lo == 0x0a070009 &&
+		    s->backend[1].weight == 3);
+	assert_true(s->checked && s->check[POL_CHECK_EVERY] == 1 &&
+		    s->check[POL_CHECK_TIMEOUT] == 1 && s->check[POL_CHECK_RISE] == 2 &&
+		    s->check[POL_CHECK_FALL] == 3);
 	/* its name is its VIPs: both addresses, whoever has them */
 	assert_int_equal(to->mask, POL_PEER_ALL);
 	assert_int_equal(p.ir->asets.v[to->aset].v4[0].lo, 0xc633640a);
 	policy_free(&p);
-	policy_refused(HEAD "service s { vip 192.0.2.1 on tcp 80; vip 192.0.2.1 on tcp 80; backend a on tcp 80; }",
-		       POL_P0334, "already");
-	policy_refused(HEAD "service s { vip 2001:db8::1 on tcp 80; backend 10.0.0.1 on tcp 80; }", POL_P0316,
-		       "IPv6");
+	policy_refused(
+		HEAD
+		"service s { vip 192.0.2.1 on tcp 80; vip 192.0.2.1 on tcp 80; backend a on tcp 80; }",
+		POL_P0334, "already");
+	policy_refused(HEAD "service s { vip 2001:db8::1 on tcp 80; backend 10.0.0.1 on tcp 80; }",
+		       POL_P0316, "IPv6");
 }
 
 static void equal_tiers_must_not_overlap(void **state)

@@ -23,8 +23,8 @@ static uint32_t rnd(uint32_t n)
 static const char *const methods[] = { "GET", "POST", "HEAD", "PUT" };
 static const char *const hosts[] = { "a", "b.example", "c" };
 static const char *const paths[] = { "/", "/x", "/x/", "/x/y", "/x/y/z", "/y", "/y/1", "/zz" };
-static const char *const patterns[] = { "\"/x\"",     "\"/x/**\"",  "\"/*\"",	 "\"/**\"", "\"/y/*\"",
-					"~\"/[xy]\"", "~\"/.*z\"", "\"/x/y/\"" };
+static const char *const patterns[] = { "\"/x\"",   "\"/x/**\"",  "\"/*\"",    "\"/**\"",
+					"\"/y/*\"", "~\"/[xy]\"", "~\"/.*z\"", "\"/x/y/\"" };
 
 static void lines(struct pol_buf *b, unsigned n)
 {
@@ -44,7 +44,9 @@ static void lines(struct pol_buf *b, unsigned n)
 static bool passes(const struct pol_ir *ir, const struct pol_eval_flow *f, const char *m,
 		   const char *h, const char *p)
 {
-	struct pol_http_request r = { .method = pol_str(m), .host = pol_str(h), .path = pol_str(p) };
+	struct pol_http_request r = { .method = pol_str(m),
+				      .host = pol_str(h),
+				      .path = pol_str(p) };
 
 	for (unsigned d = 0; d < POL_DIRECTIONS; d++)
 		if (f->judged[d] && !pol_eval_request(ir, &f->side[d], &r).allow)
@@ -55,7 +57,9 @@ static bool passes(const struct pol_ir *ir, const struct pol_eval_flow *f, const
 static void try_all(const struct pol_ir *ir, const struct pol_eval_flow *f, bool allowed,
 		    struct pol_arena *a)
 {
-	struct pol_requests q = { .ir = ir, .side = { &f->side[0], &f->side[1] }, .allowed = allowed };
+	struct pol_requests q = { .ir = ir,
+				  .side = { &f->side[0], &f->side[1] },
+				  .allowed = allowed };
 	struct pol_request_witness w;
 	uint64_t steps = 1u << 20;
 	enum pol_answer any = pol_requests_find(&q, &steps, a, &w);
@@ -75,7 +79,8 @@ static void try_all(const struct pol_ir *ir, const struct pol_eval_flow *f, bool
 			one |= passes(ir, f, methods[m], "zz", paths[p]) == allowed;
 			q.method = pol_str(methods[m]);
 			q.path = pol_str(paths[p]);
-			assert_int_equal(pol_requests_find(&q, &steps, a, &w), one ? POL_YES : POL_NO);
+			assert_int_equal(pol_requests_find(&q, &steps, a, &w),
+					 one ? POL_YES : POL_NO);
 		}
 	if (seen)
 		assert_int_equal(any, POL_YES);
@@ -164,8 +169,9 @@ static void check_diff(struct policy p[2], unsigned seen[2])
 			struct pol_point q = pol_point_for(ir[k], &x->flow);
 
 			pol_point_judge(ir[k], &q, &g[k]);
-			assert_int_equal(passes(ir[k], &g[k], x->request.method.p, x->request.host.p,
-						x->request.path.p), k == by);
+			assert_int_equal(passes(ir[k], &g[k], x->request.method.p,
+						x->request.host.p, x->request.path.p),
+					 k == by);
 		}
 		told[by] = true;
 		seen[by]++;
@@ -224,8 +230,8 @@ static void same_requests_are_no_change(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(as_many_as_by_hand),
-					   cmocka_unit_test(diff_finds_the_requests),
-					   cmocka_unit_test(same_requests_are_no_change) };
+					    cmocka_unit_test(diff_finds_the_requests),
+					    cmocka_unit_test(same_requests_are_no_change) };
 
 	return cmocka_run_group_tests_name("requests", tests, NULL, NULL);
 }
