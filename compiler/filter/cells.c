@@ -398,8 +398,9 @@ static uint32_t write_lists(struct writing *w)
 	if (w->h->out->full)
 		return 0;
 	w->h->out->w.v[at] = POL_FILTER_NONE;
-	memcpy(&w->h->out->w.v[at + 1], w->lists.words.v,
-	       w->lists.words.n * sizeof(*w->lists.words.v));
+	if (w->lists.words.n)
+		memcpy(&w->h->out->w.v[at + 1], w->lists.words.v,
+		       w->lists.words.n * sizeof(*w->lists.words.v));
 	return at;
 }
 
