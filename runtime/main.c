@@ -757,8 +757,6 @@ static int run(struct command *c)
 
 		if (strcmp(v->name, c->verb))
 			continue;
-		if (!v->run)
-			return bad_usage("%s: not in this version", v->name);
 		if (c->nargs < v->least)
 			return bad_usage("%s: something is missing behind it", v->name);
 		if (c->nargs > v->most)

@@ -59,7 +59,6 @@ all_refusals() {
 		refuses "a macvlan device" 2 "macvlan" "$POLLOAD" apply two.bpf.o -H macvlan.yaml
 		ip link del mv0
 	}
-	refuses "a command of a later version" 2 "not in this version" "$POLLOAD" services
 	refuses "an unknown option" 2 "no such option" "$POLLOAD" apply two.bpf.o --hurry
 }
 

@@ -102,7 +102,9 @@ for port in $(seq 20001 20024); do
 	inside client "$PROBE" stream "${v4[vip]}" 80 --sport "$port" --interval 30 --timeout 3000 >"stream.$port" 2>&1 </dev/null &
 	streams+=($!)
 done
+# shellcheck disable=SC2317 # called by `becomes`
 connections() { echo $(($(backend b1 connections) + $(backend b2 connections) + $(backend b3 connections))); }
+# shellcheck disable=SC2317 # likewise
 at_least() { [ "$(connections)" -ge 24 ] && echo yes; }
 becomes "24 connections are open" yes at_least
 share=$(backend b2 connections)
@@ -123,8 +125,11 @@ like "... and that is said" "'shop': 10.66.2.2 port 8080 is down" "$(cat health.
 
 run inside client "$PROBE" repeat tcp "${v4[vip]}" 80 --interval 2 --for 600
 like "new ones all go to b3: none is refused" " 0 refused 0 unreachable 0 timeout" " ${out#* open}"
-[ "$(backend b1 connections)" -le "$before" ] && ok "none to the drained one" ||
+if [ "$(backend b1 connections)" -le "$before" ]; then
+	ok "none to the drained one"
+else
 	not_ok "none to the drained one" "before: $before" "after: $(backend b1 connections)"
+fi
 
 # ---- the same state after an apply; live connections stay ---------------------------------
 run "$POLLOAD" apply random.bpf.o
@@ -139,8 +144,11 @@ like "new ones go on" " 0 refused 0 unreachable 0 timeout" " ${out#* open}"
 kill "${streams[@]}" 2>/dev/null
 wait "${streams[@]}" 2>/dev/null
 broken=$(cat stream.* | grep -vc ' open$')
-[ "$broken" -le "$share" ] && ok "no connection broke but those of the killed one ($broken of $share)" ||
+if [ "$broken" -le "$share" ]; then
+	ok "no connection broke but those of the killed one ($broken of $share)"
+else
 	not_ok "no connection broke but those of the killed one" "broken: $broken" "it had: $share"
+fi
 
 # ---- nobody is left -------------------------------------------------------------------------
 "$POLLOAD" service drain shop b3
@@ -182,5 +190,5 @@ expect open client vip tcp 80
 run "$POLLOAD" status
 is "status" 0 "$code"
 "$POLLOAD" remove >/dev/null
-is "remove leaves nothing" "" "$(tc filter show dev up0 egress; tc filter show dev up0 ingress; ip link show up0 | grep -o xdp; ls bpf | grep polc)"
+is "remove leaves nothing" "" "$(tc filter show dev up0 egress; tc filter show dev up0 ingress; ip link show up0 | grep -o xdp; compgen -G "bpf/*polc*")"
 finish
