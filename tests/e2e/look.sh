@@ -50,7 +50,7 @@ is "monitor --json is JSON, and saw the same" true \
 	"$(jq -s 'map(select(.event == "drop" and .to.port == 8081 and .from.endpoint == "client")) | length > 0' json)"
 is "both saw as many" "$(grep -c 8081 text)" "$(grep -c '"port": 8081' json)"
 
-for words in "" "fly" "apply" "apply a b" "endpoint" "endpoint grow" "endpoint add" "status --audit" "services"; do
+for words in "" "fly" "apply" "apply a b" "endpoint" "endpoint grow" "endpoint add" "status --audit" "services none"; do
 	# shellcheck disable=SC2086
 	run "$POLLOAD" $words
 	is "usage error: polload $words" 2 "$code"
