@@ -5,7 +5,7 @@
 set -u
 build=${top_builddir:-build}
 seed=${POLC_SEED:-$(date +%s)}
-policies=${POLC_POLICIES:-300}
+policies=${POLC_POLICIES:-150}
 case $build in
 */_build/sub) policies=${POLC_POLICIES:-30} ;; # distcheck asks whether it works at all
 esac
