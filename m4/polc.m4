@@ -64,7 +64,7 @@ AS_IF([$CLANG --target=bpf -O2 -g -c conftest.c -o conftest.bpf.o >&AS_MESSAGE_L
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 int f(void) { return 2; }"]) > conftest.c
-   polc_multiarch=`${polc_cc:-cc} -print-multiarch 2>/dev/null`
+   polc_multiarch=`${CC:-${polc_cc:-cc}} -print-multiarch 2>/dev/null`
    AS_IF([$CLANG --target=bpf -O2 -g -I/usr/include/$polc_multiarch -c conftest.c -o conftest.bpf.o >&AS_MESSAGE_LOG_FD 2>&1],
      [AC_MSG_RESULT([yes])],
      [AC_MSG_RESULT([no])
