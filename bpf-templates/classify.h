@@ -95,6 +95,19 @@ __noinline int pol_class(__u64 hi_be, __u64 lo_be)
 	return pol_class_v6(hi, lo);
 }
 
+/* Inside `pool`, which the compiler knows of each class. */
+static __always_inline int pol_in_pool(const struct pol_addr *a)
+{
+#if POL_USES_POOL
+	__u32 class = (__u32)pol_class(a->d_be[0], a->d_be[1]);
+
+	if (class < POL_CLASSES_PADDED)
+		return pol_pool_class[class / 32] >> class % 32 & 1;
+#endif
+	(void)a;
+	return 0;
+}
+
 /*
  * Column of an address; 0 never is one that an endpoint has (tables.h), and is
  * what is returned for an endpoint that this generation does not know.

@@ -322,10 +322,10 @@ static __always_inline int pol_uplink_end(struct __sk_buff *skb, struct pol_pkt 
 static __always_inline int pol_uplink_other(struct __sk_buff *skb, struct pol_pkt *p,
 					    const int watched)
 {
-	struct pol_owner *to = pol_local_owner(&p->dst);
+	struct pol_owner *to = bpf_map_lookup_elem(&ep_by_addr, &p->dst);
 	int reason;
 
-	if (!to) {
+	if (!to || !to->ifindex) {
 		if (pol_uplink_spoofed(p))
 			return pol_shot(skb, p, POL_REASON_SPOOFED);
 #if POL_USES_SERVICES
@@ -333,6 +333,9 @@ static __always_inline int pol_uplink_other(struct __sk_buff *skb, struct pol_pk
 		if (reason)
 			return pol_stack_end(skb, p, reason);
 #endif
+		/* a container may be there of which nobody has said yet what it is */
+		if (!to && pol_in_pool(&p->dst))
+			return pol_shot(skb, p, POL_REASON_NO_ENDPOINT);
 		return TC_ACT_OK;
 	}
 	p->ep = to->ep;

@@ -203,6 +203,19 @@ static int number_classes(struct pol_tabulation *b, const pol_bounds32 *v4, cons
 	return 0;
 }
 
+/* After the classes are numbered. */
+static void mark_pool(struct pol_tabulation *b)
+{
+	struct pol_runs runs = b->aset_runs[b->ir->pool];
+	struct pol_tables *t = b->t;
+
+	if (runs.n)
+		t->pool = pol_arena_alloc(t->arena, t->nclasses_padded / 32 * sizeof(*t->pool));
+	for (size_t i = 0; i < runs.n; i++)
+		for (uint32_t c = runs.run[i].lo; c <= runs.run[i].hi; c++)
+			t->pool[c / 32] |= 1u << c % 32;
+}
+
 int pol_tabulate_addresses(struct pol_tabulation *b)
 {
 	pol_events32 e4 = { 0 };
@@ -227,6 +240,8 @@ int pol_tabulate_addresses(struct pol_tabulation *b)
 	pol_sweep128(&e6, c.sets, &v6);
 	pol_vec_free(&e6);
 	r = number_classes(b, &v4, &v6, &c);
+	if (!r)
+		mark_pool(b);
 	pol_vec_free(&v4);
 	pol_vec_free(&v6);
 	pol_classes_free(&c);

@@ -159,6 +159,7 @@ static void emit_constants(struct pol_buf *b, const struct pol_tables *t)
 	define(b, "POL_L4_LEVELS", t->l4_levels, text);
 	snprintf(text, sizeof(text), "%u classes of addresses", t->nclasses);
 	define(b, "POL_CLASSES_PADDED", t->nclasses_padded, text);
+	define(b, "POL_USES_POOL", t->pool != NULL, "there is a `pool`");
 	snprintf(text, sizeof(text), "%u pages are filled here, the rest by the loader",
 		 pol_table_npages(t->table));
 	define(b, "POL_PAGES_LEN", t->pages_len, text);
@@ -233,6 +234,12 @@ static void emit_addresses(struct pol_buf *b, const struct pol_tables *t)
 	add_u32s(b, t->v4_class, n4, 10, 16);
 	pol_buf_addz(b, "};\n");
 	emit_v6(b, t);
+	if (!t->pool)
+		return;
+	pol_buf_addz(b, "\n/* Bit by class: inside `pool`. */\n"
+			"const __u32 pol_pool_class[POL_CLASSES_PADDED / 32] = {\n");
+	add_u32s(b, t->pool, t->nclasses_padded / 32, 16, 8);
+	pol_buf_addz(b, "};\n");
 }
 
 static void emit_l4(struct pol_buf *b, const struct pol_tables *t)

@@ -56,6 +56,7 @@ struct pol_tables {
 	uint32_t v6_highs, v6_lows;	/* how many are filled */
 	uint32_t v4_bounds, v6_bounds;	/* in use */
 	uint32_t nclasses, nclasses_padded;
+	uint32_t *pool;			/* bit by class: inside `pool`; NULL: there is none */
 	POL_VEC(uint32_t) sets;		/* asets of the IR that predicates of endpoints use; [0] = 0 */
 	struct pol_runs *set_classes;	/* by index into sets: class numbers */
 	/* L4 */

@@ -15,7 +15,7 @@
 	X(REJECT,          "reject",          "a reject rule answered it")     \
 	X(LIMIT,           "limit",           "over the rate of a limit")      \
 	X(NO_PROGRAM,      "no_program",      "no generation is in force at this hook") \
-	X(NO_ENDPOINT,     "no_endpoint",     "the interface belongs to no known endpoint") \
+	X(NO_ENDPOINT,     "no_endpoint",     "the interface, or an address of `pool`, belongs to no known endpoint") \
 	X(NO_CLASS,        "no_class",        "the endpoint has no row in this generation") \
 	X(SPOOFED,         "spoofed",         "the source address is not the sender's own") \
 	X(SPOOFED_MAC,     "spoofed_mac",     "the source MAC is not the endpoint's") \

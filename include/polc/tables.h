@@ -10,6 +10,7 @@
  *   #define POL_COLUMN_LEVELS n     1..5: tree levels spent on the column
  *   #define POL_L4_LEVELS n         1..4: tree levels spent on the L4 class
  *   #define POL_CLASSES_PADDED n    address classes, rounded up to a multiple of POL_PAGE
+ *   #define POL_USES_POOL 0|1       there is a `pool`
  *   #define POL_PAGES_LEN n         elements of pol_pages: a power of two
  *   #define POL_VERDICTS_LEN n      elements of pol_verdicts: a power of two
  *   #define POL_RULES_LEN n         rules of the manifest, at least 1
@@ -40,6 +41,8 @@
  *   const struct pol_v6_low pol_v6_low[POL_V6_LOW_LEN], a power of two
  *         Groups of ascending low halves; the first of each is 0.
  *   #define POL_V6_LOW_DEPTH d      0..24; halvings of the largest group
+ *   const __u32 pol_pool_class[POL_CLASSES_PADDED / 32]      only if there is a pool
+ *         Bit by address class: its addresses lie in `pool`.
  *   const __u16 pol_l4_page[POL_L4_SLOTS][256]
  *         High byte of port (or 0 for an ICMP type) -> page of pol_l4_class.
  *   const __u16 pol_l4_class[n * 256], POL_L4_CLASS_LEN = n * 256, a power of two

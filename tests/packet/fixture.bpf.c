@@ -4,7 +4,8 @@
  * data path has its tests without the compiler.  ROW_* and COL_* are known to run.c
  * through fixture.h.
  *
- *	classes of addresses: 0 world, 1 198.51.100.0/24 and 2001:db8:5::/48 ("office")
+ *	classes of addresses: 0 world, 1 198.51.100.0/24 and 2001:db8:5::/48 ("office"),
+ *	2 10.7.0.0/16 and fd00:7::/48 (`pool`, of which no address is known)
  *	L4 classes: see fixture.h
  */
 #include <linux/bpf.h>
@@ -13,13 +14,14 @@
 #include <polc/tables.h>
 #include "fixture.h"
 
-#define POL_V4_DEPTH 2
-#define POL_V6_DEPTH 2
+#define POL_V4_DEPTH 3
+#define POL_V6_DEPTH 3
 #define POL_V6_LOW_DEPTH 0
 #define POL_V6_LOW_LEN 1
 #define POL_COLUMN_LEVELS 2
 #define POL_L4_LEVELS 1
 #define POL_CLASSES_PADDED 32
+#define POL_USES_POOL 1
 #define POL_PAGES_LEN 2048
 #define POL_VERDICTS_LEN 16
 #define POL_L4_CLASS_LEN 2048
@@ -29,17 +31,32 @@
 #define POL_USES_AUDIT 1
 #define POL_USES_HTTP 1
 
-/* in order: 198.51.100.0, 198.51.101.0, padding; Eytzinger: root is the middle one */
-const __u32 pol_v4_key[4] = { 0, 0xc6336500, 0xc6336400, 0xffffffff };
-const __u32 pol_v4_class[4] = { 0, 1, 0, 0 };
+/* in order: 10.7.0.0, 10.8.0.0, 198.51.100.0, 198.51.101.0, padding; Eytzinger: root is the middle one */
+const __u32 pol_v4_key[8] = { 0,          0xc6336500, 0x0a080000, 0xffffffff,
+			      0x0a070000, 0xc6336400, 0xffffffff, 0xffffffff };
+const __u32 pol_v4_class[8] = { 0, 2, 0, 1 };
 
-const __u64 pol_v6_key[4] = { 0, 0x20010db800060000ull, 0x20010db800050000ull, ~0ull };
-const struct pol_v6_slot pol_v6_slot[4] = {
+const __u64 pol_v6_key[8] = {
+	0,
+	0xfd00000700010000ull,
+	0x20010db800060000ull,
+	~0ull,
+	0x20010db800050000ull,
+	0xfd00000700000000ull,
+	~0ull,
+	~0ull,
+};
+const struct pol_v6_slot pol_v6_slot[8] = {
 	{ 0, 0, 0 },
 	{ 0x20010db800050000ull, 1, 1 },
 	{ 0x20010db800060000ull, 0, 0 },
-	{ 0x20010db800060000ull, 0, 0 },
+	{ 0xfd00000700000000ull, 2, 2 },
+	{ 0xfd00000700010000ull, 0, 0 },
+	{ 0xfd00000700010000ull, 0, 0 },
+	{ 0xfd00000700010000ull, 0, 0 },
+	{ 0xfd00000700010000ull, 0, 0 },
 };
+const __u32 pol_pool_class[POL_CLASSES_PADDED / 32] = { 1 << 2 };
 const struct pol_v6_low pol_v6_low[POL_V6_LOW_LEN] = { { 0, 0, 0 } };
 
 /* page 0: everything else; 1: tcp 0-255; 2: tcp 0x1f00; 3: udp 0-255; 4: icmp; 5: icmpv6; 6: sctp */

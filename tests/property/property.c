@@ -25,6 +25,7 @@
 #endif
 #include <errno.h>
 #include <getopt.h>
+#include <linux/pkt_cls.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -48,6 +49,7 @@ struct options {
 
 struct stats { /* of one process, in memory shared with the parent */
 	uint64_t policies, refused, flows, packets, later, again, differences, spoiled, noticed;
+	uint64_t unknown[2]; /* by uplink, to nobody here: passed on, dropped */
 	struct tally tally;
 	bool kernel_ran;
 	char skipped[600]; /* why the kernel's part did not run */
@@ -469,6 +471,48 @@ static bool load_first(struct run *r, struct generation **g)
 	return false;
 }
 
+/*
+ * What comes by an uplink for an address that is no endpoint's here: the stack's, unless it lies in
+ * `pool` and nobody is known to have it.
+ */
+static bool unknown_agrees(struct run *r, struct generation *g, struct flow *f)
+{
+	bool closed = !world_known(&r->world, f->dst) &&
+		      pol_eval_kind(r->build.ir, f->dst) == POL_PEER_POOL;
+	struct pol_buf why = { 0 };
+	struct seen s;
+
+	f->sport &= 0xfff8; /* met at the uplink (generation_run) */
+	if (!send(r, g, f, FRAME_FIRST, &s, &why) || (s.result == TC_ACT_SHOT) != closed)
+		pol_buf_printf(&why, "an address that no endpoint here has: %s, but %s\n",
+			       closed ? "in the pool and unknown" : "the stack's",
+			       s.result == TC_ACT_SHOT ? "dropped" : "passed");
+	if (why.n)
+		report(r, &r->policy, f, why.p);
+	pol_buf_free(&why);
+	r->stats->unknown[closed]++;
+	return !why.n;
+}
+
+static void compare_unknown(struct run *r, struct generation *g)
+{
+	static const struct pol_ip from[] = { { .family = 4, .lo = 0xcb00714d }, /* 203.0.113.77 */
+					      { .family = 6, .hi = 0x20010db8ffff0000, .lo = 77 } };
+	bool good = true;
+
+	for (unsigned i = 0; i < r->o->packets / 4 && good; i++) {
+		struct flow f = world_flow(&r->world, &r->rng, &r->policy, i);
+
+		if (world_place(&r->world, f.dst) == PLACE_LOCAL)
+			f.dst = f.src;
+		f.src = from[f.dst.family == 6];
+		if (world_known(&r->world, f.src) ||
+		    world_place(&r->world, f.dst) != PLACE_ELSEWHERE)
+			continue;
+		good = unknown_agrees(r, g, &f);
+	}
+}
+
 static void compare_kernel(struct run *r)
 {
 	struct live *live = calloc(r->o->packets + 1u, sizeof(*live));
@@ -482,6 +526,8 @@ static void compare_kernel(struct run *r)
 		return;
 	}
 	good = compare_new(r, g, live) && compare_later_all(r, g, live);
+	if (good)
+		compare_unknown(r, g);
 	generation_free(g);
 	/* The second generation costs another pass of the verifier: one policy in three. */
 	if (good && r->index % 3 == 0) {
@@ -754,6 +800,8 @@ static void add(struct stats *sum, const struct stats *s)
 	sum->differences += s->differences;
 	sum->spoiled += s->spoiled;
 	sum->noticed += s->noticed;
+	sum->unknown[0] += s->unknown[0];
+	sum->unknown[1] += s->unknown[1];
 	sum->kernel_ran |= s->kernel_ran;
 	for (unsigned i = 0; i <= POL_ALLOW; i++)
 		sum->tally.action[i] += s->tally.action[i];
@@ -772,7 +820,8 @@ static int conclude(const struct options *o, const struct stats *s, bool died)
 
 	printf("%llu policies, %llu flows through the tables, %llu packets through the programs\n"
 	       "(allow %llu, deny %llu, reject %llu; decided by rules %llu, closed %llu, default %llu, host %llu;\n"
-	       " both ends here %llu, audited %llu, limited %llu; later packets of %llu flows, judged again %llu)\n",
+	       " both ends here %llu, audited %llu, limited %llu; later packets of %llu flows, judged again %llu;\n"
+	       " by an uplink to nobody here: passed on %llu, of the pool %llu)\n",
 	       (unsigned long long)s->policies, (unsigned long long)s->flows,
 	       (unsigned long long)s->packets, (unsigned long long)t->action[POL_ALLOW],
 	       (unsigned long long)t->action[POL_DENY], (unsigned long long)t->action[POL_REJECT],
@@ -782,7 +831,8 @@ static int conclude(const struct options *o, const struct stats *s, bool died)
 	       (unsigned long long)t->implicit[POL_IMPLICIT_HOST],
 	       (unsigned long long)t->both_sides, (unsigned long long)t->audited,
 	       (unsigned long long)t->limited, (unsigned long long)s->later,
-	       (unsigned long long)s->again);
+	       (unsigned long long)s->again, (unsigned long long)s->unknown[0],
+	       (unsigned long long)s->unknown[1]);
 	if (o->self_test)
 		printf("%llu falsified, %llu noticed\n", (unsigned long long)s->spoiled,
 		       (unsigned long long)s->noticed);
