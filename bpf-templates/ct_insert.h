@@ -49,6 +49,9 @@ static __always_inline int pol_ct_same_source(const struct pol_ct_entry *e, cons
  *			POL_QUOTA_SMALL; what comes from outside counts for the prefix and,
  *			apart from what it begins itself, for the endpoint that it goes to
  *
+ *   closed		count as half open, but give way: over the share one of them makes room, so
+ *			connections reset as fast as they open do not pile up behind their timeout
+ *
  * So one source can have three quarters of an otherwise empty table, and a quarter stays
  * for the others whatever it does.  Dead entries do not count.  Within the sample the
  * number varies: a source with up to 1/10 of the table half open, or any share of a table that is
@@ -73,15 +76,15 @@ static __always_inline int pol_ct_same_source(const struct pol_ct_entry *e, cons
 #define POL_Q_HALF 12		/* of those, half open */
 #define POL_Q_TO 18		/* from outside, to p's endpoint */
 #define POL_Q_INBOUND 24	/* from outside, half open */
+#define POL_Q_CLOSED 30		/* of p's source, closed */
 #define POL_Q_GET(sum, what) ((sum) >> (what) & 63)
 
-__noinline __u32 pol_ct_weigh(struct pol_pkt *p, __u32 slot)
+__noinline __u64 pol_ct_weigh(struct pol_pkt *p, __u32 slot)
 {
 	struct pol_ct_bucket *b;
 	struct pol_ct_entry *e;
-	__u32 way, sum = 1 << POL_Q_LIVE;
-	__u64 tag;
-	int half;
+	__u64 tag, half, sum = 1 << POL_Q_LIVE;
+	__u32 way;
 
 	b = p ? pol_ct_slot(slot, &way) : NULL;
 	if (!b)
@@ -96,7 +99,8 @@ __noinline __u32 pol_ct_weigh(struct pol_pkt *p, __u32 slot)
 		return 0;
 	half = pol_ct_half_open(e);
 	if (pol_ct_same_source(e, p))
-		sum += 1 << POL_Q_OWN | half << POL_Q_HALF;
+		sum += 1 << POL_Q_OWN | half << POL_Q_HALF |
+		       (__u64)(e->state == POL_CT_CLOSED) << POL_Q_CLOSED;
 	if (!p->judged_ep[POL_EGRESS] && pol_ct_inbound(e)) {
 		sum += half << POL_Q_INBOUND;
 		if (e->ep[POL_INGRESS] == p->judged_ep[POL_INGRESS])
@@ -127,13 +131,15 @@ __noinline __u32 pol_ct_empty(__u32 no)
 	return pol_bits(pol_ct_idle(no));
 }
 
-/* 0, or POL_REASON_CT_QUOTA. */
+/* 0, or POL_REASON_CT_QUOTA.  POL_PF_RECYCLE: room is to be made first. */
 __noinline int pol_ct_quota(struct pol_pkt *p)
 {
-	__u32 first, second, sum = 0, free;
+	__u32 first, second, free, closed;
+	__u64 sum = 0;
 
 	if (!p)
 		return POL_REASON_INTERNAL;
+	p->flags &= ~POL_PF_RECYCLE;
 	first = pol_ct_bucket_no(p->key.hash, 0), second = pol_ct_bucket_no(p->key.hash, 1);
 	free = pol_ct_empty(first) + pol_ct_empty(second);
 	/* this host is not held to a quota; and too few to matter, the usual case */
@@ -148,6 +154,11 @@ __noinline int pol_ct_quota(struct pol_pkt *p)
 	if (POL_Q_GET(sum, POL_Q_HALF) >= POL_QUOTA_HALF ||
 	    POL_Q_GET(sum, POL_Q_INBOUND) >= POL_QUOTA_INBOUND)
 		return POL_REASON_CT_QUOTA;
+	closed = POL_Q_GET(sum, POL_Q_CLOSED);
+	if (closed && closed + POL_Q_GET(sum, POL_Q_HALF) >= POL_QUOTA_HALF) {
+		p->flags |= POL_PF_RECYCLE;
+		return 0;
+	}
 	if (2 * POL_CT_WAYS - POL_Q_GET(sum, POL_Q_LIVE) > POL_QUOTA_SPARE)
 		return 0;
 	return POL_Q_GET(sum, POL_Q_OWN) > POL_QUOTA_SMALL ||
@@ -155,8 +166,8 @@ __noinline int pol_ct_quota(struct pol_pkt *p)
 }
 
 /*
- * How gladly a used slot is given up, 0 for never: dead, then of the same source half
- * open or closed, the longest silent first.  An established flow is nobody's victim, and
+ * How gladly a used slot is given up, 0 for never: dead, then of the same source closed, then
+ * half open, the longest silent first.  An established flow is nobody's victim, and
  * what is half open only its own source's.
  */
 __noinline __u64 pol_ct_worth(struct pol_pkt *p, __u32 slot)
@@ -166,20 +177,22 @@ __noinline __u64 pol_ct_worth(struct pol_pkt *p, __u32 slot)
 	__u32 way, silent;
 
 	b = p ? pol_ct_slot(slot, &way) : NULL;
-	if (!b || *(volatile __u64 *)&b->tag[way] & POL_TAG_BUSY)
+	if (!b || (*(volatile __u64 *)&b->tag[way] & (POL_TAG_USED | POL_TAG_BUSY)) != POL_TAG_USED)
 		return 0;
 	e = &b->entry[way];
 	silent = p->now - e->seen;
 	if ((__s32)silent < 0)
 		silent = 0;
 	if (pol_ct_dead(e, p->now))
+		return 3ull << 32 | silent;
+	if (!pol_ct_same_source(e, p))
+		return 0;
+	if (e->state == POL_CT_CLOSED)
 		return 2ull << 32 | silent;
-	if ((pol_ct_half_open(e) || e->state == POL_CT_CLOSED) && pol_ct_same_source(e, p))
-		return 1ull << 32 | silent;
-	return 0;
+	return pol_ct_half_open(e) ? 1ull << 32 | silent : 0;
 }
 
-/* Both buckets are full: the slot of the best victim + 1, or 0. */
+/* Where room is made: the slot of the best victim + 1, or 0. */
 __noinline int pol_ct_victim(struct pol_pkt *p)
 {
 	__u32 first, second, slot = 0;
@@ -285,10 +298,12 @@ __noinline int pol_ct_insert(struct pol_pkt *p)
 		return POL_REASON_CT_QUOTA;
 #pragma clang loop unroll(disable)
 	for (int tries = 0; tries < 3; tries++) {
-		__u32 way, slot = pol_ct_free(p) ?: pol_ct_victim(p);
+		__u32 way, slot = p->flags & POL_PF_RECYCLE ? pol_ct_victim(p) : 0;
 		struct pol_ct_bucket *b;
 		__u64 tag, next;
 
+		if (!slot)
+			slot = pol_ct_free(p) ?: pol_ct_victim(p);
 		if (!slot)
 			return POL_REASON_CT_FULL;
 		b = pol_ct_slot(slot, &way);

@@ -23,6 +23,7 @@ enum pol_msg {
 #define POL_PF_AUDIT (1u << 11)	/* an end is only audited: told, and let pass */
 #define POL_PF_AUDITED (1u << 12) /* and here is something to tell */
 #define POL_PF_ASKED (1u << 13)	/* judged as a new flow: a shadow may have its say */
+#define POL_PF_RECYCLE (1u << 14) /* the source is to give up what it closed (ct_insert.h) */
 
 /* What the proxy has to know before the packet; and what it says of itself. */
 #define POL_TELL_FLOW (1u << 0)		/* how the flow was judged */
