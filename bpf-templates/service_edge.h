@@ -95,20 +95,37 @@ static __always_inline int pol_hop_send(struct xdp_md *ctx, const struct pol_hop
 
 /* ---- translation ------------------------------------------------------------------------- */
 
-/*
- * A frame from a local stack can have, in place of its checksum, the sum of the pseudo header alone
- * (see pol_csum_partial()).  Only devices that are not POL_IF_DIRECT bring such frames.
- */
-static __always_inline int pol_edge_partial(const struct pol_edge *p, __u16 check)
+static __always_inline __u64 pol_edge_pseudo(const struct pol_edge *p, __u8 proto, __u32 len)
 {
-	__u64 sum = bpf_htonl(p->l3_len - (p->l4_off - p->l3_off)) + (__u64)bpf_htonl(p->proto);
+	__u64 sum = bpf_htonl(len) + (__u64)bpf_htonl(proto);
 
 #pragma clang loop unroll(full)
 	for (int i = 0; i < 4; i++) {
 		sum += i < 3 && !p->v6 ? 0 : p->src.w_be[i];
 		sum += i < 3 && !p->v6 ? 0 : p->dst.w_be[i];
 	}
-	return check == pol_fold(sum);
+	return sum;
+}
+
+/*
+ * A frame from a local stack can have, in place of its checksum, the sum of the pseudo header alone
+ * (see pol_csum_partial()).  Only devices of software bring such frames (POL_IF_SOFT), and the
+ * mark that says so is lost when a program sends the frame: so those are the stack's to send.
+ */
+__noinline int pol_edge_half_sum(struct xdp_md *ctx, struct pol_edge *p)
+{
+	__be16 *check;
+
+	if (!p)
+		return 0;
+	check = pol_edge_at(ctx, p->l4_off + (p->proto == IPPROTO_UDP ? 6 : 16), 2);
+	return check && *check == pol_fold(pol_edge_pseudo(p, p->proto, p->l3_len - (p->l4_off - p->l3_off)));
+}
+
+static __always_inline int pol_edge_half(struct xdp_md *ctx, struct pol_edge *p, __u32 what)
+{
+	return what & POL_IF_SOFT && (p->proto == IPPROTO_TCP || p->proto == IPPROTO_UDP) &&
+	       pol_edge_half_sum(ctx, p);
 }
 
 /* The hop limit goes down by `hops`, and the address of one end becomes that of s->to. */
@@ -142,7 +159,7 @@ static __always_inline int pol_edge_l3(struct xdp_md *ctx, const struct pol_edge
 
 /* Port and checksum of the transport header. */
 static __always_inline int pol_edge_ports(struct xdp_md *ctx, const struct pol_edge *p,
-					  const struct pol_svc *s, __u64 diff, int direct, const int reply)
+					  const struct pol_svc *s, __u64 diff, int half, const int reply)
 {
 	__u32 at = p->proto == IPPROTO_TCP ? 16 : 6, udp = p->proto == IPPROTO_UDP;
 	__be16 *l4 = pol_edge_at(ctx, p->l4_off, 18);
@@ -153,7 +170,7 @@ static __always_inline int pol_edge_ports(struct xdp_md *ctx, const struct pol_e
 	port = reply ? udp4 : udp4 + 1;
 	check = udp ? udp4 + 3 : l4 + at / 2;
 	if (!udp || *check) {
-		if (!direct && pol_edge_partial(p, *check)) {
+		if (half) {
 			*check = pol_fold(*check + diff);
 		} else {
 			*check = pol_svc_check(*check, diff + pol_svc_diff_port(*port, s->to_port_be));
@@ -167,11 +184,11 @@ static __always_inline int pol_edge_ports(struct xdp_md *ctx, const struct pol_e
 }
 
 static __always_inline int pol_edge_translate(struct xdp_md *ctx, const struct pol_edge *p,
-					      const struct pol_svc *s, __u32 hops, int direct, const int reply)
+					      const struct pol_svc *s, __u32 hops, int half, const int reply)
 {
 	__u64 diff = pol_svc_diff_addr(reply ? &p->src : &p->dst, &s->to, p->v6);
 
-	return pol_edge_ports(ctx, p, s, diff, direct, reply) ||
+	return pol_edge_ports(ctx, p, s, diff, half, reply) ||
 	       pol_edge_l3(ctx, p, s, diff, hops, reply);
 }
 
@@ -291,18 +308,6 @@ __noinline int pol_edge_echo(struct xdp_md *ctx, struct pol_edge *p)
 	return bpf_xdp_store_bytes(ctx, p->l4_off, h, sizeof(h)) ? XDP_DROP : XDP_TX;
 }
 
-static __always_inline __u64 pol_edge_pseudo(const struct pol_edge *p, __u8 proto, __u32 len)
-{
-	__u64 sum = bpf_htonl(len) + (__u64)bpf_htonl(proto);
-
-#pragma clang loop unroll(full)
-	for (int i = 0; i < 4; i++) {
-		sum += i < 3 && !p->v6 ? 0 : p->src.w_be[i];
-		sum += i < 3 && !p->v6 ? 0 : p->dst.w_be[i];
-	}
-	return sum;
-}
-
 #define POL_EDGE_QUOTE 64u
 
 struct pol_edge_error {
@@ -415,18 +420,19 @@ static __always_inline int pol_edge_tunnel(struct xdp_md *ctx, struct pol_edge *
 
 /* By the connection's flags. */
 static __always_inline int pol_edge_serve(struct xdp_md *ctx, struct pol_edge *p, const struct pol_svc *s,
-					  int direct)
+					  __u32 what)
 {
+	int half = pol_edge_half(ctx, p, what), direct = what & POL_IF_DIRECT && !half;
 	struct pol_hop *h = NULL;
 
 	if (s->flags & POL_SVC_TUNNEL) {
-		int r = pol_edge_tunnel(ctx, p, s);
+		int r = direct ? pol_edge_tunnel(ctx, p, s) : POL_SVC_NOT;
 
 		return r == POL_SVC_NOT ? XDP_PASS : r;
 	}
 	if (!(s->flags & POL_SVC_LOCAL) && direct && p->l3_off == sizeof(struct ethhdr))
 		h = pol_hop(ctx, &s->to, s->now);
-	if (pol_edge_translate(ctx, p, s, h ? 1 : 0, direct, 0))
+	if (pol_edge_translate(ctx, p, s, h ? 1 : 0, half, 0))
 		return XDP_ABORTED;
 	return h ? pol_hop_send(ctx, h) : XDP_PASS;
 }
@@ -470,7 +476,7 @@ __noinline int pol_edge_client(struct xdp_md *ctx, struct pol_edge *p, __u32 ser
 		return what & POL_IF_DIRECT ? pol_edge_refuse(ctx, p) : XDP_PASS;
 	if (reason)
 		return pol_edge_drop(p, reason);
-	return pol_edge_serve(ctx, p, &s, what & POL_IF_DIRECT);
+	return pol_edge_serve(ctx, p, &s, what);
 }
 
 /* ---- ICMP errors about what a VIP sent --------------------------------------------------------- */
@@ -546,7 +552,7 @@ __noinline int pol_edge_requote(struct xdp_md *ctx, struct pol_edge *p, struct p
  * Of a connection that is known, or that a tunnel's end would have; a tunnel carries the message
  * as it is.  Passed on translated: it is rare, and the stack knows the way.
  */
-__noinline int pol_edge_error(struct xdp_md *ctx, struct pol_edge *p, int unpacked)
+__noinline int pol_edge_error(struct xdp_md *ctx, struct pol_edge *p, int unpacked, int direct)
 {
 	const struct pol_vip_slot *v;
 	struct pol_svc s = {};
@@ -581,7 +587,7 @@ __noinline int pol_edge_error(struct xdp_md *ctx, struct pol_edge *p, int unpack
 		return pol_edge_drop(p, POL_REASON_ICMP_RELATED);
 	}
 	if (s.flags & POL_SVC_TUNNEL) {
-		int r = pol_edge_tunnel(ctx, p, &s);
+		int r = direct ? pol_edge_tunnel(ctx, p, &s) : POL_SVC_NOT;
 
 		return r == POL_SVC_NOT ? XDP_PASS : r;
 	}
@@ -603,7 +609,7 @@ static __always_inline int pol_edge_vip_other(struct xdp_md *ctx, struct pol_edg
 	if ((p->proto == IPPROTO_ICMP && p->icmp_type == 8) ||
 	    (p->proto == IPPROTO_ICMPV6 && p->icmp_type == 128))
 		return what & POL_IF_DIRECT ? pol_edge_echo(ctx, p) : XDP_PASS;
-	return pol_edge_is_error(p) ? pol_edge_error(ctx, p, unpacked) : XDP_PASS;
+	return pol_edge_is_error(p) ? pol_edge_error(ctx, p, unpacked, what & POL_IF_DIRECT) : XDP_PASS;
 }
 
 __noinline int pol_edge_vip(struct xdp_md *ctx, struct pol_edge *p, __u32 what, const struct pol_addr *chosen)
@@ -627,7 +633,7 @@ __noinline int pol_edge_vip(struct xdp_md *ctx, struct pol_edge *p, __u32 what, 
  * Only where the way to the client is known here; else the stack forwards it, and it is
  * translated where it leaves (service_stack.h).
  */
-__noinline int pol_edge_reply(struct xdp_md *ctx, struct pol_edge *p)
+__noinline int pol_edge_reply(struct xdp_md *ctx, struct pol_edge *p, __u32 what)
 {
 	struct pol_hop *h;
 	struct pol_svc s;
@@ -639,18 +645,21 @@ __noinline int pol_edge_reply(struct xdp_md *ctx, struct pol_edge *p)
 	if (!pol_svc_find(&s) || s.flags & (POL_SVC_LOCAL | POL_SVC_TUNNEL | POL_SVC_INSIDE))
 		return POL_SVC_NOT;
 	h = pol_hop(ctx, &s.client, s.now);
-	if (!h || p->l3_len > h->mtu)
+	if (!h || p->l3_len > h->mtu || pol_edge_half(ctx, p, what))
 		return POL_SVC_NOT;
-	return pol_edge_translate(ctx, p, &s, 1, 1, 1) ? XDP_ABORTED : pol_hop_send(ctx, h);
+	return pol_edge_translate(ctx, p, &s, 1, 0, 1) ? XDP_ABORTED : pol_hop_send(ctx, h);
 }
 
 /* ---- from a balancer ----------------------------------------------------------------------------- */
 
-/* The headers of what was inside. */
+/* The headers of what was inside: nothing of the outer ones may stay. */
 __noinline int pol_edge_again(struct xdp_md *ctx, struct pol_edge *p)
 {
-	if (p)
-		pol_edge_parse(ctx, p);
+	if (!p)
+		return 0;
+	__builtin_memset(p, 0, sizeof(*p));
+	p->rule = POL_NO_RULE;
+	pol_edge_parse(ctx, p);
 	return 0;
 }
 
@@ -673,6 +682,31 @@ static __always_inline int pol_edge_unwrap(struct xdp_md *ctx, struct pol_edge *
 	__builtin_memcpy(eth + 12, &type, 2);
 	pol_edge_again(ctx, p);
 	return 0;
+}
+
+/*
+ * The host serves the VIP itself: nothing is translated.  The entry says that it was given this
+ * connection, so that the TC hook, with the same policy, gives it to nobody else.  0, or a reason.
+ */
+__noinline int pol_edge_host(struct pol_edge *p, __u32 what, const struct pol_addr *chosen)
+{
+	const struct pol_vip_slot *v;
+	struct pol_svc s;
+
+	if (!p || !chosen)
+		return POL_REASON_INTERNAL;
+	if (p->reason || !pol_vip(&p->dst, 0, 0))
+		return p->reason ?: POL_REASON_SVC_TUNNEL;
+	v = p->frag ? NULL : pol_vip(&p->dst, bpf_htons(p->dport), p->proto);
+	if (!v)
+		return 0;
+	pol_svc_of(&s, p, 0);
+	s.service = v->service;
+	s.to = *chosen;
+	s.to_port_be = s.oport_be;
+	s.flags = POL_EDGE_SVC(what);
+	s.fixed = 1;
+	return pol_svc_find(&s) ? 0 : pol_svc_new(&s);
 }
 
 /*
@@ -701,9 +735,10 @@ __noinline int pol_edge_unpack(struct xdp_md *ctx, struct pol_edge *p, __u32 wha
 		return pol_edge_drop(p, p->reason ?: POL_REASON_SVC_FRAGMENT);
 	if (pol_edge_unwrap(ctx, p))
 		return pol_edge_drop(p, POL_REASON_SVC_TUNNEL);
-	if (o->entity == POL_ENTITY_HOST)
-		/* the host serves the VIP itself */
-		return !p->reason && pol_vip(&p->dst, 0, 0) ? XDP_PASS : pol_edge_drop(p, POL_REASON_SVC_TUNNEL);
+	if (o->entity == POL_ENTITY_HOST) {
+		r = pol_edge_host(p, what, &chosen);
+		return r ? pol_edge_drop(p, r) : XDP_PASS;
+	}
 	if (pol_unlikely(p->v6 != outer6)) {
 		const struct pol_if *i = pol_if_of(o->ifindex);
 
@@ -732,7 +767,7 @@ static __always_inline int pol_edge_service(struct xdp_md *ctx, struct pol_edge 
 	r = pol_edge_vip(ctx, p, uplink->flags, NULL);
 	if (r != POL_SVC_NOT)
 		return r;
-	return uplink->flags & POL_IF_DIRECT ? pol_edge_reply(ctx, p) : POL_SVC_NOT;
+	return uplink->flags & POL_IF_DIRECT ? pol_edge_reply(ctx, p, uplink->flags) : POL_SVC_NOT;
 }
 
 #endif

@@ -34,17 +34,19 @@ static int bind_one(const struct prt_filter *f, size_t number, const prt_links *
 
 /*
  * Services are on all uplinks.  Hardware completes checksums before XDP, and sends what a program
- * gives it; of a veth or another device of software neither is certain (its peer is another
- * stack, which leaves checksums to whoever is last).
+ * gives it.  The peer of a veth or another device of software is another stack, which leaves checksums
+ * to whoever is last; and only the host file knows whether it takes what a program sends.
  */
 static void bind_services(const prt_links *links, struct prt_world *w)
 {
 	for (size_t i = 0; i < w->uplink.n; i++) {
-		w->uplink.v[i].flags |= POL_IF_XDP | POL_IF_OUT;
+		struct prt_uplink *u = &w->uplink.v[i];
+		bool hard = false;
+
 		for (size_t k = 0; k < links->n; k++)
-			if (links->v[k].ifindex == w->uplink.v[i].ifindex &&
-			    (!links->v[k].kind[0] || !strcmp(links->v[k].kind, "bond")))
-				w->uplink.v[i].flags |= POL_IF_DIRECT;
+			if (links->v[k].ifindex == u->ifindex)
+				hard = !links->v[k].kind[0] || !strcmp(links->v[k].kind, "bond");
+		u->flags |= POL_IF_XDP | POL_IF_OUT | (hard ? POL_IF_DIRECT : POL_IF_SOFT);
 	}
 }
 
@@ -55,7 +57,9 @@ int prt_edge_bind(const struct prt_manifest *m, bool audit, struct prt_world *w,
 
 	for (size_t i = 0; i < w->uplink.n; i++) {
 		w->uplink.v[i].filters = 0;
-		w->uplink.v[i].flags = audit ? POL_IF_AUDIT : 0;
+		/* what the host file says of it stays */
+		w->uplink.v[i].flags =
+			(w->uplink.v[i].flags & POL_IF_DIRECT) | (audit ? POL_IF_AUDIT : 0);
 	}
 	if (!r && m->nservices)
 		bind_services(&links, w);

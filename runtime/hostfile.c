@@ -357,6 +357,30 @@ static int read_uplinks(struct reader *r, const struct pol_yaml *at)
 	return 0;
 }
 
+/* Each is one of the uplinks, which are read before. */
+static int read_direct(struct reader *r, const struct pol_yaml *at)
+{
+	struct prt_hostfile *h = r->host;
+	struct pol_str *v;
+	int ret = pol_yaml_list(&r->doc, at, "direct");
+
+	if (ret)
+		return ret;
+	v = pol_arena_alloc(r->arena, at->n * sizeof(*v));
+	for (size_t i = 0; i < at->n && !ret; i++) {
+		size_t k = 0;
+
+		ret = pol_yaml_text(&r->doc, &at->item[i], "an interface", &v[i]);
+		while (!ret && k < h->nuplinks && !pol_str_eq(h->uplinks[k], v[i]))
+			k++;
+		if (!ret && k == h->nuplinks)
+			ret = pol_yaml_err(&r->doc, &at->item[i], "not one of `uplinks`");
+	}
+	h->direct = v;
+	h->ndirect = at->n;
+	return ret;
+}
+
 static int read_proxy(struct reader *r, const struct pol_yaml *at)
 {
 	static const char *const key[] = { "workers", "port", "name_rules", "table", "priority" };
@@ -383,9 +407,21 @@ static int read_proxy(struct reader *r, const struct pol_yaml *at)
 
 static int read_root(struct reader *r, const struct pol_yaml *root)
 {
-	enum { HOST, HOST_ADDRESSES, UPLINKS, ENDPOINTS, REMOTE, NODES, BALANCERS, PROXY, KEYS };
-	static const char *const key[] = { "host",   "host_addresses", "uplinks",   "endpoints",
-					   "remote", "nodes",          "balancers", "proxy" };
+	enum {
+		HOST,
+		HOST_ADDRESSES,
+		UPLINKS,
+		DIRECT,
+		ENDPOINTS,
+		REMOTE,
+		NODES,
+		BALANCERS,
+		PROXY,
+		KEYS
+	};
+	static const char *const key[] = { "host",   "host_addresses", "uplinks",
+					   "direct", "endpoints",      "remote",
+					   "nodes",  "balancers",      "proxy" };
 	struct prt_hostfile *h = r->host;
 	const struct pol_yaml *v[KEYS];
 	int ret = pol_yaml_map(&r->doc, root, "the host file", key, KEYS, v);
@@ -396,6 +432,8 @@ static int read_root(struct reader *r, const struct pol_yaml *root)
 		ret = read_addresses(r, v[HOST_ADDRESSES], 0, &h->host_addrs, &h->nhost_addrs);
 	if (!ret && v[UPLINKS])
 		ret = read_uplinks(r, v[UPLINKS]);
+	if (!ret && v[DIRECT])
+		ret = read_direct(r, v[DIRECT]);
 	if (!ret && v[ENDPOINTS])
 		ret = read_endpoints(r, v[ENDPOINTS], true, &h->endpoints, &h->nendpoints);
 	if (!ret && v[REMOTE])

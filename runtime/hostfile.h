@@ -7,6 +7,7 @@
  *	host: node-1
  *	host_addresses: [192.0.2.1]		# besides those that the kernel knows
  *	uplinks: [eth0]
+ *	direct: [eth0]				# of these: they send what XDP gives them, though no hardware
  *	endpoints:
  *	  - name: web-1
  *	    interface: veth-web1
@@ -71,6 +72,8 @@ struct prt_hostfile {
 	size_t nhost_addrs;
 	const struct pol_str *uplinks;	/* NUL-terminated interface names */
 	size_t nuplinks;
+	const struct pol_str *direct;	/* likewise; each is one of `uplinks` too */
+	size_t ndirect;
 	const struct prt_endpoint *endpoints;	/* here */
 	size_t nendpoints;
 	const struct prt_endpoint *remotes;	/* elsewhere */

@@ -320,6 +320,14 @@ static int add_local(const struct prt_hostfile *h, const prt_links *links, struc
 	return r;
 }
 
+static bool is_direct(const struct prt_hostfile *h, struct pol_str uplink)
+{
+	for (size_t i = 0; i < h->ndirect; i++)
+		if (pol_str_eq(h->direct[i], uplink))
+			return true;
+	return false;
+}
+
 static int add_uplinks(const struct prt_hostfile *h, const prt_links *links, struct prt_world *w,
 		       struct pol_err *e)
 {
@@ -329,7 +337,9 @@ static int add_uplinks(const struct prt_hostfile *h, const prt_links *links, str
 
 		if (r)
 			return r;
-		*pol_vec_push(&w->uplink) = (struct prt_uplink){ .ifindex = l->ifindex };
+		*pol_vec_push(&w->uplink) =
+			(struct prt_uplink){ .ifindex = l->ifindex,
+					     .flags = is_direct(h, h->uplinks[i]) ? POL_IF_DIRECT : 0 };
 	}
 	return 0;
 }

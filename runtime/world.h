@@ -36,7 +36,7 @@ struct prt_fixed {		/* an address of this host or of a node */
 
 struct prt_uplink {
 	uint32_t ifindex;
-	uint8_t flags;		/* POL_IF_XDP, POL_IF_AUDIT: set by edge.h; POL_IF_PORT */
+	uint8_t flags;		/* POL_IF_*: DIRECT by the host file or edge.h, PORT by the kernel, else by edge.h */
 	uint64_t filters;	/* likewise: as in struct pol_if */
 };
 

@@ -73,6 +73,10 @@ check_PROGRAMS += tests/tools/frame
 tests_tools_frame_SOURCES = tests/tools/frame.c
 tests_tools_frame_LDADD =
 
+check_PROGRAMS += tests/tools/netdev
+tests_tools_netdev_SOURCES = tests/tools/netdev.c
+tests_tools_netdev_LDADD =
+
 check_PROGRAMS += tests/tools/openmetrics
 tests_tools_openmetrics_SOURCES = tests/tools/openmetrics.c
 tests_tools_openmetrics_LDADD =
@@ -312,6 +316,7 @@ e2e_tests = \
 	tests/e2e/look.sh \
 	tests/e2e/metrics.sh \
 	tests/e2e/neighbours.sh \
+	tests/e2e/remote.sh \
 	tests/e2e/rollback.sh \
 	tests/e2e/see.sh \
 	tests/e2e/service.sh \

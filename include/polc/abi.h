@@ -135,7 +135,8 @@ enum pol_if_kind { POL_IF_ENDPOINT = 1, POL_IF_UPLINK = 2, POL_IF_LO = 3 };
  */
 #define POL_IF_PEER (1u << 1)
 #define POL_IF_XDP (1u << 2)	/* of an uplink: its packets meet filters or services */
-#define POL_IF_DIRECT (1u << 5)	/* likewise: frames that come in have whole checksums, and it sends what XDP gives it */
+#define POL_IF_DIRECT (1u << 5)	/* likewise: it sends what XDP gives it */
+#define POL_IF_SOFT (1u << 7)	/* likewise: of software, frames that come in may have half-made checksums */
 #define POL_IF_OUT (1u << 6)	/* likewise: answers of backends leave by it, and become the VIP's */
 #define POL_IF_AUDIT (1u << 3)	/* likewise: report what a filter would drop, and pass it */
 /*

@@ -102,7 +102,7 @@ static struct prt_hostfile *parse(const char *text)
 static void test_values(void **state)
 {
 	struct prt_hostfile *h = parse(
-		"host: node-1\nhost_addresses: [192.0.2.1]\nuplinks: [eth0, eth1]\nendpoints:\n"
+		"host: node-1\nhost_addresses: [192.0.2.1]\nuplinks: [eth0, eth1]\ndirect: [eth1]\nendpoints:\n"
 		"  - name: web-1\n    interface: veth-web1\n"
 		"    addresses: [10.1.0.2, \"fd00:1::2\"]\n"
 		"    labels: {tier: 1, app: frontend, a: \"\"}\n    mac: 02:00:00:00:00:0A\n"
@@ -115,9 +115,11 @@ static void test_values(void **state)
 	assert_int_equal(h->nhost_addrs, 1);
 	assert_int_equal(h->nuplinks, 2);
 	assert_string_equal(h->uplinks[1].p, "eth1");
+	assert_int_equal(h->ndirect, 1);
+	assert_true(pol_str_eq(h->direct[0], h->uplinks[1]));
 	assert_int_equal(h->nendpoints, 1);
 	assert_string_equal(ep->name.p, "web-1");
-	assert_int_equal(ep->line, 5);
+	assert_int_equal(ep->line, 6);
 	assert_int_equal(ep->column, 11);
 	assert_int_equal(ep->naddrs, 2);
 	assert_true(ep->addrs[0].family == 4 && ep->addrs[0].lo == 0x0a010002);
