@@ -80,6 +80,20 @@ static __always_inline void pol_mark(struct __sk_buff *skb, __u32 bits)
 		skb->mark = mark;
 }
 
+/* Judged, for this endpoint's device; 0: for none here.  abi.h, POL_MARK_JUDGED. */
+static __always_inline void pol_mark_judged(struct __sk_buff *skb, __u16 to)
+{
+	pol_mark(skb, to ? POL_MARK_JUDGED : 0);
+	if (to)
+		skb->tc_classid = to;
+}
+
+static __always_inline int pol_is_judged(const struct __sk_buff *skb, const struct pol_if *i)
+{
+	return (skb->mark & POL_MARK_MASK) == POL_MARK_JUDGED && skb->ingress_ifindex &&
+	       skb->tc_index == (__u16)i->ep;
+}
+
 /* The packet is done with; `watched`: a shadow may look at what was judged (ask.h). */
 static __always_inline int pol_leave(struct __sk_buff *skb, struct pol_pkt *p, int ret,
 				     const int watched)
@@ -87,9 +101,9 @@ static __always_inline int pol_leave(struct __sk_buff *skb, struct pol_pkt *p, i
 	return watched && p->flags & POL_PF_ASKED ? pol_watch(skb, p, ret) : ret;
 }
 
-/* The end of a packet that the policy was asked about. */
+/* The end of a packet that the policy was asked about; to: whose device it goes to, 0 if no other hook follows. */
 static __always_inline int pol_end(struct __sk_buff *skb, struct pol_pkt *p, int reason,
-				   __u32 mark, const int watched)
+				   __u16 to, const int watched)
 {
 	int ret = TC_ACT_SHOT;
 
@@ -101,7 +115,7 @@ static __always_inline int pol_end(struct __sk_buff *skb, struct pol_pkt *p, int
 #endif
 		return pol_leave(skb, p, ret, watched);
 	}
-	pol_mark(skb, mark);
+	pol_mark_judged(skb, to);
 	return pol_leave(skb, p, TC_ACT_OK, watched);
 }
 
@@ -227,7 +241,7 @@ static __always_inline int pol_at_ep_out(struct __sk_buff *skb, const int watche
 		if (reason != TC_ACT_OK)
 			return pol_leave(skb, &p, reason, watched);
 	}
-	return pol_end(skb, &p, reason, p.local ? POL_MARK_JUDGED : 0, watched);
+	return pol_end(skb, &p, reason, p.local ? p.to : 0, watched);
 }
 
 /* What is delivered to a container. */
@@ -261,7 +275,7 @@ static __always_inline int pol_at_ep_in(struct __sk_buff *skb, const int watched
 	if (reason)
 		return pol_shot(skb, &p, reason);
 	own = pol_own(i, &p.dst, p.v6);
-	if (own && (skb->mark & POL_MARK_MASK) == POL_MARK_JUDGED && skb->ingress_ifindex) {
+	if (own && pol_is_judged(skb, i)) {
 		pol_mark(skb, 0);
 		return TC_ACT_OK;
 	}
@@ -315,7 +329,7 @@ static __always_inline int pol_uplink_end(struct __sk_buff *skb, struct pol_pkt 
 	if (pol_is_proxys(p, reason))
 		return pol_leave(skb, p, pol_to_proxy(skb, p, pol_uplink_port(skb->ifindex)),
 				 watched);
-	return pol_end(skb, p, reason, POL_MARK_JUDGED, watched);
+	return pol_end(skb, p, reason, p->ep, watched);
 }
 
 /* What comes in by an uplink and is of no live flow: ours only if it is for an endpoint that lives here. */

@@ -41,6 +41,7 @@ static __always_inline void pol_from_state(struct pol_pkt *p, const struct pol_c
 	p->rule[POL_INGRESS] = e->rule[POL_INGRESS];
 	p->rule[POL_EGRESS] = e->rule[POL_EGRESS];
 	p->local = e->flags & POL_CT_LOCAL;
+	p->to = e->ep[pol_ct_reply(e, p) ? POL_EGRESS : POL_INGRESS];
 	p->direction = e->rule[POL_INGRESS] == POL_NO_RULE ? POL_EGRESS : POL_INGRESS;
 	p->action = POL_ALLOW;
 	p->from_state = 1;

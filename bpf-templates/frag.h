@@ -37,7 +37,7 @@ __noinline int pol_frag_first(struct pol_pkt *p, __u32 reason)
 	/* an IPv6 chain behind the fragment header counts as covered: l4_off lies behind it */
 	f.next_offset = p->frag_off;
 	f.pass = 1;
-	f.local = p->local;
+	f.to = p->local ? p->to : 0;
 	f.gen = (__u32)pol_generation;
 	return bpf_map_update_elem(&frags, &k, &f, BPF_ANY) ? POL_REASON_FRAG_FULL : 0;
 }
@@ -68,7 +68,8 @@ __noinline int pol_frag_later(struct pol_pkt *p)
 		return POL_REASON_FRAG_TINY;
 	p->sport_be = f->sport_be;
 	p->dport_be = f->dport_be;
-	p->local = f->local;
+	p->to = f->to;
+	p->local = f->to != 0;
 	p->from_state = 1;
 	p->action = POL_ALLOW;
 	return 0;

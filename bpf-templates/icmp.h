@@ -132,6 +132,7 @@ static __always_inline int pol_icmp_rate_ok(__u32 ep, __u32 now)
 __noinline int pol_icmp_error(struct __sk_buff *skb, struct pol_pkt *p)
 {
 	struct pol_quote q = {};
+	struct pol_owner *to;
 	struct pol_ct_entry *e;
 
 	if (!p)
@@ -150,7 +151,9 @@ __noinline int pol_icmp_error(struct __sk_buff *skb, struct pol_pkt *p)
 		return POL_REASON_ICMP_RATE;
 	p->rule[POL_INGRESS] = e->rule[POL_INGRESS];
 	p->rule[POL_EGRESS] = e->rule[POL_EGRESS];
-	p->local = pol_local_owner(&p->dst) != NULL;
+	to = pol_local_owner(&p->dst);
+	p->local = to != NULL;
+	p->to = to ? to->ep : 0;
 	p->from_state = 1;
 	p->action = POL_ALLOW;
 #if POL_USES_HTTP

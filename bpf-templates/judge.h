@@ -95,6 +95,7 @@ __noinline int pol_judge(struct pol_pkt *p)
 	if (!from && !to)
 		return POL_REASON_NO_ENDPOINT;
 	p->local = from && to;
+	p->to = p->rev ? from : to;
 	p->flags = !p->local && !p->from_host && !pol_is_here(from ? od : os) ? POL_PF_FAR : 0;
 	p->audit_rule = p->rule[POL_EGRESS] = p->rule[POL_INGRESS] = POL_NO_RULE;
 	p->verdict[POL_EGRESS] = p->verdict[POL_INGRESS] = 0;

@@ -78,6 +78,7 @@ struct pol_pkt {
 	__u8 ext_seen;		/* extension headers that stood already */
 	__u8 tell;		/* POL_TELL_* */
 	__be16 type_be;		/* ethertype, behind tags */
+	__u16 to;		/* low bits of the number of the endpoint here that it goes to; 0: none */
 	__u32 slot;		/* place in the connection table + 1; 0: none */
 
 	__u32 rule[POL_DIRECTIONS];

@@ -205,6 +205,7 @@ __noinline int pol_answer_with(struct __sk_buff *skb, struct pol_pkt *p, __u32 t
 		return bpf_redirect(skb->ifindex, BPF_F_INGRESS);
 	}
 	skb->mark = (skb->mark & ~POL_MARK_MASK) | POL_MARK_JUDGED;
+	skb->tc_index = (__u16)p->ep; /* of who hears it; nothing reads it behind an uplink */
 	return bpf_redirect(skb->ifindex, 0);
 }
 

@@ -322,6 +322,7 @@ e2e_tests = \
 	tests/e2e/service.sh \
 	tests/e2e/sign.sh \
 	tests/e2e/transfers.sh \
+	tests/e2e/translated.sh \
 	tests/e2e/trust.sh \
 	tests/e2e/twice.sh \
 	tests/e2e/upstreams.sh \

@@ -290,9 +290,10 @@ struct pol_frag {
 	__be16 sport_be, dport_be;
 	__u16 next_offset;	/* bytes: what the first one covered; lower offsets overlap */
 	__u8 pass;		/* the first fragment was let through */
-	__u8 local;		/* both ends live on this host */
+	__u8 pad[1];
 	__u32 gen;
-	__u32 spare;
+	__u16 to;		/* both ends live on this host: low bits of the receiver's number; else 0 */
+	__u16 spare;
 };
 
 /* ---- flows of the proxy --------------------------------------------------------- */
@@ -578,8 +579,10 @@ enum pol_hook {
 /*
  * Mark of a packet that was judged and may be delivered.  It counts only
  * together with a non-zero skb->ingress_ifindex (what this host itself sends
- * has none, whatever SO_MARK it sets) and only for the address that the
- * delivering device's endpoint owns.
+ * has none, whatever SO_MARK it sets), only for the address that the
+ * delivering device's endpoint owns, and only if skb->tc_index names that endpoint (its number, 16 bits):
+ * a packet that the host translated to another one's address after it was judged is judged anew.
+ * The judge sets tc_classid, which the kernel makes tc_index of what passes (tcx_action_code(), tc_run()).
  */
 #define POL_MARK_JUDGED 0x00000100u
 /*

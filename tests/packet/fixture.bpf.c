@@ -161,17 +161,32 @@ const struct pol_limit pol_limits[POL_LIMITS_LEN] = {
 #define POL_LIMIT_SOURCES 4u
 #include "datapath.h"
 
+/* BPF_PROG_TEST_RUN takes no tc_index and tells no tc_classid: they go by CASE_FOR. */
+static __always_inline int case_judged(struct __sk_buff *skb, int verdict)
+{
+	__u32 passed = skb->tc_classid, sent = skb->tc_index;
+
+	pol_opaque(passed); /* or the two loads become one of a computed place, which is refused */
+	skb->cb[CASE_FOR] = verdict == TC_ACT_OK ? passed : sent;
+	return verdict;
+}
+
 SEC("tc") int pol_ep_out(struct __sk_buff *skb)
 {
-	return pol_hook_ep_out(skb);
+	int verdict = pol_hook_ep_out(skb);
+
+	return case_judged(skb, verdict);
 }
 SEC("tc") int pol_ep_in(struct __sk_buff *skb)
 {
+	skb->tc_index = skb->cb[CASE_FOR];
 	return pol_hook_ep_in(skb);
 }
 SEC("tc") int pol_uplink_in(struct __sk_buff *skb)
 {
-	return pol_hook_uplink_in(skb);
+	int verdict = pol_hook_uplink_in(skb);
+
+	return case_judged(skb, verdict);
 }
 SEC("tc") int pol_lo_in(struct __sk_buff *skb)
 {

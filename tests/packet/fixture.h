@@ -15,4 +15,7 @@ enum {
 	V_AUDIT, V_HTTP,
 };
 
+/* Word of cb: for whose device a packet was judged (tc_index). */
+#define CASE_FOR 4
+
 #endif

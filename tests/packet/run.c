@@ -22,11 +22,12 @@
  *	some REASON			one or more were dropped so since the last reset
  *
  * A line that starts with a blank continues the one before.  PACKET is in the words of
- * packet.h.  OPTIONS: iif=PLACE (it was forwarded from there), mark=N, gso=SEGMENTS,
+ * packet.h.  OPTIONS: iif=PLACE (it was forwarded from there), mark=N, for=PLACE (it was judged for
+ * the endpoint there), gso=SEGMENTS,
  * truncate=each (every shorter length of it, each by itself, must have the outcome).
  * EXPECTED: pass | any | drop REASON[|REASON...] | answer | lo (sent out there), then any of mark=N,
  * rules=EGRESS/INGRESS (- for none), state (passed by a live flow), policy (not by a
- * live flow), event=KIND[,KIND] or event=none.
+ * live flow), for=PLACE (it was judged for the endpoint there), event=KIND[,KIND] or event=none.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -136,12 +137,25 @@ static int check_events(const struct world *w, const char *want, char *why)
 	return -1;
 }
 
+static unsigned place_endpoint(const char *name)
+{
+	const struct place *p = world_place(name);
+
+	return p ? p->ep : 0;
+}
+
 static int check_word(struct run *r, const struct shot *s, const char *word, char *why)
 {
 	if (!strncmp(word, "mark=", 5)) {
 		if (s->mark_out == strtoul(word + 5, NULL, 0))
 			return 0;
 		snprintf(why, 256, "mark 0x%x", s->mark_out);
+		return -1;
+	}
+	if (!strncmp(word, "for=", 4)) {
+		if (s->judged_for && s->judged_for == place_endpoint(word + 4))
+			return 0;
+		snprintf(why, 256, "judged for endpoint %u", s->judged_for);
 		return -1;
 	}
 	if (!strncmp(word, "rules=", 6))
@@ -261,6 +275,8 @@ static int aim(struct run *r, char *head, struct shot *s, struct packet_hint *hi
 			s->iif = place_index(word + 4);
 		else if (!strncmp(word, "mark=", 5))
 			s->mark = strtoul(word + 5, NULL, 0);
+		else if (!strncmp(word, "for=", 4))
+			s->judged_for = place_endpoint(word + 4);
 		else if (!strncmp(word, "gso=", 4))
 			s->gso_segs = strtoul(word + 4, NULL, 0), s->gso_size = 1000;
 		else if (!strcmp(word, "truncate=each"))

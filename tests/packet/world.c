@@ -377,6 +377,7 @@ static int test_run(struct world *w, struct shot *s)
 	struct __sk_buff ctx = { .mark = s->mark,
 				 .ifindex = s->ifindex,
 				 .ingress_ifindex = s->iif,
+				 .cb[CASE_FOR] = s->judged_for,
 				 .gso_segs = s->gso_segs,
 				 .gso_size = s->gso_size };
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = s->in.data, .data_size_in = s->in.len,
@@ -387,6 +388,7 @@ static int test_run(struct world *w, struct shot *s)
 	s->verdict = opts.retval;
 	s->out.len = opts.data_size_out;
 	s->mark_out = ctx.mark;
+	s->judged_for = ctx.cb[CASE_FOR];
 	return err;
 }
 

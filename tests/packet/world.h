@@ -36,6 +36,7 @@ struct world {
 struct shot {			/* one packet through one program */
 	enum pol_hook hook;
 	unsigned ifindex, iif, mark, gso_segs, gso_size, vlan;
+	unsigned judged_for;	/* in: tc_index, in an endpoint's number; out: what the judge says */
 	struct packet in, out;
 	int verdict;
 	unsigned mark_out;
