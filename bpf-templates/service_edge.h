@@ -300,7 +300,8 @@ __noinline int pol_edge_echo(struct xdp_md *ctx, struct pol_edge *p)
 	} else {
 		__be32 ends[2] = { p->dst.w_be[3], p->src.w_be[3] };
 
-		h[1] = pol_svc_check(h[1], pol_svc_diff_port(bpf_htons(8 << 8), 0));
+		/* of nothing but zeros the sum is -0: 0 would be wrong, and -0 is right in any case */
+		h[1] = pol_svc_check(h[1], pol_svc_diff_port(bpf_htons(8 << 8), 0)) ?: 0xffff;
 		h[0] -= bpf_htons(8 << 8);
 		if (bpf_xdp_store_bytes(ctx, p->l3_off + 12, ends, sizeof(ends)))
 			return XDP_DROP;

@@ -463,7 +463,8 @@ __noinline int pol_stack_echo(struct __sk_buff *skb, struct pol_pkt *p)
 	type = p->v6 ? 129 : 0;
 	was = bpf_htons(p->type << 8);
 	now = bpf_htons(type << 8);
-	if (bpf_l4_csum_replace(skb, p->l4_off + 2, was, now, 2) ||
+	/* 0 is made -0 */
+	if (bpf_l4_csum_replace(skb, p->l4_off + 2, was, now, BPF_F_MARK_MANGLED_0 | BPF_F_MARK_ENFORCE | 2) ||
 	    bpf_skb_store_bytes(skb, p->l4_off, &type, 1, 0) || pol_answer_eth(skb))
 		return POL_REASON_INTERNAL;
 	/* the two addresses change places: no sum changes */

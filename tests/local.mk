@@ -144,6 +144,9 @@ check_PROGRAMS += tests/property/filters
 filter_gen = tests/property/filter_gen.c tests/property/filter_gen.h
 tests_property_filters_SOURCES = tests/property/filters.c $(filter_gen) $(property_common)
 
+check_PROGRAMS += tests/corpus/katran-packets
+tests_corpus_katran_packets_SOURCES = tests/corpus/katran.c
+
 check_PROGRAMS += tests/verify/mutants
 tests_verify_mutants_SOURCES = tests/verify/mutants.c $(generator)
 
@@ -279,6 +282,7 @@ script_tests = \
 	tests/verify/mutants.sh \
 	tests/verify/verify.sh \
 	tests/corpus/cilium \
+	tests/corpus/katran \
 	tests/corpus/kubernetes \
 	tests/corpus/roundtrip \
 	tests/demo/check.sh \
@@ -340,7 +344,7 @@ AM_TESTS_ENVIRONMENT = \
 	POLC_INCLUDE='$(abs_srcdir)/include'; export POLC_INCLUDE; \
 	CC='$(CC)'; CLANG='$(CLANG)'; export CC CLANG; \
 	CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT; \
-	POLC_MAY_SKIP='tests/scripts.sh tests/openssl.sh tests/corpus/cilium tests/corpus/kubernetes tests/corpus/roundtrip tests/e2e/upstreams.sh'; export POLC_MAY_SKIP;
+	POLC_MAY_SKIP='tests/scripts.sh tests/openssl.sh tests/corpus/cilium tests/corpus/katran tests/corpus/kubernetes tests/corpus/roundtrip tests/e2e/upstreams.sh'; export POLC_MAY_SKIP;
 
 # One line for people and scripts, from the results of the last `make check`.
 count-tests:

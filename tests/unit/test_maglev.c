@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Maglev: what the load is, and who moves. */
+/* Maglev: what the load is, and who moves; and the table of VIPs. */
+#include <arpa/inet.h>
+#include <polc/service.h>
 #include <stdio.h>
 
 #include "base/maglev.h"
@@ -168,6 +170,35 @@ static void edges(void)
 	free(ring);
 }
 
+/* Places of a table of 1,000 addresses that differ in byte `at`, or the one above it: as emit_service.c makes it. */
+static void vips(const char *what, unsigned at, bool port)
+{
+	uint32_t len = 4096;
+	bool ok = false;
+
+	for (; !ok && len < 1u << 20; len *= ok ? 1 : 2) {
+		bool *taken = calloc(len, sizeof(*taken));
+
+		ok = taken;
+		for (unsigned i = 0; ok && i < 1000; i++) {
+			struct pol_addr a = { .b = { [10] = 0xff, [11] = 0xff, [12] = 10 } };
+			uint32_t place, probe = 0;
+
+			if (!port) {
+				a.b[at] = (uint8_t)i;
+				a.b[at - 1] ^= (uint8_t)(i >> 8);
+			}
+			place = pol_vip_hash(&a, htons((uint16_t)(port ? 1 + i : 80)), 6);
+			while (probe < POL_VIP_PROBES && taken[(place + probe) & (len - 1)])
+				probe++;
+			ok = probe < POL_VIP_PROBES;
+			taken[(place + probe) & (len - 1)] = true;
+		}
+		free(taken);
+	}
+	check(ok && len <= 32768, what, len);
+}
+
 int main(void)
 {
 	load(10, equal, "load of 10 backends is their weight");
@@ -179,6 +210,11 @@ int main(void)
 	down(100, 3);
 	order();
 	edges();
+	vips("VIPs that differ in the last byte", 15, false);
+	vips("... in the third", 14, false);
+	vips("... in the first", 13, false);
+	vips("... in the subnet of IPv6", 7, false);
+	vips("... in the port", 0, true);
 	printf("1..%u\n", tests);
 	return failures != 0;
 }
