@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "labels.h"
+#include "runtime/endpoint.h"
 #include "runtime/endpoints.h"
 #include "runtime/net.h"
 
@@ -124,35 +125,51 @@ static void turn_links(struct cn_agent *a)
 /* ---- containers ------------------------------------------------------------------------------ */
 
 struct known_ep {
-	struct pol_str name, id, network;
+	struct pol_str name, id, endpoint, network;
 	uint32_t ifindex;
 	POL_VEC(struct pol_addr) addrs;
 	bool wanted;
 };
 
 struct known { /* endpoints of containers, as the maps have them */
-	const char *id; /* of one container; NULL: of all */
+	const struct cn_container *of; /* NULL: of all */
 	struct pol_arena *arena;
 	POL_VEC(struct known_ep) ep;
 };
 
+static bool one_of(const cn_ids *ids, struct pol_str id)
+{
+	for (size_t i = 0; i < ids->n; i++) {
+		if (pol_str_eq(ids->v[i], id))
+			return true;
+	}
+	return false;
+}
+
+static struct pol_str label_of(struct known *k, const struct prt_member *m, const char *key)
+{
+	return pol_arena_str(k->arena, pol_str(cn_label_of(m->info.labels, key)));
+}
+
 static bool remember(const struct prt_member *m, void *ctx)
 {
 	struct known *k = ctx;
-	const char *id = cn_label_of(m->info.labels, "docker.container");
-	struct known_ep *ep;
+	struct known_ep one = { .ifindex = m->info.ifindex }, *ep;
 
-	if (!*id || (k->id && strcmp(id, k->id) != 0))
+	one.id = label_of(k, m, "docker.container");
+	one.endpoint = label_of(k, m, "docker.endpoint");
+	if (!one.id.n && !one.endpoint.n)
 		return false;
-	ep = pol_vec_push(&k->ep);
-	memset(ep, 0, sizeof(*ep));
-	ep->name = pol_arena_str(k->arena, pol_str(m->info.name));
-	ep->id = pol_arena_str(k->arena, pol_str(id));
-	ep->network =
-		pol_arena_str(k->arena, pol_str(cn_label_of(m->info.labels, "docker.network")));
-	ep->ifindex = m->info.ifindex;
+	/* Labels by options come before anybody knows whose they are: then the connection says it. */
+	if (k->of &&
+	    !(one.id.n ? pol_str_eq(one.id, k->of->id) : one_of(&k->of->connections, one.endpoint)))
+		return false;
+	one.name = pol_arena_str(k->arena, pol_str(m->info.name));
+	one.network = label_of(k, m, "docker.network");
 	for (size_t i = 0; i < m->addrs.n; i++)
-		*pol_vec_push(&ep->addrs) = m->addrs.v[i].addr;
+		*pol_vec_push(&one.addrs) = m->addrs.v[i].addr;
+	ep = pol_vec_push(&k->ep);
+	*ep = one;
 	return false;
 }
 
@@ -164,9 +181,10 @@ static void forget(struct known *k)
 	pol_arena_free(k->arena);
 }
 
-static int known_of(struct cn_agent *a, const char *id, struct known *k, struct pol_err *e)
+static int known_of(struct cn_agent *a, const struct cn_container *c, struct known *k,
+		    struct pol_err *e)
 {
-	*k = (struct known){ .id = id, .arena = pol_arena_new() };
+	*k = (struct known){ .of = c, .arena = pol_arena_new() };
 	return prt_endpoint_each(&a->env, remember, k, e);
 }
 
@@ -190,55 +208,70 @@ static const struct prt_link *link_named(const prt_links *links, struct pol_str 
 	return NULL;
 }
 
-static bool has(const struct known_ep *k, struct pol_ip ip)
-{
-	struct pol_addr addr = prt_addr_of_ip(ip);
-
-	for (size_t i = 0; i < k->addrs.n; i++) {
-		if (!memcmp(&addr, &k->addrs.v[i], sizeof(addr)))
-			return true;
-	}
-	return false;
-}
-
 /* The same place and addresses: labels of a container never change, and its name is only a name. */
 static bool same(const struct known_ep *k, const struct prt_endpoint *ep, const prt_links *links)
 {
 	const struct prt_link *link = link_named(links, ep->interface);
 
-	if (!link || link->ifindex != k->ifindex || k->addrs.n != ep->naddrs)
-		return false;
-	for (size_t i = 0; i < ep->naddrs; i++) {
-		if (!has(k, ep->addrs[i]))
-			return false;
-	}
-	return true;
+	return link && link->ifindex == k->ifindex &&
+	       prt_same_addresses(k->addrs.v, k->addrs.n, ep->addrs, ep->naddrs);
 }
 
-static struct known_ep *of_network(struct known *k, const struct prt_endpoint *ep)
+static struct pol_str fact(const struct prt_endpoint *ep, const char *key)
 {
 	for (size_t i = 0; i < ep->nlabels; i++) {
-		if (!pol_str_is(ep->labels[i].key, "docker.network"))
-			continue;
-		for (size_t j = 0; j < k->ep.n; j++) {
-			if (pol_str_eq(k->ep.v[j].network, ep->labels[i].value))
-				return &k->ep.v[j];
-		}
+		if (pol_str_is(ep->labels[i].key, key))
+			return ep->labels[i].value;
+	}
+	return (struct pol_str){ "", 0 };
+}
+
+/* The one that is there for this connection; with an engine that numbers none, for this network. */
+static struct known_ep *known_as(struct known *k, const struct prt_endpoint *ep)
+{
+	struct pol_str endpoint = fact(ep, "docker.endpoint");
+	struct pol_str network = fact(ep, "docker.network");
+
+	for (size_t i = 0; i < k->ep.n; i++) {
+		const struct known_ep *was = &k->ep.v[i];
+
+		if (endpoint.n && was->endpoint.n ? pol_str_eq(was->endpoint, endpoint)
+						  : pol_str_eq(was->network, network))
+			return &k->ep.v[i];
 	}
 	return NULL;
 }
 
-static void add(struct cn_agent *a, const struct prt_endpoint *ep)
+/* Was somebody faster (driver.h)? */
+static bool there_by_now(struct cn_agent *a, const struct cn_container *c,
+			 const struct prt_endpoint *ep, const prt_links *links)
 {
 	struct pol_err e = { 0 };
+	struct known k = { 0 };
+	const struct known_ep *now = known_of(a, c, &k, &e) ? NULL : known_as(&k, ep);
+	bool yes = now && same(now, ep, links);
 
-	if (prt_endpoint_add(&a->env, ep, &e))
+	forget(&k);
+	return yes;
+}
+
+static void add(struct cn_agent *a, const struct cn_container *c, const struct prt_endpoint *ep,
+		const prt_links *links)
+{
+	uint64_t begun = prt_env_now_ns();
+	struct pol_err e = { 0 };
+	int r = prt_endpoint_add(&a->env, ep, &e);
+
+	if (r == -EEXIST && there_by_now(a, c, ep, links))
+		return;
+	if (r)
 		a->say(LOG_ERR,
 		       "container's endpoint %s refused, its interface %s stays closed: %s",
 		       prt_safe(ep->name.p), prt_safe(ep->interface.p), e.text);
 	else
-		a->say(LOG_INFO, "endpoint %s at %s", prt_safe(ep->name.p),
-		       prt_safe(ep->interface.p));
+		a->say(LOG_INFO, "endpoint %s at %s, in %lu us", prt_safe(ep->name.p),
+		       prt_safe(ep->interface.p),
+		       (unsigned long)((prt_env_now_ns() - begun) / 1000));
 }
 
 static void change(struct cn_agent *a, const struct cn_container *c, struct known *k)
@@ -252,7 +285,7 @@ static void change(struct cn_agent *a, const struct cn_container *c, struct know
 	}
 	for (size_t i = 0; i < c->ep.n; i++) {
 		const struct prt_endpoint *ep = &c->ep.v[i];
-		struct known_ep *was = of_network(k, ep);
+		struct known_ep *was = known_as(k, ep);
 
 		if (was && same(was, ep, &links)) {
 			was->wanted = true;
@@ -265,7 +298,7 @@ static void change(struct cn_agent *a, const struct cn_container *c, struct know
 			take_away(a, was, "it moved");
 			was->wanted = true; /* gone already */
 		}
-		add(a, ep);
+		add(a, c, ep, &links);
 	}
 	pol_vec_free(&links);
 }
@@ -293,7 +326,7 @@ static void look_at(struct cn_agent *a, const char *id, bool sharing)
 	}
 	if (!r && c.running)
 		why = "it has left the network";
-	if (known_of(a, c.id.p, &k, &mine)) {
+	if (known_of(a, &c, &k, &mine)) {
 		a->all_due = true;
 	} else {
 		change(a, &c, &k);
@@ -309,13 +342,19 @@ static void look_at(struct cn_agent *a, const char *id, bool sharing)
 	cn_container_free(&c);
 }
 
-static bool one_of(const cn_ids *ids, struct pol_str id)
+/*
+ * One that does not run may be just starting (driver.h): to describe it the engine waits until
+ * it has.  Without a container there is only the interface to ask.
+ */
+static void look_if_ended(struct cn_agent *a, const struct known_ep *ep, const cn_ids *running)
 {
-	for (size_t i = 0; i < ids->n; i++) {
-		if (pol_str_eq(ids->v[i], id))
-			return true;
-	}
-	return false;
+	struct prt_link link;
+	struct pol_err e = { 0 };
+
+	if (ep->id.n && !one_of(running, ep->id))
+		look_at(a, ep->id.p, false);
+	else if (!ep->id.n && prt_net_link_by_index(ep->ifindex, &link, &e) == -ENODEV)
+		take_away(a, ep, "its interface is gone");
 }
 
 /* Engine and maps, whole.  false: one of the two could not be read. */
@@ -333,10 +372,8 @@ static bool look_at_all(struct cn_agent *a, struct pol_err *e)
 		hold_all(a);
 	good = good && !cn_docker_running(&a->docker, arena, &ids, e);
 	/* Those that have ended first: others may have their addresses by now. */
-	for (size_t i = 0; i < k.ep.n && good; i++) {
-		if (!one_of(&ids, k.ep.v[i].id))
-			take_away(a, &k.ep.v[i], "its container has ended");
-	}
+	for (size_t i = 0; i < k.ep.n && good; i++)
+		look_if_ended(a, &k.ep.v[i], &ids);
 	for (size_t i = 0; i < ids.n && good; i++)
 		look_at(a, ids.v[i].p, false);
 	if (good && prt_endpoint_sweep(&a->env, e))

@@ -4,16 +4,20 @@
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <syslog.h>
 #include <unistd.h>
 
 #include "agent.h"
+#include "driver.h"
 #include "runtime/quiet.h"
 
 #define DOCKER_SOCKET "/run/docker.sock"
+#define PLUGIN_SOCKET "/run/docker/plugins/polc.sock"
 
 enum { EXIT_DONE = 0, EXIT_BAD = 2, EXIT_SYSTEM = 3 };
 
@@ -26,6 +30,8 @@ static const char help[] =
 	"Keeps the endpoints of the policy in force true to the containers of an engine.\n"
 	"\n"
 	"      --docker SOCKET   of the engine (" DOCKER_SOCKET ")\n"
+	"      --plugin SOCKET   where the engine finds the network driver polc\n"
+	"                        (" PLUGIN_SOCKET "); '': none\n"
 	"      --hold PATTERN    interfaces of containers, closed from when they appear (veth*); '': none\n"
 	"      --image-labels    labels that an image brings along count, too\n"
 	"      --bpffs DIR       folder of the pins (" PRT_BPFFS_DEFAULT "; POLC_BPFFS)\n"
@@ -93,10 +99,12 @@ static const char *from_environment(const char *name, const char *otherwise)
 	return v && *v ? v : otherwise;
 }
 
-static int options(int argc, char **argv, struct cn_agent *a, const char **docker)
+static int options(int argc, char **argv, struct cn_agent *a, const char **docker,
+		   const char **plugin)
 {
 	static const struct option known[] = {
 		{ "docker", required_argument, NULL, 'd' },
+		{ "plugin", required_argument, NULL, 'p' },
 		{ "hold", required_argument, NULL, 'l' },
 		{ "image-labels", no_argument, NULL, 'i' },
 		{ "bpffs", required_argument, NULL, 'b' },
@@ -111,6 +119,9 @@ static int options(int argc, char **argv, struct cn_agent *a, const char **docke
 		switch (c) {
 		case 'd':
 			*docker = optarg;
+			break;
+		case 'p':
+			*plugin = optarg;
 			break;
 		case 'l':
 			a->hold = optarg;
@@ -140,17 +151,86 @@ static int options(int argc, char **argv, struct cn_agent *a, const char **docke
 	return EXIT_BAD;
 }
 
+/* ---- the driver, a process of its own (driver.h) ------------------------------------------------ */
+
+static volatile pid_t driver; /* 0: none, or it has ended */
+
+static void on_child(int number)
+{
+	(void)number;
+	if (driver && waitpid(driver, NULL, WNOHANG) == driver) {
+		driver = 0;
+		stop = 1; /* whoever starts us starts both again */
+	}
+}
+
+static int drive(const struct cn_agent *a, const char *docker, const char *plugin)
+{
+	struct cn_driver d = { .env = { .bpffs = a->env.bpffs, .state = a->env.state },
+			       .docker = { .image_labels = a->docker.image_labels },
+			       .links = -1,
+			       .say = say };
+	struct pol_err e = { 0 };
+	int r = cn_driver_open(&d, docker, &e);
+
+	r = r ? r : cn_driver_serve(&d, plugin, &stop, &e);
+	cn_driver_close(&d);
+	if (!r)
+		return EXIT_DONE;
+	say(LOG_ERR, "%s", e.text);
+	return EXIT_SYSTEM;
+}
+
+static int start_driver(const struct cn_agent *a, const char *docker, const char *plugin,
+			struct pol_err *e)
+{
+	struct sigaction s = { .sa_handler = on_child };
+	pid_t parent = getpid(), child;
+
+	if (!*plugin)
+		return 0;
+	child = fork();
+	if (child < 0)
+		return pol_err(e, -errno, "cannot start the driver: %s", strerror(errno));
+	if (!child) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != parent)
+			_exit(EXIT_SYSTEM);
+		signal(SIGHUP, SIG_IGN);
+		exit(drive(a, docker, plugin));
+	}
+	driver = child;
+	sigaction(SIGCHLD, &s, NULL);
+	on_child(SIGCHLD); /* it may have ended before */
+	return 0;
+}
+
+/* false: it had ended by itself. */
+static bool end_driver(const char *plugin)
+{
+	pid_t child = driver;
+
+	if (!*plugin)
+		return true;
+	signal(SIGCHLD, SIG_DFL);
+	if (!child)
+		return false;
+	kill(child, SIGTERM);
+	waitpid(child, NULL, 0);
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	struct cn_agent a = { .links = -1, .hold = "veth*", .say = say };
-	const char *docker = DOCKER_SOCKET;
+	const char *docker = DOCKER_SOCKET, *plugin = PLUGIN_SOCKET;
 	struct pol_err e = { 0 };
 	int r;
 
 	a.env.bpffs = from_environment("POLC_BPFFS", PRT_BPFFS_DEFAULT);
 	a.env.state = from_environment("POLC_STATE_DIR", PRT_STATE_DEFAULT);
 	journal = getenv("JOURNAL_STREAM") != NULL;
-	if (options(argc, argv, &a, &docker))
+	if (options(argc, argv, &a, &docker, &plugin))
 		return EXIT_BAD;
 	umask(077); /* pins are made with what it leaves */
 	setlinebuf(stderr);
@@ -158,9 +238,12 @@ int main(int argc, char **argv)
 	prt_quiet_init(false);
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 	r = prt_env_privileges(&e);
+	r = r ? r : start_driver(&a, docker, plugin, &e);
 	r = r ? r : cn_agent_open(&a, docker, &e);
 	r = r ? r : cn_agent_run(&a, &stop, &again, ready, &e);
 	cn_agent_close(&a);
+	if (!r && !end_driver(plugin))
+		r = pol_err(&e, -ECHILD, "the driver has ended");
 	curl_global_cleanup();
 	if (!r)
 		return EXIT_DONE;

@@ -210,30 +210,15 @@ static enum cni_code run_del(struct cni_request *q, struct pol_err *e)
 	return !r || r == -ENOENT ? CNI_OK : failed(r);
 }
 
-static bool has(const struct found *f, struct pol_ip ip)
-{
-	struct pol_addr want = prt_addr_of_ip(ip);
-
-	for (size_t i = 0; i < f->addrs.n; i++) {
-		if (!memcmp(&f->addrs.v[i], &want, sizeof(want)))
-			return true;
-	}
-	return false;
-}
-
 static const char *difference(const struct found *f, const struct prt_link *host, const ips *addrs)
 {
 	if (!f->there)
 		return "is no endpoint";
 	if (f->ifindex != host->ifindex)
 		return "is an endpoint at another interface";
-	if (f->addrs.n != addrs->n)
-		return "has other addresses";
-	for (size_t i = 0; i < addrs->n; i++) {
-		if (!has(f, addrs->v[i]))
-			return "has other addresses";
-	}
-	return NULL;
+	return prt_same_addresses(f->addrs.v, f->addrs.n, addrs->v, addrs->n)
+		       ? NULL
+		       : "has other addresses";
 }
 
 static enum cni_code run_check(struct cni_request *q, struct pol_err *e)

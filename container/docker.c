@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 
+#include "call.h"
 #include "labels.h"
 #include "runtime/endpoint.h"
 #include "runtime/env.h"
@@ -13,6 +14,7 @@
 
 void cn_container_free(struct cn_container *c)
 {
+	pol_vec_free(&c->connections);
 	pol_vec_free(&c->ep);
 	pol_arena_free(c->arena);
 	memset(c, 0, sizeof(*c));
@@ -62,16 +64,15 @@ static bool of_image(const json_t *image, const char *key, const json_t *value)
 }
 
 /* Labels that count, without the facts. */
-static int read_labels(struct cn_docker *d, const json_t *json, struct cn_labels *l,
-		       struct pol_err *e)
+static int read_labels(struct cn_docker *d, json_t *labels, const char *image_id,
+		       struct cn_labels *l, struct pol_err *e)
 {
-	json_t *labels = json_object_get(json_object_get(json, "Config"), "Labels"), *image = NULL,
-	       *value;
+	json_t *image = NULL, *value;
 	const char *key;
 	int r = 0;
 
 	if (!d->image_labels && json_object_size(labels)) {
-		r = get(d, "images", text(json, "Image"), &image, e);
+		r = get(d, "images", image_id, &image, e);
 		/* An image may be gone while its containers run: then all labels could be its. */
 		if (r)
 			return pol_err(e, r, "the labels of its image are not known");
@@ -89,21 +90,26 @@ static int read_labels(struct cn_docker *d, const json_t *json, struct cn_labels
 	return r;
 }
 
+static int labels_of(struct cn_docker *d, const json_t *json, struct cn_labels *l,
+		     struct pol_err *e)
+{
+	return read_labels(d, json_object_get(json_object_get(json, "Config"), "Labels"),
+			   text(json, "Image"), l, e);
+}
+
 /* ---- endpoints ------------------------------------------------------------------------------- */
 
-static int add_address(struct prt_endpoint *ep, struct pol_ip room[2], const char *address,
-		       struct pol_err *e)
+static int add_address(struct cn_place *p, const char *address, struct pol_err *e)
 {
 	char why[PRT_WHY];
 	const char *wrong;
 
 	if (!*address)
 		return 0;
-	wrong = prt_check_address(pol_str(address), &room[ep->naddrs], why);
+	wrong = prt_check_address(pol_str(address), &p->ip[p->nips], why);
 	if (wrong)
 		return pol_err(e, -EINVAL, "%s", wrong);
-	ep->addrs = room;
-	ep->naddrs++;
+	p->nips++;
 	return 0;
 }
 
@@ -116,53 +122,95 @@ static const struct prt_veth *pair_of(const prt_veths *pairs, const uint8_t mac[
 	return NULL;
 }
 
+static int facts(const struct cn_place *p, struct cn_labels *l, struct pol_err *e)
+{
+	int r = p->by_option ? 0 : cn_labels_fact(l, "docker.container", p->container, e);
+
+	r = r ? r : cn_labels_fact(l, "docker.endpoint", p->endpoint, e);
+	return r ? r : cn_labels_fact(l, "docker.network", p->network, e);
+}
+
+int cn_place_endpoint(struct pol_arena *arena, const struct cn_place *p, struct prt_endpoint *out,
+		      struct pol_err *e)
+{
+	struct cn_labels l = { .arena = arena };
+	struct prt_endpoint ep = { .has_mac = true, .naddrs = p->nips };
+	struct prt_label *sorted;
+	char why[PRT_WHY];
+	const char *wrong = NULL;
+	int r;
+
+	for (size_t i = 0; i < p->labels->v.n; i++)
+		*pol_vec_push(&l.v) = p->labels->v.v[i];
+	r = facts(p, &l, e);
+	ep.name = pol_arena_printf(arena, "%.*s/%s", (int)(PRT_NAME_MAX / 2), p->name, p->network);
+	if (!r)
+		wrong = prt_check_labels(l.v.v, l.v.n, why);
+	if (!wrong && !ep.naddrs)
+		wrong = "it has no address";
+	if (!wrong)
+		wrong = prt_check_name(ep.name, why);
+	if (!r && wrong)
+		r = pol_err(e, -EINVAL, "network %s: %s", prt_safe(p->network), wrong);
+	sorted = pol_arena_alloc(arena, (l.v.n + 1) * sizeof(*sorted));
+	if (l.v.n)
+		memcpy(sorted, l.v.v, l.v.n * sizeof(*sorted));
+	ep.labels = sorted;
+	ep.nlabels = l.v.n;
+	ep.addrs = memcpy(pol_arena_alloc(arena, sizeof(p->ip)), p->ip, sizeof(p->ip));
+	ep.interface = pol_arena_str(arena, pol_str(p->interface));
+	memcpy(ep.mac, p->mac, sizeof(ep.mac));
+	if (!r)
+		*out = ep;
+	cn_labels_free(&l);
+	return r;
+}
+
+/* Labels by options of this endpoint stand for those of the container. */
+static int place_labels(struct cn_place *p, const json_t *n, struct cn_labels *l, struct pol_err *e)
+{
+	int r = cn_option_labels(l, json_object_get(n, "DriverOpts"), &p->by_option, e);
+
+	if (p->by_option)
+		p->labels = l;
+	return r;
+}
+
 /* One network of the container; none: it is not connected there (yet). */
 static int one_network(struct cn_container *c, const char *network, const json_t *n,
 		       const prt_veths *pairs, const struct cn_labels *given, struct pol_err *e)
 {
-	struct cn_labels l = { .arena = c->arena };
-	struct pol_ip *room = pol_arena_alloc(c->arena, 2 * sizeof(*room));
-	struct prt_label *sorted;
-	struct prt_endpoint ep = { .has_mac = true };
+	struct cn_labels options = { .arena = c->arena };
+	struct cn_place p = { .container = c->id.p,
+			      .name = c->name.p,
+			      .network = network,
+			      .endpoint = text(n, "EndpointID"),
+			      .labels = given };
 	const struct prt_veth *pair;
+	struct prt_endpoint ep;
 	char why[PRT_WHY];
 	const char *wrong, *mac = text(n, "MacAddress");
 	int r;
 
 	if (!*mac)
 		return 0;
-	wrong = prt_check_mac(pol_str(mac), ep.mac, why);
+	wrong = prt_check_mac(pol_str(mac), p.mac, why);
 	if (wrong)
 		return pol_err(e, -EINVAL, "network %s: %s", prt_safe(network), wrong);
-	pair = pair_of(pairs, ep.mac);
+	pair = pair_of(pairs, p.mac);
 	if (!pair)
 		return pol_err(
 			e, -ENODEV,
 			"network %s: the container has no veth there whose other end is on this host",
 			prt_safe(network));
-	for (size_t i = 0; i < given->v.n; i++)
-		*pol_vec_push(&l.v) = given->v.v[i];
-	r = add_address(&ep, room, text(n, "IPAddress"), e);
-	r = r ? r : add_address(&ep, room, text(n, "GlobalIPv6Address"), e);
-	r = r ? r : cn_labels_fact(&l, "docker.container", c->id.p, e);
-	r = r ? r : cn_labels_fact(&l, "docker.network", network, e);
-	wrong = r ? NULL : prt_check_labels(l.v.v, l.v.n, why);
-	if (!r && !wrong && !ep.naddrs)
-		wrong = "it has no address";
-	ep.name =
-		pol_arena_printf(c->arena, "%.*s/%s", (int)(PRT_NAME_MAX / 2), c->name.p, network);
-	if (!r && !wrong)
-		wrong = prt_check_name(ep.name, why);
-	if (wrong)
-		r = pol_err(e, -EINVAL, "network %s: %s", prt_safe(network), wrong);
-	sorted = pol_arena_alloc(c->arena, (l.v.n + 1) * sizeof(*sorted));
-	memcpy(sorted, l.v.v, l.v.n * sizeof(*sorted));
-	ep.labels = sorted;
-	ep.nlabels = l.v.n;
-	ep.interface = pol_arena_str(c->arena, pol_str(pair->here.name));
+	p.interface = pair->here.name;
+	r = add_address(&p, text(n, "IPAddress"), e);
+	r = r ? r : add_address(&p, text(n, "GlobalIPv6Address"), e);
+	r = r ? r : place_labels(&p, n, &options, e);
+	r = r ? r : cn_place_endpoint(c->arena, &p, &ep, e);
 	if (!r)
 		*pol_vec_push(&c->ep) = ep;
-	cn_labels_free(&l);
+	cn_labels_free(&options);
 	return r;
 }
 
@@ -228,7 +276,7 @@ static int check_sharer(struct cn_docker *d, const struct cn_container *c, const
 
 	if (r == -ENOENT && !e->text[0])
 		return 0; /* it has ended meanwhile */
-	r = r ? r : read_labels(d, json, &l, e);
+	r = r ? r : labels_of(d, json, &l, e);
 	if (!r && !same_labels(own, &l))
 		r = pol_err(e, -EPERM,
 			    "container %s with other labels runs in its network namespace",
@@ -255,6 +303,19 @@ static int check_sharers(struct cn_docker *d, const struct cn_container *c,
 	return r;
 }
 
+static void read_connections(struct cn_container *c, const json_t *json)
+{
+	json_t *all = json_object_get(json_object_get(json, "NetworkSettings"), "Networks"), *n;
+	const char *name;
+
+	json_object_foreach(all, name, n)
+	{
+		if (*text(n, "EndpointID"))
+			*pol_vec_push(&c->connections) =
+				pol_arena_str(c->arena, pol_str(text(n, "EndpointID")));
+	}
+}
+
 static int read_container(struct cn_docker *d, struct cn_container *c, const json_t *json,
 			  struct pol_err *e)
 {
@@ -268,13 +329,14 @@ static int read_container(struct cn_docker *d, struct cn_container *c, const jso
 	c->id = pol_arena_str(c->arena, pol_str(text(json, "Id")));
 	c->name =
 		pol_arena_str(c->arena, pol_str(text(json, "Name") + (*text(json, "Name") == '/')));
+	read_connections(c, json);
 	c->running = json_is_true(json_object_get(state, "Running"));
 	with = shared_with(json);
 	if (with)
 		c->shares = pol_arena_str(c->arena, pol_str(with)).p;
 	if (!c->running || with || !strcmp(mode, "host") || !strcmp(mode, "none"))
 		return 0;
-	r = read_labels(d, json, &l, e);
+	r = labels_of(d, json, &l, e);
 	r = r ? r : check_sharers(d, c, &l, e);
 	r = r ? r : networks(c, json, &l, e);
 	cn_labels_free(&l);
@@ -292,6 +354,57 @@ int cn_docker_read(struct cn_docker *d, const char *id, struct cn_container *c, 
 	c->name = c->id;
 	r = get(d, "containers", id, &json, e);
 	r = r ? r : read_container(d, c, json, e);
+	json_decref(json);
+	return r;
+}
+
+static int read_starting(struct cn_docker *d, const json_t *one, const char *id,
+			 struct cn_labels *l, struct pol_str *name, struct pol_err *e)
+{
+	const char *first = json_string_value(json_array_get(json_object_get(one, "Names"), 0));
+
+	if (strcmp(text(one, "Id"), id) != 0)
+		return pol_err(e, -EBADMSG, "the engine lists another container");
+	/* "/NAME"; what other containers call it has more slashes */
+	*name = pol_arena_str(l->arena, pol_str(first && *first == '/' ? first + 1 : id));
+	return read_labels(d, json_object_get(one, "Labels"), text(one, "ImageID"), l, e);
+}
+
+int cn_docker_starting(struct cn_docker *d, const char *id, struct cn_labels *l,
+		       struct pol_str *name, struct pol_err *e)
+{
+	char path[256];
+	json_t *list = NULL;
+	int r;
+
+	if (!good_id(id))
+		return pol_err(e, -EINVAL, "`%s` is no container", prt_safe(id));
+	snprintf(path, sizeof(path),
+		 "/containers/json?all=1&filters=%%7B%%22id%%22%%3A%%5B%%22%s%%22%%5D%%7D", id);
+	r = cn_engine_get(d->engine, path, &list, e);
+	if (!r && json_array_size(list) != 1)
+		r = -ENOENT;
+	r = r ? r : read_starting(d, json_array_get(list, 0), id, l, name, e);
+	json_decref(list);
+	return r;
+}
+
+int cn_docker_network(struct cn_docker *d, const char *id, char name[CN_ID], struct pol_err *e)
+{
+	char path[256];
+	json_t *json = NULL;
+	int r;
+
+	if (!good_id(id))
+		return pol_err(e, -EINVAL, "`%s` is no network", prt_safe(id));
+	snprintf(path, sizeof(path), "/networks/%s", id);
+	r = cn_engine_get(d->engine, path, &json, e);
+	if (!r && (!*text(json, "Name") || strlen(text(json, "Name")) >= CN_ID ||
+		   strchr(text(json, "Name"), ' ')))
+		r = pol_err(e, -EINVAL, "network %s: its name is longer than %d bytes, or none", id,
+			    CN_ID - 1);
+	if (!r)
+		strcpy(name, text(json, "Name"));
 	json_decref(json);
 	return r;
 }

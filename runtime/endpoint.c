@@ -99,6 +99,19 @@ static int hex(char c)
 				      : -1;
 }
 
+bool prt_same_addresses(const struct pol_addr *a, size_t na, const struct pol_ip *b, size_t nb)
+{
+	size_t same = 0;
+
+	for (size_t i = 0; i < nb; i++) {
+		struct pol_addr addr = prt_addr_of_ip(b[i]);
+
+		for (size_t k = 0; k < na; k++)
+			same += !memcmp(&a[k], &addr, sizeof(addr));
+	}
+	return na == nb && same == na;
+}
+
 const char *prt_check_mac(struct pol_str s, uint8_t out[6], char why[PRT_WHY])
 {
 	static const uint8_t zero[6];

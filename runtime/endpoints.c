@@ -11,11 +11,31 @@
 #include "shadow.h"
 #include "store.h"
 
-static int open_to_change(struct prt_env *env, struct prt_live *l, struct pol_err *e)
-{
-	int r = prt_live_open(env, PRT_LOCK_EXCLUSIVE, l, e);
+typedef int (*with_fn)(struct prt_env *env, struct prt_live *l, void *ctx, struct pol_err *e);
 
-	return r ? r : prt_settle_quick(env, &l->shared, &l->gen, &l->world, e);
+/* Does one thing to what is in force, opened and locked; changes begin with what a crash can have left. */
+static int with_live(struct prt_env *env, enum prt_lock_kind kind, with_fn fn, void *ctx,
+		     struct pol_err *e)
+{
+	struct prt_live l;
+	int r;
+
+	prt_live_init(&l);
+	r = prt_live_open(env, kind, &l, e);
+	if (!r && kind == PRT_LOCK_EXCLUSIVE)
+		r = prt_settle_quick(env, &l.shared, &l.gen, &l.world, e);
+	r = r ? r : fn(env, &l, ctx, e);
+	prt_live_close(&l);
+	return r;
+}
+
+static int find(struct prt_live *l, const char *name, struct prt_member **m, struct pol_err *e)
+{
+	*m = prt_world_find(&l->world, name);
+	if (*m)
+		return 0;
+	pol_err_help(e, "`polload endpoints` lists them");
+	return pol_err(e, -ENOENT, "there is no endpoint '%s'", prt_safe(name));
 }
 
 /* ---- this host's addresses ---------------------------------------------------------------- */
@@ -116,23 +136,20 @@ static int add(struct prt_env *env, struct prt_live *l, const struct prt_endpoin
 	return r;
 }
 
-int prt_endpoint_add(struct prt_env *env, const struct prt_endpoint *ep, struct pol_err *e)
+static int add_or_erase(struct prt_env *env, struct prt_live *l, void *ctx, struct pol_err *e)
 {
 	struct prt_member *m = NULL;
-	struct prt_live l;
-	int r;
+	struct pol_err why = { 0 };
+	int r = add(env, l, ctx, &m, e);
 
-	prt_live_init(&l);
-	r = open_to_change(env, &l, e);
-	r = r ? r : add(env, &l, ep, &m, e);
-	if (r && m) {
-		struct pol_err why = { 0 };
-
-		if (prt_settle_erase(&l.shared, &l.gen, m, &why))
-			prt_env_note(env, "cleaning up failed too: %s", why.text);
-	}
-	prt_live_close(&l);
+	if (r && m && prt_settle_erase(&l->shared, &l->gen, m, &why))
+		prt_env_note(env, "cleaning up failed too: %s", why.text);
 	return r;
+}
+
+int prt_endpoint_add(struct prt_env *env, const struct prt_endpoint *ep, struct pol_err *e)
+{
+	return with_live(env, PRT_LOCK_EXCLUSIVE, add_or_erase, (void *)ep, e);
 }
 
 /* ---- removing --------------------------------------------------------------------------------- */
@@ -163,27 +180,31 @@ static int leave_services(struct prt_env *env, struct prt_live *l, struct prt_me
 	return r;
 }
 
+struct removal {
+	const char *name;
+	bool keep;
+};
+
+static int del(struct prt_env *env, struct prt_live *l, void *ctx, struct pol_err *e)
+{
+	const struct removal *x = ctx;
+	struct prt_member *m;
+	int r = find(l, x->name, &m, e);
+
+	if (!r && x->keep && m->info.ifindex)
+		r = hold_if_there(l, m->info.ifindex, e);
+	r = r ? r : leave_services(env, l, m, e);
+	r = r ? r : prt_settle_erase(&l->shared, &l->gen, m, e);
+	if (!r)
+		prt_shadow_del_endpoint(env, &l->shared, l->gen.number, x->name);
+	return r;
+}
+
 int prt_endpoint_del(struct prt_env *env, const char *name, bool keep, struct pol_err *e)
 {
-	struct prt_member *m;
-	struct prt_live l;
-	int r;
+	struct removal x = { name, keep };
 
-	prt_live_init(&l);
-	r = open_to_change(env, &l, e);
-	m = r ? NULL : prt_world_find(&l.world, name);
-	if (!r && !m) {
-		pol_err_help(e, "`polload endpoints` lists them");
-		r = pol_err(e, -ENOENT, "there is no endpoint '%s'", prt_safe(name));
-	}
-	if (!r && keep && m->info.ifindex)
-		r = hold_if_there(&l, m->info.ifindex, e);
-	r = r ? r : leave_services(env, &l, m, e);
-	r = r ? r : prt_settle_erase(&l.shared, &l.gen, m, e);
-	if (!r)
-		prt_shadow_del_endpoint(env, &l.shared, l.gen.number, name);
-	prt_live_close(&l);
-	return r;
+	return with_live(env, PRT_LOCK_EXCLUSIVE, del, &x, e);
 }
 
 /* ---- interfaces without one ---------------------------------------------------------------------- */
@@ -197,85 +218,137 @@ static bool is_uplink(const struct prt_world *w, uint32_t ifindex)
 	return false;
 }
 
-int prt_endpoint_hold(struct prt_env *env, const char *interface, struct pol_err *e)
+static int hold(struct prt_env *env, struct prt_live *l, void *ctx, struct pol_err *e)
 {
+	const char *interface = ctx;
 	struct prt_link link;
-	struct prt_live l;
-	int r;
+	int r = prt_net_link_by_name(interface, &link, e);
 
-	prt_live_init(&l);
-	r = open_to_change(env, &l, e);
-	r = r ? r : prt_net_link_by_name(interface, &link, e);
+	(void)env;
 	if (r == -ENODEV && !e->text[0])
 		r = pol_err(e, r, "there is no interface '%s'", prt_safe(interface));
-	else if (!r && (link.loopback || is_uplink(&l.world, link.ifindex)))
+	else if (!r && (link.loopback || is_uplink(&l->world, link.ifindex)))
 		r = pol_err(e, -EEXIST, "interface '%s': is %s", link.name,
 			    link.loopback ? "the host's own" : "an uplink");
-	r = r ? r : prt_hold(&l.shared, &link, e);
-	r = r ? r : prt_settle_held(&l.shared, e);
-	prt_live_close(&l);
-	return r;
+	r = r ? r : prt_hold(&l->shared, &link, e);
+	return r ? r : prt_settle_held(&l->shared, e);
+}
+
+int prt_endpoint_hold(struct prt_env *env, const char *interface, struct pol_err *e)
+{
+	return with_live(env, PRT_LOCK_EXCLUSIVE, hold, (void *)interface, e);
+}
+
+static int sweep(struct prt_env *env, struct prt_live *l, void *ctx, struct pol_err *e)
+{
+	(void)env, (void)ctx;
+	return prt_settle_held(&l->shared, e);
 }
 
 int prt_endpoint_sweep(struct prt_env *env, struct pol_err *e)
 {
-	struct prt_live l;
-	int r;
+	return with_live(env, PRT_LOCK_EXCLUSIVE, sweep, NULL, e);
+}
 
-	prt_live_init(&l);
-	r = open_to_change(env, &l, e);
-	r = r ? r : prt_settle_held(&l.shared, e);
-	prt_live_close(&l);
-	return r;
+/* ---- what changes of one --------------------------------------------------------------------------- */
+
+struct renaming {
+	const char *from, *to;
+};
+
+static int rename_one(struct prt_env *env, struct prt_live *l, void *ctx, struct pol_err *e)
+{
+	const struct renaming *x = ctx;
+	struct prt_member *m;
+	int r = find(l, x->from, &m, e);
+
+	(void)env;
+	if (!r && prt_world_find(&l->world, x->to))
+		r = pol_err(e, -EEXIST, "endpoint '%s': there is one of that name",
+			    prt_safe(x->to));
+	if (r)
+		return r;
+	snprintf(m->info.name, sizeof(m->info.name), "%s", x->to);
+	return prt_member_write_info(&l->gen, m, e);
 }
 
 int prt_endpoint_rename(struct prt_env *env, const char *from, const char *to, struct pol_err *e)
 {
-	struct prt_member *m;
-	struct prt_live l;
-	int r;
+	struct renaming x = { from, to };
 
-	prt_live_init(&l);
-	r = open_to_change(env, &l, e);
-	m = r ? NULL : prt_world_find(&l.world, from);
-	if (!r && !m)
-		r = pol_err(e, -ENOENT, "there is no endpoint '%s'", prt_safe(from));
-	if (!r && prt_world_find(&l.world, to))
-		r = pol_err(e, -EEXIST, "endpoint '%s': there is one of that name", prt_safe(to));
-	if (!r) {
-		snprintf(m->info.name, sizeof(m->info.name), "%s", to);
-		r = prt_member_write_info(&l.gen, m, e);
+	return with_live(env, PRT_LOCK_EXCLUSIVE, rename_one, &x, e);
+}
+
+static int meet(struct prt_env *env, struct prt_live *l, void *ctx, struct pol_err *e)
+{
+	const uint32_t *ifindex = ctx;
+	int r = 0;
+
+	(void)env;
+	for (size_t i = 0; i < l->world.member.n && !r; i++) {
+		struct prt_member *m = &l->world.member.v[i];
+
+		if (m->info.ifindex != *ifindex || m->info.managed == PRT_MANAGED_HALF)
+			continue;
+		r = prt_world_meet(m, e);
+		r = r ? r : prt_member_write_if(&l->gen, m, e);
 	}
-	prt_live_close(&l);
 	return r;
+}
+
+int prt_endpoint_meet(struct prt_env *env, uint32_t ifindex, struct pol_err *e)
+{
+	return with_live(env, PRT_LOCK_EXCLUSIVE, meet, &ifindex, e);
+}
+
+/* ---- looking ------------------------------------------------------------------------------------------ */
+
+struct hooked {
+	uint32_t ifindex;
+	bool yes;
+};
+
+static int look_hooked(struct prt_env *env, struct prt_live *l, void *ctx, struct pol_err *e)
+{
+	struct hooked *x = ctx;
+
+	(void)env, (void)e;
+	x->yes = prt_attached(&l->shared, x->ifindex, POL_IF_ENDPOINT, false);
+	return 0;
 }
 
 int prt_endpoint_hooked(struct prt_env *env, uint32_t ifindex, bool *hooked, struct pol_err *e)
 {
-	struct prt_live l;
-	int r;
+	struct hooked x = { .ifindex = ifindex };
+	int r = with_live(env, PRT_LOCK_SHARED, look_hooked, &x, e);
 
-	prt_live_init(&l);
-	r = prt_live_open(env, PRT_LOCK_SHARED, &l, e);
 	if (!r)
-		*hooked = prt_attached(&l.shared, ifindex, POL_IF_ENDPOINT, false);
-	prt_live_close(&l);
+		*hooked = x.yes;
 	return r;
+}
+
+struct each {
+	prt_endpoint_fn fn;
+	void *ctx;
+};
+
+static int look_each(struct prt_env *env, struct prt_live *l, void *ctx, struct pol_err *e)
+{
+	const struct each *x = ctx;
+
+	(void)env, (void)e;
+	for (size_t i = 0; i < l->world.member.n; i++) {
+		const struct prt_member *m = &l->world.member.v[i];
+
+		if (m->info.ifindex && m->info.managed != PRT_MANAGED_HALF && x->fn(m, x->ctx))
+			break;
+	}
+	return 0;
 }
 
 int prt_endpoint_each(struct prt_env *env, prt_endpoint_fn fn, void *ctx, struct pol_err *e)
 {
-	struct prt_live l;
-	int r;
+	struct each x = { fn, ctx };
 
-	prt_live_init(&l);
-	r = prt_live_open(env, PRT_LOCK_SHARED, &l, e);
-	for (size_t i = 0; !r && i < l.world.member.n; i++) {
-		const struct prt_member *m = &l.world.member.v[i];
-
-		if (m->info.ifindex && m->info.managed != PRT_MANAGED_HALF && fn(m, ctx))
-			break;
-	}
-	prt_live_close(&l);
-	return r;
+	return with_live(env, PRT_LOCK_SHARED, look_each, &x, e);
 }

@@ -36,6 +36,12 @@ int prt_endpoint_sweep(struct prt_env *env, struct pol_err *e);
 /* Another name for the same endpoint: nothing else changes.  -EEXIST: it is taken. */
 int prt_endpoint_rename(struct prt_env *env, const char *from, const char *to, struct pol_err *e);
 
+/*
+ * The other end of an endpoint's veth has come into a namespace of its own: from now on packets can be
+ * handed to it (bpf-templates/handover.h).  That there is no endpoint there is fine.
+ */
+int prt_endpoint_meet(struct prt_env *env, uint32_t ifindex, struct pol_err *e);
+
 typedef bool (*prt_endpoint_fn)(const struct prt_member *m, void *ctx);
 /* Calls `fn` with each endpoint that lives here until it says true.  -ENOENT: no policy in force. */
 int prt_endpoint_each(struct prt_env *env, prt_endpoint_fn fn, void *ctx, struct pol_err *e);

@@ -40,6 +40,8 @@ runtime_libruntime_a_SOURCES = \
 	runtime/kernflows.h \
 	runtime/kinds.c \
 	runtime/kinds.h \
+	runtime/listen.c \
+	runtime/listen.h \
 	runtime/live.c \
 	runtime/live.h \
 	runtime/lock.c \

@@ -5,10 +5,9 @@
 #include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include "listen.h"
 #include "metrics.h"
 
 #define CLIENTS_MAX 16u
@@ -17,36 +16,11 @@
 struct server {
 	struct prt_env *env;
 	struct prt_metrics m;
-	struct sockaddr_un unix_at; /* family 0: a port */
+	const char *path; /* NULL: a port */
 	int fd;
 };
 
 /* ---- where ---------------------------------------------------------------------------------- */
-
-static int bind_unix(struct server *s, const char *path, struct pol_err *e)
-{
-	struct stat st;
-	mode_t old;
-	int r;
-
-	s->unix_at.sun_family = AF_UNIX;
-	if (!*path || strlen(path) >= sizeof(s->unix_at.sun_path))
-		return pol_err(e, -EINVAL, "unix:%s: no path for a socket", prt_safe(path));
-	strcpy(s->unix_at.sun_path, path);
-	s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (s->fd >= 0 && !connect(s->fd, (void *)&s->unix_at, sizeof(s->unix_at)))
-		return pol_err(e, -EADDRINUSE, "%s: somebody serves it already", path);
-	pol_cleanup_fd(&s->fd);
-	if (!lstat(path, &st) && S_ISSOCK(st.st_mode))
-		unlink(path); /* of one that ended otherwise */
-	s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	old = umask(0177);
-	r = s->fd < 0 || bind(s->fd, (void *)&s->unix_at, sizeof(s->unix_at));
-	umask(old);
-	if (r)
-		return pol_err(e, -errno, "%s: cannot listen: %s", path, strerror(errno));
-	return 0;
-}
 
 static int bind_port(struct server *s, const char *at, struct pol_err *e)
 {
@@ -70,6 +44,8 @@ static int bind_port(struct server *s, const char *at, struct pol_err *e)
 	s->fd = socket(is4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (s->fd < 0 || setsockopt(s->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) ||
 	    bind(s->fd, is4 ? (void *)&v4 : (void *)&v6, is4 ? sizeof(v4) : sizeof(v6)))
+		return pol_err(e, -errno, "%s: cannot listen: %s", at, strerror(errno));
+	if (listen(s->fd, 64))
 		return pol_err(e, -errno, "%s: cannot listen: %s", at, strerror(errno));
 	return 0;
 }
@@ -151,13 +127,17 @@ int prt_metrics_serve(struct prt_env *env, const char *at, const volatile int *s
 		      struct pol_err *e)
 {
 	struct server s = { .env = env, .fd = -1 };
-	int r = !strncmp(at, "unix:", 5) ? bind_unix(&s, at + 5, e) : bind_port(&s, at, e);
+	int r;
 
-	if (!r && listen(s.fd, 64))
-		r = pol_err(e, -errno, "%s: cannot listen: %s", at, strerror(errno));
+	if (!strncmp(at, "unix:", 5)) {
+		r = prt_listen_unix(at + 5, &s.fd, e);
+		s.path = r ? NULL : at + 5;
+	} else {
+		r = bind_port(&s, at, e);
+	}
 	r = r ? r : serve(&s, stop, e);
-	if (s.unix_at.sun_family && r != -EADDRINUSE && r != -EINVAL)
-		unlink(s.unix_at.sun_path);
+	if (s.path)
+		unlink(s.path);
 	pol_cleanup_fd(&s.fd);
 	prt_metrics_close(&s.m);
 	return r;

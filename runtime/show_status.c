@@ -96,13 +96,19 @@ static bool is_hooked(const struct status *s, uint32_t ifindex)
 	return false;
 }
 
-/* A bridge is covered where its ports are. */
+/* A bridge is covered where its ports are; by one without ports nothing comes. */
 static bool is_covered(const struct status *s, const struct prt_link *link)
 {
-	for (size_t i = 0; i < s->links.n; i++)
-		if (s->links.v[i].master == link->ifindex && is_hooked(s, s->links.v[i].ifindex))
+	bool ports = false;
+
+	for (size_t i = 0; i < s->links.n; i++) {
+		if (s->links.v[i].master != link->ifindex)
+			continue;
+		ports = true;
+		if (is_hooked(s, s->links.v[i].ifindex))
 			return true;
-	return is_hooked(s, link->ifindex);
+	}
+	return (!ports && !strcmp(link->kind, "bridge")) || is_hooked(s, link->ifindex);
 }
 
 /* Whatever comes by an interface without hooks can claim the address of an endpoint. */

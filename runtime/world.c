@@ -183,6 +183,16 @@ static void find_peer(struct prt_member *m, const struct prt_link *link)
 	m->if_flags |= POL_IF_PEER;
 }
 
+int prt_world_meet(struct prt_member *m, struct pol_err *e)
+{
+	struct prt_link link;
+	int r = prt_net_link_by_index(m->info.ifindex, &link, e);
+
+	if (!r)
+		find_peer(m, &link);
+	return r == -ENODEV ? 0 : r;
+}
+
 static int add(struct making *mk, struct prt_world *w, const struct prt_endpoint *ep,
 	       const struct prt_link *link, uint8_t managed, struct pol_err *e)
 {

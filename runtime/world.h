@@ -79,6 +79,9 @@ int prt_world_add(struct prt_world *w, const struct prt_endpoint *ep, const stru
 		  uint8_t managed, struct prt_meta *meta, struct prt_member **out,
 		  struct pol_err *e);
 
+/* Where its veth leads by now; that the interface is gone is fine. */
+int prt_world_meet(struct prt_member *m, struct pol_err *e);
+
 /* NULL: none. */
 struct prt_member *prt_world_find(const struct prt_world *w, const char *name);
 

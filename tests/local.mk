@@ -77,6 +77,10 @@ check_PROGRAMS += tests/tools/netdev
 tests_tools_netdev_SOURCES = tests/tools/netdev.c
 tests_tools_netdev_LDADD =
 
+check_PROGRAMS += tests/tools/sniff
+tests_tools_sniff_SOURCES = tests/tools/sniff.c
+tests_tools_sniff_LDADD =
+
 check_PROGRAMS += tests/tools/openmetrics
 tests_tools_openmetrics_SOURCES = tests/tools/openmetrics.c
 tests_tools_openmetrics_LDADD =
@@ -301,6 +305,7 @@ e2e_tests = \
 	tests/e2e/cni.sh \
 	tests/e2e/contain.sh \
 	tests/e2e/docker.sh \
+	tests/e2e/dockernet.sh \
 	tests/e2e/endpoint.sh \
 	tests/e2e/fail.sh \
 	tests/e2e/filter.sh \
@@ -367,6 +372,7 @@ EXTRA_DIST += \
 	$(script_tests) \
 	$(e2e_tests) \
 	tests/e2e/bridge.sh \
+	tests/e2e/engine.sh \
 	tests/e2e/lib.sh \
 	tests/e2e/shop.sh \
 	tests/demo/demo.sh \

@@ -4,18 +4,8 @@
 # polc-agent beside a Docker engine of this test's own: containers on its default bridge come, go,
 # are renamed, join networks and namespaces; agent and engine are restarted.
 . "$(dirname "$0")/lib.sh"
-agent=$e2e_build/polc-agent
-[ -x "$agent" ] || skip "$agent is not built"
-servers=$e2e_build/servers
-PATH=$servers/usr/sbin:$servers/usr/bin:$PATH
-for program in dockerd containerd runc iptables jq curl; do
-	command -v "$program" >/dev/null || skip "no $program"
-done
-docker=$servers/usr/bin/docker
-[ -x "$docker" ] || docker=$(command -v docker)
-busybox=$servers/bin/busybox
-[ -x "$busybox" ] || skip "no static busybox in $servers"
-export DOCKER_HOST=unix://$work/dk/sock
+# shellcheck source=engine.sh
+. "$e2e_tree/tests/e2e/engine.sh"
 
 compile net <<'END'
 default deny;
@@ -30,96 +20,9 @@ END
 
 # ---- an engine and an agent ---------------------------------------------------------------------
 
-mkdir -p dk/data dk/exec
-echo '{}' >dk/config
-engine_start() {
-	dockerd --data-root "$work/dk/data" --exec-root "$work/dk/exec" --pidfile "$work/dk/pid" -H "$DOCKER_HOST" \
-		--config-file "$work/dk/config" --storage-driver overlay2 --exec-opt native.cgroupdriver=cgroupfs \
-		--live-restore --bip 10.88.0.1/16 --default-address-pool base=10.89.0.0/16,size=24 \
-		--ipv6 --fixed-cidr-v6 fd88::/64 >>dk/log 2>&1 &
-	engine=$!
-	for _ in {1..200}; do
-		[ "$(curl -s --unix-socket dk/sock http://d/_ping 2>/dev/null)" = OK ] && return
-		kill -0 "$engine" 2>/dev/null || break
-		sleep 0.1
-	done
-	bail "no engine: $(tail -n 3 dk/log)"
-}
-
-agent_start() {
-	"$agent" --docker "$work/dk/sock" >>agent.log 2>&1 &
-	agent_pid=$!
-}
-
-until_is() { # EXPECTED COMMAND...: at last, or after 20 s
-	local expected=$1
-	shift
-	for _ in {1..200}; do
-		seen=$("$@" 2>/dev/null)
-		[ "$seen" = "$expected" ] && return
-		sleep 0.1
-	done
-}
-
-names() {
-	"$POLLOAD" endpoints --json | jq -r '[.[].name] | sort | join(" ")'
-}
-
-endpoints_are() { # LABEL NAMES
-	until_is "$2" names
-	is "$1" "$2" "$seen"
-}
-
-d() {
-	"$docker" "$@" >>docker.out 2>&1 || not_ok "docker $*" "$(tail -n 2 docker.out)"
-}
-
-box() { # NAME LABELS... -- COMMAND...
-	local name=$1 word options=()
-	shift
-	while [ "$1" != -- ]; do
-		options+=(--label "$1")
-		shift
-	done
-	shift
-	d run -d --name "$name" "${options[@]}" "${run_options[@]}" box:1 "$@"
-}
-run_options=()
-
-address() { # NAME [NETWORK]
-	"$docker" inspect "$1" | jq -r ".[0].NetworkSettings.Networks.${2:-bridge} | .${3:-IPAddress}"
-}
-
-reach() { # open | closed FROM ADDRESS PORT
-	local seen wanted=$1
-	for _ in 1 2 3 4 5 6 7 8; do
-		seen=closed
-		case $(printf 'GET /hello HTTP/1.0\r\n\r\n' | "$docker" exec -i "$2" nc -w 1 "$3" "$4" 2>/dev/null) in
-		*hello) seen=open ;;
-		esac
-		[ "$seen" = "$wanted" ] && break
-		# what has to be closed is tried twice, what has to be open may take a moment
-		[ "$wanted" = open ] || break
-		sleep 0.5
-	done
-	is "$phase: $2 to $3 port $4" "$wanted" "$seen"
-}
-
 engine_start
-mkdir -p rootfs/bin rootfs/www
-echo hello >rootfs/www/hello
-cp "$busybox" rootfs/bin/busybox
-for program in sh nc sleep; do ln -s busybox "rootfs/bin/$program"; done
-printf '#!/bin/sh\nbusybox httpd -p 81 -h /www; exec busybox httpd -f -p 80 -h /www\n' >rootfs/bin/serve
-# shellcheck disable=SC2016 # expanded in the container
-printf '#!/bin/sh\nfor i in 1 2 3 4 5 6 7 8 9 10; do nc -w 1 "$1" 99 & done; exec sleep 1000\n' >rootfs/bin/early
-chmod +x rootfs/bin/serve rootfs/bin/early
-tar -C rootfs -c . | "$docker" import - box:1 >/dev/null || bail "docker import"
-tar -C rootfs -c . | "$docker" import -c 'LABEL app=client' - labelled:1 >/dev/null || bail "docker import"
-
+images
 agent_start
-sleep 0.3
-kill -0 "$agent_pid" || bail "the agent ended: $(cat agent.log)"
 # shellcheck disable=SC2119 # no endpoint yet
 host_file >host.yaml
 "$POLLOAD" apply net.bpf.o -H host.yaml >/dev/null || bail "apply"

@@ -1,0 +1,193 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck source-path=SCRIPTDIR
+# Networks of polc (docker network create -d polc) beside a Docker engine of this test's own, and its
+# default bridge: who may reach whom, HTTP rules, first instructions, what is refused, and that nothing is left.
+. "$(dirname "$0")/lib.sh"
+. "$e2e_tree/tests/e2e/engine.sh"
+export POLPROXY=${POLPROXY:-$e2e_build/polproxy}
+SNIFF=${SNIFF:-$e2e_build/tests/tools/sniff}
+
+outside world
+compile net <<'END'
+default deny;
+pool 10.88.0.0/16, 10.90.0.0/16, 10.210.0.0/16, fd88::/64, fd90::/64;
+endpoint client = app == "client";
+endpoint server = app == "server";
+policy client { allow to server on tcp 80, 81; allow to world on tcp 98; }
+policy server {
+    allow from client on tcp 80 http { allow GET "/hello"; }
+    allow from client on tcp 81;
+}
+END
+engine_start
+images
+agent_start
+
+# ---- without a policy -------------------------------------------------------------------------------
+
+d network create -d polc --ipv6 --subnet 10.90.0.0/24 --subnet fd90::/64 one
+refused() { # WHAT TEXT COMMAND...
+	local what=$1 text=$2
+	shift 2
+	run "$docker" "$@"
+	is "$what: refused" yes "$([ "$code" != 0 ] && echo yes)"
+	like "$what: says why" "$text" "$err"
+}
+refused "a container without a policy in force" "no policy is in force" run --rm --network one box:1 sleep 0
+is "and nothing is left of it" "" "$(ip -o link | grep -o 'polc[0-9a-f][^:@]*')"
+# shellcheck disable=SC2119 # no endpoint yet
+host_file >host.yaml
+"$POLLOAD" apply net.bpf.o -H host.yaml >out 2>&1 || bail "apply: $(cat out)"
+
+# ---- the default bridge, and a network of ours: layers 3, 4 and 7 --------------------------------------------
+
+status() { # FROM ADDRESS PATH
+	local seen
+	for _ in 1 2 3 4 5 6; do
+		seen=$(printf 'GET %s HTTP/1.1\r\nHost: s\r\nConnection: close\r\n\r\n' "$3" |
+			"$docker" exec -i "$1" nc -w 2 "$2" 80 2>/dev/null | sed -n '1s/^HTTP[^ ]* \([0-9]*\).*/\1/p')
+		[ -z "$seen" ] || break
+		sleep 0.3
+	done
+	echo "${seen:-none}"
+}
+
+declare -A at=()
+for network in bridge one; do
+	run_options=(--network "$network")
+	box "server-$network" app=server -- serve
+	box "client-$network" app=client -- sleep 1000
+	box "other-$network" app=other -- sleep 1000
+	at[$network.4]=$(address "server-$network" $network)
+	at[$network.6]=$(address "server-$network" $network GlobalIPv6Address)
+done
+endpoints_are "six containers" \
+	"client-bridge/bridge client-one/one other-bridge/bridge other-one/one server-bridge/bridge server-one/one"
+for network in bridge one; do
+	phase=$network
+	for v in 4 6; do
+		is "$phase, IPv$v: a request that may be" 200 "$(status client-$network "${at[$network.$v]}" /hello)"
+		is "$phase, IPv$v: one that may not" 403 "$(status client-$network "${at[$network.$v]}" /secret)"
+		reach open client-$network "${at[$network.$v]}" 81
+		closed client-$network "${at[$network.$v]}" 82
+		closed other-$network "${at[$network.$v]}" 80 81
+	done
+done
+phase="from one network to the other"
+reach open client-one "${at[bridge.4]}" 81
+closed other-one "${at[bridge.4]}" 81
+closed_so_far
+is "status misses nothing of a network of ours" "" "$("$POLLOAD" status | grep 'MISSING.*polc')"
+run_options=()
+
+# ---- the first instruction -------------------------------------------------------------------------------
+
+# What is sniffed inside the receivers: whatever comes there has come out of its sender.
+sniffed() { # WHO
+	cat "sniff.$1"
+}
+nsenter --net="/proc/$("$docker" inspect -f '{{.State.Pid}}' server-one)/ns/net" "$SNIFF" eth0 99 sniff.server &
+nsenter --net="/run/netns/$test_name-world" "$SNIFF" eth0 99 sniff.world &
+nsenter --net="/run/netns/$test_name-world" "$SNIFF" eth0 98 sniff.allowed &
+for f in sniff.server sniff.world sniff.allowed; do until_is 0 cat $f; done
+inside world "$PROBE" listen tcp "${v4[world]}" 98 >/dev/null &
+hasty() { # ADDRESS PORT [OPTIONS...]
+	"$docker" run --rm --label app=client "${@:3}" box:1 nc -w 1 "$1" "$2" >/dev/null 2>&1 &
+	hasties+=($!)
+}
+hasties=()
+for options in "" ,driver-opt=polc.label.app=client; do
+	hasty "${at[one.4]}" 99 --network "name=one$options"
+	hasty "${at[one.6]}" 99 --network "name=one$options"
+	hasty "${v4[world]}" 99 --network "name=one$options"
+done
+hasty "${at[one.4]}" 99
+hasty "${v4[world]}" 98 --network name=one,driver-opt=polc.label.app=client
+wait "${hasties[@]}"
+is "no denied packet of seven first instructions came to a neighbour" 0 "$(sniffed server)"
+is "nor outside" 0 "$(sniffed world)"
+is "but allowed ones did" yes "$([ "$(sniffed allowed)" -gt 0 ] && echo yes)"
+
+# ---- labels by options, several networks --------------------------------------------------------------------
+
+d network create -d polc --ipam-driver polc two
+d run -d --name opted --label app=other --network name=one,driver-opt=polc.label.app=client box:1 sleep 1000
+phase="labels by options"
+until_is 1 sh -c "\"$POLLOAD\" endpoints | grep -c '^opted/one '"
+is "$phase: it has its name" 1 "$seen"
+reach open opted "${at[one.4]}" 81
+run_options=(--network container:opted)
+box joiner app=third -- sleep 1000
+phase="joined by one with other labels"
+until_is 0 sh -c "\"$POLLOAD\" endpoints | grep -c '^opted/one '"
+reach closed opted "${at[one.4]}" 81
+d rm -f joiner opted
+run_options=()
+d network connect two client-one
+d network connect two server-one
+second=$(address server-one two)
+like "addresses of the driver" "10.210." "$second"
+until_is 1 sh -c "\"$POLLOAD\" endpoints | grep -c '^client-one/two '"
+phase="on two networks of ours"
+reach open client-one "$second" 81
+reach open client-one "${at[one.4]}" 81
+d network disconnect two client-one
+until_is 0 sh -c "\"$POLLOAD\" endpoints | grep -c '^client-one/two '"
+is "left one" 0 "$seen"
+d network disconnect two server-one
+
+# ---- what is refused ---------------------------------------------------------------------------------------------
+
+made() { # NAME OPTIONS...
+	refused "$1" "$2" network create -d polc "${@:3}" wrong
+}
+made "a gateway elsewhere" "first address of its subnet" --subnet 10.90.9.0/24 --gateway 10.90.9.9
+made "a subnet that is in use" "overlaps" --subnet 10.90.0.128/25
+made "a subnet without room" "length of 8 to 30" --ipam-driver polc --subnet 10.90.9.0/31
+made "an unknown option" "is not known" --subnet 10.90.9.0/24 -o parent=eth0
+made "--internal" "the policy says" --subnet 10.90.9.0/24 --internal
+made "an auxiliary address" "auxiliary" --subnet 10.90.9.0/24 --aux-address x=10.90.9.4
+refused "a published port" "ports cannot be published" run --rm --network one -p 8080:80 box:1 sleep 0
+refused "an unknown option of a container" "is not known" run --rm --network name=one,driver-opt=polc.lable.a=b box:1 sleep 0
+refused "a reserved label" "reserved" run --rm --network name=one,driver-opt=polc.label.docker.network=x box:1 sleep 0
+d network create -d polc --ipam-driver polc --subnet 10.90.8.0/30 small
+run_options=(--network small)
+box first app=client -- sleep 1000
+run_options=()
+refused "more containers than addresses" "no address is left" run --rm --network small box:1 sleep 0
+d rm -f first
+d run --rm --network small --ip 10.90.8.2 box:1 sleep 0
+refused "the gateway's address" "is taken" run --rm --network small --ip 10.90.8.1 box:1 sleep 0
+is "devices are there for six endpoints and three networks" "3 3" \
+	"$(ip -o link | grep -c ' polc[0-9a-f]') $(ip -o link | grep -c ' polcn')"
+
+# ---- the plugin's own socket ----------------------------------------------------------------------------------------
+
+calls() { # PATH [CURL OPTIONS]: status and answer
+	curl -s -w '%{http_code}' --unix-socket $plugin "http://p$1" "${@:2}"
+}
+head -c 300000 /dev/zero | tr '\0' ' ' >long
+like "what it implements" '"NetworkDriver","IpamDriver"' "$(calls /Plugin.Activate -d '')"
+like "an unknown call" 404 "$(calls /NetworkDriver.Nothing -d '{}')"
+like "not JSON" 400 "$(calls /NetworkDriver.Join -d '{')"
+like "too long" 413 "$(calls /NetworkDriver.Join --data-binary @long)"
+like "an id that is a path" "is no id" "$(calls /NetworkDriver.DeleteNetwork -d '{"NetworkID": "../../../../../../x"}')"
+like "a terminal's escape is quoted" 'is no id' \
+	"$(calls /NetworkDriver.DeleteNetwork -d '{"NetworkID": "\u001b[2J"}')"
+is "and in the log" "" "$(grep -c $'\e' agent.log | grep -v '^0$')"
+is "nobody but root comes there" 600 "$(stat -c %a $plugin)"
+
+# ---- nothing is left -----------------------------------------------------------------------------------------------
+
+d rm -f client-one other-one server-one client-bridge other-bridge server-bridge
+endpoints_are "all have gone" ""
+d network rm one two small
+is "no device is left" "" "$(ip -o link | grep ' polc')"
+is "no route" "" "$(ip route show proto 113; ip -6 route show proto 113)"
+is "no hook" 1 "$("$POLLOAD" status --json | jq '.hooks.there // 1')"
+kill "$agent_pid"
+wait "$agent_pid"
+is "the agent ends when asked" 0 "$?"
+is "and its socket goes" no "$([ -e $plugin ] && echo yes || echo no)"
+finish
