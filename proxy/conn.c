@@ -333,15 +333,14 @@ static bool take_place(struct px_conn *c)
  * Who it is stands in the entry that the redirect wrote, and nowhere else: who dials the listener
  * itself has none, and comes to a loopback address besides.
  */
-static bool identify(struct px_conn *c)
+static bool identify(struct px_conn *c, const struct sockaddr_storage *peer)
 {
 	char source[POL_EP_NAME], destination[POL_EP_NAME];
-	struct sockaddr_storage peer, name;
-	socklen_t n = sizeof(peer), m = sizeof(name);
+	struct sockaddr_storage name;
+	socklen_t n = sizeof(name);
 
-	if (getpeername(c->client, (void *)&peer, &n) ||
-	    getsockname(c->client, (void *)&name, &m) ||
-	    !from_sockaddr(&peer, &c->key.src, &c->key.sport_be) ||
+	if (getsockname(c->client, (void *)&name, &n) ||
+	    !from_sockaddr(peer, &c->key.src, &c->key.sport_be) ||
 	    !from_sockaddr(&name, &c->key.dst, &c->key.dport_be) ||
 	    px_policy_flow(&c->w->policy, &c->key, &c->flow) ||
 	    px_policy_is_host(&c->w->policy, &c->key.dst))
@@ -359,7 +358,7 @@ static bool identify(struct px_conn *c)
 	return c->who;
 }
 
-void px_conn_accept(struct px_worker *w, int fd)
+void px_conn_accept(struct px_worker *w, int fd, const struct sockaddr_storage *peer)
 {
 	struct px_conn *c = calloc(1, sizeof(*c));
 
@@ -380,7 +379,7 @@ void px_conn_accept(struct px_worker *w, int fd)
 	ev_init(&c->on_server, on_server);
 	ev_init(&c->timer, on_timer);
 	c->on_client.data = c->on_server.data = c->timer.data = c;
-	if (!identify(c)) {
+	if (!identify(c, peer)) {
 		w->count.failed++;
 		px_conn_abort(fd);
 		px_conn_free(c, NULL);

@@ -8,6 +8,7 @@
 #define POLC_PROXY_CONN_H
 
 #include <ev.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "proxy/buffer.h"
@@ -116,8 +117,8 @@ void px_conn_options(int fd);
 
 /* As many connections as `files` descriptors allow, and of one client no more than half of them. */
 void px_conn_begin(struct px_worker *w, uint64_t files);
-/* Takes the accepted, non-blocking socket over. */
-void px_conn_accept(struct px_worker *w, int fd);
+/* Takes the accepted, non-blocking socket over, and whose it is by accept4(2). */
+void px_conn_accept(struct px_worker *w, int fd, const struct sockaddr_storage *peer);
 /* Idle connections end at once, the others after their request. */
 void px_conn_drain(struct px_worker *w);
 

@@ -14,6 +14,12 @@
 #include "proxy/log.h"
 #include "proxy/message.h"
 
+/*
+ * Who is in does not wait for who comes: in each turn of the loop all connections have theirs first, then so
+ * many are accepted.
+ */
+#define ACCEPTS 4
+
 struct running {
 	struct px_worker w;
 	const struct px_start *start;
@@ -133,9 +139,10 @@ static void on_listener(struct ev_loop *loop, ev_io *io, int events)
 
 	(void)loop;
 	(void)events;
-	/* a few at a time, so that those who are in do not wait for those who come */
-	for (int i = 0; i < 4; i++) {
-		int fd = accept4(io->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	for (int i = 0; i < ACCEPTS; i++) {
+		struct sockaddr_storage peer;
+		socklen_t n = sizeof(peer);
+		int fd = accept4(io->fd, (void *)&peer, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {
 			/* who waits in the queue would wake us all the time */
@@ -144,7 +151,7 @@ static void on_listener(struct ev_loop *loop, ev_io *io, int events)
 		}
 		if (fd < 0)
 			return;
-		px_conn_accept(&r->w, fd);
+		px_conn_accept(&r->w, fd, &peer);
 	}
 }
 
@@ -188,6 +195,7 @@ void px_worker_run(const struct px_start *s)
 	for (int i = 0; i < 2; i++) {
 		ev_io_init(&r.on_listener[i], on_listener, s->listener[i], EV_READ);
 		r.on_listener[i].data = &r;
+		ev_set_priority(&r.on_listener[i], EV_MINPRI);
 	}
 	listen_for(&r, true);
 	ev_timer_init(&r.on_room, on_room, 0, 0.1);

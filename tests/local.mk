@@ -53,16 +53,18 @@ noinst_PROGRAMS += tests/tools/probe
 tests_tools_probe_SOURCES = tests/tools/probe.c
 tests_tools_probe_LDADD =
 
+ends = tests/tools/ends.c tests/tools/ends.h
+
 noinst_PROGRAMS += tests/tools/http
-tests_tools_http_SOURCES = tests/tools/http.c
+tests_tools_http_SOURCES = tests/tools/http.c $(ends)
 tests_tools_http_LDADD =
 
 noinst_PROGRAMS += tests/tools/h2
-tests_tools_h2_SOURCES = tests/tools/h2.c
+tests_tools_h2_SOURCES = tests/tools/h2.c $(ends)
 tests_tools_h2_LDADD = $(LIBNGHTTP2_LIBS)
 
 noinst_PROGRAMS += tests/tools/httpload
-tests_tools_httpload_SOURCES = tests/tools/httpload.c
+tests_tools_httpload_SOURCES = tests/tools/httpload.c $(ends)
 tests_tools_httpload_LDADD =
 
 check_PROGRAMS += tests/tools/foreign

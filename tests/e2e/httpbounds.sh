@@ -136,18 +136,21 @@ kill "$staller"
 
 # ---- those who are slow, and those who are many --------------------------------------------------
 
-rate() { inside other "$LOAD" load "$a" 81 /x 4 1500 | awk '{ print $7 ? 0 : $1 }'; }
-# Nobody's machine is ours alone: a round in which it was busy proves nothing.
+# What the proxy lets others have, not what is left of the machine's time: they ask as often beside the
+# attackers as without, far below what the machine can do.  Nobody's machine is ours alone: a round in
+# which it was busy proves nothing.
+answered() { inside other "$LOAD" pace "$a" 81 /x 4 2000 1000 | cut -d' ' -f2; }
 not_slower() { # WHAT
 	local alone with
 	for _ in 1 2 3 4 5; do
-		with=$(rate)
+		with=$(answered)
 		kill -STOP "$attacker"
-		alone=$(rate)
+		alone=$(answered)
 		kill -CONT "$attacker"
-		[ $((with * 3)) -lt "$alone" ] || { ok "$1 do not slow others ($with beside $alone requests)"; return; }
+		[ "$alone" -lt 1000 ] || [ $((with * 2)) -lt "$alone" ] ||
+			{ ok "$1 do not slow others by more than half ($with beside $alone of 2,000)"; return; }
 	done
-	not_ok "$1 do not slow others" "$with beside $alone requests"
+	not_ok "$1 do not slow others by more than half" "$with beside $alone of 2,000 requests"
 }
 spawn client "$LOAD" open "$a" 81 1000 'GET /x HTTP/1.1
 Ho'

@@ -34,11 +34,9 @@
  *	sleep MS			stall MS: without reading
  * ID `@` is the stream that is answered; TEXT, PATH and VALUE have \r \n \t \0 \\ \xHH, and {A*N} for N times A.
  */
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/tcp.h>
 #include <nghttp2/nghttp2.h>
 #include <poll.h>
 #include <signal.h>
@@ -49,6 +47,8 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "ends.h"
 
 #define STREAMS 4096
 #define PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -950,39 +950,10 @@ static _Noreturn void talk(void)
 	exit(0);
 }
 
-static void name_peer(const struct sockaddr_storage *s)
+static int serve(const char *a, const char *port, char **arg)
 {
-	static char name[INET6_ADDRSTRLEN];
-
-	inet_ntop(s->ss_family,
-		  s->ss_family == AF_INET
-			  ? (const void *)&((const struct sockaddr_in *)s)->sin_addr
-			  : (const void *)&((const struct sockaddr_in6 *)s)->sin6_addr,
-		  name, sizeof(name));
-	peer_name = name;
-}
-
-static socklen_t address(const char *a, const char *port, struct sockaddr_storage *s)
-{
-	struct sockaddr_in *v4 = (void *)s;
-	struct sockaddr_in6 *v6 = (void *)s;
-
-	memset(s, 0, sizeof(*s));
-	if (inet_pton(AF_INET, a, &v4->sin_addr) == 1) {
-		v4->sin_family = AF_INET;
-		v4->sin_port = htons((uint16_t)atoi(port));
-		return sizeof(*v4);
-	}
-	if (inet_pton(AF_INET6, a, &v6->sin6_addr) != 1)
-		exit(99);
-	v6->sin6_family = AF_INET6;
-	v6->sin6_port = htons((uint16_t)atoi(port));
-	return sizeof(*v6);
-}
-
-static int serve(struct sockaddr_storage *at, socklen_t n, char **arg)
-{
-	int one_more = 1, l = socket(at->ss_family, SOCK_STREAM, 0);
+	static char peer[INET6_ADDRSTRLEN];
+	int l;
 
 	for (; *arg; arg += 2) {
 		if (!strcmp(*arg, "--record"))
@@ -991,33 +962,36 @@ static int serve(struct sockaddr_storage *at, socklen_t n, char **arg)
 			play = arg[1];
 	}
 	signal(SIGCHLD, SIG_IGN);
-	setsockopt(l, SOL_SOCKET, SO_REUSEADDR, &one_more, sizeof(one_more));
-	if (bind(l, (void *)at, n) || listen(l, 512))
-		return perror("h2 serve"), 99;
-	puts("listening");
-	fflush(stdout);
+	l = end_listen(a, port, 0);
+	peer_name = peer;
 	for (;;) {
-		struct sockaddr_storage from;
-		socklen_t m = sizeof(from);
-
-		fd = accept(l, (void *)&from, &m);
+		fd = end_accept(l, 0, peer);
 		if (fd < 0)
 			continue;
 		if (!fork()) {
 			close(l);
-			setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one_more, sizeof(one_more));
-			name_peer(&from);
 			talk();
 		}
 		close(fd);
 	}
 }
 
+/* The connection that is our input. */
+static int talk_input(void)
+{
+	static char peer[INET6_ADDRSTRLEN];
+	struct sockaddr_storage from;
+	socklen_t n = sizeof(from);
+
+	if (getpeername(0, (void *)&from, &n))
+		return 1;
+	end_name(&from, peer);
+	peer_name = peer;
+	talk();
+}
+
 int main(int argc, char **argv)
 {
-	struct sockaddr_storage at;
-	socklen_t n;
-
 	if (argc >= 2 && !strcmp(argv[1], "bytes")) {
 		fd = -1;
 		at_stream = argc > 2 ? number(argv[2]) : 0;
@@ -1026,23 +1000,15 @@ int main(int argc, char **argv)
 	}
 	if (nghttp2_hd_inflate_new(&inflater))
 		return 99;
-	if (argc == 2 && !strcmp(argv[1], "talk")) {
-		n = sizeof(at);
-		if (getpeername(0, (void *)&at, &n))
-			return 1;
-		name_peer(&at);
-		talk();
-	}
+	if (argc == 2 && !strcmp(argv[1], "talk"))
+		return talk_input();
 	if (argc < 4)
 		return 99;
-	n = address(argv[2], argv[3], &at);
 	signal(SIGPIPE, SIG_IGN);
 	if (!strcmp(argv[1], "serve"))
-		return serve(&at, n, argv + 4);
+		return serve(argv[2], argv[3], argv + 4);
 	if (strcmp(argv[1], "ask") != 0)
 		return 99;
-	fd = socket(at.ss_family, SOCK_STREAM, 0);
-	if (connect(fd, (void *)&at, n))
-		return 1;
-	return ask(argv + 4);
+	fd = end_dial(argv[2], argv[3]);
+	return fd < 0 ? 1 : ask(argv + 4);
 }

@@ -15,10 +15,8 @@
  *	ten seconds, whatever the machine is doing, and only then that long for what should not come;
  *	--close: says that no more follows; exit code 1: cannot connect, 2: reset
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -26,32 +24,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "ends.h"
 
 static const char *record, *raw, *peers, *h2;
 static int timeout_ms = 1000;
 static size_t want_answers, want_bytes;
 static bool half_close;
-
-static socklen_t address(const char *a, const char *port, struct sockaddr_storage *s)
-{
-	struct sockaddr_in *v4 = (void *)s;
-	struct sockaddr_in6 *v6 = (void *)s;
-
-	memset(s, 0, sizeof(*s));
-	if (inet_pton(AF_INET, a, &v4->sin_addr) == 1) {
-		v4->sin_family = AF_INET;
-		v4->sin_port = htons((uint16_t)atoi(port));
-		return sizeof(*v4);
-	}
-	if (inet_pton(AF_INET6, a, &v6->sin6_addr) != 1)
-		exit(99);
-	v6->sin6_family = AF_INET6;
-	v6->sin6_port = htons((uint16_t)atoi(port));
-	return sizeof(*v6);
-}
 
 static void put(int fd, const void *p, size_t n)
 {
@@ -203,31 +184,16 @@ static bool is_h2(int fd)
 
 static int serve(const char *a, const char *port)
 {
-	struct sockaddr_storage at, from;
-	socklen_t n = address(a, port, &at), m;
-	int one = 1, fd = socket(at.ss_family, SOCK_STREAM, 0);
+	int fd = end_listen(a, port, 0);
 
 	signal(SIGCHLD, SIG_IGN);
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (bind(fd, (void *)&at, n) || listen(fd, 512))
-		return perror("http serve"), 99;
-	puts("listening");
-	fflush(stdout);
 	for (;;) {
 		char peer[INET6_ADDRSTRLEN];
-		int c;
+		int c = end_accept(fd, 0, peer);
 
-		m = sizeof(from);
-		c = accept(fd, (void *)&from, &m);
 		if (c < 0)
 			continue;
 		if (!fork()) {
-			setsockopt(c, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-			inet_ntop(from.ss_family,
-				  from.ss_family == AF_INET
-					  ? (void *)&((struct sockaddr_in *)&from)->sin_addr
-					  : (void *)&((struct sockaddr_in6 *)&from)->sin6_addr,
-				  peer, sizeof(peer));
 			note_peer(peer);
 			if (h2 && is_h2(c)) {
 				dup2(c, 0);
@@ -258,19 +224,17 @@ static size_t status_lines(const char *bytes, size_t n, size_t *at)
 
 static int ask(const char *a, const char *port)
 {
-	struct sockaddr_storage at;
-	socklen_t n = address(a, port, &at);
-	int fd = socket(at.ss_family, SOCK_STREAM, 0);
+	int fd = end_dial(a, port);
 	struct timeval patience = { timeout_ms / 1000, timeout_ms % 1000 * 1000 };
 	char bytes[65536];
 	size_t answers = 0, all = 0, at_start = 0;
 	bool reset = false;
 	ssize_t got;
 
+	if (fd < 0)
+		return 1;
 	signal(SIGPIPE, SIG_IGN);
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-	if (connect(fd, (void *)&at, n))
-		return 1;
 	while ((got = read(0, bytes, sizeof(bytes))) > 0)
 		if (send(fd, bytes, (size_t)got, 0) != got) {
 			reset = true; /* by now nothing would tell it any more */
@@ -298,17 +262,14 @@ static int ask(const char *a, const char *port)
 static int hold(const char *a, const char *port, int n)
 {
 	static const char request[] = "GET /hit/7 HTTP/1.1\r\nHost: h\r\n\r\n";
-	struct rlimit files = { (rlim_t)n + 100, (rlim_t)n + 100 };
-	struct sockaddr_storage at;
-	socklen_t len = address(a, port, &at);
 	int answered = 0;
 	char bytes[4096];
 
-	setrlimit(RLIMIT_NOFILE, &files);
+	end_more_files();
 	for (int i = 0; i < n; i++) {
-		int fd = socket(at.ss_family, SOCK_STREAM, 0);
+		int fd = end_dial(a, port);
 
-		if (fd < 0 || connect(fd, (void *)&at, len))
+		if (fd < 0)
 			break;
 		put(fd, request, strlen(request));
 		answered += read(fd, bytes, sizeof(bytes)) > 12 && !memcmp(bytes + 9, "200", 3);

@@ -8,6 +8,10 @@
  *   httpload load ADDR PORT PATH CONNECTIONS MILLISECONDS
  *	each connection asks again as soon as it is answered; one line: requests, requests a second,
  *	microseconds for 50, 90 and 99 percent of them and at most, answers that were not 200
+ *   httpload pace ADDR PORT PATH CONNECTIONS N MILLISECONDS
+ *	asks N times a second, whatever becomes of the answers, on one connection after the other: how many were
+ *	due, how many of them are answered with 200 by the end, and from when they were due to
+ *	the answer, microseconds for 50 and 99 percent of them and at most
  *   httpload get ADDR PORT PATH			takes all of an answer without looking: bytes, seconds
  *   httpload put ADDR PORT PATH BYTES		sends a body: status, seconds
  *   httpload stall ADDR PORT PATH N		N connections ask and never read; says "asked", waits for a signal
@@ -15,10 +19,8 @@
  *   httpload storm ADDR PORT MILLISECONDS	connects, says half a request and resets, as fast as it can: how often
  *   httpload forget CONTROL GENERATION		makes a polproxy forget a generation
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/tcp.h>
 #include <polc/proxy.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -26,11 +28,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "ends.h"
 
 #define FDS 65536
 #define BLOCK (1 << 20)
@@ -51,53 +54,12 @@ static void die(const char *what)
 	exit(99);
 }
 
-static socklen_t address(const char *a, const char *port, struct sockaddr_storage *s)
-{
-	struct sockaddr_in *v4 = (void *)s;
-	struct sockaddr_in6 *v6 = (void *)s;
-
-	memset(s, 0, sizeof(*s));
-	if (inet_pton(AF_INET, a, &v4->sin_addr) == 1) {
-		v4->sin_family = AF_INET;
-		v4->sin_port = htons((uint16_t)atoi(port));
-		return sizeof(*v4);
-	}
-	if (inet_pton(AF_INET6, a, &v6->sin6_addr) != 1)
-		exit(99);
-	v6->sin6_family = AF_INET6;
-	v6->sin6_port = htons((uint16_t)atoi(port));
-	return sizeof(*v6);
-}
-
-static int dial(const char *a, const char *port)
-{
-	struct sockaddr_storage to;
-	socklen_t n = address(a, port, &to);
-	int one = 1, fd = socket(to.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (fd < 0 || connect(fd, (void *)&to, n)) {
-		close(fd);
-		return -1;
-	}
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	return fd;
-}
-
 static void watch(int epoll, int how, int fd, unsigned events)
 {
 	struct epoll_event e = { .events = events, .data.fd = fd };
 
 	if (epoll_ctl(epoll, how, fd, &e))
 		die("epoll_ctl");
-}
-
-static void more_files(void)
-{
-	struct rlimit l;
-
-	getrlimit(RLIMIT_NOFILE, &l);
-	l.rlim_cur = l.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &l);
 }
 
 /* ---- server ---------------------------------------------------------------------------- */
@@ -195,19 +157,10 @@ static bool serve_one(int epoll, int fd, struct peer *p)
 
 static int serve(const char *a, const char *port)
 {
-	struct sockaddr_storage at;
-	socklen_t n = address(a, port, &at);
-	int one = 1, listener = socket(at.ss_family, SOCK_STREAM | SOCK_NONBLOCK, 0),
-	    epoll = epoll_create1(0);
 	struct epoll_event e[256];
+	int listener = end_listen(a, port, SOCK_NONBLOCK), epoll = epoll_create1(0);
 
-	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	if (bind(listener, (void *)&at, n) || listen(listener, 4096))
-		die("serve");
 	watch(epoll, EPOLL_CTL_ADD, listener, EPOLLIN);
-	puts("listening");
-	fflush(stdout);
 	for (;;) {
 		int got = epoll_wait(epoll, e, 256, -1);
 
@@ -221,7 +174,7 @@ static int serve(const char *a, const char *port)
 				close(fd);
 				continue;
 			}
-			while ((fd = accept4(listener, NULL, NULL, 0)) >= 0) {
+			while ((fd = end_accept(listener, 0, NULL)) >= 0) {
 				if (fd >= FDS)
 					exit(99);
 				peers[fd] = calloc(1, sizeof(struct peer));
@@ -271,7 +224,7 @@ static int load(const char *a, const char *port, const char *path, int connectio
 
 	make_request("GET", path, "");
 	for (int i = 0; i < connections; i++) {
-		int fd = dial(a, port);
+		int fd = end_dial(a, port);
 
 		if (fd < 0)
 			die("load");
@@ -311,9 +264,74 @@ static int load(const char *a, const char *port, const char *path, int connectio
 	return 0;
 }
 
+/* One that is due while the one before on its connection waits for its answer comes after that. */
+struct pace {
+	int fd;
+	uint64_t asked; /* of those that are due on it: the one under way, and all before */
+	bool busy;
+};
+
+static double due(uint64_t i, double begin, double rate)
+{
+	return begin + (double)i / rate;
+}
+
+static void ask_due(struct pace *c, uint64_t index, uint64_t step, double begin, double rate)
+{
+	if (c->busy || due(index + c->asked * step, begin, rate) > now())
+		return;
+	send(c->fd, request, nrequest, MSG_NOSIGNAL | MSG_DONTWAIT);
+	c->asked++;
+	c->busy = true;
+}
+
+static int pace(const char *a, const char *port, const char *path, int n, double rate,
+		double seconds)
+{
+	struct pace *c = calloc((size_t)n, sizeof(*c));
+	struct epoll_event e[256];
+	int epoll = epoll_create1(0);
+	uint64_t good = 0, step = (uint64_t)n;
+	double begin, most = 0;
+
+	make_request("GET", path, "");
+	for (int i = 0; i < n; i++) {
+		c[i].fd = end_dial(a, port);
+		if (c[i].fd < 0)
+			die("pace");
+		e[0] = (struct epoll_event){ .events = EPOLLIN, .data.u32 = (uint32_t)i };
+		epoll_ctl(epoll, EPOLL_CTL_ADD, c[i].fd, &e[0]);
+	}
+	begin = now();
+	while (now() < begin + seconds) {
+		int got =
+			epoll_pwait2(epoll, e, 256, &(struct timespec){ .tv_nsec = 100000 }, NULL);
+
+		for (int i = 0; i < got; i++) {
+			uint64_t k = e[i].data.u32;
+			ssize_t m = recv(c[k].fd, block, BLOCK, MSG_DONTWAIT);
+			double t = now() - due(k + (c[k].asked - 1) * step, begin, rate);
+
+			if (m <= 0) /* that one asks no more */
+				epoll_ctl(epoll, EPOLL_CTL_DEL, c[k].fd, NULL);
+			if (m < 12 || memcmp(block + 9, "200", 3) != 0)
+				continue;
+			good++;
+			most = t > most ? t : most;
+			took[t < 0.199 ? (unsigned)(t * 1e6) : BUCKETS - 1]++;
+			c[k].busy = false;
+		}
+		for (int i = 0; i < n; i++)
+			ask_due(&c[i], (uint64_t)i, step, begin, rate);
+	}
+	printf("%.0f %llu %u %u %.0f\n", rate * seconds, (unsigned long long)good,
+	       percentile(good, 0.5), percentile(good, 0.99), most * 1e6);
+	return 0;
+}
+
 static int get(const char *a, const char *port, const char *path)
 {
-	int fd = dial(a, port);
+	int fd = end_dial(a, port);
 	uint64_t all = 0;
 	double begin = now();
 	ssize_t n;
@@ -331,7 +349,7 @@ static int get(const char *a, const char *port, const char *path)
 
 static int put(const char *a, const char *port, const char *path, uint64_t bytes)
 {
-	int fd = dial(a, port);
+	int fd = end_dial(a, port);
 	double begin = now();
 	char more[64];
 	ssize_t n;
@@ -356,7 +374,7 @@ static int hold(const char *a, const char *port, int n, const char *text, int sm
 	int opened = 0;
 
 	for (int i = 0; i < n; i++) {
-		int fd = dial(a, port);
+		int fd = end_dial(a, port);
 
 		if (fd < 0)
 			break;
@@ -377,7 +395,7 @@ static int storm(const char *a, const char *port, double seconds)
 	unsigned long many = 0;
 
 	while (now() < end) {
-		int fd = dial(a, port);
+		int fd = end_dial(a, port);
 
 		if (fd < 0)
 			continue;
@@ -409,11 +427,14 @@ int main(int argc, char **argv)
 {
 	const char *verb = argc > 3 ? argv[1] : "";
 
-	more_files();
+	end_more_files();
 	if (!strcmp(verb, "serve"))
 		return serve(argv[2], argv[3]);
 	if (!strcmp(verb, "load") && argc == 7)
 		return load(argv[2], argv[3], argv[4], atoi(argv[5]), atof(argv[6]) / 1000);
+	if (!strcmp(verb, "pace") && argc == 8)
+		return pace(argv[2], argv[3], argv[4], atoi(argv[5]), atof(argv[6]),
+			    atof(argv[7]) / 1000);
 	if (!strcmp(verb, "get") && argc == 5)
 		return get(argv[2], argv[3], argv[4]);
 	if (!strcmp(verb, "put") && argc == 6)
