@@ -297,8 +297,12 @@ void px_stream_expired(struct px_stream *s)
 		leave_server(s, NGHTTP2_CANCEL);
 		moved(s);
 		reset(s, PX_CLIENT, NGHTTP2_CANCEL);
-	} else if (s->verdict) {
+	} else if (!s->verdict) {
+		return; /* its head is under way, which has a time of its own */
+	} else if (s->from[PX_CLIENT].ended || s->from[PX_CLIENT].q.n || s->tunnel) {
 		refuse(s, 504, "fail", "the server does not answer in time");
+	} else {
+		refuse(s, 408, "refuse", "the body came too slowly");
 	}
 }
 

@@ -381,25 +381,46 @@ static int read_direct(struct reader *r, const struct pol_yaml *at)
 	return ret;
 }
 
+const char *const prt_proxy_timeout[PRT_PROXY_TIMEOUTS] = { "head", "body", "idle", "connect" };
+
+static int read_timeouts(struct reader *r, const struct pol_yaml *at)
+{
+	const struct pol_yaml *v[PRT_PROXY_TIMEOUTS];
+	int ret = pol_yaml_map(&r->doc, at, "timeout", prt_proxy_timeout, PRT_PROXY_TIMEOUTS, v);
+
+	for (size_t i = 0; !ret && i < PRT_PROXY_TIMEOUTS; i++)
+		if (v[i])
+			ret = pol_yaml_u32(&r->doc, v[i], prt_proxy_timeout[i], 1, 86400,
+					   &r->host->proxy_timeout[i]);
+	return ret;
+}
+
 static int read_proxy(struct reader *r, const struct pol_yaml *at)
 {
-	static const char *const key[] = { "workers", "port", "name_rules", "table", "priority" };
+	static const char *const key[] = { "workers",  "port",       "table",  "priority",
+					   "body_max", "name_rules", "timeout" };
+	const struct {
+		uint32_t min, max, *out;
+	} number[] = {
+		{ 1, POL_PROXY_WORKERS_MAX, &r->host->proxy_workers },
+		{ 1, 65535 - POL_PROXY_WORKERS_MAX, &r->host->proxy_port },
+		/* below are the kernel's, or those that somebody named in /etc/iproute2 */
+		{ 256, UINT32_MAX, &r->host->proxy_table },
+		{ 1, 32765, &r->host->proxy_priority }, /* `main` has 32766 */
+		{ 1, UINT32_MAX, &r->host->proxy_body_max },
+	};
+	const size_t n = POL_ARRAY_LEN(number);
 	const struct pol_yaml *v[POL_ARRAY_LEN(key)];
 	int ret = pol_yaml_map(&r->doc, at, "proxy", key, POL_ARRAY_LEN(key), v);
 
-	if (!ret && v[0])
-		ret = pol_yaml_u32(&r->doc, v[0], "workers", 1, POL_PROXY_WORKERS_MAX,
-				   &r->host->proxy_workers);
-	if (!ret && v[1])
-		ret = pol_yaml_u32(&r->doc, v[1], "port", 1, 65535 - POL_PROXY_WORKERS_MAX,
-				   &r->host->proxy_port);
-	if (!ret && v[2])
-		ret = pol_yaml_bool(&r->doc, v[2], "name_rules", &r->host->proxy_name_rules);
-	/* the tables below are the kernel's, or named in /etc/iproute2 by somebody; `main` has priority 32766 */
-	if (!ret && v[3])
-		ret = pol_yaml_u32(&r->doc, v[3], "table", 256, UINT32_MAX, &r->host->proxy_table);
-	if (!ret && v[4])
-		ret = pol_yaml_u32(&r->doc, v[4], "priority", 1, 32765, &r->host->proxy_priority);
+	for (size_t i = 0; !ret && i < n; i++)
+		if (v[i])
+			ret = pol_yaml_u32(&r->doc, v[i], key[i], number[i].min, number[i].max,
+					   number[i].out);
+	if (!ret && v[n])
+		ret = pol_yaml_bool(&r->doc, v[n], key[n], &r->host->proxy_name_rules);
+	if (!ret && v[n + 1])
+		ret = read_timeouts(r, v[n + 1]);
 	return ret;
 }
 

@@ -22,7 +22,9 @@
  *	  - {name: node-2, addresses: [192.0.2.2]}
  *	balancers: [192.0.2.3]			# hosts that may send what a client sent to a VIP, encapsulated
  *	proxy: {workers: 2, port: 15006, name_rules: false}	# of polproxy, if polload starts it;
- *							# table: 2004, priority: 9: of the way to it
+ *							# table: 2004, priority: 9: of the way to it;
+ *							# body_max: 1000000; timeout: {head: 10,
+ *							# body: 20, idle: 75, connect: 5} in seconds
  *
  * Every key may be left out, except an endpoint's name, interface and
  * addresses, and the addresses of a remote and of a node (with its name).
@@ -64,6 +66,10 @@ struct prt_node {		/* another machine: POL_ENTITY_NODE */
 	uint32_t line, column;
 };
 
+/* What --timeout of polproxy can set; named as there. */
+#define PRT_PROXY_TIMEOUTS 4
+extern const char *const prt_proxy_timeout[PRT_PROXY_TIMEOUTS];
+
 struct prt_hostfile {
 	struct pol_arena *arena;	/* owns everything below */
 	struct pol_str path;		/* as given, for messages */
@@ -81,6 +87,8 @@ struct prt_hostfile {
 	const struct prt_node *nodes;
 	size_t nnodes;
 	uint32_t proxy_workers, proxy_port, proxy_table, proxy_priority; /* 0: not said */
+	uint32_t proxy_body_max;	/* bytes; likewise */
+	uint32_t proxy_timeout[PRT_PROXY_TIMEOUTS]; /* seconds; likewise */
 	const struct pol_ip *balancers;
 	size_t nbalancers;
 	bool proxy_name_rules;

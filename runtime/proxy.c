@@ -160,37 +160,56 @@ static unsigned processors(void)
 	return n < 1 ? 1 : n > 8 ? 8 : (unsigned)n;
 }
 
+struct arguments {
+	const char *v[32];
+	char text[1024]; /* of those that are made here */
+	size_t n, used;
+};
+
+/* `--name value`, if there is one. */
+static void add_option(struct arguments *a, const char *name, const char *value)
+{
+	if (!value)
+		return;
+	a->v[a->n++] = name;
+	a->v[a->n++] = value;
+}
+
+/* `--name prefix=N`, or `--name N`; 0: polproxy's own choice. */
+static void add_number(struct arguments *a, const char *name, const char *prefix, uint32_t n)
+{
+	char *at = a->text + a->used;
+
+	if (!n)
+		return;
+	a->used += 1 + (size_t)snprintf(at, sizeof(a->text) - a->used, "%s%s%u", prefix,
+					prefix[0] ? "=" : "", n);
+	add_option(a, name, at);
+}
+
 static void become_proxy(const struct prt_env *env, const struct prt_hostfile *host)
 {
-	unsigned workers = host && host->proxy_workers ? host->proxy_workers : processors();
-	unsigned port = host ? host->proxy_port : 0;
-	char n[16], at[16];
-	const char *argv[16] = { env->proxy, "--control", env->proxy_socket };
-	size_t i = 3;
+	static const struct prt_hostfile nothing;
+	struct arguments a = { .v = { env->proxy }, .n = 1 };
 	int null = open("/dev/null", O_RDWR);
 
-	snprintf(n, sizeof(n), "%u", workers);
-	snprintf(at, sizeof(at), "%u", port);
-	argv[i++] = "--workers";
-	argv[i++] = n;
-	if (port) {
-		argv[i++] = "--port";
-		argv[i++] = at;
-	}
-	if (host && host->proxy_name_rules)
-		argv[i++] = "--name-rules";
-	if (env->proxy_log) {
-		argv[i++] = "--log";
-		argv[i++] = env->proxy_log;
-	}
-	argv[i] = NULL;
+	host = host ? host : &nothing;
+	add_option(&a, "--control", env->proxy_socket);
+	add_option(&a, "--log", env->proxy_log);
+	add_number(&a, "--workers", "", host->proxy_workers ? host->proxy_workers : processors());
+	add_number(&a, "--port", "", host->proxy_port);
+	add_number(&a, "--body-max", "", host->proxy_body_max);
+	for (size_t i = 0; i < PRT_PROXY_TIMEOUTS; i++)
+		add_number(&a, "--timeout", prt_proxy_timeout[i], host->proxy_timeout[i]);
+	if (host->proxy_name_rules)
+		a.v[a.n++] = "--name-rules";
 	setsid();
 	dup2(null, 0);
 	dup2(null, 1);
 	dup2(null, 2);
 	if (null > 2)
 		close(null);
-	execv(env->proxy, (char **)argv);
+	execv(env->proxy, (char **)a.v);
 	_exit(127);
 }
 

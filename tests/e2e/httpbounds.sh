@@ -5,6 +5,7 @@
 # splice, slow and silent ones, floods, each status of the proxy's own, SIGTERM, and the log's fields.
 . "$(dirname "$0")/lib.sh"
 HTTP=${HTTP:-$e2e_build/tests/tools/http} LOAD=${LOAD:-$e2e_build/tests/tools/httpload}
+H2=${H2:-$e2e_build/tests/tools/h2}
 export POLPROXY=${POLPROXY:-$e2e_build/polproxy} POLC_PROXY_SOCKET=$work/proxy.sock
 
 host_up
@@ -23,6 +24,11 @@ head -c 5000000 /dev/urandom >data
 a=${v4[server]}
 spawn server "$HTTP" serve "$a" 80 --raw "$work/raw"
 for x in "$a" "${v6[server]}"; do spawn server "$LOAD" serve "$x" 81; done
+: >nothing
+spawn server "$H2" serve "$a" 84 --play "$work/nothing"
+spawn server nghttpd --no-tls -w 0 --echo-upload -d "$work/raw" -a "$a" 85
+# Nobody there: a SYN goes unanswered.
+inside server ip rule add ipproto tcp sport 86 blackhole
 
 compile web <<'END'
 default deny;
@@ -30,10 +36,10 @@ pool 10.66.0.0/16, fd66::/48;
 endpoint client = app == "client";
 endpoint other = app == "other";
 endpoint server = app == "server";
-policy client { allow to server on tcp 80, 81, 83; }
+policy client { allow to server on tcp 80, 81, 83-86; }
 policy other { allow to server on tcp 81; }
 policy server {
-    allow from client on tcp 80, 83 http { allow GET, POST "/**"; deny * "/secret"; }
+    allow from client on tcp 80, 83-86 http { allow GET, POST "/**"; deny * "/secret"; }
     allow from client, other on tcp 81 http { allow GET, POST "/**"; }
 }
 END
@@ -82,6 +88,7 @@ is "413: chunks that are longer than they may be" 413 \
 is "431: a head without end" 431 "$(status 80 "GET /x HTTP/1.1\r\nHost: h\r\nX: $(printf '%17000s' '' | tr ' ' a)")"
 is "502: nobody listens" 502 "$(status 83 'GET /x HTTP/1.1\r\nHost: h\r\n\r\n')"
 is "504: a server that does not answer" 504 "$(status 81 'GET /never HTTP/1.1\r\nHost: h\r\n\r\n')"
+is "504: one that does not accept" 504 "$(status 86 'GET /x HTTP/1.1\r\nHost: h\r\n\r\n')"
 gen=$("$POLLOAD" status --json | jq '.generation')
 { printf 'GET /1 HTTP/1.1\r\nHost: h\r\n\r\n'; until [ -e forgotten ]; do sleep 0.05; done
   printf 'GET /2 HTTP/1.1\r\nHost: h\r\n\r\n'; } |
@@ -94,6 +101,34 @@ wait $asking
 is "503: a policy that the proxy does not have" "200 503" "$(grep -ao 'HTTP/1.1 [0-9]*' answer | cut -d' ' -f2 | paste -sd' ')"
 "$POLLOAD" proxy >/dev/null || not_ok "tells it again"
 is "and told of it again it serves" 403 "$(status 80 'GET /secret HTTP/1.1\r\nHost: h\r\n\r\n')"
+
+# ---- the same over HTTP/2 -----------------------------------------------------------------------
+
+streams() { # PORT WORDS FRAMES: what comes, if these words are among it
+	local got
+	got=$(printf '%b' "$3" | inside client "$H2" ask "$a" "$1" --want "$2")
+	for word in $2; do case " $got " in *" $word "*) ;; *) echo "$got"; return ;; esac; done
+	echo "$2"
+}
+h2_is() { is "HTTP/2: $1" "$3" "$(streams "$2" "$3" "$4")"; }
+h2_is "413: a body that is longer than it may be" 84 "1:413" 'request 1 POST /sink\n+ content-length: 1000001\n'
+upload() { # BYTES, whose number is not announced: the status
+	head -c "$1" data >body
+	inside client nghttp -v --no-content-length -d body -H ':method: POST' "http://$a:84/sink" |
+		sed -n 's/.*:status: \([0-9]*\).*/\1/p'
+}
+is "HTTP/2: a body as long as it may be" 200 "$(upload 1000000)"
+is "HTTP/2: 413: one that becomes too long" 413 "$(upload 1000001)"
+h2_is "a head that takes too long ends the connection" 84 "goaway=ENHANCE_YOUR_CALM over" \
+	'request 1 HEAD /x end\nwait 1\nhead 3\n+ :method: GET\nopen\n'
+h2_is "408: a body that comes too slowly" 84 "1:408" 'request 1 POST /sink\ndata 1 abc\n'
+h2_is "504: a server that does not answer" 84 "1:504" 'request 1 GET /play end\n'
+h2_is "504: one that does not accept" 86 "1:504" 'request 1 GET /x end\n'
+h2_is "502: nobody listens" 83 "1:502" 'request 1 GET /x end\n'
+h2_is "504: a server whose window stays closed" 85 "3:504" 'request 1 GET /x end\nwait 1\nrequest 3 POST /x\ndata 3 end abc\n'
+h2_is "a client whose window stays closed loses the stream" 84 "1:200 1:rst=CANCEL" \
+	'settings 4=0\nrequest 1 GET /x end\n'
+h2_is "one that says nothing any more loses the connection" 84 "1:200 goaway=NO_ERROR over" 'request 1 GET /x end\n'
 
 # ---- the log ------------------------------------------------------------------------------------
 

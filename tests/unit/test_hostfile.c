@@ -107,7 +107,8 @@ static void test_values(void **state)
 		"    addresses: [10.1.0.2, \"fd00:1::2\"]\n"
 		"    labels: {tier: 1, app: frontend, a: \"\"}\n    mac: 02:00:00:00:00:0A\n"
 		"remote:\n  - labels: {app: db}\n    addresses: [10.2.0.7]\n"
-		"nodes:\n  - {name: node-2, addresses: [192.0.2.2]}\nproxy: {workers: 2, table: 3000, priority: 99}\n");
+		"nodes:\n  - {name: node-2, addresses: [192.0.2.2]}\nproxy: {workers: 2, table: 3000, priority: 99, "
+		"body_max: 4294967295, timeout: {head: 1, connect: 86400}}\n");
 	const struct prt_endpoint *ep = &h->endpoints[0];
 
 	(void)state;
@@ -135,6 +136,10 @@ static void test_values(void **state)
 	assert_int_equal(h->remotes[0].interface.n, 0);
 	assert_int_equal(h->nnodes, 1);
 	assert_int_equal(h->proxy_workers, 2);
+	assert_int_equal(h->proxy_body_max, UINT32_MAX);
+	assert_int_equal(h->proxy_timeout[0], 1);
+	assert_int_equal(h->proxy_timeout[2], 0);
+	assert_int_equal(h->proxy_timeout[3], 86400);
 	assert_int_equal(h->proxy_table, 3000);
 	assert_int_equal(h->proxy_priority, 99);
 	prt_hostfile_free(h);
