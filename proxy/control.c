@@ -20,6 +20,7 @@
 
 #define CLIENTS_MAX 8
 #define PATIENCE 10 /* seconds that a worker may take to answer us */
+#define RESTART_MS 200 /* before one that died young is started again */
 
 struct worker {
 	pid_t pid; /* 0: not running */
@@ -212,14 +213,30 @@ static int start(struct parent *p, struct worker *w, struct pol_err *e)
 	for (size_t i = 0; i < POL_PROXY_READERS && !r; i++)
 		if (p->taps.v[i].fd >= 0)
 			watch(w, p->taps.v[i].fd);
-	return r ? pol_err(e, r, "a new worker does not take the policy: %s", strerror(-r)) : 0;
+	m = (struct pol_proxy_msg){ .version = POL_PROXY_VERSION, .op = POL_PROXY_HELLO };
+	r = r ? r : ask(w, &m, NULL, 0);
+	if (!r)
+		return 0;
+	kill(w->pid, SIGKILL); /* and the next one is tried */
+	return pol_err(e, r, "a new worker does not take the policy: %s", strerror(-r));
 }
 
-/* The dead: started again at once, but one that cannot live not faster than once in a second. */
+static long lived_ms(const struct worker *w)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (now.tv_sec - w->started.tv_sec) * 1000 +
+	       (now.tv_nsec - w->started.tv_nsec) / 1000000;
+}
+
+/*
+ * The dead: started again at once, or after RESTART_MS if it could not live for a second.  The listeners are
+ * ours, so who connects meanwhile waits in their queues, and is served.
+ */
 static void bury(struct parent *p)
 {
 	struct pol_err e = { 0 };
-	struct timespec now;
 	pid_t pid;
 	int how;
 
@@ -238,9 +255,8 @@ static void bury(struct parent *p)
 				WIFSIGNALED(how) ? WTERMSIG(how) : WEXITSTATUS(how));
 			p->o->note(e.text);
 			e = (struct pol_err){ 0 };
-			clock_gettime(CLOCK_MONOTONIC, &now);
-			if (now.tv_sec - w->started.tv_sec < 1)
-				usleep(500000);
+			if (lived_ms(w) < 1000)
+				usleep(RESTART_MS * 1000);
 			if (start(p, w, &e))
 				p->o->note(e.text);
 		}

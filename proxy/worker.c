@@ -81,7 +81,8 @@ static void obey(struct running *r, struct pol_proxy_msg *m, int fds[POL_PROXY_F
 		m->status = px_taps_add(&r->w.taps, fds[0]);
 		fds[0] = -1;
 		break;
-	case POL_PROXY_HELLO:
+	case POL_PROXY_HELLO: /* it has told all that there is to know: who came before that, waits */
+		listen_for(r, !r->w.draining);
 		break;
 	default:
 		m->status = -EINVAL;
@@ -197,7 +198,6 @@ void px_worker_run(const struct px_start *s)
 		r.on_listener[i].data = &r;
 		ev_set_priority(&r.on_listener[i], EV_MINPRI);
 	}
-	listen_for(&r, true);
 	ev_timer_init(&r.on_room, on_room, 0, 0.1);
 	ev_prepare_init(&r.on_sleep, on_sleep);
 	r.on_room.data = r.on_sleep.data = &r;

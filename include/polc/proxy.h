@@ -29,7 +29,8 @@
 #define POL_PROXY_TEXT 1024
 
 enum pol_proxy_op {
-	POL_PROXY_HELLO = 1,	/* answers version, workers, port, in gen the uid of its workers; loaded generations in text */
+	POL_PROXY_HELLO = 1,	/* answers version, workers, port, in gen the uid of its workers; loaded generations in text;
+				 * to a worker: accept now */
 	POL_PROXY_LOAD = 2,	/* gen, and descriptors in the order of enum pol_proxy_fd */
 	POL_PROXY_FORGET = 3,	/* gen */
 	POL_PROXY_STATUS = 4,	/* answers counters as JSON in text */
