@@ -241,8 +241,10 @@ int prt_endpoint_hold(struct prt_env *env, const char *interface, struct pol_err
 
 static int sweep(struct prt_env *env, struct prt_live *l, void *ctx, struct pol_err *e)
 {
+	int r = prt_settle_held(&l->shared, e);
+
 	(void)env, (void)ctx;
-	return prt_settle_held(&l->shared, e);
+	return r ? r : sync_host(l, e);
 }
 
 int prt_endpoint_sweep(struct prt_env *env, struct pol_err *e)

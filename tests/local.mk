@@ -83,6 +83,9 @@ check_PROGRAMS += tests/tools/sniff
 tests_tools_sniff_SOURCES = tests/tools/sniff.c
 tests_tools_sniff_LDADD =
 
+check_PROGRAMS += tests/tools/entries
+tests_tools_entries_SOURCES = tests/tools/entries.c
+
 check_PROGRAMS += tests/tools/openmetrics
 tests_tools_openmetrics_SOURCES = tests/tools/openmetrics.c
 tests_tools_openmetrics_LDADD =
@@ -304,6 +307,7 @@ e2e_tests = \
 	tests/e2e/apply.sh \
 	tests/e2e/audit.sh \
 	tests/e2e/bypass.sh \
+	tests/e2e/churn.sh \
 	tests/e2e/cni.sh \
 	tests/e2e/contain.sh \
 	tests/e2e/docker.sh \
@@ -358,6 +362,10 @@ count-tests:
 	@cat $(TEST_LOGS:.log=.trs) | awk '/^:test-result: / { n[$$2]++ } \
 	END { printf "%d passed, %d failed, %d skipped\n", n["PASS"], n["FAIL"] + n["ERROR"], n["SKIP"] }'
 
+# Containers that come and go, as many as a host has in a day.
+check-churn: all tests/tools/entries tests/tools/probe tests/tools/sniff
+	$(AM_TESTS_ENVIRONMENT) CHURN_TURNS=200 CHURN_ONCE=20 $(srcdir)/tests/e2e/churn.sh
+
 # What tests/sanitize runs in its own build.
 print-sanitized-tests:
 	@echo $(unit_tests) tests/golden/run.sh
@@ -366,7 +374,7 @@ clean-local:
 	rm -rf tests/sanitize.dir tests/sanitize.dir.src tests/fuzz/run
 	rm -f $(TEST_LOGS) $(TEST_LOGS:.log=.trs)
 
-.PHONY: bench count-tests fuzz print-sanitized-tests
+.PHONY: bench check-churn count-tests fuzz print-sanitized-tests
 
 EXTRA_DIST += \
 	.ci/run \
