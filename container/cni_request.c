@@ -192,7 +192,10 @@ static int facts(const struct cni_request *q, struct cn_labels *l, struct pol_er
 	return r ? r : cn_labels_fact(l, "k8s.pod", pod.p, e);
 }
 
-/* LABELDIR/CONTAINER.json, and LABELDIR/NAMESPACE/POD.json: names that good_id() has passed. */
+/*
+ * LABELDIR/CONTAINER.json, and LABELDIR/NAMESPACE/POD.json, or LABELDIR/POD.json where there are no
+ * namespaces, as with podman: names that good_id() has passed.
+ */
 static int labels_of_files(const struct cni_request *q, struct cn_labels *l, struct pol_err *e)
 {
 	struct pol_str space = pol_arena_str(l->arena, arg_of(q, "K8S_POD_NAMESPACE"));
@@ -206,9 +209,10 @@ static int labels_of_files(const struct cni_request *q, struct cn_labels *l, str
 	r = cn_labels_file(l, path.p, e);
 	if (r && (r != -ENOENT || e->text[0]))
 		return r;
-	if (!space.n || !pod.n || !good_id(space.p) || !good_id(pod.p))
+	if (!pod.n || !good_id(pod.p) || (space.n && !good_id(space.p)))
 		return 0;
-	path = pol_arena_printf(l->arena, "%s/%s/%s.json", q->label_dir, space.p, pod.p);
+	path = pol_arena_printf(l->arena, "%s/%s%s%s.json", q->label_dir, space.p,
+				space.n ? "/" : "", pod.p);
 	r = cn_labels_file(l, path.p, e);
 	return r == -ENOENT && !e->text[0] ? 0 : r;
 }

@@ -331,6 +331,7 @@ e2e_tests = \
 	tests/e2e/look.sh \
 	tests/e2e/metrics.sh \
 	tests/e2e/neighbours.sh \
+	tests/e2e/podman.sh \
 	tests/e2e/remote.sh \
 	tests/e2e/rollback.sh \
 	tests/e2e/see.sh \

@@ -138,6 +138,7 @@ endpoints_are "those that came at once have gone" "$stay"
 
 # ---- what is left ----------------------------------------------------------------------------------------------------
 
+# shellcheck disable=SC2317 # called by name
 no_difference() {
 	all_there_is >after
 	diff before after
