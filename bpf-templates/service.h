@@ -210,6 +210,11 @@ static __always_inline int pol_svc_expired(const struct pol_svc_entry *e, __u32 
 	return (__s32)(now - e->seen) > (__s32)pol_ct_timeout(e->state);
 }
 
+static __always_inline int pol_svc_half(const struct pol_svc_entry *e)
+{
+	return e->state == POL_CT_SYN_SENT || e->state == POL_CT_SYN_RECV || e->state == POL_CT_UNREPLIED;
+}
+
 static __always_inline int pol_svc_over(const struct pol_svc_entry *e)
 {
 	return e->state == POL_CT_CLOSED || e->state == POL_CT_CLOSING;
@@ -333,8 +338,7 @@ __noinline __u64 pol_svc_worth(struct pol_svc *s, __u32 slot)
 		silent = 0;
 	if (pol_svc_expired(e, s->now))
 		return 3ull << 32 | silent;
-	if (e->state == POL_CT_SYN_SENT || e->state == POL_CT_SYN_RECV ||
-	    e->state == POL_CT_UNREPLIED || e->state == POL_CT_CLOSED)
+	if (pol_svc_half(e) || e->state == POL_CT_CLOSED)
 		return 2ull << 32 | silent;
 	return e->flags & POL_SVC_TUNNEL ? 1ull << 32 | silent : 0;
 }
@@ -397,6 +401,19 @@ static __always_inline void pol_svc_write(struct pol_svc_entry *e, const struct 
 	e->flags = s->flags;
 }
 
+/* The entry, which is ours now, was another's: what of it was worth counting. */
+static __always_inline void pol_svc_displaced(const struct pol_svc *s, const struct pol_svc_entry *e)
+{
+	struct pol_svc_hits *h = bpf_map_lookup_elem(&svc_hits, &s->service);
+
+	if (!h || pol_svc_expired(e, s->now) || pol_svc_over(e))
+		return;
+	if (pol_svc_half(e))
+		h->displaced++;
+	else
+		h->evicted++;
+}
+
 /* Enters the connection of *s; 0, or -1: there is no room. */
 __noinline int pol_svc_insert(struct pol_svc *s)
 {
@@ -415,6 +432,8 @@ __noinline int pol_svc_insert(struct pol_svc *s)
 		if (tag & POL_TAG_BUSY ||
 		    __sync_val_compare_and_swap(&b->tag[way], tag, POL_TAG_BUSY | next) != tag)
 			continue;
+		if (tag & POL_TAG_USED)
+			pol_svc_displaced(s, &b->entry[way]);
 		pol_svc_write(&b->entry[way], s);
 		__sync_lock_test_and_set(&b->tag[way], POL_TAG_USED | pol_ct_sig(s->hash) | next);
 		/* two CPUs at once: the one in the lower slot stays, see pol_ct_twin() */

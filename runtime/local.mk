@@ -80,6 +80,10 @@ runtime_libruntime_a_SOURCES = \
 	runtime/health.c \
 	runtime/services.c \
 	runtime/services.h \
+	runtime/services_change.c \
+	runtime/services_fill.c \
+	runtime/services_flows.c \
+	runtime/services_maps.h \
 	runtime/settle.c \
 	runtime/settle.h \
 	runtime/shadow.c \

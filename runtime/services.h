@@ -87,9 +87,13 @@ int prt_services_change(struct prt_env *env, const struct prt_svc_change *c, str
  */
 int prt_services_read(struct prt_env *env, struct prt_live *l, struct prt_object **o,
 		      struct prt_services *out, struct pol_err *e);
-/* Live connections of each backend of *s: count[i] for backend.v[i]. */
+struct prt_svc_count {
+	uint64_t open; /* live connections */
+	uint64_t half; /* not answered yet, or the answer not yet: what a flood of SYNs makes */
+};
+/* Of each backend of *s: count[i] for backend.v[i]. */
 int prt_services_count(const struct prt_shared *shared, const struct prt_services *s,
-		       uint64_t *count, struct pol_err *e);
+		       struct prt_svc_count *count, struct pol_err *e);
 
 /* A line; an empty one: what was said has to be seen now.  False: nobody listens. */
 typedef bool (*prt_health_emit)(void *ctx, struct pol_str line);

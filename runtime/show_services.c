@@ -6,17 +6,12 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "services.h"
+#include "services_maps.h"
 #include "show.h"
 
 static const char *state_of(const struct prt_svc_backend *b)
 {
 	return b->state.drained ? "drained" : b->state.down ? "down" : "up";
-}
-
-static uint32_t weight_of(const struct prt_svc_backend *b)
-{
-	return b->state.weight ? b->state.weight : b->configured;
 }
 
 static void add_place(struct pol_buf *out, const struct pol_addr *a, uint16_t port)
@@ -33,23 +28,25 @@ static void hits_of(int fd, uint32_t service, struct pol_svc_hits *sum)
 {
 	*sum = (struct pol_svc_hits){ 0 };
 	for (uint32_t i = 0; fd >= 0 && i < 2; i++) {
-		uint64_t n[4] = { 0 };
+		uint64_t n[6] = { 0 };
 
-		prt_show_percpu(fd, 2 * service + i, 4, n);
+		prt_show_percpu(fd, 2 * service + i, 6, n);
 		sum->packets += n[0], sum->bytes += n[1];
 		sum->connections += n[2], sum->refused += n[3];
+		sum->displaced += n[4], sum->evicted += n[5];
 	}
 }
 
 /* ---- text ------------------------------------------------------------------------------ */
 
-static void backend_text(struct pol_buf *out, const struct prt_svc_backend *b, uint64_t count)
+static void backend_text(struct pol_buf *out, const struct prt_svc_backend *b,
+			 const struct prt_svc_count *count)
 {
 	struct pol_buf place = { 0 };
 
 	add_place(&place, &b->addr, b->port);
-	pol_buf_printf(out, "  %-8s %6u %12" PRIu64 "  %s", state_of(b), weight_of(b), count,
-		       place.p);
+	pol_buf_printf(out, "  %-8s %6u %12" PRIu64 " %10" PRIu64 "  %s", state_of(b),
+		       prt_svc_weight(b), count->open, count->half, place.p);
 	pol_buf_free(&place);
 	if (b->name)
 		pol_buf_printf(out, "  %s", prt_safe(b->name));
@@ -61,7 +58,7 @@ static void backend_text(struct pol_buf *out, const struct prt_svc_backend *b, u
 }
 
 static void service_text(struct pol_buf *out, const struct prt_services *s, uint32_t n,
-			 const uint64_t *count, const struct pol_svc_hits *h)
+			 const struct prt_svc_count *count, const struct pol_svc_hits *h)
 {
 	const struct prt_service *v = &s->m->service[n];
 
@@ -83,10 +80,16 @@ static void service_text(struct pol_buf *out, const struct prt_services *s, uint
 		       " connections, %" PRIu64 " refused\n",
 		       (uint64_t)h->packets, (uint64_t)h->bytes, (uint64_t)h->connections,
 		       (uint64_t)h->refused);
-	pol_buf_printf(out, "  %-8s %6s %12s  %s\n", "state", "weight", "connections", "backend");
+	if (h->displaced || h->evicted)
+		pol_buf_printf(out,
+			       "  the table was full: new connections took the place of %" PRIu64
+			       " half open ones and of %" PRIu64 " tunnelled ones\n",
+			       (uint64_t)h->displaced, (uint64_t)h->evicted);
+	pol_buf_printf(out, "  %-8s %6s %12s %10s  %s\n", "state", "weight", "connections",
+		       "half open", "backend");
 	for (size_t i = 0; i < s->backend.n; i++)
 		if (s->backend.v[i].service / 2 == n)
-			backend_text(out, &s->backend.v[i], count[i]);
+			backend_text(out, &s->backend.v[i], &count[i]);
 }
 
 /* ---- JSON ------------------------------------------------------------------------------- */
@@ -99,7 +102,8 @@ static void addr_json(struct pol_buf *out, const char *key, const struct pol_add
 	pol_buf_printf(out, "\", \"port\": %u", port);
 }
 
-static void backend_json(struct pol_buf *out, const struct prt_svc_backend *b, uint64_t count)
+static void backend_json(struct pol_buf *out, const struct prt_svc_backend *b,
+			 const struct prt_svc_count *count)
 {
 	pol_buf_addc(out, '{');
 	addr_json(out, "address", &b->addr, b->port);
@@ -109,8 +113,10 @@ static void backend_json(struct pol_buf *out, const struct prt_svc_backend *b, u
 	}
 	pol_buf_printf(
 		out,
-		", \"local\": %s, \"state\": \"%s\", \"weight\": %u, \"connections\": %" PRIu64,
-		b->local ? "true" : "false", state_of(b), weight_of(b), count);
+		", \"local\": %s, \"state\": \"%s\", \"weight\": %u, \"connections\": %" PRIu64
+		", \"half_open\": %" PRIu64,
+		b->local ? "true" : "false", state_of(b), prt_svc_weight(b), count->open,
+		count->half);
 	if (b->state.down) {
 		prt_show_key(out, false, "why");
 		prt_show_json(out, b->state.why);
@@ -119,7 +125,7 @@ static void backend_json(struct pol_buf *out, const struct prt_svc_backend *b, u
 }
 
 static void service_json(struct pol_buf *out, const struct prt_services *s, uint32_t n,
-			 const uint64_t *count, const struct pol_svc_hits *h)
+			 const struct prt_svc_count *count, const struct pol_svc_hits *h)
 {
 	const struct prt_service *v = &s->m->service[n];
 	bool first = true;
@@ -139,14 +145,15 @@ static void service_json(struct pol_buf *out, const struct prt_services *s, uint
 	}
 	pol_buf_printf(out,
 		       "], \"packets\": %" PRIu64 ", \"bytes\": %" PRIu64
-		       ", \"connections\": %" PRIu64 ", \"refused\": %" PRIu64 ", \"backends\": [",
+		       ", \"connections\": %" PRIu64 ", \"refused\": %" PRIu64
+		       ", \"displaced\": %" PRIu64 ", \"evicted\": %" PRIu64 ", \"backends\": [",
 		       (uint64_t)h->packets, (uint64_t)h->bytes, (uint64_t)h->connections,
-		       (uint64_t)h->refused);
+		       (uint64_t)h->refused, (uint64_t)h->displaced, (uint64_t)h->evicted);
 	for (size_t i = 0; i < s->backend.n; i++) {
 		if (s->backend.v[i].service / 2 != n)
 			continue;
 		pol_buf_addz(out, first ? "" : ", ");
-		backend_json(out, &s->backend.v[i], count[i]);
+		backend_json(out, &s->backend.v[i], &count[i]);
 		first = false;
 	}
 	pol_buf_addz(out, "]}");
@@ -156,7 +163,7 @@ int prt_show_services(struct prt_env *env, struct pol_buf *out, struct pol_err *
 {
 	struct prt_object *o POL_CLEANUP(prt_object_cleanup) = NULL;
 	int hits POL_CLEANUP(pol_cleanup_fd) = -1;
-	uint64_t *count POL_CLEANUP(pol_cleanup_free) = NULL;
+	struct prt_svc_count *count POL_CLEANUP(pol_cleanup_free) = NULL;
 	struct prt_services s = { 0 };
 	struct prt_live l;
 	int r;

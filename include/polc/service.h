@@ -87,6 +87,8 @@ struct pol_svc_hits {
 	__u64 packets, bytes;	/* of clients */
 	__u64 connections;
 	__u64 refused;		/* answered because no backend is up */
+	__u64 displaced;	/* half-open connections that gave their place to one of these */
+	__u64 evicted;		/* likewise open ones, of tunnels: the last resort */
 };
 
 /* ---- connections: shared by all generations --------------------------------------- */
@@ -165,7 +167,7 @@ POL_ASSERT_SIZE(struct pol_service, 24);
 POL_ASSERT_SIZE(struct pol_ring_block, 64);
 POL_ASSERT_SIZE(struct pol_svc_backend, 24);
 POL_ASSERT_SIZE(struct pol_svc_self, 32);
-POL_ASSERT_SIZE(struct pol_svc_hits, 32);
+POL_ASSERT_SIZE(struct pol_svc_hits, 48);
 POL_ASSERT_SIZE(struct pol_svc_entry, 64);
 POL_ASSERT_SIZE(struct pol_svc_bucket, 576);
 POL_ASSERT_SIZE(struct pol_svc_ports, 8192);
