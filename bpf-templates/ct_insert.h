@@ -44,7 +44,9 @@ static __always_inline int pol_ct_same_source(const struct pol_ct_entry *e, cons
  * a source holds is counted in them, at the moment it wants more:
  *
  *   half-open		at most POL_QUOTA_HALF of a source, POL_QUOTA_INBOUND of all sources
- *			outside, or a flood from many prefixes would do what one cannot
+ *			outside, or a flood from many prefixes would do what one cannot; over that,
+ *			who holds little of it takes the place of the longest silent: an honest
+ *			peer is half open for one turn, so a flood ends its own
  *   all		the last POL_QUOTA_SPARE free ways are only for who holds at most
  *			POL_QUOTA_SMALL; what comes from outside counts for the prefix and,
  *			apart from what it begins itself, for the endpoint that it goes to
@@ -131,6 +133,15 @@ __noinline __u32 pol_ct_empty(__u32 no)
 	return pol_bits(pol_ct_idle(no));
 }
 
+/* From outside, and there is no more room for all that are half open.  As pol_ct_quota(). */
+static __always_inline int pol_ct_displaces(struct pol_pkt *p, __u64 sum)
+{
+	if (POL_Q_GET(sum, POL_Q_HALF) > POL_QUOTA_SMALL || !POL_Q_GET(sum, POL_Q_INBOUND))
+		return POL_REASON_CT_QUOTA;
+	p->flags |= POL_PF_RECYCLE | POL_PF_DISPLACE;
+	return 0;
+}
+
 /* 0, or POL_REASON_CT_QUOTA.  POL_PF_RECYCLE: room is to be made first. */
 __noinline int pol_ct_quota(struct pol_pkt *p)
 {
@@ -139,7 +150,7 @@ __noinline int pol_ct_quota(struct pol_pkt *p)
 
 	if (!p)
 		return POL_REASON_INTERNAL;
-	p->flags &= ~POL_PF_RECYCLE;
+	p->flags &= ~(POL_PF_RECYCLE | POL_PF_DISPLACE);
 	first = pol_ct_bucket_no(p->key.hash, 0), second = pol_ct_bucket_no(p->key.hash, 1);
 	free = pol_ct_empty(first) + pol_ct_empty(second);
 	/* this host is not held to a quota; and too few to matter, the usual case */
@@ -151,9 +162,10 @@ __noinline int pol_ct_quota(struct pol_pkt *p)
 
 		sum += pol_ct_weigh(p, no * POL_CT_WAYS + i % POL_CT_WAYS + 1);
 	}
-	if (POL_Q_GET(sum, POL_Q_HALF) >= POL_QUOTA_HALF ||
-	    POL_Q_GET(sum, POL_Q_INBOUND) >= POL_QUOTA_INBOUND)
+	if (POL_Q_GET(sum, POL_Q_HALF) >= POL_QUOTA_HALF)
 		return POL_REASON_CT_QUOTA;
+	if (POL_Q_GET(sum, POL_Q_INBOUND) >= POL_QUOTA_INBOUND)
+		return pol_ct_displaces(p, sum);
 	closed = POL_Q_GET(sum, POL_Q_CLOSED);
 	if (closed && closed + POL_Q_GET(sum, POL_Q_HALF) >= POL_QUOTA_HALF) {
 		p->flags |= POL_PF_RECYCLE;
@@ -161,14 +173,15 @@ __noinline int pol_ct_quota(struct pol_pkt *p)
 	}
 	if (2 * POL_CT_WAYS - POL_Q_GET(sum, POL_Q_LIVE) > POL_QUOTA_SPARE)
 		return 0;
-	return POL_Q_GET(sum, POL_Q_OWN) > POL_QUOTA_SMALL ||
-	       POL_Q_GET(sum, POL_Q_TO) > POL_QUOTA_SMALL ? POL_REASON_CT_QUOTA : 0;
+	if (POL_Q_GET(sum, POL_Q_OWN) > POL_QUOTA_SMALL)
+		return POL_REASON_CT_QUOTA;
+	return POL_Q_GET(sum, POL_Q_TO) > POL_QUOTA_SMALL ? pol_ct_displaces(p, sum) : 0;
 }
 
 /*
  * How gladly a used slot is given up, 0 for never: dead, then of the same source closed, then
  * half open, the longest silent first.  An established flow is nobody's victim, and
- * what is half open only its own source's.
+ * what is half open only its own source's, unless both are from outside (POL_PF_DISPLACE).
  */
 __noinline __u64 pol_ct_worth(struct pol_pkt *p, __u32 slot)
 {
@@ -186,7 +199,8 @@ __noinline __u64 pol_ct_worth(struct pol_pkt *p, __u32 slot)
 	if (pol_ct_dead(e, p->now))
 		return 3ull << 32 | silent;
 	if (!pol_ct_same_source(e, p))
-		return 0;
+		return p->flags & POL_PF_DISPLACE && pol_ct_inbound(e) && pol_ct_half_open(e) ?
+			       1ull << 32 | silent : 0;
 	if (e->state == POL_CT_CLOSED)
 		return 2ull << 32 | silent;
 	return pol_ct_half_open(e) ? 1ull << 32 | silent : 0;

@@ -23,7 +23,8 @@ enum pol_msg {
 #define POL_PF_AUDIT (1u << 11)	/* an end is only audited: told, and let pass */
 #define POL_PF_AUDITED (1u << 12) /* and here is something to tell */
 #define POL_PF_ASKED (1u << 13)	/* judged as a new flow: a shadow may have its say */
-#define POL_PF_RECYCLE (1u << 14) /* the source is to give up what it closed (ct_insert.h) */
+#define POL_PF_RECYCLE (1u << 14) /* room is to be made for it first: by what its source closed (ct_insert.h) */
+#define POL_PF_DISPLACE (1u << 15) /* and by what is half open, of anybody outside */
 
 /* What the proxy has to know before the packet; and what it says of itself. */
 #define POL_TELL_FLOW (1u << 0)		/* how the flow was judged */

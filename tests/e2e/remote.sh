@@ -394,6 +394,29 @@ kill "${streams[@]}"
 wait "${streams[@]}" 2>/dev/null
 is "all connections lived through it" "" "$(grep -hv ' open$' stream.*)"
 
+# ---- who may send tunnels ---------------------------------------------------------------------
+
+# d3 does what the balancer does, to d1; and the balancer sends what is for no service of d1's.
+of_d1() { # REASON
+	inside d1 env POLC_BPFFS="$work/bpf/d1" POLC_STATE_DIR="$work/state/d1" "$POLLOAD" status --json |
+		jq ".drops.$1.packets // 0"
+}
+nsenter --net="/run/netns/$test_name-web" "$netdev" seen eth0 198.51.100.10 >reached &
+reached=$!
+begun reached
+inside d3 ip route add 10.67.1.0/24 via 192.0.2.2
+inside d3 "$netdev" wrap 192.0.2.4 10.67.1.2 198.18.0.7 198.51.100.10 80 || bail "no tunnel"
+"$netdev" wrap 192.0.2.1 10.67.1.2 198.18.0.7 10.67.1.2 80 || bail "no tunnel"
+for _ in $(seq 50); do
+	[ "$(of_d1 policy)" = 0 ] || [ "$(of_d1 svc_tunnel)" = 0 ] || break
+	sleep 0.1
+done
+is "a tunnel from a stranger is for the policy, as protocol 4" yes "$([ "$(of_d1 policy)" -gt 0 ] && echo yes)"
+is "what a balancer sends for no service is dropped" yes "$([ "$(of_d1 svc_tunnel)" -gt 0 ] && echo yes)"
+kill $reached
+wait $reached
+is "neither came to the endpoint" 0 "$(grep -v ready reached)"
+
 # A backend that calls the VIP gets another one.  Both are on one link, so the other's answers have to be
 # told to go by the balancer, as with any translation.
 inside n2 ip route add 192.0.2.5 via 192.0.2.1

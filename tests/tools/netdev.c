@@ -9,6 +9,8 @@
  *					devices are where it has them: what comes unwrapped comes in by the TUN
  *					DEVICE, which this makes; says "ready", runs until killed
  *
+ *	netdev wrap FROM TO CLIENT VIP PORT	one SYN to VIP in an IPIP packet, as a balancer would send it
+ *
  * Nothing in it is shared with the data path: it is a second opinion about what a tunnel carries.
  */
 #define _GNU_SOURCE
@@ -22,12 +24,14 @@
 #include <net/if.h>
 #include <netinet/ip.h>
 #include <netinet/ip6.h>
+#include <netinet/tcp.h>
 #include <netpacket/packet.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -207,6 +211,33 @@ static int tunnel(const char *device)
 	}
 }
 
+static int wrap(char **arg)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET }, from = to;
+	struct {
+		struct iphdr ip;
+		struct tcphdr tcp;
+	} p = { .ip = { .version = 4, .ihl = 5, .ttl = 64, .protocol = IPPROTO_TCP },
+		.tcp = { .source = htons(40000), .doff = 5, .syn = 1, .window = htons(1024) } };
+	int fd = socket(AF_INET, SOCK_RAW, IPPROTO_IPIP);
+
+	if (inet_pton(AF_INET, arg[0], &from.sin_addr) != 1 ||
+	    inet_pton(AF_INET, arg[1], &to.sin_addr) != 1 ||
+	    inet_pton(AF_INET, arg[2], &p.ip.saddr) != 1 ||
+	    inet_pton(AF_INET, arg[3], &p.ip.daddr) != 1)
+		return fail("an address");
+	p.tcp.dest = htons((uint16_t)atoi(arg[4]));
+	p.ip.tot_len = htons(sizeof(p));
+	p.ip.check = htons((uint16_t)~sum16((uint8_t *)&p.ip, sizeof(p.ip), 0));
+	p.tcp.check = htons((uint16_t)~sum16((uint8_t *)&p.ip.saddr, 8,
+					     sum16((uint8_t *)&p.tcp, sizeof(p.tcp),
+						   IPPROTO_TCP + sizeof(p.tcp))));
+	if (fd < 0 || bind(fd, (struct sockaddr *)&from, sizeof(from)) ||
+	    sendto(fd, &p, sizeof(p), 0, (struct sockaddr *)&to, sizeof(to)) < 0)
+		return fail(arg[1]);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 4 && !strcmp(argv[1], "sums"))
@@ -215,6 +246,9 @@ int main(int argc, char **argv)
 		return seen(argv[2], argv[3]);
 	if (argc == 3 && !strcmp(argv[1], "tunnel"))
 		return tunnel(argv[2]);
-	fputs("usage: netdev sums DEVICE on|off | seen DEVICE ADDRESS | tunnel DEVICE\n", stderr);
+	if (argc == 7 && !strcmp(argv[1], "wrap"))
+		return wrap(argv + 2);
+	fputs("usage: netdev sums DEVICE on|off | seen DEVICE ADDRESS | tunnel DEVICE | wrap FROM TO CLIENT VIP PORT\n",
+	      stderr);
 	return 2;
 }
