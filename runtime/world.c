@@ -349,7 +349,8 @@ static int add_uplinks(const struct prt_hostfile *h, const prt_links *links, str
 			return r;
 		*pol_vec_push(&w->uplink) =
 			(struct prt_uplink){ .ifindex = l->ifindex,
-					     .flags = is_direct(h, h->uplinks[i]) ? POL_IF_DIRECT : 0 };
+					     .flags = is_direct(h, h->uplinks[i]) ? POL_IF_DIRECT
+										  : 0 };
 	}
 	return 0;
 }
