@@ -7,11 +7,12 @@
  *	says "listening"; records each request, answers by its path: .../play with the frames of FILE (read
  *	anew each time), /sink with how many bytes the body had, a gRPC call and a websocket by echo, the rest with
  *	the client's address
- *   h2 ask ADDR PORT [--want WORDS] [--timeout MS] [--streams IDS] [--sent FILE]
+ *   h2 ask ADDR PORT [--want WORDS] [--timeout MS] [--streams IDS] [--sent FILE] [--bodies FILE]
  *	sends the frames on its input and says what comes, a word each, by stream: ID:STATUS,
  *	ID:grpc=N, ID:trailers, ID:bytes=N, ID:rst=CODE, ID:cut (neither ended nor reset), goaway=CODE, over (TCP has ended); waits ten
  *	seconds at most for WORDS to come and MS (20) more for what should not; --sent: what the server should record of
- *	the streams IDS (`3~`: of stream 3 the fields alone, since it does not arrive whole)
+ *	the streams IDS (`3~`: of stream 3 the fields alone, since it does not arrive whole); --bodies: what all
+ *	answers have in them
  *
  *   h2 talk
  *	serves the one connection that its input is
@@ -73,6 +74,7 @@ static size_t nstreams;
 static struct text out, events[STREAMS]; /* by stream; [0]: of the connection */
 static const char *record, *play, *peer_name;
 static uint32_t at_stream; /* @ */
+static FILE *bodies;
 
 static void add(struct text *t, const void *p, size_t n)
 {
@@ -693,6 +695,8 @@ static void to_client(uint8_t type, uint8_t flags, uint32_t id, const uint8_t *p
 		break;
 	case NGHTTP2_DATA:
 		s->bytes += n;
+		if (bodies)
+			fwrite(p, 1, n, bodies);
 		if (n) {
 			frame32(NGHTTP2_WINDOW_UPDATE, 0, 0, (uint32_t)n);
 			if (!(flags & NGHTTP2_FLAG_END_STREAM))
@@ -807,6 +811,8 @@ static int ask(char **arg)
 			ids = arg[1];
 		else if (!strcmp(*arg, "--sent"))
 			sent = arg[1];
+		else if (!strcmp(*arg, "--bodies"))
+			bodies = fopen(arg[1], "w");
 	}
 	if (strncmp(text, "bare\n", 5) != 0) {
 		add(&out, PREFACE, 24);
@@ -826,7 +832,7 @@ static int ask(char **arg)
 		if (events[i].n)
 			fputs(events[i].p, stdout);
 	printf("%s%s\n", events[0].n ? events[0].p : "", gone ? "over " : "");
-	return 0;
+	return bodies ? fclose(bodies) : 0;
 }
 
 /* ---- server --------------------------------------------------------------------------------- */
