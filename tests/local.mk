@@ -199,7 +199,7 @@ bench: all $(bench_programs)
 # sanitizers, whatever the rest is built with.
 fuzzers = tests/fuzz/parse-fuzzer tests/fuzz/import-fuzzer tests/fuzz/object-fuzzer \
 	tests/fuzz/hostfile-fuzzer tests/fuzz/http-fuzzer tests/fuzz/query-fuzzer tests/fuzz/http1-fuzzer tests/fuzz/h2-fuzzer \
-	tests/fuzz/lsp-fuzzer
+	tests/fuzz/lsp-fuzzer tests/fuzz/container-fuzzer
 
 FUZZ_LINK = $(MKDIR_P) tests/fuzz && \
 	$(FUZZ_CC) $(FUZZ_CFLAGS) $(DEFAULT_INCLUDES) $(AM_CPPFLAGS) -o $@
@@ -261,6 +261,16 @@ fuzz_lsp = $(fuzz_lang) $(filter %.c,$(lsp_liblsp_a_SOURCES)) $(filter %.c,$(com
 tests/fuzz/lsp-fuzzer: tests/fuzz/fuzz_lsp.c tests/fuzz/driver.c $(fuzz_lsp) lang/parse.c lang/scan.c
 	$(AM_V_CC)$(FUZZ_LINK) $(srcdir)/tests/fuzz/fuzz_lsp.c $(FUZZ_DRIVER) \
 		$(addprefix $(srcdir)/,$(fuzz_lsp)) lang/parse.c lang/scan.c $(FUZZ_LIBS) $(JANSSON_LIBS)
+
+# What runtimes say, without the host that it would change.
+fuzz_container = $(fuzz_base) \
+	container/call.c container/cni.c container/cni_request.c container/docker.c container/labels.c \
+	container/link.c container/whose.c \
+	runtime/endpoint.c runtime/hostfile.c runtime/input.c runtime/netlink.c
+
+tests/fuzz/container-fuzzer: tests/fuzz/fuzz_container.c tests/fuzz/driver.c $(fuzz_container)
+	$(AM_V_CC)$(FUZZ_LINK) $(srcdir)/tests/fuzz/fuzz_container.c $(FUZZ_DRIVER) \
+		$(addprefix $(srcdir)/,$(fuzz_container)) $(FUZZ_LIBS) $(JANSSON_LIBS)
 
 check_SCRIPTS += $(fuzzers)
 CLEANFILES += $(fuzzers)
@@ -397,6 +407,8 @@ EXTRA_DIST += \
 	tests/fuzz/fuzz_http1.c \
 	tests/fuzz/fuzz_import.c \
 	tests/fuzz/fuzz_lsp.c \
+	tests/fuzz/fuzz_container.c \
+	tests/fuzz/container-corpus \
 	tests/fuzz/fuzz_object.c \
 	tests/fuzz/fuzz_parse.c \
 	tests/fuzz/hostfile-corpus \

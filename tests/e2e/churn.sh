@@ -67,7 +67,7 @@ all_there_is() {
 	ip -o link | sed 's/^[0-9]*: \([^:@]*\).*/\1/' | sort
 	ip route
 	ip -6 route | grep -v "dev docker0" # the engine adds one more when it comes again
-	ip neigh show nud permanent
+	ip neigh show nud permanent | sort
 }
 goes_on "to begin with"
 all_there_is >before

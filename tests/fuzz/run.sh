@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # Fuzzes what reads what others wrote, each from a corpus in the tree.
-#   tests/fuzz/run.sh [parse|import|object|hostfile|query|http|http1|h2|lsp]...   all, if none is named
+#   tests/fuzz/run.sh [parse|import|object|hostfile|query|http|http1|h2|lsp|container]...   all, if none is named
 #   POLC_FUZZ_SECONDS=N (30 for parse, 10 for the others)   POLC_FUZZ_SEED=N (by the clock, printed)
 # shellcheck disable=SC2317 # called by name
 set -u
 top=${top_srcdir:-$(cd "$(dirname "$0")/../.." && pwd)}
 build=${top_builddir:-$top/build}
 seed=${POLC_FUZZ_SEED:-$(date +%s)}
-[ $# -gt 0 ] || set -- parse import object hostfile query http http1 h2 lsp
+[ $# -gt 0 ] || set -- parse import object hostfile query http http1 h2 lsp container
 export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
 tests=0
 failed=0
@@ -54,6 +54,13 @@ query_corpus() {
 	cp "$top"/tests/fuzz/query-corpus/* corpus/
 	printf '"%s"\n' 'from ' 'to ' 'peer ' 'on ' 'tcp ' 'icmp6 ' 'proto ' 'reason ' 'rule ' '0-65535' '[a=b]' \
 		'@10.0.0.1' '"' ']' '::/0' >words
+}
+
+container_corpus() {
+	cp "$top"/tests/fuzz/container-corpus/* corpus/
+	printf '"%s"\n' '\x1e' 'P\x02{' 'P\x04{' 'P\x0d{' 'P\x0f{' '"NetworkID"' '"EndpointID"' '"Interface"' '"Options"' '"PoolID"' '"SubPool"' \
+		'polc.label.' 'com.docker.network.' '/32' '/128' '::' '"DriverOpts"' '"Networks"' '"Labels"' 'container:' \
+		'"prevResult"' '"interface"' 'CNI_' 'polc.' '"ips"' 'docker-' '.scope' '\x5cu0000' >words
 }
 
 hostfile_corpus() {
@@ -153,7 +160,7 @@ fuzz() { # NAME SECONDS
 for name; do
 	case $name in
 	parse) fuzz parse 30 ;;
-	import | object | hostfile | query | http | http1 | h2 | lsp) fuzz "$name" 10 ;;
+	import | object | hostfile | query | http | http1 | h2 | lsp | container) fuzz "$name" 10 ;;
 	*)
 		echo "$name: there is no such fuzzer"
 		exit 99
