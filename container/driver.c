@@ -17,6 +17,8 @@
 #define STALE_NS 60000000000ull /* the engine does not come back for a pair that it has not taken */
 #define AGAIN_NS 5000000ull /* a process that is about to appear */
 #define PATIENCE_NS 10000000000ull /* then it is left to the agent */
+#define ANSWER_MS 500L /* what the driver is asked by the engine may wait for that */
+#define SILENCE_NS 1000000000ull /* how long an engine that has not answered is left alone */
 
 int cn_driver_open(struct cn_driver *d, const char *engine_socket, struct pol_err *e)
 {
@@ -29,7 +31,10 @@ int cn_driver_open(struct cn_driver *d, const char *engine_socket, struct pol_er
 		return pol_err(e, -errno, "netlink: cannot follow the interfaces: %s",
 			       strerror(errno));
 	setsockopt(d->links, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
-	return cn_engine_open(&d->engine, engine_socket, e);
+	if (cn_engine_open(&d->engine, engine_socket, e))
+		return e->code;
+	d->engine.patience_ms = ANSWER_MS;
+	return 0;
 }
 
 void cn_driver_close(struct cn_driver *d)
@@ -116,6 +121,21 @@ static int add_endpoint(struct cn_driver *d, const struct cn_pair *p, const char
 	return r;
 }
 
+static int silent(struct cn_driver *d, struct pol_err *e)
+{
+	return prt_env_now_ns() < d->silent_until
+		       ? pol_err(e, -ETIMEDOUT, "the engine does not answer")
+		       : 0;
+}
+
+/* What came of a question. */
+static int answered(struct cn_driver *d, int r)
+{
+	if (r == -ETIMEDOUT || r == -ECONNREFUSED)
+		d->silent_until = prt_env_now_ns() + SILENCE_NS;
+	return r;
+}
+
 /* The network's name, which calls do not say: the engine's, kept in the alias of its device. */
 static int network_name(struct cn_driver *d, const char *id, char name[CN_ID], struct pol_err *e)
 {
@@ -124,7 +144,8 @@ static int network_name(struct cn_driver *d, const char *id, char name[CN_ID], s
 	int r = cn_network_find(id, &n, &ifindex, e);
 
 	if (!r && !n.name[0]) {
-		r = cn_docker_network(&d->docker, id, n.name, e);
+		r = silent(d, e);
+		r = r ? r : answered(d, cn_docker_network(&d->docker, id, n.name, e));
 		r = r ? r : cn_network_make(&n, e);
 	}
 	if (!r)
@@ -248,7 +269,7 @@ static int make_pair(struct cn_driver *d, const struct cn_pair *p, uint32_t mtu,
 
 /* Labels by options: an endpoint before the engine is answered. */
 static int add_by_option(struct cn_driver *d, const struct cn_call *c, const struct cn_pair *p,
-			 const struct prt_link *link, struct pol_err *e)
+			 const struct prt_link *link, bool *in_place, struct pol_err *e)
 {
 	char network[CN_ID], name[16];
 	struct cn_place place = {
@@ -256,13 +277,12 @@ static int add_by_option(struct cn_driver *d, const struct cn_call *c, const str
 	};
 	struct pol_err why = { 0 };
 
-	if (!c->labels.v.n)
+	if (!p->by_option)
 		return 0;
-	if (network_name(d, p->network, network, &why)) {
-		/* As while the engine starts: the agent will see to it. */
-		d->say(LOG_WARNING, "endpoint %.12s stays closed for now: %s", p->id, why.text);
+	/* As while the engine starts: closed, until the agent sees to it. */
+	if (network_name(d, p->network, network, &why))
 		return 0;
-	}
+	*in_place = true;
 	snprintf(name, sizeof(name), "%.12s", p->id);
 	return add_endpoint(d, p, link->name, &place, e);
 }
@@ -275,6 +295,7 @@ static json_t *create_endpoint(struct cn_driver *d, const struct cn_call *c, str
 	struct prt_link link;
 	struct cn_network n;
 	char mac[CN_MAC];
+	bool in_place = false;
 	int r = ensure_network(c, &n, e);
 
 	/* What a call that is made again has left. */
@@ -286,16 +307,17 @@ static json_t *create_endpoint(struct cn_driver *d, const struct cn_call *c, str
 	strcpy(pair.network, c->network);
 	memcpy(pair.addr, c->addr, sizeof(pair.addr));
 	memcpy(pair.mac, c->mac, sizeof(pair.mac));
+	pair.by_option = c->labels.v.n > 0;
 	if (!c->has_mac)
 		default_mac(c->endpoint, pair.mac);
 	r = make_pair(d, &pair, n.mtu, &link, e);
-	r = r ? r : add_by_option(d, c, &pair, &link, e);
+	r = r ? r : add_by_option(d, c, &pair, &link, &in_place, e);
 	if (r) {
 		take_away(d, c->endpoint, &nothing);
 		return NULL;
 	}
 	d->say(LOG_INFO, "endpoint %.12s: %s is %s, in %lu us", pair.id, link.name,
-	       c->labels.v.n ? "in place" : "closed", us_since(begun));
+	       in_place ? "in place" : "closed", us_since(begun));
 	if (c->has_mac)
 		return json_pack("{s:{}}", "Interface");
 	return json_pack("{s:{s:s}}", "Interface", "MacAddress", cn_mac_format(pair.mac, mac));
@@ -438,12 +460,13 @@ static int bind_to_owner(struct cn_driver *d, const struct cn_joining *j, struct
 	char network[CN_ID], id[CN_ID] = "";
 	struct cn_place place = { .network = network, .labels = &labels, .container = id };
 	struct pol_str name;
-	uint64_t asked = prt_env_now_ns(), waited;
+	uint64_t asked, waited;
 	int r = cn_whose(j->link.peer_netns, id, e);
 
 	asked = prt_env_now_ns();
 	r = r ? r : network_name(d, j->pair.network, network, e);
-	r = r ? r : cn_docker_starting(&d->docker, id, &labels, &name, e);
+	r = r ? r : silent(d, e);
+	r = r ? r : answered(d, cn_docker_starting(&d->docker, id, &labels, &name, e));
 	waited = prt_env_now_ns() - asked;
 	if (!r) {
 		place.name = name.p;
@@ -472,13 +495,16 @@ static bool bind_one(struct cn_driver *d, struct cn_joining *j)
 	pol_arena_free(f.arena);
 	if (!r && there)
 		r = prt_endpoint_meet(&d->env, j->link.ifindex, &e);
+	else if (!r && j->pair.by_option)
+		return true; /* options are known to who can describe the container: the agent */
 	else if (!r)
 		r = bind_to_owner(d, j, &e);
 	if (!r || r == -EEXIST) /* EEXIST: the agent was faster, or says why */
 		return true;
 	now = prt_env_now_ns();
-	if (now - j->since < PATIENCE_NS && (r == -ENOENT || r == -EBUSY)) {
-		j->next = now + AGAIN_NS;
+	if (now - j->since < PATIENCE_NS &&
+	    (r == -ENOENT || r == -EBUSY || r == -ETIMEDOUT || r == -ECONNREFUSED)) {
+		j->next = now < d->silent_until ? d->silent_until : now + AGAIN_NS;
 		return false;
 	}
 	d->say(LOG_WARNING, "endpoint %.12s stays closed for now: %s", j->pair.id,
@@ -601,5 +627,6 @@ int cn_driver_turn(struct cn_driver *d)
 		remove_stale(d);
 	}
 	turn_joining(d);
-	return d->joining.n ? (int)(AGAIN_NS / 1000000) : 1000;
+	return d->joining.n && prt_env_now_ns() >= d->silent_until ? (int)(AGAIN_NS / 1000000)
+								   : 1000;
 }

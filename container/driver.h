@@ -16,7 +16,8 @@
  * given a moment ago and are nobody's yet.
  *
  * It runs in a process of its own.  The engine waits for us within calls, and to ask it something then
- * may be to wait for ourselves; so nothing here asks what can wait.
+ * may be to wait for ourselves; so nothing here asks what can wait.  While it starts it answers
+ * nobody and starts containers: those stay closed until it can be asked.
  */
 #ifndef CN_DRIVER_H
 #define CN_DRIVER_H
@@ -52,6 +53,7 @@ struct cn_driver {
 	POL_VEC(uint32_t) bound;	/* interfaces that were seen to */
 	POL_VEC(struct cn_waiting) waiting;
 	uint64_t next_look;	/* at all pairs */
+	uint64_t silent_until;	/* the engine does not answer, as while it starts: it is not asked before */
 	void (*say)(int level, const char *fmt, ...);
 };
 

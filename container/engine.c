@@ -21,6 +21,7 @@ int cn_engine_open(struct cn_engine *g, const char *socket, struct pol_err *e)
 {
 	memset(g, 0, sizeof(*g));
 	g->socket = socket;
+	g->patience_ms = PATIENCE_MS;
 	g->asking = curl_easy_init();
 	g->multi = curl_multi_init();
 	return g->asking && g->multi ? 0 : no_curl(e);
@@ -95,7 +96,7 @@ int cn_engine_get(struct cn_engine *g, const char *path, json_t **out, struct po
 	curl_easy_setopt(g->asking, CURLOPT_UNIX_SOCKET_PATH, g->socket);
 	curl_easy_setopt(g->asking, CURLOPT_URL, url.p);
 	curl_easy_setopt(g->asking, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(g->asking, CURLOPT_TIMEOUT_MS, PATIENCE_MS);
+	curl_easy_setopt(g->asking, CURLOPT_TIMEOUT_MS, g->patience_ms);
 	curl_easy_setopt(g->asking, CURLOPT_WRITEFUNCTION, take_answer);
 	curl_easy_setopt(g->asking, CURLOPT_WRITEDATA, &answer);
 	code = curl_easy_perform(g->asking);

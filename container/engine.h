@@ -19,6 +19,7 @@
 
 struct cn_engine {
 	const char *socket;	/* path, the caller's */
+	long patience_ms;	/* for one answer; the caller may change it */
 	CURL *asking;		/* one request at a time; its connection is kept */
 	CURLM *multi;		/* the stream of events */
 	CURL *events;		/* NULL: not connected */

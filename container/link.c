@@ -364,8 +364,10 @@ bool cn_pair_of(const char *alias, struct cn_pair *out)
 	at = word(at, mac, sizeof(mac));
 	at = word(at, v4, sizeof(v4));
 	word(at, v6, sizeof(v6));
-	return !strcmp(mark, "polcep") && !prt_check_mac(pol_str(mac), out->mac, why) &&
-	       read_addr(v4, &out->addr[CN_V4]) && read_addr(v6, &out->addr[CN_V6]);
+	out->by_option = !strcmp(mark, "polcop");
+	return (out->by_option || !strcmp(mark, "polcep")) &&
+	       !prt_check_mac(pol_str(mac), out->mac, why) && read_addr(v4, &out->addr[CN_V4]) &&
+	       read_addr(v6, &out->addr[CN_V6]);
 }
 
 int cn_pair_find(const char *id, struct cn_pair *out, struct prt_link *link, struct pol_err *e)
@@ -458,8 +460,8 @@ int cn_pair_make(const struct cn_pair *p, uint32_t mtu, struct prt_link *host, s
 			strcpy(text[i], "-");
 	}
 	cn_mac_format(p->mac, mac);
-	snprintf(alias, sizeof(alias), "polcep %s %s %s %s %s", p->id, p->network, mac, text[CN_V4],
-		 text[CN_V6]);
+	snprintf(alias, sizeof(alias), "%s %s %s %s %s %s", p->by_option ? "polcop" : "polcep",
+		 p->id, p->network, mac, text[CN_V4], text[CN_V6]);
 	r = order(&m, "be made", name, e);
 	r = r ? r : find(name, &d, e);
 	r = r ? r : set(d.link.ifindex, name, alias, false, e);

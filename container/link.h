@@ -40,6 +40,7 @@ struct cn_pair {
 	char id[CN_ID], network[CN_ID];
 	uint8_t mac[6];		/* the container's */
 	struct cn_addr addr[CN_FAMILIES];
+	bool by_option;		/* its labels are those of its own options (docker.h) */
 };
 
 /* The first address of a subnet is its gateway: nothing else has to be kept of it. */

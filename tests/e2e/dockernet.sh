@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck source-path=SCRIPTDIR
 # Networks of polc (docker network create -d polc) beside a Docker engine of this test's own, and its
-# default bridge: who may reach whom, HTTP rules, first instructions, what is refused, and that nothing is left.
+# default bridge: who may reach whom, HTTP rules, first instructions, what is refused, restarts without a device,
+# and that nothing is left.
 . "$(dirname "$0")/lib.sh"
 . "$e2e_tree/tests/e2e/engine.sh"
 export POLPROXY=${POLPROXY:-$e2e_build/polproxy}
@@ -20,6 +21,7 @@ policy server {
     allow from client on tcp 81;
 }
 END
+live_restore="" # containers end with the engine
 engine_start
 images
 agent_start
@@ -162,6 +164,27 @@ refused "the gateway's address" "is taken" run --rm --network small --ip 10.90.8
 is "devices are there for six endpoints and three networks" "3 3" \
 	"$(ip -o link | grep -c ' polc[0-9a-f]') $(ip -o link | grep -c ' polcn')"
 
+# ---- the engine ends with its containers and starts them again, on a host that has no device of them ---------------------
+
+d rm -f client-one other-one server-one client-bridge other-bridge server-bridge
+run_options=(--network one --restart always)
+box server app=server -- serve
+box client app=client -- sleep 1000
+d run -d --name opted --restart always --label app=other --network name=one,driver-opt=polc.label.app=client box:1 sleep 1000
+endpoints_are "restarted always: three" "client/one opted/one server/one"
+kill "$engine"
+wait "$engine"
+is "they ended with the engine, and their devices" "" "$(ip -o link | grep -o ' polc[0-9a-f][^:@]*')"
+for link in $(ip -o link | sed -n 's/^[0-9]*: \(polcn[^:@]*\).*/\1/p'); do ip link del "$link"; done
+# It answers nobody before all have been started: until then they are closed.
+engine_start
+endpoints_are "as after a reboot: three again" "client/one opted/one server/one"
+phase="as after a reboot"
+to=$(address server one)
+reach open client "$to" 81
+reach open opted "$to" 81
+d rm -f client opted server
+
 # ---- the plugin's own socket ----------------------------------------------------------------------------------------
 
 calls() { # PATH [CURL OPTIONS]: status and answer
@@ -180,7 +203,6 @@ is "nobody but root comes there" 600 "$(stat -c %a $plugin)"
 
 # ---- nothing is left -----------------------------------------------------------------------------------------------
 
-d rm -f client-one other-one server-one client-bridge other-bridge server-bridge
 endpoints_are "all have gone" ""
 d network rm one two small
 is "no device is left" "" "$(ip -o link | grep ' polc')"

@@ -22,10 +22,11 @@ mkdir -p dk/data dk/exec dk/run /run/docker
 mount --bind dk/run /run/docker
 plugin=/run/docker/plugins/polc.sock
 echo '{}' >dk/config
+live_restore=--live-restore
 engine_start() {
 	dockerd --data-root "$work/dk/data" --exec-root "$work/dk/exec" --pidfile "$work/dk/pid" -H "$DOCKER_HOST" \
 		--config-file "$work/dk/config" --storage-driver overlay2 --exec-opt native.cgroupdriver=cgroupfs \
-		--live-restore --bip 10.88.0.1/16 --default-address-pool base=10.89.0.0/16,size=24 \
+		${live_restore:+"$live_restore"} --bip 10.88.0.1/16 --default-address-pool base=10.89.0.0/16,size=24 \
 		--ipv6 --fixed-cidr-v6 fd88::/64 >>dk/log 2>&1 &
 	engine=$!
 	for _ in {1..200}; do
