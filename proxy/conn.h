@@ -143,6 +143,12 @@ void px_conn_watch(struct px_conn *c, ev_io *io, int fd, bool read, bool write);
  */
 bool px_conn_onward(struct px_conn *c);
 
+/* Is a request's body of so many bytes too large? */
+static inline bool px_conn_too_large(const struct px_conn *c, uint64_t body)
+{
+	return c->w->body_max && body > c->w->body_max;
+}
+
 /* Judges by the newest policy that the data path has judged the flow by. */
 struct px_verdict px_conn_judge(struct px_conn *c, const struct pol_http_request *r);
 

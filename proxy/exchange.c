@@ -5,27 +5,38 @@
 
 #include "proxy/log.h"
 
-void px_exchange_keep(struct px_exchange *x, const struct px_worker *w, struct pol_str method,
-		      struct pol_str host, struct pol_str path)
+static void keep(struct px_exchange *x, const struct px_worker *w, const struct pol_http_request *q)
 {
+	struct pol_str m = q->method, h = q->host, p = q->path;
+
 	if (w->log < 0 && !px_taps_any(&w->taps))
 		return;
-	x->text = malloc(method.n + host.n + path.n + 1);
+	x->text = malloc(m.n + h.n + p.n + 1);
 	if (!x->text)
 		return;
-	memcpy(x->text, method.p, method.n);
-	memcpy(x->text + method.n, host.p, host.n);
-	memcpy(x->text + method.n + host.n, path.p, path.n);
-	x->method = (struct pol_str){ x->text, method.n };
-	x->host = (struct pol_str){ x->text + method.n, host.n };
-	x->path = (struct pol_str){ x->text + method.n + host.n, path.n };
+	memcpy(x->text, m.p, m.n);
+	memcpy(x->text + m.n, h.p, h.n);
+	memcpy(x->text + m.n + h.n, p.p, p.n);
+	x->method = (struct pol_str){ x->text, m.n };
+	x->host = (struct pol_str){ x->text + m.n, h.n };
+	x->path = (struct pol_str){ x->text + m.n + h.n, p.n };
 }
 
-void px_exchange_judged(struct px_exchange *x, struct px_verdict v)
+enum px_answer px_exchange_judge(struct px_exchange *x, struct px_conn *c, const struct px_head *h)
 {
-	x->verdict = v;
+	struct pol_http_request q = { .method = h->method,
+				      .host = { h->host, h->nhost },
+				      .path = h->path,
+				      .query = { h->path.p + h->path.n, h->target.n - h->path.n },
+				      .field = h->field,
+				      .nfields = h->nfields,
+				      .upgrade = h->upgrade };
+
+	keep(x, c->w, &q);
+	x->verdict = px_conn_judge(c, &q);
 	x->judged = true;
-	px_generation_hold(v.gen); /* the log wants its texts when it may be gone */
+	px_generation_hold(x->verdict.gen); /* the log wants its texts when it may be gone */
+	return x->verdict.answer;
 }
 
 void px_exchange_free(struct px_exchange *x)

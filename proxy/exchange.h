@@ -18,10 +18,11 @@ struct px_exchange {
 	double began, answered;		/* by the loop's clock; answered: the head of the answer; 0: none */
 };
 
-/* The log wants them after the buffers have moved on.  Without a log nothing is kept. */
-void px_exchange_keep(struct px_exchange *x, const struct px_worker *w, struct pol_str method,
-		      struct pol_str host, struct pol_str path);
-void px_exchange_judged(struct px_exchange *x, struct px_verdict v);
+/*
+ * Judges a request by its head (px_conn_judge).  What the log wants of it after the buffers have moved on is
+ * kept; without a log nothing is.
+ */
+enum px_answer px_exchange_judge(struct px_exchange *x, struct px_conn *c, const struct px_head *h);
 /* One line of the log; the exchange is empty again.  verdict, why: as in struct px_record. */
 void px_exchange_end(struct px_exchange *x, const struct px_conn *c, const char *verdict,
 		     const char *why);

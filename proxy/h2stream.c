@@ -355,32 +355,12 @@ static bool is_grpc(const struct px_head *h)
 	       (v.n == sizeof(type) - 1 || strchr("+;", v.p[sizeof(type) - 1]));
 }
 
-static enum px_answer judge(struct px_stream *s, const struct px_head *h)
-{
-	struct pol_http_request q = { .method = h->method,
-				      .host = { h->host, h->nhost },
-				      .path = h->path,
-				      .query = { h->path.p + h->path.n, h->target.n - h->path.n },
-				      .field = h->field,
-				      .nfields = h->nfields,
-				      .upgrade = h->upgrade };
-
-	px_exchange_keep(&s->x, s->h->w, q.method, q.host, q.path);
-	px_exchange_judged(&s->x, px_conn_judge(s->h->c, &q));
-	return s->x.verdict.answer;
-}
-
-static bool too_large(const struct px_stream *s, uint64_t bytes)
-{
-	return s->h->w->body_max && bytes > s->h->w->body_max;
-}
-
 /* It may pass. */
 static void pass(struct px_stream *s, const struct px_head *h, struct px_section *section)
 {
 	struct px_body2 *b = &s->from[PX_CLIENT];
 
-	if (h->framing == PX_BODY_LENGTH && too_large(s, h->length)) {
+	if (h->framing == PX_BODY_LENGTH && px_conn_too_large(s->h->c, h->length)) {
 		px_section_free(section);
 		refuse(s, 413, "refuse", "the body is too large");
 		return;
@@ -421,7 +401,7 @@ void px_stream_request(struct px_stream *s, struct px_section *section, bool end
 	}
 	s->head_only = pol_str_is(h->method, "HEAD");
 	s->grpc = is_grpc(h);
-	switch (judge(s, h)) {
+	switch (px_exchange_judge(&s->x, s->h->c, h)) {
 	case PX_ALLOW:
 		pass(s, h, section);
 		return;
@@ -519,7 +499,7 @@ void px_stream_data(struct px_stream *s, enum px_side from, const uint8_t *p, si
 		return;
 	}
 	s->body += from == PX_CLIENT ? n : 0;
-	if (from == PX_CLIENT && !s->tunnel && too_large(s, s->body)) {
+	if (from == PX_CLIENT && !s->tunnel && px_conn_too_large(s->h->c, s->body)) {
 		refuse(s, 413, "refuse", "the body is too large");
 		return;
 	}

@@ -85,19 +85,6 @@ static bool refuse(struct relay *r, unsigned status, const char *verdict, const 
 
 /* ---- requests ------------------------------------------------------------------------------------- */
 
-static void judge(struct relay *r, const struct px_head *h)
-{
-	struct pol_http_request q = { .method = h->method,
-				      .host = { h->host, h->nhost },
-				      .path = h->path,
-				      .query = { h->path.p + h->path.n, h->target.n - h->path.n },
-				      .field = h->field,
-				      .nfields = h->nfields,
-				      .upgrade = h->upgrade };
-
-	px_exchange_judged(&r->x, px_conn_judge(r->c, &q));
-}
-
 /* Denied: with a body behind it there is no telling where the next request begins but to read it. */
 static bool deny(struct relay *r, const struct px_head *h)
 {
@@ -123,14 +110,9 @@ static void wait_for_body(struct relay *r)
 	px_conn_timer(r->c, r->request.done ? r->w->limit.idle : r->w->limit.body);
 }
 
-static bool too_large(const struct relay *r, uint64_t body)
-{
-	return r->w->body_max && body > r->w->body_max;
-}
-
 static bool allowed(struct relay *r, const struct px_head *h)
 {
-	if (h->framing == PX_BODY_LENGTH && too_large(r, h->length))
+	if (h->framing == PX_BODY_LENGTH && px_conn_too_large(r->c, h->length))
 		return refuse(r, 413, "refuse", "the body is too large");
 	r->w->count.allowed++;
 	r->phase = PHASE_ANSWER;
@@ -163,12 +145,16 @@ static bool request_head(struct relay *r, size_t size)
 		r->w->count.refused++;
 		return refuse(r, fault.status, "refuse", fault.why);
 	}
-	px_exchange_keep(&r->x, r->w, h->method, (struct pol_str){ h->host, h->nhost }, h->path);
-	judge(r, h);
 	r->close = h->close || (h->minor0 && !h->keep_alive);
-	if (r->x.verdict.answer == PX_UNKNOWN)
-		return refuse(r, 503, "fail", "the policy of this connection is not known");
-	return r->x.verdict.answer == PX_DENY ? deny(r, h) : allowed(r, h);
+	switch (px_exchange_judge(&r->x, r->c, h)) {
+	case PX_ALLOW:
+		return allowed(r, h);
+	case PX_DENY:
+		return deny(r, h);
+	case PX_UNKNOWN:
+		break;
+	}
+	return refuse(r, 503, "fail", "the policy of this connection is not known");
 }
 
 /* Bytes behind up.ok of the body that is under way. */
@@ -182,7 +168,7 @@ static bool request_body(struct relay *r)
 	r->x.sent += (uint64_t)took;
 	r->body += (uint64_t)took;
 	/* with what the chunk has announced: nothing beyond the limit goes on */
-	return !too_large(r, r->body + px_body_opaque(&r->request)) ||
+	return !px_conn_too_large(r->c, r->body + px_body_opaque(&r->request)) ||
 	       refuse(r, 413, "refuse", "the body is too large");
 }
 
