@@ -135,6 +135,22 @@ for _ in 1 2 3; do
 	is "workers that die are there again for the next connection ($((($(date +%s%N) - began) / 1000000)) ms)" "200 200" "$got"
 done
 
+# A firewall that does not leave the marks alone breaks things, and opens nothing (polload(8), MARKS).
+nft -f - <<END || bail "nft"
+table inet t {
+	chain pre {
+		type filter hook prerouting priority -300;
+		iifname { "v-client", "v-other" } meta mark set 1;
+	}
+}
+END
+: >server.bytes
+is "who overwrites the mark keeps requests from the proxy, and from the server" "000 000" "$(status client server /admin -m 1)"
+is "which hears nothing of them" "" "$(cat server.bytes)"
+is "what needs no proxy is judged a second time" "200 200" "$(status other server /admin)"
+nft delete table inet t
+is "and all is as before without it" "200 200" "$(status client server /products/7)"
+
 # A bridge forwards past the stack.
 ip link add br0 type bridge
 ip link set br0 up
