@@ -60,7 +60,7 @@ tests_tools_http_SOURCES = tests/tools/http.c $(ends)
 tests_tools_http_LDADD =
 
 noinst_PROGRAMS += tests/tools/h2
-tests_tools_h2_SOURCES = tests/tools/h2.c $(ends)
+tests_tools_h2_SOURCES = tests/tools/h2.c tests/tools/h2text.c tests/tools/h2text.h $(ends)
 tests_tools_h2_LDADD = $(LIBNGHTTP2_LIBS)
 
 noinst_PROGRAMS += tests/tools/httpload
