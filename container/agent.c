@@ -322,6 +322,7 @@ static void look_at(struct cn_agent *a, const char *id, bool sharing)
 		a->say(LOG_ERR, "container %s: %s; it gets no endpoint", prt_safe(c.name.p),
 		       e.text);
 		c.ep.n = 0;
+		a->shut |= r == -EPERM;
 		why = "it cannot be judged";
 	}
 	if (!r && c.running)
@@ -365,7 +366,7 @@ static bool look_at_all(struct cn_agent *a, struct pol_err *e)
 	cn_ids ids = { 0 };
 	bool good;
 
-	a->all_due = false;
+	a->all_due = a->shut = false;
 	a->held.n = 0;
 	good = !known_of(a, NULL, &k, e);
 	if (good)
@@ -389,8 +390,8 @@ static bool look_at_all(struct cn_agent *a, struct pol_err *e)
 
 static void take_event(void *ctx, const json_t *event)
 {
-	static const char *const matter[] = { "start",   "die",        "destroy", "rename",
-					      "connect", "disconnect", "update" };
+	static const char *const matter[] = { "create", "start",   "die",        "destroy",
+					      "rename", "connect", "disconnect", "update" };
 	struct cn_agent *a = ctx;
 	const json_t *actor = json_object_get(event, "Actor");
 	const char *type = json_string_value(json_object_get(event, "Type"));
@@ -406,6 +407,9 @@ static void take_event(void *ctx, const json_t *event)
 			json_object_get(json_object_get(actor, "Attributes"), "container"));
 	if (!any || !type || !id)
 		return;
+	/* Who it shut cannot be asked of one that is no more. */
+	if (a->shut && !strcmp(action, "destroy"))
+		a->all_due = true;
 	for (size_t i = 0; i < a->due.n; i++) {
 		if (!strcmp(a->due.v[i], id))
 			return;

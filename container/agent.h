@@ -27,6 +27,7 @@ struct cn_agent {
 	POL_VEC(uint32_t) held;	/* interfaces that were held since they came */
 	POL_VEC(char *) due;	/* ids to look at */
 	bool all_due;		/* everything is to be looked at */
+	bool shut;		/* some container is closed because of another one (docker.h) */
 	/* A line for people: an event and what came of it.  level: as syslog has it. */
 	void (*say)(int level, const char *fmt, ...);
 };

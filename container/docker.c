@@ -279,18 +279,19 @@ static int check_sharer(struct cn_docker *d, const struct cn_container *c, const
 	r = r ? r : labels_of(d, json, &l, e);
 	if (!r && !same_labels(own, &l))
 		r = pol_err(e, -EPERM,
-			    "container %s with other labels runs in its network namespace",
+			    "container %s with other labels belongs into its network namespace",
 			    prt_safe(text(json, "Name")));
 	cn_labels_free(&l);
 	json_decref(json);
 	return r;
 }
 
+/* Also those that do not run: when one has started it is too late to look. */
 static int check_sharers(struct cn_docker *d, const struct cn_container *c,
 			 const struct cn_labels *own, struct pol_err *e)
 {
 	json_t *list = NULL;
-	int r = cn_engine_get(d->engine, "/containers/json", &list, e);
+	int r = cn_engine_get(d->engine, "/containers/json?all=1", &list, e);
 
 	for (size_t i = 0; i < json_array_size(list) && !r; i++) {
 		const json_t *one = json_array_get(list, i);

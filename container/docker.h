@@ -12,7 +12,8 @@
  * there is no docker.container: it is in place before anybody knows whose it is.
  *
  * A container that runs in another's network namespace has no endpoint of its own.  If its labels
- * differ, both get none (-EPERM): which of the two a packet is from, nobody can tell.
+ * differ, both get none (-EPERM), from when the second has been made and before it starts: which of
+ * the two a packet is from, nobody can tell.
  */
 #ifndef CN_DOCKER_H
 #define CN_DOCKER_H

@@ -7,6 +7,8 @@
 # shellcheck source=engine.sh
 . "$e2e_tree/tests/e2e/engine.sh"
 
+export POLPROXY=${POLPROXY:-$e2e_build/polproxy}
+outside world
 compile net <<'END'
 default deny;
 pool 10.88.0.0/16, 10.89.0.0/16, fd88::/64;
@@ -16,6 +18,11 @@ endpoint back = app == "server" and docker.network == "back";
 policy client { allow to server on tcp 80; allow to back on tcp 81; }
 policy server { allow from client on tcp 80; }
 policy back { allow from client on tcp 81; }
+endpoint shown = app == "public";
+policy shown {
+    allow from world on tcp 80 http { allow GET "/hello"; }
+    allow from host on tcp 80 http { allow GET "/host"; }
+}
 END
 
 # ---- an engine and an agent ---------------------------------------------------------------------
@@ -86,9 +93,11 @@ d network disconnect back renamed
 endpoints_are "left one" "renamed/bridge server/back server/bridge"
 
 # A second container in the same namespace, with other labels: whose packet is it?  Nobody's.
+# Before it has started: its first instruction could send.
 run_options=(--network container:renamed)
-box joiner app=other -- sleep 1000
-endpoints_are "joined by one with other labels: closed" "server/back server/bridge"
+d create --name joiner --label app=other "${run_options[@]}" box:1 sleep 1000
+endpoints_are "one with other labels is about to join: closed" "server/back server/bridge"
+d start joiner
 phase="joined"
 reach closed renamed "$to" 80
 d rm -f joiner
@@ -101,6 +110,36 @@ phase="joined by one of the same labels"
 reach open twin "$to" 80
 d rm -f twin
 run_options=()
+
+# ---- published ports -----------------------------------------------------------------------------------
+
+# By translation the sender is who it is, by docker-proxy it is this host: both are judged, requests too.
+d run -d --name public --label app=public -p 192.0.2.1:8080:80 -p 127.0.0.1:8081:80 box:1 serve
+endpoints_are "with published ports" "public/bridge renamed/bridge server/back server/bridge"
+status() { # COMMAND...: of one request
+	"$@" curl -s -o answer -w '%{http_code}' -m 3 "$url" || true
+}
+is "docker-proxy is there" yes "$(pgrep -f 'docker-proxy.*8081' >/dev/null && echo yes)"
+url=http://192.0.2.1:8080/hello
+is "from outside: a request that may be" 200 "$(status nsenter --net="/run/netns/$test_name-world")"
+url=http://192.0.2.1:8080/www
+is "from outside: one that may not" 403 "$(status nsenter --net="/run/netns/$test_name-world")"
+url=http://127.0.0.1:8081/hello
+is "by docker-proxy, as this host: a request that may not be" 403 "$(status)"
+url=http://127.0.0.1:8081/host
+is "by docker-proxy: one that may" 404 "$(status)"
+d rm -f public
+
+# With `option host open` everybody could come as this host: such a container stays closed.
+sed 's/^default deny;/default deny; option host open;/' net.pol | compile open
+"$POLLOAD" apply open.bpf.o -H host.yaml >out 2>&1 || bail "apply: $(cat out)"
+d run -d --name public --label app=public -p 127.0.0.1:8081:80 box:1 serve
+until_is yes sh -c "grep -q 'public/bridge refused, .*docker-proxy' agent.log && echo yes"
+is "with host open and docker-proxy: refused" yes "$seen"
+url=http://127.0.0.1:8081/hello
+is "and closed" 000 "$(status)"
+d rm -f public
+"$POLLOAD" apply net.bpf.o -H host.yaml >out 2>&1 || bail "apply: $(cat out)"
 
 # ---- the agent restarts -----------------------------------------------------------------------------
 
