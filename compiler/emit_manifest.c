@@ -294,6 +294,34 @@ static void emit_services(struct pol_buf *b, const struct pol_ir *ir)
 		add_service(b, &ir->services.v[i]);
 }
 
+static void add_address(struct pol_buf *b, unsigned family, pol_u128 v)
+{
+	struct pol_ip ip = { .hi = (uint64_t)(v >> 64),
+			     .lo = (uint64_t)v,
+			     .family = (uint8_t)family };
+	char text[POL_IP_TEXT];
+
+	pol_buf_addz(b, pol_ip_format(ip, text));
+}
+
+/* As ranges: so the set is kept, and so whoever closes it wants it. */
+static void emit_pool(struct pol_buf *b, const struct pol_ir *ir)
+{
+	const struct pol_aset *s = &ir->asets.v[ir->pool];
+
+	if (s->n4 + s->n6)
+		begin_list(b, "pool", s->n4 + s->n6);
+	for (size_t i = 0; i < s->n4 + s->n6; i++) {
+		bool v6 = i >= s->n4;
+
+		pol_buf_addz(b, "  - \"");
+		add_address(b, v6 ? 6 : 4, v6 ? s->v6[i - s->n4].lo : s->v4[i].lo);
+		pol_buf_addc(b, '-');
+		add_address(b, v6 ? 6 : 4, v6 ? s->v6[i - s->n4].hi : s->v4[i].hi);
+		pol_buf_addz(b, "\"\n");
+	}
+}
+
 void pol_emit_manifest(const struct pol_tables *t, struct pol_buf *out)
 {
 	emit_head(out, t);
@@ -304,6 +332,7 @@ void pol_emit_manifest(const struct pol_tables *t, struct pol_buf *out)
 	pol_buf_printf(out, "limits: %zu\n", t->ir->limits.n);
 	emit_filters(out, t->ir);
 	emit_services(out, t->ir);
+	emit_pool(out, t->ir);
 }
 
 /* ---- rules ---------------------------------------------------------------------------- */

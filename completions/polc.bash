@@ -109,6 +109,7 @@ _polload() {
 		top) _polc_words --once --every --json --help ;;
 		metrics) _polc_words --listen --help ;;
 		rules) _polc_words --unused --json --help ;;
+		boot) _polc_words --watch --trust-dir --json --bpffs --state-dir --help ;;
 		monitor) _polc_words --each --aggregate --rate --count --for --json --help ;;
 		'') _polc_words --version --help ;;
 		*) _polc_words --json --bpffs --state-dir --help ;;
@@ -117,7 +118,7 @@ _polload() {
 		;;
 	esac
 	case $command in
-	'') _polc_words apply check status rules flows endpoints endpoint filter services service health agent monitor top why suggest metrics inspect proxy rollback shadow remove ;;
+	'') _polc_words apply check status rules flows endpoints endpoint filter services service health agent monitor top why suggest metrics inspect proxy rollback shadow boot lockdown remove ;;
 	apply | check | inspect) _polc_files .o ;;
 	monitor | flows | top) _polc_words new log drop audit http allow deny reject refuse fail from to peer on reason rule tcp udp icmp icmp6 any world host nodes ;;
 	why) _polc_words from to on tcp udp icmp icmp6 host nodes ;;

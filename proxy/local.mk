@@ -41,5 +41,4 @@ EXTRA_DIST += proxy/polproxy.service.in
 CLEANFILES += proxy/polproxy.service
 proxy/polproxy.service: $(srcdir)/proxy/polproxy.service.in Makefile
 	$(AM_V_GEN)$(MKDIR_P) proxy && $(SED) 's|[@]sbindir[@]|$(sbindir)|g' $(srcdir)/proxy/polproxy.service.in >$@.tmp && mv $@.tmp $@
-unitdir = $(prefix)/lib/systemd/system
-nodist_unit_DATA = proxy/polproxy.service
+nodist_unit_DATA += proxy/polproxy.service

@@ -43,12 +43,17 @@ static int parse_object(struct prt_input *in, struct prt_object **out, struct po
 int prt_admit_object(const struct prt_env *env, const char *path, struct prt_object **out,
 		     struct pol_err *e)
 {
+	struct prt_signature signature = { 0 };
 	struct prt_input in = { 0 };
 	int r = prt_input_read(path, PRT_INPUT_REGULAR, PRT_OBJECT_MAX, &in, e);
 
 	r = r ? r : prt_input_owner_check(&in, e);
-	r = r ? r : prt_trust_check(env, &in, e);
+	r = r ? r : prt_trust_check(env, &in, &signature, e);
 	r = r ? r : parse_object(&in, out, e);
+	if (!r && signature.whole) {
+		(*out)->has_signature = true;
+		memcpy((*out)->signature, signature.bytes, sizeof((*out)->signature));
+	}
 	prt_input_free(&in);
 	return r;
 }

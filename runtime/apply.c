@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include "ask.h"
+#include "boot.h"
 #include "edge.h"
+#include "keep.h"
 #include "lock.h"
 #include "neighbours.h"
 #include "settle.h"
@@ -60,7 +62,7 @@ static int prepare(struct prt_tx *t, const struct prt_apply *a, struct pol_err *
 	if (!r && t->fresh && a->grace)
 		t->shared.meta.grace_end = (uint32_t)(prt_env_now_ns() / 1000000000u) + a->grace;
 	r = r ? r : prt_tx_make_world(t, a, e);
-	r = r ? r : prt_edge_bind(&a->object->manifest, a->audit, &t->world, e);
+	r = r ? r : prt_edge_bind(&a->object->manifest, a->audit, a->late, &t->world, e);
 	r = r ? r : prt_world_sync_ports(&t->world, e);
 	r = r ? r : open_proxy(t, a, e);
 	r = r ? r : prt_services_plan(&a->object->manifest, &t->world, &t->shared, &t->services, e);
@@ -110,7 +112,7 @@ static int leave_proxy(struct prt_tx *t, struct pol_err *e)
 }
 
 /* Step 8: the policy is in force, so trouble here is a note. */
-static void finish(struct prt_tx *t, struct prt_applied *out)
+static void finish(struct prt_tx *t, const struct prt_apply *a, struct prt_applied *out)
 {
 	struct pol_err why = { 0 };
 	int r = prt_grace(&why);
@@ -123,6 +125,11 @@ static void finish(struct prt_tx *t, struct prt_applied *out)
 		r = leave_proxy(t, &why);
 	if (r)
 		prt_env_note(t->env, "the policy is in force, but cleaning up failed: %s",
+			     why.text);
+	why = (struct pol_err){ 0 };
+	if (prt_boot_follow(t->env, a, &t->world, &t->shared, &why))
+		prt_env_note(t->env,
+			     "the policy is in force, but not as the next boot finds it: %s",
 			     why.text);
 	*out = (struct prt_applied){ .generation = t->next.number,
 				     .previous = t->old.number,
@@ -146,7 +153,7 @@ int prt_tx_run(struct prt_tx *t, const struct prt_apply *a, struct prt_applied *
 	if (r)
 		prt_tx_undo(t);
 	else
-		finish(t, out);
+		finish(t, a, out);
 	return r;
 }
 
@@ -166,7 +173,7 @@ int prt_apply(struct prt_env *env, const struct prt_apply *a, struct prt_applied
 int prt_rollback(struct prt_env *env, struct prt_applied *out, struct pol_err *e)
 {
 	struct prt_object *o POL_CLEANUP(prt_object_cleanup) = NULL;
-	struct prt_apply a = { 0 };
+	struct prt_apply a = { .again = true };
 	struct prt_tx t;
 	int r;
 
@@ -234,6 +241,16 @@ static int let_go(struct prt_shared *s, struct pol_err *e)
 	return prt_grace(e);
 }
 
+/* What is there beside hooks and pins: for the next boot, and since the last. */
+static int forget(const struct prt_env *env, struct pol_err *e)
+{
+	int r = prt_guard_remove(PRT_GUARD, e);
+
+	r = r ? r : prt_guard_remove(PRT_LOCKDOWN, e);
+	r = r ? r : prt_keep_forget(env, e);
+	return r ? r : prt_store_remove(env, e);
+}
+
 int prt_remove(struct prt_env *env, bool *was_there, struct pol_err *e)
 {
 	int lock POL_CLEANUP(pol_cleanup_fd) = -1;
@@ -242,7 +259,7 @@ int prt_remove(struct prt_env *env, bool *was_there, struct pol_err *e)
 
 	*was_there = r != -ENOENT || e->text[0];
 	if (!*was_there)
-		return prt_store_remove(env, e);
+		return forget(env, e);
 	if (r)
 		return r;
 	/* Another version's pins are removed all the same, but not another namespace's hooks. */
@@ -254,8 +271,10 @@ int prt_remove(struct prt_env *env, bool *was_there, struct pol_err *e)
 	if (r == -EXDEV)
 		return r;
 	memset(e, 0, sizeof(*e));
-	r = prt_settle_nothing(env, e);
+	/* Before the hooks: a guard takes whoever has none for a stranger. */
+	r = prt_guard_remove(PRT_GUARD, e);
+	r = r ? r : prt_settle_nothing(env, e);
 	r = r ? r : remove_proxy(env, e);
 	r = r ? r : prt_bpffs_remove(env, e);
-	return r ? r : prt_store_remove(env, e);
+	return r ? r : forget(env, e);
 }

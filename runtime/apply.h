@@ -31,6 +31,11 @@ struct prt_apply {
 	const struct prt_hostfile *host;	/* NULL: endpoints and uplinks stay as they are */
 	const struct prt_world *world;		/* not NULL: this one, whatever the host file says */
 	bool audit;
+	bool late;		/* interfaces of the host file that are not there are left out (boot.h) */
+	/* For the next boot (keep.h): */
+	struct pol_str host_text;	/* of the world, where there is no host file; n == 0: the one of before */
+	bool anybody_bpf;	/* --allow-unprivileged-bpf */
+	bool again;		/* it was in force before: what was allowed then is still */
 	/* Of a first apply: */
 	bool no_import;		/* flows that the kernel knows of are not entered */
 	uint32_t grace;		/* seconds in which others are picked up; see flow.h of the data path */

@@ -5,6 +5,7 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 
+#include "guard.h"
 #include "neighbours.h"
 #include "sysctl.h"
 #include "xdp.h"
@@ -210,7 +211,7 @@ int prt_attach(const struct prt_shared *s, const struct prt_link *link, enum pol
 		if (places[i].kind == kind && (i != POL_HOOK_UPLINK_OUT || egress == PRT_EGRESS_ON))
 			r = attach_one(s, link, i, e);
 	}
-	return r;
+	return r || kind == POL_IF_LO ? r : prt_guard_device(link->ifindex, true, e);
 }
 
 bool prt_held(int hooks, uint32_t ifindex)
@@ -261,7 +262,8 @@ int prt_detach(int hooks, uint32_t ifindex, struct pol_err *e)
 	if (!r) {
 		bool known = !bpf_map_lookup_elem(hooks, &ifindex, &h);
 
-		r = prt_xdp_detach(hooks, ifindex, e);
+		r = prt_guard_device(ifindex, false, e);
+		r = r ? r : prt_xdp_detach(hooks, ifindex, e);
 		r = r ? r : detach_one(ifindex, BPF_TC_INGRESS, e);
 		r = r ? r : detach_one(ifindex, BPF_TC_EGRESS, e);
 		if (!r && known && h.made_qdisc)

@@ -6,19 +6,23 @@
 #include "env.h"
 
 /* A filter that hangs nowhere would protect nobody: what it names must be there. */
-static int bind_one(const struct prt_filter *f, size_t number, const prt_links *links,
+static int bind_one(const struct prt_filter *f, size_t number, const prt_links *links, bool late,
 		    struct prt_world *w, struct pol_err *e)
 {
 	for (size_t i = 0; i < f->ninterfaces; i++) {
 		struct prt_uplink *u = NULL;
+		bool there = false;
 
 		for (size_t k = 0; k < links->n && !u; k++) {
 			if (!pol_str_is(f->interface[i], links->v[k].name))
 				continue;
+			there = true;
 			for (size_t n = 0; n < w->uplink.n && !u; n++)
 				u = w->uplink.v[n].ifindex == links->v[k].ifindex ? &w->uplink.v[n]
 										  : NULL;
 		}
+		if (!there && late)
+			continue;
 		if (!u) {
 			pol_err_help(
 				e,
@@ -50,7 +54,8 @@ static void bind_services(const prt_links *links, struct prt_world *w)
 	}
 }
 
-int prt_edge_bind(const struct prt_manifest *m, bool audit, struct prt_world *w, struct pol_err *e)
+int prt_edge_bind(const struct prt_manifest *m, bool audit, bool late, struct prt_world *w,
+		  struct pol_err *e)
 {
 	prt_links links = { 0 };
 	int r = m->nfilters || m->nservices ? prt_net_links(&links, e) : 0;
@@ -64,7 +69,7 @@ int prt_edge_bind(const struct prt_manifest *m, bool audit, struct prt_world *w,
 	if (!r && m->nservices)
 		bind_services(&links, w);
 	for (size_t i = 0; i < m->nfilters && !r; i++)
-		r = bind_one(&m->filter[i], i, &links, w, e);
+		r = bind_one(&m->filter[i], i, &links, late, w, e);
 	pol_vec_free(&links);
 	return r;
 }

@@ -10,8 +10,9 @@
 
 /*
  * Says of each uplink of *w which filters its packets meet and whether it needs the XDP hook.
- * -EINVAL: a filter is on an interface that is no uplink here.
+ * -EINVAL: a filter is on an interface that is no uplink here; late: one that is not there is fine.
  */
-int prt_edge_bind(const struct prt_manifest *m, bool audit, struct prt_world *w, struct pol_err *e);
+int prt_edge_bind(const struct prt_manifest *m, bool audit, bool late, struct prt_world *w,
+		  struct pol_err *e);
 
 #endif

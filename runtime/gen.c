@@ -562,3 +562,11 @@ int prt_gen_clear_root(const struct prt_shared *s, uint64_t active, struct pol_e
 		r = leave(s->root, POL_MAP_ROOT, (uint32_t)POL_ROOT_SLOT(i, active + 1), e);
 	return r;
 }
+
+int prt_gen_close_endpoints(const struct prt_shared *s, uint64_t active, struct pol_err *e)
+{
+	int r = leave(s->root, POL_MAP_ROOT, (uint32_t)POL_ROOT_SLOT(POL_HOOK_EP_OUT, active), e);
+
+	return r ? r
+		 : leave(s->root, POL_MAP_ROOT, (uint32_t)POL_ROOT_SLOT(POL_HOOK_EP_IN, active), e);
+}

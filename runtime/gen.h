@@ -130,6 +130,8 @@ int prt_gen_enter_tc(const struct prt_gen *g, enum prt_prog first, const struct 
 		     struct pol_err *e);
 /* Puts programs that pass everything on into the slots of the parity of `number`. */
 int prt_gen_enter_pass(const struct prt_shared *s, uint64_t number, struct pol_err *e);
+/* Lockdown: what hangs at endpoints drops everything, until the next generation takes force. */
+int prt_gen_close_endpoints(const struct prt_shared *s, uint64_t active, struct pol_err *e);
 /* Empties the slots of the parity that is not in force. */
 int prt_gen_clear_root(const struct prt_shared *s, uint64_t active, struct pol_err *e);
 

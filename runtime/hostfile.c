@@ -489,6 +489,7 @@ int prt_hostfile_parse(const char *path, struct pol_str text, struct prt_hostfil
 
 	h->arena = arena;
 	h->path = pol_arena_str(arena, pol_str(path));
+	h->text = pol_arena_str(arena, text);
 	ret = pol_yaml_parse(&r.doc, text, &limits, &root);
 	if (!ret)
 		ret = read_root(&r, &root);

@@ -73,6 +73,7 @@ extern const char *const prt_proxy_timeout[PRT_PROXY_TIMEOUTS];
 struct prt_hostfile {
 	struct pol_arena *arena;	/* owns everything below */
 	struct pol_str path;		/* as given, for messages */
+	struct pol_str text;		/* the whole file */
 	struct pol_str host;		/* n == 0: not said */
 	const struct pol_ip *host_addrs;
 	size_t nhost_addrs;

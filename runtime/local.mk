@@ -15,6 +15,8 @@ runtime_libruntime_a_SOURCES = \
 	runtime/book.h \
 	runtime/bpffs.c \
 	runtime/bpffs.h \
+	runtime/boot.c \
+	runtime/boot.h \
 	runtime/contain.c \
 	runtime/contain.h \
 	runtime/edge.c \
@@ -36,6 +38,8 @@ runtime_libruntime_a_SOURCES = \
 	runtime/input.c \
 	runtime/input.h \
 	runtime/item.c \
+	runtime/keep.c \
+	runtime/keep.h \
 	runtime/kernflows.c \
 	runtime/kernflows.h \
 	runtime/kinds.c \
@@ -48,6 +52,8 @@ runtime_libruntime_a_SOURCES = \
 	runtime/lock.h \
 	runtime/manifest.c \
 	runtime/manifest.h \
+	runtime/guard.c \
+	runtime/guard.h \
 	runtime/heap.c \
 	runtime/metrics.c \
 	runtime/metrics.h \
@@ -59,6 +65,8 @@ runtime_libruntime_a_SOURCES = \
 	runtime/net.h \
 	runtime/netlink.c \
 	runtime/netlink.h \
+	runtime/nft.c \
+	runtime/nft.h \
 	runtime/object.c \
 	runtime/object.h \
 	runtime/place.c \
@@ -128,3 +136,12 @@ runtime_libs = runtime/libruntime.a base/libpolbase.a \
 sbin_PROGRAMS += polload
 polload_SOURCES = runtime/main.c runtime/metrics_serve.c runtime/top_screen.c
 polload_LDADD = $(runtime_libs) $(MICROHTTPD_LIBS)
+
+unitdir = $(prefix)/lib/systemd/system
+nodist_unit_DATA = runtime/polload.service runtime/polload-watch.service
+EXTRA_DIST += runtime/polload.service.in runtime/polload-watch.service.in
+CLEANFILES += runtime/polload.service runtime/polload-watch.service
+runtime/polload.service: $(srcdir)/runtime/polload.service.in Makefile
+	$(AM_V_GEN)$(MKDIR_P) runtime && $(SED) 's|[@]sbindir[@]|$(sbindir)|g' $(srcdir)/runtime/polload.service.in >$@.tmp && mv $@.tmp $@
+runtime/polload-watch.service: $(srcdir)/runtime/polload-watch.service.in Makefile
+	$(AM_V_GEN)$(MKDIR_P) runtime && $(SED) 's|[@]sbindir[@]|$(sbindir)|g' $(srcdir)/runtime/polload-watch.service.in >$@.tmp && mv $@.tmp $@

@@ -13,6 +13,7 @@
 #include "../base/yaml.h"
 #include "admit.h"
 #include "apply.h"
+#include "boot.h"
 #include "base/yaml.h"
 #include "endpoints.h"
 #include "gen.h"
@@ -63,6 +64,8 @@ static const char help[] =
 	"  agent [--docker SOCKET]                 follow a container engine; polc-agent(8)\n"
 	"  proxy                                   see to it that polproxy runs and knows the policy\n"
 	"  rollback                                back to the policy before this one\n"
+	"  boot [--watch]                          the last good policy, or lockdown; what came since; polload.service\n"
+	"  lockdown                                close everything to and from containers until the next apply\n"
 	"  remove                                  detach all, leave nothing behind\n"
 	"\n"
 	"  -H, --host FILE      the host file: endpoints, uplinks, nodes\n"
@@ -85,10 +88,11 @@ static const char help[] =
 /* Options of single verbs; X(name, word, takes a number, of which verbs). */
 #define OPTION_LIST(X)                                                                             \
 	X(EACH, "--each", false, "monitor")                                                        \
-	X(AGGREGATE, "--aggregate", false, "monitor") X(RATE, "--rate", true, "monitor")           \
-		X(COUNT, "--count", true, "monitor") X(FOR, "--for", true, "monitor")              \
-			X(UNUSED, "--unused", false, "rules") X(ONCE, "--once", false, "top")      \
-				X(EVERY, "--every", true, "top")
+	X(AGGREGATE, "--aggregate", false, "monitor")                                              \
+	X(RATE, "--rate", true, "monitor")                                                         \
+	X(COUNT, "--count", true, "monitor") X(FOR, "--for", true, "monitor")                      \
+		X(UNUSED, "--unused", false, "rules") X(ONCE, "--once", false, "top")              \
+			X(EVERY, "--every", true, "top") X(WATCH, "--watch", false, "boot")
 #define OPTION_ENUM(e, w, n, v) OPT_##e,
 enum option { OPTION_LIST(OPTION_ENUM) OPTIONS };
 #undef OPTION_ENUM
@@ -216,6 +220,7 @@ static int verb_apply(struct command *c)
 	a.host = h;
 	a.no_import = c->no_import;
 	a.grace = grace;
+	a.anybody_bpf = c->anybody_bpf;
 	if (!r && c->shadow) {
 		r = prt_shadow_begin(&c->env, &a, &shadowed, &e);
 		if (!r)
@@ -475,6 +480,63 @@ static bool emit(void *ctx, struct pol_str line)
 	return line.n ? fwrite(line.p, 1, line.n, stdout) == line.n : !fflush(stdout);
 }
 
+/* For whoever reads the journal: what came of it, if anything. */
+static void say_booted(const struct prt_booted *b, int r, const struct pol_err *e)
+{
+	if (r)
+		fprintf(stderr, "polload: error: %s\n", e->text[0] ? e->text : strerror(-r));
+	if (b->locked)
+		fprintf(stderr, "polload: LOCKDOWN: everything to and from containers is closed; "
+				"polload apply, or polload boot again, lifts it\n");
+	if (r && e->help[0])
+		fprintf(stderr, "  = help: %s\n", e->help);
+	if (b->applied)
+		fprintf(stderr, "polload: %s is in force%s%s\n", prt_safe(b->how.policy),
+			b->waiting[0] ? "; not there yet: " : "", b->waiting);
+}
+
+static int verb_boot(struct command *c)
+{
+	const struct sigaction on = { .sa_handler = stop };
+	struct prt_booted b = { .already = false };
+	struct pol_err e = { 0 };
+	int r = prt_env_privileges(&e);
+
+	if (!r && has(c, OPT_WATCH)) {
+		sigaction(SIGINT, &on, NULL);
+		sigaction(SIGTERM, &on, NULL);
+		r = prt_boot_watch(&c->env, &stopped, say_booted, &e);
+		return done(c, r, &e, code_of(r));
+	}
+	r = r ? r : prt_boot(&c->env, &b, &e);
+	if (!r)
+		prt_show_booted(&c->env, &b, &c->out);
+	else if (b.locked)
+		prt_env_note(
+			&c->env,
+			"LOCKDOWN: everything to and from containers is closed until the next apply or boot");
+	return done(c, r, &e, code_of(r));
+}
+
+static int verb_lockdown(struct command *c)
+{
+	struct pol_err e = { 0 };
+	bool everything = false;
+	int r = prt_env_privileges(&e);
+
+	r = r ? r : prt_lockdown(&c->env, &everything, &e);
+	if (!r && c->env.json)
+		pol_buf_printf(&c->out, "{\"lockdown\": \"%s\"}\n",
+			       everything ? "everything" : "pool");
+	else if (!r)
+		pol_buf_addz(
+			&c->out,
+			everything
+				? "lockdown: nothing is forwarded any more; no addresses of containers are known\n"
+				: "lockdown: everything to and from containers is closed\n");
+	return done(c, r, &e, code_of(r));
+}
+
 /* drain|undrain NAME BACKEND, weight NAME BACKEND N */
 static int verb_service(struct command *c)
 {
@@ -606,6 +668,8 @@ static const struct verb {
 	{ "proxy", 0, 0, verb_proxy },
 	{ "rollback", 0, 0, verb_rollback },
 	{ "shadow", 0, 0, verb_shadow },
+	{ "boot", 0, 0, verb_boot },
+	{ "lockdown", 0, 0, verb_lockdown },
 	{ "remove", 0, 0, verb_remove },
 };
 
@@ -767,7 +831,8 @@ static int run(struct command *c)
 			return bad_usage("%s: does not take the options of apply", v->name);
 		if ((c->commit || c->drop) && strcmp(v->name, "shadow"))
 			return bad_usage("%s: does not take the options of shadow", v->name);
-		if (c->env.trust && strcmp(v->name, "apply") && strcmp(v->name, "inspect"))
+		if (c->env.trust && strcmp(v->name, "apply") && strcmp(v->name, "inspect") &&
+		    strcmp(v->name, "boot"))
 			return bad_usage("%s: does not take --trust-dir", v->name);
 		if (c->listen && strcmp(v->name, "metrics"))
 			return bad_usage("%s: does not take --listen", v->name);

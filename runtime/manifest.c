@@ -395,6 +395,7 @@ enum {
 	FILTERS,
 	DYNAMIC,
 	SERVICES,
+	POOL,
 	KEYS,
 };
 static const char *const root_key[] = {
@@ -419,6 +420,7 @@ static const char *const root_key[] = {
 	"filters",
 	"dynamic",
 	"services",
+	"pool",
 };
 #define KEYS_NEEDED FILTERS
 
@@ -450,6 +452,28 @@ static int read_dynamic(struct reader *r, const struct pol_yaml *at, struct pol_
 	if (!ret && (!name->n || name->n >= PRT_SET_NAME))
 		ret = pol_yaml_err(&r->doc, at, "a name of %zu bytes", name->n);
 	return ret;
+}
+
+/* "FIRST-LAST" */
+static int read_pool(struct reader *r, const struct pol_yaml *at, struct prt_pool_range *out)
+{
+	struct pol_prefix first, last;
+	struct pol_str s;
+	const char *dash;
+	char q[POL_QUOTE];
+	int ret = pol_yaml_text(&r->doc, at, "pool", &s);
+
+	if (ret)
+		return ret;
+	dash = s.n ? memchr(s.p, '-', s.n) : NULL;
+	if (!dash || pol_prefix_parse((struct pol_str){ s.p, (size_t)(dash - s.p) }, &first) ||
+	    pol_prefix_parse((struct pol_str){ dash + 1, s.n - (size_t)(dash - s.p) - 1 }, &last) ||
+	    first.addr.family != last.addr.family || memchr(s.p, '/', s.n) ||
+	    first.addr.hi > last.addr.hi ||
+	    (first.addr.hi == last.addr.hi && first.addr.lo > last.addr.lo))
+		return pol_yaml_err(&r->doc, at, "`%s` is no range of addresses", pol_quote(s, q));
+	*out = (struct prt_pool_range){ first.addr, last.addr };
+	return 0;
 }
 
 /* ---- services ---------------------------------------------------------------- */
@@ -711,6 +735,8 @@ static int read_body(struct reader *r, const struct pol_yaml *const v[KEYS])
 	if (!ret && r->m->nservices > POL_SERVICES_MAX / 2)
 		ret = pol_yaml_err(&r->doc, v[SERVICES], "more than %u services",
 				   POL_SERVICES_MAX / 2);
+	if (!ret && v[POOL])
+		ret = READ_LIST(r, v[POOL], "pool", pool, npool, read_pool);
 	return ret;
 }
 

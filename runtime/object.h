@@ -15,6 +15,7 @@
 
 #include "../base/base.h"
 #include "../base/http.h"
+#include "../base/sign.h"
 #include "../base/table.h"
 
 #define PRT_SET_NAME 64	/* bytes of a dynamic set's name, with its NUL */
@@ -92,6 +93,8 @@ struct prt_service {
 	struct prt_service_backend *backend;	size_t nbackends;
 };
 
+struct prt_pool_range { struct pol_ip first, last; };	/* of one family, inclusive */
+
 struct prt_manifest {		/* all memory is the object's */
 	struct pol_str polc;	/* version of the compiler */
 	uint32_t abi;
@@ -113,6 +116,7 @@ struct prt_manifest {		/* all memory is the object's */
 	struct prt_block *block;	size_t nblocks;
 	struct prt_filter *filter;	size_t nfilters;	/* at most 64 */
 	struct pol_str *dynamic;	size_t ndynamic;	/* at most POL_SETS_MAX */
+	struct prt_pool_range *pool;	size_t npool;	/* addresses of endpoints; none: not said */
 	struct prt_service *service;	size_t nservices;	/* at most POL_SERVICES_MAX / 2 */
 };
 
@@ -139,6 +143,8 @@ struct prt_object {
 	struct pol_str path;	/* as given; "file" in messages */
 	char *data;		/* the whole file, the very bytes to give to libbpf (open_mem) */
 	size_t size;
+	bool has_signature;	/* of admit.h: what stood beside it, to be kept with it */
+	uint8_t signature[POL_SIGN_BYTES];
 	struct prt_manifest manifest;
 	struct pol_str rules_text;	/* POL_SECTION_RULES, unparsed */
 	uint32_t nrules;	/* every verdict's rule is below */

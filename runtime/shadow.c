@@ -8,6 +8,7 @@
 #include "ask.h"
 #include "endpoints.h"
 #include "flows.h"
+#include "guard.h"
 #include "settle.h"
 #include "store.h"
 #include "tx.h"
@@ -121,6 +122,8 @@ static int start(struct prt_tx *t, const struct prt_apply *a, const struct prt_g
 	s->meta.shadow_on = 0;
 	r = prt_shared_write_meta(s, e);
 	r = r ? r : prt_store_put(t->env, t->next.number, a->object, e);
+	if (!r && a->host)
+		r = prt_store_put_host(t->env, t->next.number, a->host->text, e);
 	r = r ? r : prt_shared_pin_new(t->env, s, e);
 	r = r ? r : prt_gen_pin(t->env, &t->next, e);
 	if (!r && bpf_map_update_elem(s->map[PRT_SHARED_SHADOW], &(uint32_t){ 0 },
@@ -136,9 +139,23 @@ static int start(struct prt_tx *t, const struct prt_apply *a, const struct prt_g
 }
 
 /* The lock, and a shadow or not: -ENOENT with an error text if it should be there. */
+/* With its programs those of the generation in force come back, which a lockdown took away. */
+static int refuse_locked(struct pol_err *e)
+{
+	struct prt_guard_seen locked;
+	int r = prt_guard_look(PRT_LOCKDOWN, &locked, e);
+
+	if (r || !locked.there)
+		return r;
+	pol_err_help(e, "polload boot, or polload apply OBJECT, lifts it");
+	return pol_err(e, -EBUSY, "not in a lockdown");
+}
+
 static int begin(struct prt_tx *t, bool wanted, struct pol_err *e)
 {
-	int r = prt_tx_begin(t, false, e);
+	int r = refuse_locked(e);
+
+	r = r ? r : prt_tx_begin(t, false, e);
 
 	if ((r == -ENOENT && !e->text[0]) || (!r && t->fresh)) {
 		pol_err_help(e, "polload apply OBJECT puts one in force");
@@ -196,7 +213,8 @@ int prt_shadow_commit(struct prt_env *env, struct prt_applied *out, struct pol_e
 {
 	struct prt_object *o POL_CLEANUP(prt_object_cleanup) = NULL;
 	struct prt_world world = { 0 };
-	struct prt_apply a = { .world = &world };
+	char *text POL_CLEANUP(pol_cleanup_free) = NULL;
+	struct prt_apply a = { .world = &world, .again = true };
 	struct prt_gen g;
 	struct prt_tx t;
 	int r;
@@ -210,6 +228,8 @@ int prt_shadow_commit(struct prt_env *env, struct prt_applied *out, struct pol_e
 	if (!r)
 		o->path = pol_arena_str(o->arena, pol_str(g.info.object));
 	a.object = o;
+	r = r ? r : prt_store_get_host(env, t.shared.meta.shadow, &text, &a.host_text.n, e);
+	a.host_text.p = text;
 	r = r ? r : prt_tx_run(&t, &a, out, e);
 	prt_world_free(&world);
 	prt_gen_close(&g);

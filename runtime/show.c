@@ -327,3 +327,20 @@ void prt_show_applied(const struct prt_env *env, const struct prt_applied *a, st
 		pol_buf_printf(out, ", %zu without room", a->imported.full);
 	pol_buf_addc(out, '\n');
 }
+
+void prt_show_booted(const struct prt_env *env, const struct prt_booted *b, struct pol_buf *out)
+{
+	if (env->json) {
+		pol_buf_printf(out, "{\"already\": %s, \"applied\": %s, \"waiting\": ",
+			       b->already ? "true" : "false", b->applied ? "true" : "false");
+		prt_show_json(out, b->waiting);
+		pol_buf_addz(out, "}\n");
+		return;
+	}
+	if (b->applied)
+		prt_show_applied(env, &b->how, out);
+	else
+		pol_buf_addz(out, "a policy is in force already\n");
+	if (b->waiting[0])
+		pol_buf_printf(out, "not there yet, and closed until then: %s\n", b->waiting);
+}

@@ -8,6 +8,7 @@
 
 #include "apply.h"
 #include "book.h"
+#include "boot.h"
 #include "query.h"
 #include "live.h"
 #include "shadow.h"
@@ -31,6 +32,7 @@ void prt_show_checked(const struct prt_env *env, const char *path, const struct 
 /* *differ: some flow was judged differently. */
 int prt_show_shadow(struct prt_env *env, struct pol_buf *out, bool *differ, struct pol_err *e);
 void prt_show_shadowed(const struct prt_env *env, const struct prt_shadowed *s, struct pol_buf *out);
+void prt_show_booted(const struct prt_env *env, const struct prt_booted *b, struct pol_buf *out);
 void prt_show_applied(const struct prt_env *env, const struct prt_applied *a, struct pol_buf *out);
 
 

@@ -9,7 +9,9 @@
 #include "flows.h"
 #include "neighbours.h"
 #include "proxy.h"
+#include "keep.h"
 #include "shadow.h"
+#include "store.h"
 #include "show.h"
 #include "sysctl.h"
 #include "watch.h"
@@ -29,6 +31,10 @@ struct status {
 	prt_links links;
 	prt_ifindexes hooked;
 	struct pol_arena *arena;
+	/* Of the next boot, and since the last: boot.h */
+	bool kept;
+	char waiting[256];
+	struct prt_guard_seen guard[PRT_GUARDS];
 	char proxy[POL_PROXY_TEXT]; /* its counters as JSON; "": the policy needs none */
 };
 
@@ -174,6 +180,37 @@ static void look_at_proxy(const struct prt_env *env, struct status *s)
 			"has no rule and route to it; `polload proxy` makes them");
 }
 
+/* What the next boot finds. */
+static void look_at_kept(struct prt_env *env, struct status *s)
+{
+	struct prt_hostfile *h POL_CLEANUP(prt_hostfile_cleanup) = NULL;
+	struct prt_object *now POL_CLEANUP(prt_object_cleanup) = NULL;
+	char path[sizeof(((struct prt_kept *)0)->folder) + 16];
+	struct prt_kept k = { 0 };
+	struct pol_err why = { 0 };
+	int r = prt_keep_open(env, &k, &why);
+
+	s->kept = r != -ENOENT || why.text[0];
+	r = r ? r : prt_keep_check(&k, &why);
+	if (r && s->kept)
+		missing(s, "boot", "the last good policy", why.text);
+	if (!r && !prt_store_get(env, s->l.gen.number, &now, &why) && !prt_keep_is(&k, now))
+		missing(s, "boot", "the last good policy",
+			"is not the one in force; apply keeps it again");
+	snprintf(path, sizeof(path), "%s/host.yaml", k.folder);
+	if (!r && k.has_host && !prt_hostfile_read(path, &h, &why))
+		prt_boot_waiting(h, &s->l.world, s->waiting, sizeof(s->waiting));
+	prt_kept_free(&k);
+}
+
+static void look_at_guards(struct status *s)
+{
+	struct pol_err why = { 0 };
+
+	for (unsigned i = 0; i < PRT_GUARDS; i++)
+		prt_guard_look((enum prt_guard)i, &s->guard[i], &why);
+}
+
 static int gather(struct prt_env *env, struct status *s, struct pol_err *e)
 {
 	prt_flows flows = { 0 };
@@ -207,6 +244,11 @@ static int gather(struct prt_env *env, struct status *s, struct pol_err *e)
 	}
 	look_at_proxy(env, s);
 	look_at_published(s);
+	look_at_kept(env, s);
+	look_at_guards(s);
+	if (s->guard[PRT_LOCKDOWN].there)
+		missing(s, "lockdown", "polc_lockdown",
+			"containers are closed; polload apply or polload boot lifts it");
 	r = look_beside(s, e);
 	if (!r && prt_neighbours_check_rules(&why) == -EBUSY)
 		*pol_vec_push(&s->missing) = pol_arena_str(s->arena, pol_str(why.text));
@@ -258,6 +300,48 @@ static uint32_t grace_left(const struct status *s)
 	return end > now ? end - now : 0;
 }
 
+static void boot_text(const struct status *s, struct pol_buf *out)
+{
+	const struct prt_guard_seen *g = &s->guard[PRT_GUARD], *l = &s->guard[PRT_LOCKDOWN];
+
+	if (l->there)
+		pol_buf_printf(out, "LOCKDOWN    %s: %" PRIu64 " packets dropped\n",
+			       l->everything ? "nothing is forwarded"
+					     : "everything to and from containers is closed",
+			       l->packets);
+	pol_buf_printf(out, "boot        %s\n",
+		       s->kept ? "this policy is kept for it" : "nothing is kept for it");
+	if (g->there)
+		pol_buf_printf(out,
+			       "guard       closed where no hook is: %" PRIu64
+			       " packets dropped%s%s\n",
+			       g->packets,
+			       g->no_bridges ? "; this kernel cannot see to bridges" : "",
+			       g->no_spoofing ? "; this kernel cannot see to spoofed sources" : "");
+	if (s->waiting[0])
+		pol_buf_printf(out, "waiting for %s (polload boot takes it in)\n", s->waiting);
+}
+
+static void guard_json(const struct status *s, struct pol_buf *out)
+{
+	const struct prt_guard_seen *g = &s->guard[PRT_GUARD], *l = &s->guard[PRT_LOCKDOWN];
+
+	pol_buf_printf(out, ", \"guard\": %s, \"guard_drops\": %" PRIu64,
+		       g->there ? "true" : "false", g->packets);
+	pol_buf_printf(out, ", \"lockdown\": %s, \"lockdown_drops\": %" PRIu64,
+		       !l->there       ? "null"
+		       : l->everything ? "\"everything\""
+				       : "\"pool\"",
+		       l->packets);
+}
+
+static void boot_json(const struct status *s, struct pol_buf *out)
+{
+	pol_buf_printf(out, ", \"kept\": %s, \"waiting\": ", s->kept ? "true" : "false");
+	prt_show_json(out, s->waiting);
+	guard_json(s, out);
+}
+
 static void text(const struct status *s, struct pol_buf *out)
 {
 	const struct prt_gen_info *i = &s->l.gen.info;
@@ -302,6 +386,7 @@ static void text(const struct status *s, struct pol_buf *out)
 			       s->l.shared.meta.shadow);
 	if (s->proxy[0])
 		pol_buf_printf(out, "proxy       %s\n", prt_safe(s->proxy));
+	boot_text(s, out);
 	drops_text(s, out);
 	for (size_t k = 0; k < s->missing.n; k++)
 		pol_buf_printf(out, "MISSING     %s\n", s->missing.v[k].p);
@@ -372,6 +457,7 @@ static void json(const struct status *s, struct pol_buf *out)
 		       prt_shadow_of(&s->l.shared, s->l.gen.number));
 	if (s->proxy[0])
 		pol_buf_printf(out, ", \"proxy\": %s", s->proxy);
+	boot_json(s, out);
 	drops_json(s, out);
 	pol_buf_addz(out, ", \"missing\": [");
 	for (size_t k = 0; k < s->missing.n; k++) {
@@ -381,6 +467,32 @@ static void json(const struct status *s, struct pol_buf *out)
 	pol_buf_addz(out, "]}\n");
 }
 
+/* No policy, but not open either. */
+static void closed_only(const struct prt_env *env, const struct status *s, struct pol_buf *out)
+{
+	const struct prt_guard_seen *g = &s->guard[PRT_GUARD], *l = &s->guard[PRT_LOCKDOWN];
+
+	if (env->json) {
+		pol_buf_addz(out, "{\"policy\": null");
+		guard_json(s, out);
+		pol_buf_addz(out, "}\n");
+		return;
+	}
+	pol_buf_printf(out, "policy      none is in force\n");
+	if (l->there)
+		pol_buf_printf(out, "LOCKDOWN    %s: %" PRIu64 " packets dropped\n",
+			       l->everything ? "nothing is forwarded"
+					     : "everything to and from containers is closed",
+			       l->packets);
+	if (g->there)
+		pol_buf_printf(out,
+			       "guard       closed where no hook is: %" PRIu64 " packets dropped\n",
+			       g->packets);
+	pol_buf_addz(
+		out,
+		"next        polload boot says why; polload apply OBJECT -H HOST.yaml lifts it\n");
+}
+
 int prt_show_status(struct prt_env *env, struct pol_buf *out, bool *whole, struct pol_err *e)
 {
 	struct status s = { .arena = pol_arena_new() };
@@ -388,6 +500,16 @@ int prt_show_status(struct prt_env *env, struct pol_buf *out, bool *whole, struc
 
 	prt_live_init(&s.l);
 	r = gather(env, &s, e);
+	if (r == -ENOENT) {
+		look_at_guards(&s);
+		if (s.guard[PRT_LOCKDOWN].there || s.guard[PRT_GUARD].there) {
+			closed_only(env, &s, out);
+			prt_live_close(&s.l);
+			pol_arena_free(s.arena);
+			*whole = false;
+			return 0;
+		}
+	}
 	if (!r && env->json)
 		json(&s, out);
 	else if (!r)

@@ -142,22 +142,25 @@ int prt_trust_look(const struct prt_env *env, const struct prt_input *in, struct
 		out->is = !there        ? PRT_SIGNED_NOT
 			  : !keys.all.n ? PRT_SIGNED_UNKNOWN
 					: PRT_SIGNED_WRONG;
-		if (there && n == POL_SIGN_BYTES)
+		out->whole = there && n == POL_SIGN_BYTES;
+		if (out->whole) {
+			memcpy(out->bytes, signature, sizeof(out->bytes));
 			find_key(&keys, in, signature, out);
+		}
 	}
 	pol_vec_free(&keys.all);
 	return r;
 }
 
-int prt_trust_check(const struct prt_env *env, const struct prt_input *in, struct pol_err *e)
+int prt_trust_check(const struct prt_env *env, const struct prt_input *in,
+		    struct prt_signature *out, struct pol_err *e)
 {
 	const char *folder = env->trust ? env->trust : PRT_TRUST_DEFAULT;
-	struct prt_signature s;
-	int r = prt_trust_look(env, in, &s, e);
+	int r = prt_trust_look(env, in, out, e);
 
-	if (r || !s.nkeys || s.is == PRT_SIGNED_BY)
+	if (r || !out->nkeys || out->is == PRT_SIGNED_BY)
 		return r;
-	if (s.is == PRT_SIGNED_NOT) {
+	if (out->is == PRT_SIGNED_NOT) {
 		pol_err_help(
 			e, "polc sign --key FILE %s; this host takes only what a key in %s signed",
 			in->path, folder);

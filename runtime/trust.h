@@ -11,6 +11,7 @@
 #ifndef PRT_TRUST_H
 #define PRT_TRUST_H
 
+#include "../base/sign.h"
 #include "env.h"
 #include "input.h"
 
@@ -25,12 +26,15 @@ struct prt_signature {
 	enum prt_signed is;
 	size_t nkeys;		/* in the trust folder */
 	char key[256];		/* file name of the key */
+	bool whole;		/* OBJ.sig has the length of one: */
+	uint8_t bytes[POL_SIGN_BYTES];
 };
 
 /* What can be said of the bytes that were read.  Fails only over the folder, a key or OBJ.sig. */
 int prt_trust_look(const struct prt_env *env, const struct prt_input *in, struct prt_signature *out,
 		   struct pol_err *e);
 /* -EKEYREJECTED, with what to do, unless no key is there or one of them signed these bytes. */
-int prt_trust_check(const struct prt_env *env, const struct prt_input *in, struct pol_err *e);
+int prt_trust_check(const struct prt_env *env, const struct prt_input *in,
+		    struct prt_signature *out, struct pol_err *e);
 
 #endif

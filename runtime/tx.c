@@ -85,7 +85,7 @@ int prt_tx_make_world(struct prt_tx *t, const struct prt_apply *a, struct pol_er
 		prt_world_copy(a->world, &t->world);
 	else if (a->host)
 		r = prt_world_from_file(a->host, t->fresh ? NULL : &t->old_world, &t->shared.meta,
-					&t->world, e);
+					a->late, &t->world, e);
 	else if (!t->fresh)
 		prt_world_copy(&t->old_world, &t->world);
 	t->world.http = a->object->http_image.n > 0;

@@ -101,6 +101,7 @@ struct making {
 	struct prt_meta *meta;
 	struct numbers *used;
 	const members *old; /* by name; NULL: all are new */
+	bool late;
 };
 
 static int exhausted(const char *what, struct pol_err *e)
@@ -321,6 +322,8 @@ static int add_local(const struct prt_hostfile *h, const prt_links *links, struc
 		const struct prt_endpoint *ep = &h->endpoints[i];
 		const struct prt_link *l = link_named(links, ep->interface.p);
 
+		if (!l && mk->late)
+			continue;
 		if (!l)
 			return no_interface(h, ep->line, ep->column, ep->interface.p, e);
 		r = prt_attach_check(l, e);
@@ -338,12 +341,16 @@ static bool is_direct(const struct prt_hostfile *h, struct pol_str uplink)
 	return false;
 }
 
-static int add_uplinks(const struct prt_hostfile *h, const prt_links *links, struct prt_world *w,
-		       struct pol_err *e)
+static int add_uplinks(const struct prt_hostfile *h, const prt_links *links, bool late,
+		       struct prt_world *w, struct pol_err *e)
 {
 	for (size_t i = 0; i < h->nuplinks; i++) {
 		const struct prt_link *l = link_named(links, h->uplinks[i].p);
-		int r = l ? prt_attach_check(l, e) : no_interface(h, 0, 0, h->uplinks[i].p, e);
+		int r;
+
+		if (!l && late)
+			continue;
+		r = l ? prt_attach_check(l, e) : no_interface(h, 0, 0, h->uplinks[i].p, e);
 
 		if (r)
 			return r;
@@ -405,18 +412,18 @@ static int keep_added(const struct prt_hostfile *h, const struct prt_world *old,
 }
 
 static int from_file(const struct prt_hostfile *h, const struct prt_world *old,
-		     struct prt_meta *meta, const prt_links *links, struct prt_world *w,
+		     struct prt_meta *meta, const prt_links *links, bool late, struct prt_world *w,
 		     struct pol_err *e)
 {
 	struct numbers *used POL_CLEANUP(pol_cleanup_free) = numbers_of(old);
 	members sorted = { 0 };
-	struct making mk = { .meta = meta, .used = used, .old = &sorted };
+	struct making mk = { .meta = meta, .used = used, .old = &sorted, .late = late };
 	int r;
 
 	if (!used)
 		return pol_err(e, -ENOMEM, "no memory for the endpoints");
 	sort_by_name(old, &sorted);
-	r = add_uplinks(h, links, w, e);
+	r = add_uplinks(h, links, late, w, e);
 	r = r ? r : add_local(h, links, &mk, w, e);
 	for (size_t i = 0; i < h->nremotes && !r; i++)
 		r = add(&mk, w, &h->remotes[i], NULL, PRT_MANAGED_FILE, e);
@@ -431,13 +438,13 @@ static int from_file(const struct prt_hostfile *h, const struct prt_world *old,
 }
 
 int prt_world_from_file(const struct prt_hostfile *h, const struct prt_world *old,
-			struct prt_meta *meta, struct prt_world *out, struct pol_err *e)
+			struct prt_meta *meta, bool late, struct prt_world *out, struct pol_err *e)
 {
 	struct prt_world w = { 0 };
 	prt_links links = { 0 };
 	int r = prt_net_links(&links, e);
 
-	r = r ? r : from_file(h, old, meta, &links, &w, e);
+	r = r ? r : from_file(h, old, meta, &links, late, &w, e);
 	pol_vec_free(&links);
 	if (r)
 		prt_world_free(&w);

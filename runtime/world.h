@@ -56,10 +56,12 @@ int prt_world_write(const struct prt_gen *g, const struct prt_world *w, struct p
 /*
  * What the host file says, and of `old` what was added at run time.  Endpoints
  * that were there before (same name, same interface) keep their number, addresses of theirs
- * their slot.  -EINVAL, -ENODEV: a mistake in the file, at PATH:LINE:COLUMN.
+ * their slot.  -EINVAL, -ENODEV: a mistake in the file, at PATH:LINE:COLUMN.  late: what is on
+ * interfaces that are not there is left out.
  */
 int prt_world_from_file(const struct prt_hostfile *h, const struct prt_world *old,
-			struct prt_meta *meta, struct prt_world *out, struct pol_err *e);
+			struct prt_meta *meta, bool late, struct prt_world *out,
+			struct pol_err *e);
 /* One more, the same in all. */
 void prt_member_copy(struct prt_world *w, const struct prt_member *m);
 /* As before. */

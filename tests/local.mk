@@ -316,6 +316,7 @@ e2e_tests = \
 	tests/e2e/alternate.sh \
 	tests/e2e/apply.sh \
 	tests/e2e/audit.sh \
+	tests/e2e/boot.sh \
 	tests/e2e/bypass.sh \
 	tests/e2e/churn.sh \
 	tests/e2e/cni.sh \

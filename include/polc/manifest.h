@@ -45,6 +45,8 @@
  *        backends: [{selector: 1, port: 8080, weight: 1}, {address: "10.7.0.9", port: 8080, weight: 2}],
  *        check: {every: 5, timeout: 2, rise: 2, fall: 3, path: "/live"}}
  *                                 one line; check: only where there is one, path: of HTTP
+ *   pool:                         only where there is one: addresses of endpoints, ascending, IPv4 first
+ *     - "10.1.0.0-10.1.255.255"
  *
  * POL_SECTION_RULES: for people and reports; index is the rule number.
  *

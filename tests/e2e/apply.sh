@@ -69,7 +69,8 @@ is "a live v4 transfer that both allow goes on through 11 applies" 0 $?
 wait "$b"
 is "a live v6 transfer too" 0 $?
 is "one generation is left" 1 "$(find bpf/polc -maxdepth 1 -name 'gen_*' | wc -l)"
-is "two objects are kept" 2 "$(find "$POLC_STATE_DIR" -type f | wc -l)"
+is "two objects are kept" 2 "$(find "$POLC_STATE_DIR" -type f -name 'gen-*' | wc -l)"
+is "and one for the boot" "$(readlink "$POLC_STATE_DIR/good")" "$(cd "$POLC_STATE_DIR" && ls -d good-*)"
 
 "$POLLOAD" apply one.bpf.o -H host.yaml --audit >/dev/null
 phase="audit"

@@ -48,6 +48,10 @@ static bool changes(const struct ptrace_syscall_info *i)
 	case SYS_mkdirat:
 	case SYS_unlinkat:
 	case SYS_renameat2:
+#ifdef SYS_renameat
+	case SYS_renameat:
+#endif
+	case SYS_symlinkat:
 	case SYS_write:
 	case SYS_fsync:
 	case SYS_sendto:
