@@ -166,7 +166,7 @@ tests_http_automaton_LDADD = $(LDADD) $(PCRE2_LIBS)
 
 # ---- measurements: `make bench`, as root on a quiet machine ------------------------------
 
-bench_programs = tests/bench/bench tests/bench/filters tests/bench/benchgen tests/bench/flows tests/bench/measure tests/bench/wire
+bench_programs = tests/bench/balance tests/bench/bench tests/bench/filters tests/bench/benchgen tests/bench/flows tests/bench/measure tests/bench/wire
 EXTRA_PROGRAMS += $(bench_programs)
 
 bench_common = \
@@ -177,6 +177,7 @@ bench_common = \
 	tests/bench/subject.c \
 	tests/bench/subject.h \
 	$(property_common)
+tests_bench_balance_SOURCES = tests/bench/balance.c
 tests_bench_bench_SOURCES = tests/bench/bench.c $(bench_common)
 tests_bench_filters_SOURCES = tests/bench/filters.c $(filter_gen) $(property_common)
 tests_bench_flows_SOURCES = tests/bench/flows.c $(bench_common)
@@ -186,10 +187,16 @@ tests_bench_measure_LDADD =
 tests_bench_wire_SOURCES = tests/bench/wire.c
 tests_bench_wire_LDADD =
 
-bench: all $(bench_programs)
+tests/bench/balance.bpf.o: tests/bench/balance.bpf.c
+	$(AM_V_CC)$(MKDIR_P) tests/bench && \
+	$(CLANG) -O2 -g -mcpu=v3 -target bpf -I/usr/include/$(MULTIARCH) -c -o $@ $(srcdir)/tests/bench/balance.bpf.c
+CLEANFILES += tests/bench/balance.bpf.o
+
+bench: all $(bench_programs) tests/bench/balance.bpf.o
 	$(AM_TESTS_ENVIRONMENT) \
 	BENCH='$(abs_builddir)/tests/bench/bench' FLOWS='$(abs_builddir)/tests/bench/flows' \
 	WIRE='$(abs_builddir)/tests/bench/wire' BENCHGEN='$(abs_builddir)/tests/bench/benchgen' \
+	BALANCE='$(abs_builddir)/tests/bench/balance' BALANCE_OBJECT='$(abs_builddir)/tests/bench/balance.bpf.o' \
 	MEASURE='$(abs_builddir)/tests/bench/measure' POLC_BENCH='$(abs_srcdir)/tests/bench' \
 	$(srcdir)/tests/bench/bench.sh $(BENCH_RESULTS)
 
@@ -422,7 +429,9 @@ EXTRA_DIST += \
 	tests/bench/bench.sh \
 	tests/bench/compile.sh \
 	tests/bench/monitor.sh \
+	tests/bench/balance.bpf.c \
 	tests/bench/proxy.sh \
+	tests/bench/services.sh \
 	tests/bench/wire.sh \
 	tests/golden \
 	tests/http/cases.sh \

@@ -19,6 +19,8 @@ printf '\n### Flows\n'
 "${FLOWS:-$here/flows}"
 printf '\n### Over veth\n\n'
 "$here/wire.sh"
+printf '\n### Services\n\n'
+"$here/services.sh"
 printf '\n### Compiling\n\n'
 "$here/compile.sh" --csv "$out/compile.csv"
 printf "\n### Questions\n\n"
