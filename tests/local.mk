@@ -317,7 +317,8 @@ script_tests = \
 	tests/openssl.sh \
 	tests/reproducible.sh \
 	tests/scripts.sh \
-	tests/security.sh
+	tests/security.sh \
+	tests/units.sh
 
 e2e_tests = \
 	tests/e2e/alternate.sh \
@@ -375,7 +376,7 @@ AM_TESTS_ENVIRONMENT = \
 	POLC_INCLUDE='$(abs_srcdir)/include'; export POLC_INCLUDE; \
 	CC='$(CC)'; CLANG='$(CLANG)'; export CC CLANG; \
 	CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT; \
-	POLC_MAY_SKIP='tests/scripts.sh tests/openssl.sh tests/corpus/cilium tests/corpus/katran tests/corpus/kubernetes tests/corpus/roundtrip tests/e2e/upstreams.sh'; export POLC_MAY_SKIP;
+	POLC_MAY_SKIP='tests/scripts.sh tests/units.sh tests/openssl.sh tests/corpus/cilium tests/corpus/katran tests/corpus/kubernetes tests/corpus/roundtrip tests/e2e/upstreams.sh'; export POLC_MAY_SKIP;
 
 # One line for people and scripts, from the results of the last `make check`.
 count-tests:

@@ -37,8 +37,11 @@ engine_start() {
 	bail "no engine: $(tail -n 3 dk/log)"
 }
 
+# As its unit has it: with the capabilities that it names and no others.
+capabilities=-all$(sed -n 's/^CapabilityBoundingSet=/ /; T; s/ CAP_/,+/g; p' "$e2e_tree/container/polc-agent.service.in" |
+	tr '[:upper:]' '[:lower:]')
 agent_start() {
-	"$agent" --docker "$work/dk/sock" --plugin "$plugin" >>agent.log 2>&1 &
+	setpriv --bounding-set "$capabilities" --no-new-privs "$agent" --docker "$work/dk/sock" --plugin "$plugin" >>agent.log 2>&1 &
 	agent_pid=$!
 	for _ in {1..100}; do
 		[ -S "$plugin" ] && break
