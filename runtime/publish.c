@@ -60,7 +60,7 @@ static void write_root(struct prt_gen *g, const struct prt_member *m,
 {
 	struct pol_ep_state *s = &g->state[m->ep];
 	uint32_t flags = (g->info.flags & PRT_GEN_AUDIT ? POL_EP_AUDIT : 0) |
-			 (m->info.managed == PRT_MANAGED_FILE ? 0 : POL_EP_LATE);
+			 (m->info.late || m->info.managed != PRT_MANAGED_FILE ? POL_EP_LATE : 0);
 
 	__atomic_store_n(&s->incarnation, m->info.incarnation, __ATOMIC_RELAXED);
 	__atomic_store_n(&s->flags, flags, __ATOMIC_RELAXED);

@@ -102,6 +102,7 @@ struct making {
 	struct numbers *used;
 	const members *old; /* by name; NULL: all are new */
 	bool late;
+	bool fresh; /* a first apply: whoever is there may have lived before */
 };
 
 static int exhausted(const char *what, struct pol_err *e)
@@ -131,12 +132,14 @@ static int give_numbers(struct making *mk, const struct prt_member *before, stru
 	if (before) {
 		m->ep = before->ep;
 		m->info.incarnation = before->info.incarnation;
+		m->info.late = before->info.late;
 		return 0;
 	}
 	m->ep = take(mk->used->ep, POL_EP_MAX, &mk->meta->next_ep);
 	if (!m->ep)
 		return exhausted("endpoint numbers", e);
 	m->info.incarnation = mk->meta->next_incarnation++;
+	m->info.late = !mk->fresh;
 	if (!mk->meta->next_incarnation) /* 0 would look like "none" */
 		mk->meta->next_incarnation = 1;
 	return 0;
@@ -417,7 +420,9 @@ static int from_file(const struct prt_hostfile *h, const struct prt_world *old,
 {
 	struct numbers *used POL_CLEANUP(pol_cleanup_free) = numbers_of(old);
 	members sorted = { 0 };
-	struct making mk = { .meta = meta, .used = used, .old = &sorted, .late = late };
+	struct making mk = {
+		.meta = meta, .used = used, .old = &sorted, .late = late, .fresh = !old
+	};
 	int r;
 
 	if (!used)

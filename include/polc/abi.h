@@ -185,7 +185,7 @@ struct pol_ep_state {
 	__u32 flags;		/* POL_EP_* */
 };
 #define POL_EP_AUDIT (1u << 0)	/* report what would be dropped, and pass it */
-#define POL_EP_LATE (1u << 1)	/* came at run time: nothing of it lived before a first apply */
+#define POL_EP_LATE (1u << 1)	/* nothing of it lived before the first apply: it has no part in the grace of flow.h */
 
 /* addr_column, one array a generation: slot -> column of that endpoint's address; 0 = none. */
 
@@ -198,7 +198,8 @@ struct pol_ep_info {
 	__u32 incarnation;
 	__u32 ifindex;			/* 0: remote */
 	__u8 managed;			/* 1: from the host file, 2: added at run time */
-	__u8 pad[7];
+	__u8 late;			/* came after the first apply: POL_EP_LATE */
+	__u8 pad[6];
 };
 
 /* ---- connection tracking --------------------------------------------------- */

@@ -99,15 +99,19 @@ is "of the neighbour's connections all live" "${#streams[@]}" "$alive"
 
 # ---- who comes after ---------------------------------------------------------------------
 
-after() { # LABEL: eve's device and addresses with these labels, while its connection goes on
+after() { # LABEL APP|file ADDRESS: eve's device and addresses with these labels, while its connection goes on
 	local label=$1 app=$2 to=$3
 	nsenter --net="/run/netns/$test_name-eve" "$PROBE" stream "$to" 6000 --interval 10 --timeout 700 >after.out 2>&1 </dev/null &
 	local stream=$!
 	sleep 0.4
 	# one behind the other: the connection's next packet meets the successor
-	"$POLLOAD" endpoint del eve >/dev/null || bail "endpoint del"
-	"$POLLOAD" endpoint add eve interface=v-eve address="${v4[eve]}" address="${v6[eve]}" label=app="$app" \
-		>/dev/null || bail "endpoint add"
+	if [ "$app" = file ]; then
+		"$POLLOAD" apply flood.bpf.o -H renamed.yaml >/dev/null || bail "apply"
+	else
+		"$POLLOAD" endpoint del eve >/dev/null || bail "endpoint del"
+		"$POLLOAD" endpoint add eve interface=v-eve address="${v4[eve]}" address="${v6[eve]}" \
+			label=app="$app" >/dev/null || bail "endpoint add"
+	fi
 	wait "$stream"
 	is "$label: the connection of its predecessor ends" 3 $?
 	is "it had been alive" yes "$([ "$(cut -d' ' -f1 after.out)" -gt 5 ] && echo yes)"
@@ -125,4 +129,11 @@ after "over IPv6" eve "${v6[server]}"
 expect open eve server tcp 6000
 after "a successor that may nothing" nobody "${v4[server]}"
 expect timeout eve server tcp 6000
+# in the grace of the first apply, which was not long ago
+"$POLLOAD" endpoint del eve >/dev/null || bail "endpoint del"
+"$POLLOAD" remove >/dev/null || bail "remove"
+"$POLLOAD" apply flood.bpf.o -H host.yaml >/dev/null || bail "apply"
+sed 's/name: eve,/name: another,/' host.yaml >renamed.yaml
+after "a successor that another host file names" file "${v4[server]}"
+expect open eve server tcp 6000
 finish
