@@ -107,7 +107,7 @@ _polload() {
 		shadow) _polc_words --commit --drop --json --bpffs --state-dir --help ;;
 		inspect) _polc_words --trust-dir --json --help ;;
 		top) _polc_words --once --every --json --help ;;
-		metrics) _polc_words --listen --help ;;
+		metrics) _polc_words --json --listen --help ;;
 		rules) _polc_words --unused --json --help ;;
 		boot) _polc_words --watch --trust-dir --json --bpffs --state-dir --help ;;
 		monitor) _polc_words --each --aggregate --rate --count --for --json --help ;;

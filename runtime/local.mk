@@ -57,6 +57,7 @@ runtime_libruntime_a_SOURCES = \
 	runtime/heap.c \
 	runtime/metrics.c \
 	runtime/metrics.h \
+	runtime/metrics_json.c \
 	runtime/monitor.c \
 	runtime/monitor.h \
 	runtime/neighbours.c \

@@ -54,7 +54,7 @@ static const char help[] =
 	"                                          what the maps in force say of a flow, and by which rule\n"
 	"  suggest                                 allow rules that would cover what audit saw, as policy text\n"
 	"  top [--once] [--every SECONDS] [FILTER...]  what happens most, live\n"
-	"  metrics [--listen unix:PATH|127.0.0.1:PORT|[::1]:PORT]\n"
+	"  metrics [--json | --listen unix:PATH|127.0.0.1:PORT|[::1]:PORT]\n"
 	"                                          OpenMetrics text, once or served at /metrics\n"
 	"  services                                backends of each service, and how they are\n"
 	"  service drain|undrain NAME BACKEND      no new connections there; again\n"
@@ -625,16 +625,22 @@ static int verb_metrics(struct command *c)
 {
 	const struct sigaction on = { .sa_handler = stop };
 	struct prt_metrics m = { .open = false };
+	struct pol_buf text = { 0 };
 	struct pol_err e = { 0 };
 	bool in_force = true;
 	int r = prt_env_privileges(&e), code;
 
+	if (c->listen && c->env.json)
+		return bad_usage("%s: what is served is OpenMetrics text, not JSON", c->verb);
 	sigaction(SIGINT, &on, NULL);
 	sigaction(SIGTERM, &on, NULL);
 	if (!r && c->listen)
 		r = prt_metrics_serve(&c->env, c->listen, &stopped, &e);
 	else if (!r)
-		r = prt_metrics(&c->env, &m, &c->out, &in_force, &e);
+		r = prt_metrics(&c->env, &m, c->env.json ? &text : &c->out, &in_force, &e);
+	if (!r && c->env.json && !c->listen)
+		prt_metrics_json(text.p, &c->out);
+	pol_buf_free(&text);
 	prt_metrics_close(&m);
 	code = done(c, r, &e, code_of(r));
 	return code == EXIT_DONE && !in_force ? EXIT_NO : code;

@@ -20,6 +20,8 @@ struct prt_metrics {		/* what is kept from one scrape to the next; zero: nothing
 int prt_metrics(struct prt_env *env, struct prt_metrics *m, struct pol_buf *out, bool *in_force,
 		struct pol_err *e);
 void prt_metrics_close(struct prt_metrics *m);
+/* That text as [{name, type, unit, help, samples: [{name, labels, value}]}]. */
+void prt_metrics_json(const char *text, struct pol_buf *out);
 
 /*
  * Serves GET /metrics at "unix:PATH" (mode 0600), "127.0.0.1:PORT" or "[::1]:PORT" until *stop is
