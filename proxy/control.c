@@ -218,7 +218,7 @@ static int start(struct parent *p, struct worker *w, struct pol_err *e)
 	if (!r)
 		return 0;
 	kill(w->pid, SIGKILL); /* and the next one is tried */
-	return pol_err(e, r, "a new worker does not take the policy: %s", strerror(-r));
+	return pol_err(e, r, "a new worker does not begin: %s", strerror(-r));
 }
 
 static long lived_ms(const struct worker *w)
