@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The demo: three containers, their host and two clients as network namespaces; a policy
+# The demo: five containers, their host and its clients as network namespaces; a policy
 # is compiled and put in force between them; connections are tried, and what
-# happened is set beside what the policy says.
+# happened is set beside what the policy says.  Then one of three backends of a service is drained and
+# one killed while connections are open.
 #
 # Nothing of the machine itself is touched: every namespace belongs to a process
 # of this script, the host of the demo has its own mount namespace and BPF file
@@ -16,7 +17,7 @@ usage() {
 usage: demo.sh [--build DIR] [--policy FILE] [--no-kernel] [--keep]
 
   --build DIR    where polc, polload and tests/tools/probe are (build/)
-  --policy FILE  another policy for the same three containers (lang/examples/shop.pol)
+  --policy FILE  another policy for the same containers (lang/examples/shop.pol)
   --no-kernel    only the table of what the policy says; needs no privilege
   --keep         wait for Enter before cleaning up, and say how to look around
 END
@@ -85,18 +86,21 @@ trap 'exit 143' TERM HUP
 # ---- who is who -------------------------------------------------------------------
 
 # name, address 4, address 6, and how the flow language calls it
-containers=(frontend api db)
+containers=(frontend api db frontend-2 frontend-3)
 declare -A addr4=(
-	[frontend]=10.66.1.2 [api]=10.66.1.3 [db]=10.66.1.4 [resolver]=10.66.9.53
+	[frontend]=10.66.1.2 [api]=10.66.1.3 [db]=10.66.1.4 [frontend-2]=10.66.1.5 [frontend-3]=10.66.1.6 [resolver]=10.66.9.53
 	[office]=192.0.2.7 [visitor]=198.51.100.7 [scanner]=203.0.113.9
 )
 declare -A addr6=(
-	[frontend]=fd66:0:0:1::2 [api]=fd66:0:0:1::3 [db]=fd66:0:0:1::4 [resolver]=fd66:0:0:9::53
+	[frontend]=fd66:0:0:1::2 [api]=fd66:0:0:1::3 [db]=fd66:0:0:1::4 [frontend-2]=fd66:0:0:1::5 [frontend-3]=fd66:0:0:1::6
+	[resolver]=fd66:0:0:9::53
 	[office]=2001:db8:1::7 [visitor]=2001:db8:2::7 [scanner]=2001:db8:bad::9
 )
 declare -A labels=(
 	[frontend]='app=frontend,tier=web' [api]='app=api,tier=web' [db]='app=postgres,zone=a'
+	[frontend-2]='app=frontend,tier=web' [frontend-3]='app=frontend,tier=web'
 )
+vip4=198.18.0.80 vip6=2001:db8:3::80
 outside=(office visitor scanner resolver)
 
 # from to protocol port, or from to METHOD path (of $web): everything worth trying, allowed or not
@@ -241,8 +245,13 @@ settings='echo 0 >/proc/sys/net/ipv6/conf/all/accept_dad
 echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad
 ip link set lo up'
 
+device_of() { # NAME: of at most 15 bytes
+	echo "veth-${1/frontend-/front}"
+}
+
 attach_container() { # NAME
-	local name=$1 dev=veth-$1
+	local name=$1 dev
+	dev=$(device_of "$name")
 	in_ns host ip link add "$dev" type veth peer name eth0 netns "${ns[$name]}"
 	in_ns host sh -e -c "
 		ip address add 10.66.1.1/32 dev $dev
@@ -273,6 +282,8 @@ attach_world() {
 		ip address add 2001:db8:f::2/64 dev eth0 nodad
 		ip link set eth0 up
 		ip route add 10.66.1.0/24 via 100.64.0.1
+		ip route add $vip4 via 100.64.0.1
+		ip -6 route add $vip6 via 2001:db8:f::1
 		ip -6 route add fd66:0:0:1::/64 via 2001:db8:f::1"
 	local who
 	for who in "${outside[@]}"; do
@@ -297,6 +308,13 @@ make_network() {
 	attach_world
 }
 
+endpoint_of() { # NAME
+	case $1 in
+	*-[0-9]) echo "$1" ;;
+	*) echo "$1-1" ;;
+	esac
+}
+
 write_host_file() {
 	local name
 	echo "host: demo"
@@ -304,8 +322,8 @@ write_host_file() {
 	echo "endpoints:"
 	for name in "${containers[@]}"; do
 		cat <<END
-  - name: $name-1
-    interface: veth-$name
+  - name: $(endpoint_of "$name")
+    interface: $(device_of "$name")
     addresses: [${addr4[$name]}, "${addr6[$name]}"]
     labels: {$(sed 's/=/: /g; s/,/, /g' <<<"${labels[$name]}")}
 END
@@ -558,6 +576,81 @@ one_connection websocket websocket 101 hello 403
 printf '\n    the api saw connections from %s\n' "$(sort -u "$work/peers" | paste -sd' ')"
 [ "$(sort -u "$work/peers" | paste -sd' ')" = "${addr4[frontend]} ${addr6[frontend]}" ] ||
 	mismatches=$((mismatches + 1))
+
+# ---- a service ----------------------------------------------------------------------------------
+
+backends() { # the lines of `polload services` about backends: STATE WEIGHT CONNECTIONS HALF-OPEN PLACE NAME
+	loaded services >"$work/services" 2>"$work/services.err" || die "polload services failed" "$work/services.err"
+	awk '$6 ~ /^frontend-/' "$work/services"
+}
+becomes() { # AWK-CONDITION: of a backend's line, summed over both families; within 15 seconds
+	local n
+	for ((n = 0; n < 300; n++)); do
+		[ "$(backends | awk "$1")" != yes ] || return 0
+		sleep 0.05
+	done
+	die "this does not become so: $1" "$work/services"
+}
+checked() { # WORD... as it should be? then what was looked at
+	local mark=ok
+	[ "$1" = "$2" ] || { mark=MISMATCH mismatches=$((mismatches + 1)); }
+	printf '    %s  %s\n' "$(paint $mark 0)" "$3"
+}
+
+# shellcheck disable=SC2016 # awk's
+balance() {
+	local n address streams=() server2=() had drained new left=0
+	title "A service: one address, three backends; one drained and one killed while connections are open"
+	for n in 2 3; do
+		for address in "${addr4[frontend-$n]}" "${addr6[frontend-$n]}"; do
+			started_in_ns "frontend-$n" "$probe" listen tcp "$address" 8080 >"$work/listen.f$n.$address" 2>&1 &
+			pids+=("$!")
+			[ $n != 2 ] || server2+=("$!")
+		done
+	done
+	started_in_ns host "$polload" health >"$work/health" 2>&1 &
+	pids+=("$!")
+	becomes '$1 == "up" { n++ } END { if (n == 6) print "yes" }'
+	for n in 1 2 3 4 5 6 7 8; do
+		for address in "$vip4" "$vip6"; do
+			started_in_ns world "$probe" stream "$address" 80 --interval 20 --timeout 3000 \
+				--source "$([ "$address" = "$vip4" ] && echo "${addr4[visitor]}" || echo "${addr6[visitor]}")" \
+				>"$work/stream.${#streams[@]}" 2>&1 &
+			streams+=("$!")
+		done
+	done
+	pids+=("${streams[@]}")
+	becomes '{ n += $3 } END { if (n == 16) print "yes" }'
+	printf '    %s$ polload services%s\n' "$bold" "$off"
+	sed 's/^/    /' "$work/services"
+	had=$(backends | awk '$6 == "frontend-2" { n += $3 } END { print n }')
+	drained=$(backends | awk '$6 == "frontend-1" { n += $3 } END { print n }')
+
+	printf '\n    %s$ polload service drain shop frontend-1%s\n' "$bold" "$off"
+	loaded service drain shop frontend-1 >"$work/drain" 2>&1 || die "polload service drain failed" "$work/drain"
+	printf '    %s$ kill ...%s   the server in frontend-2\n' "$bold" "$off"
+	{ kill -KILL "${server2[@]}"; wait "${server2[@]}"; } 2>/dev/null
+	becomes '$6 == "frontend-2" && $1 == "down" { n++ } END { if (n == 2) print "yes" }'
+	sed 's/^/    /' "$work/health"
+	for address in "$vip4" "$vip6"; do
+		started_in_ns world "$probe" repeat tcp "$address" 80 --interval 2 --for 200 >"$work/new.$address" &
+		pids+=("$!")
+		wait "$!"
+	done
+	backends >"$work/after"
+	kill -TERM "${streams[@]}" 2>/dev/null
+	wait "${streams[@]}" 2>/dev/null
+	for n in "${!streams[@]}"; do
+		grep -q ' open$' "$work/stream.$n" && left=$((left + 1))
+	done
+	read -r new _ <<<"$(cat "$work/new.$vip4" "$work/new.$vip6" | awk '{ n += $1; bad += $3 + $5 + $7 } END { print (bad ? "bad" : n) }')"
+	echo
+	checked $((16 - left)) "$had" "of 16 open connections $left went on: all but the $had that the killed server had itself"
+	checked "$([ "$new" -gt 20 ] 2>/dev/null && echo yes)" yes "$new new ones opened meanwhile, none was refused"
+	checked "$(awk -v had="$drained" '$6 == "frontend-1" { n += $3 } END { print (n <= had) }' "$work/after")" 1 \
+		"none of them at frontend-1, which keeps its $drained, nor at frontend-2: all at frontend-3"
+}
+grep -q '^service shop' "$policy" && balance
 
 title "Rules with hits"
 loaded rules >"$work/rules" 2>"$work/rules.err" || die "polload rules failed" "$work/rules.err"
