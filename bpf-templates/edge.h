@@ -95,7 +95,7 @@ static __always_inline const struct pol_if *pol_uplink_of(__u32 ifindex)
 }
 
 /* Counts; the caller returns what this returns. */
-static __always_inline int pol_edge_drop(const struct pol_edge *p, __u32 reason)
+static __always_inline int pol_edge_count_drop(const struct pol_edge *p, __u32 reason)
 {
 	struct pol_count *c = bpf_map_lookup_elem(&drops, &reason);
 
@@ -104,6 +104,14 @@ static __always_inline int pol_edge_drop(const struct pol_edge *p, __u32 reason)
 		c->bytes += p->len;
 	}
 	return XDP_DROP;
+}
+
+/* And tells, of what no line of a filter decided: those tell for themselves, if they are to. */
+static __always_inline int pol_edge_drop(struct pol_edge *p, __u32 reason)
+{
+	p->rule = POL_NO_RULE;
+	pol_edge_event(p, POL_EVENT_DROP, reason);
+	return pol_edge_count_drop(p, reason);
 }
 
 #if POL_USES_SERVICES
@@ -124,7 +132,7 @@ static __always_inline int pol_hook_xdp(struct xdp_md *ctx)
 	reason = pol_filters(&p, uplink);
 #endif
 	if (reason)
-		return pol_edge_drop(&p, reason);
+		return pol_edge_count_drop(&p, reason);
 #if POL_USES_SERVICES
 	reason = pol_edge_service(ctx, &p, uplink);
 	if (reason != POL_SVC_NOT)

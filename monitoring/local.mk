@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 monitoringdir = $(pkgdatadir)/monitoring
 dist_monitoring_DATA = monitoring/grafana.json monitoring/alerts.yml
-EXTRA_DIST += monitoring/polload-metrics.service.in
-CLEANFILES += monitoring/polload-metrics.service
-monitoring/polload-metrics.service: $(srcdir)/monitoring/polload-metrics.service.in Makefile
-	$(AM_V_GEN)$(MKDIR_P) monitoring && $(SED) 's|[@]sbindir[@]|$(sbindir)|g' $(srcdir)/monitoring/polload-metrics.service.in >$@.tmp && mv $@.tmp $@
-nodist_unit_DATA += monitoring/polload-metrics.service
+monitoring_units = monitoring/polload-health.service monitoring/polload-metrics.service
+EXTRA_DIST += $(monitoring_units:.service=.service.in)
+CLEANFILES += $(monitoring_units)
+$(monitoring_units): %.service: $(srcdir)/%.service.in Makefile
+	$(AM_V_GEN)$(MKDIR_P) monitoring && $(SED) 's|[@]sbindir[@]|$(sbindir)|g' $(srcdir)/$*.service.in >$@.tmp && mv $@.tmp $@
+nodist_unit_DATA += $(monitoring_units)

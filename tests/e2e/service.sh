@@ -4,6 +4,9 @@
 # drained and one killed while connections are open, health checks, all down, apply and rollback.
 . "$(dirname "$0")/lib.sh"
 
+http=$e2e_build/tests/tools/http
+[ -x "$http" ] || skip "$http is not built"
+
 container b1 1 "app: web"
 container b2 2 "app: web"
 container b3 3 "app: web"
@@ -22,6 +25,18 @@ for b in b1 b2 b3; do
 	serve $b udp 8053
 done
 
+for b in b1 b2 b3; do
+	mkdir pages.$b
+	printf 'HTTP/1.1 %s\r\n\r\n' "$([ $b = b3 ] && echo "503 Unavailable" || echo "204 No Content")" >pages.$b/live
+	for a in "${v4[$b]}" "${v6[$b]}"; do
+		if [ $b = b2 ]; then
+			spawn $b "$PROBE" listen tcp "$a" 8081
+		else
+			spawn $b "$http" serve "$a" 8081 --raw pages.$b
+		fi
+	done
+done
+
 policy() { # BALANCE
 	cat <<POL
 default deny;
@@ -29,7 +44,7 @@ pool 10.66.0.0/16, fd66::/48;
 endpoint web = app == "web";
 policy web {
 	allow from { 192.0.2.7, 2001:db8:1::7, [app == "client"], web } on tcp 8080, udp 8053;
-	allow from host on tcp 8080;
+	allow from host on tcp 8080, 8081;
 	allow to shop on tcp 80;
 }
 policy client on [app == "client"] { allow to shop on tcp 80; }
@@ -38,6 +53,11 @@ service shop {
 	backend web on tcp 8080;
 	balance $1;
 	check tcp every 1 timeout 1 rise 1 fall 2;
+}
+service pages {
+	vip 198.51.100.10, 2001:db8:2::10 on tcp 81;
+	backend web on tcp 8081;
+	check http "/raw/live" every 1 timeout 1 rise 1 fall 1;
 }
 service names {
 	vip 198.51.100.10, 2001:db8:2::10 on udp 53;
@@ -52,10 +72,10 @@ run "$POLLOAD" apply shop.bpf.o -H host.yaml
 is "apply" 0 "$code"
 [ "$code" = 0 ] || echo "# $err"
 
-# What `polload services` says of an endpoint's IPv4 backend of shop.
-backend() { # NAME KEY
+# What `polload services` says of an endpoint's IPv4 backend.
+backend() { # NAME KEY [SERVICE]
 	"$POLLOAD" services --json |
-		jq -r ".[] | select(.service == \"shop\") | .backends[] | select(.endpoint == \"$1\" and (.address | contains(\".\"))) | .$2"
+		jq -r ".[] | select(.service == \"${3:-shop}\") | .backends[] | select(.endpoint == \"$1\" and (.address | contains(\".\"))) | .$2"
 }
 becomes() { # WHAT EXPECTED COMMAND...: within ten seconds
 	local what=$1 want=$2 seen
@@ -72,6 +92,14 @@ expect open client vip tcp 80
 expect open client vip udp 53
 is "an echo to the VIP" "open open" "$(try client vip ping)"
 expect timeout client b1 tcp 80
+
+# What XDP drops is told too.
+"$POLLOAD" monitor --json --each --count 1 drop >fragment &
+monitor=$!
+begun fragment
+is "fragments to a VIP have no port" timeout "$(inside client "$PROBE" connect udp "${v4[vip]}" 53 --size 4000 --timeout 300)"
+wait $monitor
+like "... and the monitor says so" '"svc_fragment"' "$(cat fragment)"
 
 # The client is not translated: only its own address is allowed.
 phase=inside
@@ -116,7 +144,8 @@ is "all three serve" 3 "$n"
 "$POLLOAD" service drain shop b1
 is "b1 is drained" drained "$(backend b1 state)"
 before=$(backend b1 connections)
-"$POLLOAD" health >health.log 2>&1 &
+# with what its unit leaves it
+setpriv --bounding-set=-all,+bpf,+net_admin,+perfmon --inh-caps=-all --no-new-privs "$POLLOAD" health >health.log 2>&1 &
 health=$!
 # shellcheck disable=SC2086
 kill ${listener[b2]}
@@ -130,6 +159,15 @@ if [ "$(backend b1 connections)" -le "$before" ]; then
 else
 	not_ok "none to the drained one" "before: $before" "after: $(backend b1 connections)"
 fi
+
+# ---- by HTTP -----------------------------------------------------------------------------
+becomes "a page that is there" up backend b1 state pages
+becomes "what is no HTTP" down backend b2 state pages
+like "... is named" "does not answer with HTTP" "$(backend b2 why pages)"
+becomes "an error" down backend b3 state pages
+like "... is named" "503" "$(backend b3 why pages)"
+printf 'HTTP/1.1 200 OK\r\n\r\n' >pages.b3/live
+becomes "it is mended" up backend b3 state pages
 
 # ---- the same state after an apply; live connections stay ---------------------------------
 run "$POLLOAD" apply random.bpf.o

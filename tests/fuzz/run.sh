@@ -42,7 +42,7 @@ object_corpus() {
 	printf 'selectors:\n\036\036\0\0\0\0\377\377' >corpus/over
 	yaml_words >words
 	printf '"%s"\n' '\x1e' 'op: in' 'op: not' 'op: and' 'selector: ' 'set: ' 'root: ' 'base: ' 'rows: ' \
-		'audit: true' 'stage: admin' >>words
+		'audit: true' 'stage: admin' 'vips: ' 'backends: ' 'mode: dsr' 'check: ' >>words
 }
 
 import_corpus() {
