@@ -326,14 +326,14 @@ static void let_known(struct making *m, bool out)
 	uint32_t kind = out ? NFT_META_OIFKIND : NFT_META_IIFKIND;
 	struct prt_nft *n = &m->n;
 
+	if (m->hooked) { /* first: what most packets are */
+		prt_nft_rule(n);
+		prt_nft_meta_in(n, key, "hooked");
+		end(n, NULL);
+	}
 	if (n->family == NFPROTO_INET) {
 		prt_nft_rule(n);
 		prt_nft_meta(n, key, &lo, sizeof(lo));
-		end(n, NULL);
-	}
-	if (m->hooked) {
-		prt_nft_rule(n);
-		prt_nft_meta_in(n, key, "hooked");
 		end(n, NULL);
 	}
 	for (size_t i = 0; i < POL_ARRAY_LEN(above); i++) {
@@ -398,14 +398,14 @@ static void chain_spoofed(struct making *m, const char *name, unsigned hook)
 	struct prt_nft *n = &m->n;
 
 	chain(n, name, hook, FIRST);
-	prt_nft_rule(n);
-	prt_nft_meta(n, NFT_META_IIF, &lo, sizeof(lo));
-	end(n, NULL);
 	if (m->hooked) {
 		prt_nft_rule(n);
 		prt_nft_meta_in(n, NFT_META_IIF, "hooked");
 		end(n, NULL);
 	}
+	prt_nft_rule(n);
+	prt_nft_meta(n, NFT_META_IIF, &lo, sizeof(lo));
+	end(n, NULL);
 	/* bridged frames come here too, where br_netfilter is on; their ports were asked */
 	begin(n, NFT_META_IIFKIND, "bridge");
 	prt_nft_kind(n, NFT_META_OIFKIND, "bridge");

@@ -429,6 +429,7 @@ EXTRA_DIST += \
 	tests/bench/analysis.sh \
 	tests/bench/bench.sh \
 	tests/bench/compile.sh \
+	tests/bench/guard.sh \
 	tests/bench/monitor.sh \
 	tests/bench/balance.bpf.c \
 	tests/bench/proxy.sh \

@@ -21,6 +21,8 @@ printf '\n### Over veth\n\n'
 "$here/wire.sh"
 printf '\n### Services\n\n'
 "$here/services.sh"
+echo
+"$here/guard.sh"
 printf '\n### Compiling\n\n'
 "$here/compile.sh" --csv "$out/compile.csv"
 printf "\n### Questions\n\n"
