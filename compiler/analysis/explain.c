@@ -77,6 +77,11 @@ static bool peer_address(struct explaining *e, struct pol_prefix prefix, struct 
 	return pol_witness_address(e->ir, &s, prefix.addr.family, e->arena, out);
 }
 
+static struct pol_prefix host_prefix(struct pol_ip ip)
+{
+	return (struct pol_prefix){ ip, ip.family == 4 ? 32 : 128 };
+}
+
 static bool peer_name(struct explaining *e, const struct pol_ast_peer *p, struct pol_eval_peer *out)
 {
 	const struct pol_decl *d = p->name.decl;
@@ -96,7 +101,14 @@ static bool peer_name(struct explaining *e, const struct pol_ast_peer *p, struct
 			       pol_witness_address(e->ir, s, 6, e->arena, out) ||
 			       refuse(e, p->span, "has no address", "give an address");
 	}
-	return refuse(e, p->span, "neither an endpoint nor a cidr", "give an address or labels");
+	for (size_t i = 0; d && d->kind == POL_DECL_SERVICE && i < e->ir->services.n; i++) {
+		const struct pol_ir_service *s = &e->ir->services.v[i];
+
+		if (pol_str_eq(s->name, d->name.text))
+			return peer_address(e, host_prefix(s->vip[0].addr), out);
+	}
+	return refuse(e, p->span, "neither an endpoint, a cidr nor a service",
+		      "give an address or labels");
 }
 
 static bool peer_of(struct explaining *e, const struct pol_ast_peer *p, struct pol_eval_peer *out);
@@ -188,6 +200,59 @@ static void ask_request(const struct pol_ir *ir, const struct pol_flow *f,
 	}
 }
 
+/* ---- to a VIP ------------------------------------------------------------------- */
+
+static const struct pol_ir_service *service_at(const struct pol_ir *ir,
+					       const struct pol_eval_peer *to, uint32_t l4_key)
+{
+	for (size_t i = 0; to->has_addr && i < ir->services.n; i++) {
+		const struct pol_ir_service *s = &ir->services.v[i];
+
+		for (size_t k = 0; k < s->nvips; k++) {
+			const struct pol_ir_vip *v = &s->vip[k];
+
+			if (POL_L4_KEY(s->proto, v->port) == l4_key &&
+			    v->addr.family == to->addr.family && v->addr.hi == to->addr.hi &&
+			    v->addr.lo == to->addr.lo)
+				return s;
+		}
+	}
+	return NULL;
+}
+
+/* The sender's side was asked about the VIP; each backend is asked about the sender. */
+static void ask_backends(struct explaining *e, struct pol_explanation *x)
+{
+	const struct pol_ir_service *s = x->service;
+
+	x->backend = pol_arena_alloc(e->arena, s->nbackends * sizeof(*x->backend));
+	for (size_t i = 0; i < s->nbackends; i++) {
+		const struct pol_ir_backend *b = &s->backend[i];
+		struct pol_explanation *to = &x->backend[x->nbackends];
+		bool found;
+
+		if (!s->dsr && !b->by_class && b->addr.family != x->dst.addr.family)
+			continue;
+		x->nbackends++;
+
+		*to = (struct pol_explanation){ .text = b->text,
+						.src = x->src,
+						.l4_key = POL_L4_KEY(s->proto, b->port),
+						.program = x->program,
+						.asked = x->asked };
+		found = b->by_class ? pol_witness_endpoint(e->ir, b->sel, e->arena, &to->dst)
+				    : peer_address(e, host_prefix(b->addr), &to->dst);
+		if (found)
+			pol_eval_flow(e->ir, &to->src, false, &to->dst, true, to->l4_key,
+				      &to->flow);
+		else
+			to->flow.action = POL_DENY;
+		ask_request(e->ir, x->asked, to);
+		if (x->action == POL_ALLOW)
+			x->action = to->action;
+	}
+}
+
 bool pol_explain(const struct pol_ir *ir, const struct pol_program *program,
 		 const struct pol_flow *flow, struct pol_arena *a, struct pol_diags *diags,
 		 struct pol_explanation *out)
@@ -204,5 +269,8 @@ bool pol_explain(const struct pol_ir *ir, const struct pol_program *program,
 		return false;
 	pol_eval_flow(ir, &out->src, true, &out->dst, true, out->l4_key, &out->flow);
 	ask_request(ir, flow, out);
+	out->service = service_at(ir, &out->dst, out->l4_key);
+	if (out->service)
+		ask_backends(&e, out);
 	return true;
 }

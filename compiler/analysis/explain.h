@@ -12,7 +12,14 @@ struct pol_explanation {
 	struct pol_eval_flow flow;
 	bool request;			/* asked about one: */
 	struct pol_http_verdict line[POL_DIRECTIONS]; /* what each side says of it */
-	enum pol_action action;		/* of the request, else of the flow */
+	enum pol_action action;		/* of the request, else of the flow; to a service, of the first backend that says no */
+	/*
+	 * To a VIP: whose it is, and for each of its backends (of a class, a typical member) the
+	 * flow that it sees; there only ingress is judged. Else NULL.
+	 */
+	const struct pol_ir_service *service;
+	struct pol_explanation *backend;
+	size_t nbackends; /* that the VIP's family can have: of both with `dsr` */
 	const struct pol_program *program;
 	const struct pol_flow *asked;
 };

@@ -175,6 +175,24 @@ static void json_side(const struct pol_ir *ir, const struct pol_explanation *x,
 	pol_buf_addc(out, '}');
 }
 
+static void json_service(const struct pol_ir *ir, const struct pol_explanation *x,
+			 struct pol_buf *out)
+{
+	pol_buf_addz(out, ",\"service\":{\"name\":");
+	pol_buf_json(out, x->service->name);
+	pol_buf_addz(out, ",\"at\":");
+	json_place(ir, x->service->span, out);
+	pol_buf_addz(out, ",\"backends\":[");
+	for (size_t i = 0; i < x->nbackends; i++) {
+		pol_buf_addz(out, i ? ",{\"backend\":" : "{\"backend\":");
+		pol_buf_json(out, x->backend[i].text);
+		pol_buf_printf(out, ",\"port\":%u,\"ingress\":", x->backend[i].l4_key & 0xffff);
+		json_side(ir, &x->backend[i], POL_INGRESS, out);
+		pol_buf_addc(out, '}');
+	}
+	pol_buf_addz(out, "]}");
+}
+
 static void json_edits(const struct pol_ir *ir, const struct pol_explanation *x,
 		       struct pol_arena *a, struct pol_buf *out)
 {
@@ -199,14 +217,26 @@ static void json_edits(const struct pol_ir *ir, const struct pol_explanation *x,
 	pol_vec_free(&v);
 }
 
+/* Whose rule is the answer: to a VIP a backend's, if the sender's own side allows it. */
+static const struct pol_explanation *decider(const struct pol_explanation *x)
+{
+	if (!x->service || x->flow.action != POL_ALLOW)
+		return x;
+	for (size_t i = 0; i < x->nbackends; i++)
+		if (x->backend[i].action == x->action)
+			return &x->backend[i];
+	return x;
+}
+
 static void print_json(const struct pol_ir *ir, const struct pol_explanation *x,
 		       struct pol_arena *a, struct pol_buf *out)
 {
-	const struct pol_rule *r = rule_of(ir, x, x->flow.decided_by);
+	const struct pol_explanation *d = decider(x);
+	const struct pol_rule *r = rule_of(ir, d, d->flow.decided_by);
 
 	pol_buf_printf(out, "{\"verdict\":\"%s\",\"rule_at\":", pol_describe_action(x->action));
-	if (deciding_line(ir, x))
-		json_line(ir, deciding_line(ir, x), out);
+	if (deciding_line(ir, d))
+		json_line(ir, deciding_line(ir, d), out);
 	else if (r)
 		json_place(ir, r->span, out);
 	else
@@ -217,6 +247,8 @@ static void print_json(const struct pol_ir *ir, const struct pol_explanation *x,
 	json_side(ir, x, POL_EGRESS, out);
 	pol_buf_addz(out, ",\"ingress\":");
 	json_side(ir, x, POL_INGRESS, out);
+	if (x->service)
+		json_service(ir, x, out);
 	json_edits(ir, x, a, out);
 	pol_buf_addz(out, "}\n");
 }
@@ -335,6 +367,26 @@ static void text_side(const struct pol_ir *ir, const struct pol_explanation *x,
 	text_missed(ir, x, dir, out);
 }
 
+static void text_service(const struct pol_ir *ir, const struct pol_explanation *x,
+			 struct pol_buf *out)
+{
+	const struct pol_ir_service *s = x->service;
+
+	pol_buf_addz(out, "  service  ");
+	pol_source_cite(out, ir->sources, s->span, false);
+	pol_buf_addz(out, "  ");
+	pol_buf_clean(out, s->name);
+	pol_buf_printf(out, ": %zu backend%s, whose own policy decides\n", x->nbackends,
+		       x->nbackends == 1 ? "" : "s");
+	for (size_t i = 0; i < x->nbackends; i++) {
+		pol_buf_addz(out, "  backend  ");
+		pol_buf_clean(out, x->backend[i].text);
+		pol_buf_printf(out, " on %s %u\n", s->proto == 6 ? "tcp" : "udp",
+			       x->backend[i].l4_key & 0xffff);
+		text_side(ir, &x->backend[i], POL_INGRESS, out);
+	}
+}
+
 void pol_explain_print(const struct pol_ir *ir, const struct pol_explanation *x, bool json,
 		       struct pol_arena *a, struct pol_buf *out)
 {
@@ -346,6 +398,9 @@ void pol_explain_print(const struct pol_ir *ir, const struct pol_explanation *x,
 	pol_buf_clean(out, x->text);
 	pol_buf_addc(out, '\n');
 	text_side(ir, x, POL_EGRESS, out);
-	text_side(ir, x, POL_INGRESS, out);
+	if (x->service)
+		text_service(ir, x, out);
+	else
+		text_side(ir, x, POL_INGRESS, out);
 	text_edits(ir, x, a, out);
 }
