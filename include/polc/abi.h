@@ -584,6 +584,7 @@ enum pol_hook {
  * delivering device's endpoint owns, and only if skb->tc_index names that endpoint (its number, 16 bits):
  * a packet that the host translated to another one's address after it was judged is judged anew.
  * The judge sets tc_classid, which the kernel makes tc_index of what passes (tcx_action_code(), tc_run()).
+ * Unlike a mark, tc_index crosses namespaces, so a container can choose it: alone it says nothing.
  */
 #define POL_MARK_JUDGED 0x00000100u
 /*
