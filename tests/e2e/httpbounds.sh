@@ -197,8 +197,7 @@ not_slower() { # WHAT
 	done
 	not_ok "$1 do not slow others by more than half" "$with beside $alone of 2,000 requests"
 }
-spawn client "$LOAD" open "$a" 81 1000 'GET /x HTTP/1.1
-Ho'
+spawn client "$LOAD" open "$a" 81 1000 $'GET /x HTTP/1.1\r\nHo'
 attacker=$spawned
 for _ in {1..100}; do [ "$(count open)" -lt 900 ] || break; sleep 0.1; done
 not_slower "1,000 clients that never end their head"
@@ -209,10 +208,15 @@ for _ in {1..100}; do [ "$(count open)" -lt 900 ] || break; sleep 0.1; done
 before=$(rss)
 not_slower "1,000 clients that say nothing"
 kill "$attacker"
+before=$(count connections)
 spawn client "$LOAD" storm "$a" 81 120000
 attacker=$spawned
+for _ in {1..100}; do [ $(($(count connections) - before)) -lt 5000 ] || break; sleep 0.1; done
 not_slower "a storm of clients that connect and reset"
+stormed=$(($(count connections) - before))
 kill "$attacker"
+[ $stormed -ge 5000 ]
+is "of which there were many ($stormed)" 0 $?
 
 # ---- a request under way -------------------------------------------------------------------------
 
