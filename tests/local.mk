@@ -154,7 +154,7 @@ filter_gen = tests/property/filter_gen.c tests/property/filter_gen.h
 tests_property_filters_SOURCES = tests/property/filters.c $(filter_gen) $(property_common)
 
 check_PROGRAMS += tests/corpus/katran-packets
-tests_corpus_katran_packets_SOURCES = tests/corpus/katran.c
+tests_corpus_katran_packets_SOURCES = tests/corpus/katran-packets.c
 
 check_PROGRAMS += tests/verify/mutants
 tests_verify_mutants_SOURCES = tests/verify/mutants.c $(generator)
