@@ -9,6 +9,7 @@ compiler_libcompiler_a_SOURCES = \
 	compiler/analysis/diff.h \
 	compiler/analysis/diff_http.c \
 	compiler/analysis/diff_print.c \
+	compiler/analysis/diff_service.c \
 	compiler/analysis/diffing.h \
 	compiler/analysis/explain.c \
 	compiler/analysis/explain.h \

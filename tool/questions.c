@@ -160,7 +160,7 @@ static bool fails(const struct pol_options *o, const struct pol_diff *d)
 
 	switch (o->fail_on) {
 	case POL_FAIL_ON_ANY:
-		return d->changes.n || unclear;
+		return d->changes.n || d->services.n || unclear;
 	case POL_FAIL_ON_WIDEN:
 		return widened || unclear;
 	case POL_FAIL_ON_NARROW:

@@ -385,6 +385,7 @@ void pol_diff_find(struct pol_diff *out, const struct pol_ir *const ir[2], struc
 
 	*out = (struct pol_diff){ 0 };
 	pol_space_init(&out->space, a, ir, 2);
+	pol_diff_services(out, ir);
 	for (unsigned i = 0; i < 2; i++) {
 		d.sign[i] = sign_rules(ir[i], a);
 		for (unsigned dir = 0; dir < POL_DIRECTIONS; dir++)
@@ -422,6 +423,7 @@ void pol_diff_find(struct pol_diff *out, const struct pol_ir *const ir[2], struc
 void pol_diff_free(struct pol_diff *d)
 {
 	pol_vec_free(&d->changes);
+	pol_vec_free(&d->services);
 }
 
 size_t pol_diff_count(const struct pol_diff *d, enum pol_change_kind kind)

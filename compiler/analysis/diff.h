@@ -25,8 +25,14 @@ struct pol_change {
 	struct pol_request_witness request; /* method.p: only requests change, this one among them */
 };
 
+/* Of a service: NULL where a policy has none of the name. */
+struct pol_service_change {
+	const struct pol_ir_service *side[2];
+};
+
 struct pol_diff {
 	POL_VEC(struct pol_change) changes;
+	POL_VEC(struct pol_service_change) services; /* what balances differs, whatever is allowed */
 	bool undecided;		/* the bound on steps ended it: more may change */
 	bool requests;		/* likewise of requests on flows that both allow */
 	struct pol_space space;

@@ -56,6 +56,24 @@ static void text_change(struct pol_buf *out, const struct pol_diff *d, const str
 	pol_buf_addc(out, '\n');
 }
 
+static const char *service_word(const struct pol_service_change *c)
+{
+	return !c->side[0] ? "added" : !c->side[1] ? "removed" : "changed";
+}
+
+static void cite_service(const struct pol_diff *d, const struct pol_service_change *c,
+			 struct pol_buf *out)
+{
+	unsigned side = c->side[1] != NULL;
+
+	pol_source_cite(out, d->space.ir[side]->sources, c->side[side]->span, false);
+}
+
+static struct pol_str service_name(const struct pol_service_change *c)
+{
+	return c->side[c->side[1] != NULL]->name;
+}
+
 static void print_text(struct pol_buf *out, const struct pol_diff *d)
 {
 	for (unsigned kind = 0; kind < POL_CHANGE_KINDS; kind++) {
@@ -73,6 +91,13 @@ static void print_text(struct pol_buf *out, const struct pol_diff *d)
 		pol_buf_addz(
 			out,
 			"undecided: header tests of http blocks differ, or there are too many cases: other requests may change too\n");
+	for (size_t i = 0; i < d->services.n; i++) {
+		pol_buf_printf(out, "service %s: ", service_word(&d->services.v[i]));
+		cite_service(d, &d->services.v[i], out);
+		pol_buf_addz(out, "  ");
+		pol_buf_clean(out, service_name(&d->services.v[i]));
+		pol_buf_addc(out, '\n');
+	}
 	if (!d->undecided && !d->requests && !d->changes.n)
 		pol_buf_addz(out, "no flow changes\n");
 }
@@ -116,6 +141,20 @@ static void print_json(struct pol_buf *out, const struct pol_diff *d)
 		}
 		pol_buf_addc(out, ']');
 	}
+	pol_buf_addz(out, ",\"services\":[");
+	for (size_t i = 0; i < d->services.n; i++) {
+		struct pol_buf at = { 0 };
+
+		cite_service(d, &d->services.v[i], &at);
+		pol_buf_printf(out, "%s{\"change\":\"%s\",\"name\":", i ? "," : "",
+			       service_word(&d->services.v[i]));
+		pol_buf_json(out, service_name(&d->services.v[i]));
+		pol_buf_addz(out, ",\"at\":");
+		pol_buf_json(out, pol_buf_str(&at));
+		pol_buf_addc(out, '}');
+		pol_buf_free(&at);
+	}
+	pol_buf_addc(out, ']');
 	pol_buf_printf(out, ",\"undecided\":%s,\"requests_undecided\":%s}\n",
 		       d->undecided ? "true" : "false", d->requests ? "true" : "false");
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Private to diff.c and diff_http.c. */
+/* Private to diff.c, diff_http.c and diff_service.c. */
 #ifndef POLC_DIFFING_H
 #define POLC_DIFFING_H
 
@@ -18,6 +18,8 @@ struct diff_rule {
 	unsigned ir;
 	const struct pol_rule *rule;
 };
+
+void pol_diff_services(struct pol_diff *d, const struct pol_ir *const ir[2]);
 
 struct diffing {
 	struct pol_diff *out;

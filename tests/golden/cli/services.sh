@@ -35,3 +35,9 @@ try 'from world to shop on tcp 81'
 try 'from world to shop on udp 53'
 try --json 'from 203.0.113.9 to shop on tcp 80'
 try --json 'from client to shop on tcp 80'
+sed 's/on tcp 8080;/on tcp 8081;/; /^service empty/d; s/^policy client/service more { vip 192.0.2.81 on tcp 80; backend web on tcp 8080; }\n&/' s.pol >t.pol
+"$POLC" diff s.pol t.pol
+echo "= $?"
+"$POLC" diff --json s.pol t.pol
+"$POLC" diff --fail-on=widen s.pol t.pol >/dev/null
+echo "= $?"
