@@ -452,8 +452,27 @@ static bool is_bound(struct cn_driver *d, uint32_t ifindex, bool forget)
 	return false;
 }
 
-/* -ENOENT without an error text: the process that it is for is not there yet. */
-static int bind_to_owner(struct cn_driver *d, const struct cn_joining *j, struct pol_err *e)
+/*
+ * Whose namespace the other end is in.  The number of a namespace may be another one's once it has
+ * gone, so both are asked: while the end is there the number stays.
+ */
+static int owner_of(struct cn_joining *j, char id[CN_ID], struct pol_err *e)
+{
+	struct prt_link after;
+	int r = prt_net_link_by_index(j->link.ifindex, &j->link, e);
+
+	if (!r && j->link.peer_netns < 0)
+		return -ENODEV;
+	r = r ? r : cn_whose(j->link.peer_netns, id, e);
+	r = r ? r : prt_net_link_by_index(j->link.ifindex, &after, e);
+	return !r && after.peer_netns != j->link.peer_netns ? -ENODEV : r;
+}
+
+/*
+ * -ENOENT without an error text: the process that it is for is not there yet; -ENODEV: the other
+ * end has left again.
+ */
+static int bind_to_owner(struct cn_driver *d, struct cn_joining *j, struct pol_err *e)
 {
 	struct pol_arena *arena = pol_arena_new();
 	struct cn_labels labels = { .arena = arena };
@@ -461,7 +480,7 @@ static int bind_to_owner(struct cn_driver *d, const struct cn_joining *j, struct
 	struct cn_place place = { .network = network, .labels = &labels, .container = id };
 	struct pol_str name;
 	uint64_t asked, waited;
-	int r = cn_whose(j->link.peer_netns, id, e);
+	int r = owner_of(j, id, e);
 
 	asked = prt_env_now_ns();
 	r = r ? r : network_name(d, j->pair.network, network, e);
@@ -499,7 +518,8 @@ static bool bind_one(struct cn_driver *d, struct cn_joining *j)
 		return true; /* options are known to who can describe the container: the agent */
 	else if (!r)
 		r = bind_to_owner(d, j, &e);
-	if (!r || r == -EEXIST) /* EEXIST: the agent was faster, or says why */
+	/* EEXIST: the agent was faster, or says why; ENODEV: there is nothing to bind any more */
+	if (!r || r == -EEXIST || r == -ENODEV)
 		return true;
 	now = prt_env_now_ns();
 	if (now - j->since < PATIENCE_NS &&
