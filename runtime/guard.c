@@ -581,12 +581,31 @@ int prt_guard_remove(enum prt_guard which, struct pol_err *e)
 		 : 0;
 }
 
+static void take_nothing(const struct nlmsghdr *h, void *ctx)
+{
+	(void)h, (void)ctx;
+}
+
+/* A question costs some microseconds; a change, also one that fails, waits for a grace period. */
+static int ask_table(uint8_t in, const char *name)
+{
+	struct prt_nft n = { .family = in, .table = name };
+	int r;
+
+	table(&n, NFT_MSG_GETTABLE, NLM_F_ACK);
+	r = prt_nft_ask(&n, take_nothing, NULL);
+	prt_nft_free(&n);
+	return r;
+}
+
 int prt_guard_device(uint32_t ifindex, bool hooked, struct pol_err *e)
 {
 	for (size_t i = 0; i < POL_ARRAY_LEN(families); i++) {
 		struct prt_nft n = { .family = families[i], .table = tables[PRT_GUARD] };
-		int r;
+		int r = ask_table(families[i], tables[PRT_GUARD]);
 
+		if (r && absent(r))
+			continue; /* who makes one holds the lock that we hold, and reads the hooks */
 		elements(&n, hooked ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM,
 			 hooked ? NLM_F_CREATE : 0, "hooked");
 		element(&n, &ifindex, sizeof(ifindex), 0);
