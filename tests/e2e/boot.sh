@@ -146,8 +146,9 @@ is "an apply keeps its policy for the boot" '[true,false,""]' "$(status '[.kept,
 # Would this test notice?  Without `polload boot` all of it arrives.
 power_off
 power_on
-sleep 0.5
-is "without it, each machine gets what it should not" 4 "$(arrived | grep -o '[1-9][0-9]*' | wc -l)"
+# shellcheck disable=SC2317
+reached() { arrived | grep -o '[1-9][0-9]*' | wc -l; }
+until_is "without it, each machine gets what it should not" 4 reached
 
 # ---- a good one ----------------------------------------------------------------------------------
 
@@ -165,7 +166,9 @@ serve server tcp 80
 serve server tcp 8080
 sleep 0.3
 is "not one denied packet has arrived, with containers that send from their first instruction on" "$nobody" "$(arrived)"
-is "they did send" yes "$([ "$(status .guard_drops)" -gt 100 ] && echo yes)"
+# shellcheck disable=SC2317
+sent() { [ "$(status .guard_drops)" -gt 20 ] && echo yes; }
+until_is "they did send" yes sent
 expect open client server tcp 8080
 expect open world server tcp 80
 expect timeout client server tcp 8081
@@ -302,10 +305,10 @@ for on in 0 1; do
 	inside other ip link set eth0 arp off
 	inside other ip neigh replace 10.66.9.1 lladdr "$(ip -br link show br0 | awk '{ print $3 }')" dev eth0
 	spoof other 10.66.9.2 10.66.9.1 53
-	sleep 0.7
+	until_is "bridge, br_netfilter $on: it sends" yes sent
+	sleep 0.5
 	is "bridge, br_netfilter $on: nothing of who is not named arrives" "named 0, third 0, host 0" \
 		"named $(counted named), third $(counted third), host $(counted host)"
-	is "bridge, br_netfilter $on: it did send" yes "$([ "$(status .guard_drops)" -gt 20 ] && echo yes)"
 done
 "$POLLOAD" endpoint add third interface=v-third address=10.66.9.4 address=fd66:0:0:9::4 mac="${mac[third]}" label=app=client || not_ok "endpoint add"
 serve named tcp 8080
