@@ -208,76 +208,68 @@ fuzzers = tests/fuzz/parse-fuzzer tests/fuzz/import-fuzzer tests/fuzz/object-fuz
 	tests/fuzz/hostfile-fuzzer tests/fuzz/http-fuzzer tests/fuzz/query-fuzzer tests/fuzz/http1-fuzzer tests/fuzz/h2-fuzzer \
 	tests/fuzz/lsp-fuzzer tests/fuzz/container-fuzzer
 
-FUZZ_LINK = $(MKDIR_P) tests/fuzz && \
-	$(FUZZ_CC) $(FUZZ_CFLAGS) $(DEFAULT_INCLUDES) $(AM_CPPFLAGS) -o $@
+# A source is compiled once for all of them.
+FUZZ_COMPILE = $(MKDIR_P) $(@D) && $(FUZZ_CC) $(FUZZ_CFLAGS) $(DEFAULT_INCLUDES) $(AM_CPPFLAGS)
+fuzz_objects = $(patsubst %.c,tests/fuzz/objects/%.o,$(1))
+
+tests/fuzz/objects/%.o: %.c | lang/parse.c lang/scan.c
+	$(AM_V_CC)$(FUZZ_COMPILE) -MMD -MP -c -o $@ $<
+-include $(wildcard tests/fuzz/objects/*/*.d tests/fuzz/objects/*/*/*.d)
+
+FUZZ_LINK = $(AM_V_CCLD)$(FUZZ_COMPILE) -o $@ $^ $(FUZZ_LIBS)
 FUZZ_LIBS = $(LIBELF_LIBS) $(LIBYAML_LIBS) $(LIBSODIUM_LIBS)
 
 fuzz_base = $(filter %.c,$(base_libpolbase_a_SOURCES))
-fuzz_lang = $(fuzz_base) $(filter %.c,$(lang_liblang_a_SOURCES))
+fuzz_lang = $(fuzz_base) $(filter %.c,$(lang_liblang_a_SOURCES)) lang/parse.c lang/scan.c
 fuzz_hostfile = $(fuzz_base) \
 	runtime/endpoint.c runtime/hostfile.c runtime/input.c
 fuzz_object = $(fuzz_base) \
 	runtime/bpfelf.c runtime/image.c runtime/input.c runtime/kinds.c runtime/manifest.c \
 	runtime/object.c runtime/place.c runtime/place_change.c runtime/rules.c
-
-tests/fuzz/parse-fuzzer: tests/fuzz/fuzz_parse.c tests/fuzz/driver.c $(fuzz_lang) lang/parse.c lang/scan.c
-	$(AM_V_CC)$(FUZZ_LINK) $(srcdir)/tests/fuzz/fuzz_parse.c $(FUZZ_DRIVER) \
-		$(addprefix $(srcdir)/,$(fuzz_lang)) lang/parse.c lang/scan.c $(FUZZ_LIBS)
-
-tests/fuzz/object-fuzzer: tests/fuzz/fuzz_object.c tests/fuzz/driver.c tests/unit/object_maker.h $(fuzz_object)
-	$(AM_V_CC)$(FUZZ_LINK) $(srcdir)/tests/fuzz/fuzz_object.c $(FUZZ_DRIVER) \
-		$(addprefix $(srcdir)/,$(fuzz_object)) $(FUZZ_LIBS)
-
-tests/fuzz/hostfile-fuzzer: tests/fuzz/fuzz_hostfile.c tests/fuzz/driver.c $(fuzz_hostfile)
-	$(AM_V_CC)$(FUZZ_LINK) $(srcdir)/tests/fuzz/fuzz_hostfile.c $(FUZZ_DRIVER) \
-		$(addprefix $(srcdir)/,$(fuzz_hostfile)) $(FUZZ_LIBS)
-
 fuzz_query = $(fuzz_base) runtime/query.c
-
-tests/fuzz/query-fuzzer: tests/fuzz/fuzz_query.c tests/fuzz/driver.c $(fuzz_query)
-	$(AM_V_CC)$(FUZZ_LINK) $(srcdir)/tests/fuzz/fuzz_query.c $(FUZZ_DRIVER) \
-		$(addprefix $(srcdir)/,$(fuzz_query)) $(FUZZ_LIBS)
-
 # The importer with the language that its texts are in.
 fuzz_import = $(fuzz_lang) $(filter compiler/import/%.c,$(compiler_libcompiler_a_SOURCES))
-
-tests/fuzz/import-fuzzer: tests/fuzz/fuzz_import.c tests/fuzz/driver.c $(fuzz_import) lang/parse.c lang/scan.c
-	$(AM_V_CC)$(FUZZ_LINK) $(srcdir)/tests/fuzz/fuzz_import.c $(FUZZ_DRIVER) \
-		$(addprefix $(srcdir)/,$(fuzz_import)) lang/parse.c lang/scan.c $(FUZZ_LIBS)
-
 fuzz_http = $(fuzz_lang) $(filter compiler/http/%.c,$(compiler_libcompiler_a_SOURCES))
-
-tests/fuzz/http-fuzzer: tests/fuzz/fuzz_http.c tests/fuzz/driver.c $(fuzz_http) lang/parse.c lang/scan.c
-	$(AM_V_CC)$(FUZZ_LINK) $(srcdir)/tests/fuzz/fuzz_http.c $(FUZZ_DRIVER) \
-		$(addprefix $(srcdir)/,$(fuzz_http)) lang/parse.c lang/scan.c $(FUZZ_LIBS)
-
-tests/fuzz/http1-fuzzer: tests/fuzz/fuzz_http1.c tests/fuzz/driver.c proxy/http1.c $(fuzz_base)
-	$(AM_V_CC)$(FUZZ_LINK) $(srcdir)/tests/fuzz/fuzz_http1.c $(FUZZ_DRIVER) \
-		$(addprefix $(srcdir)/,$(fuzz_base) proxy/http1.c) $(FUZZ_LIBS)
-
+fuzz_http1 = $(fuzz_base) proxy/http1.c
 # Connections, but not the processes around them.
 fuzz_h2 = $(fuzz_base) $(filter-out proxy/confine.c proxy/control.c proxy/message.c proxy/worker.c,$(filter %.c,$(proxy_libproxy_a_SOURCES)))
-
-tests/fuzz/h2-fuzzer: tests/fuzz/fuzz_h2.c tests/fuzz/driver.c $(fuzz_h2)
-	$(AM_V_CC)$(FUZZ_LINK) $(srcdir)/tests/fuzz/fuzz_h2.c $(FUZZ_DRIVER) \
-		$(addprefix $(srcdir)/,$(fuzz_h2)) $(FUZZ_LIBS) $(LIBBPF_LIBS) $(LIBEV_LIBS) $(LIBNGHTTP2_LIBS)
-
 # The server with all that answers it.
 fuzz_lsp = $(fuzz_lang) $(filter %.c,$(lsp_liblsp_a_SOURCES)) $(filter %.c,$(compiler_libcompiler_a_SOURCES))
-
-tests/fuzz/lsp-fuzzer: tests/fuzz/fuzz_lsp.c tests/fuzz/driver.c $(fuzz_lsp) lang/parse.c lang/scan.c
-	$(AM_V_CC)$(FUZZ_LINK) $(srcdir)/tests/fuzz/fuzz_lsp.c $(FUZZ_DRIVER) \
-		$(addprefix $(srcdir)/,$(fuzz_lsp)) lang/parse.c lang/scan.c $(FUZZ_LIBS) $(JANSSON_LIBS)
-
 # What runtimes say, without the host that it would change.
 fuzz_container = $(fuzz_base) \
 	container/call.c container/cni.c container/cni_request.c container/docker.c container/labels.c \
 	container/link.c container/whose.c \
 	runtime/endpoint.c runtime/hostfile.c runtime/input.c runtime/netlink.c
 
-tests/fuzz/container-fuzzer: tests/fuzz/fuzz_container.c tests/fuzz/driver.c $(fuzz_container)
-	$(AM_V_CC)$(FUZZ_LINK) $(srcdir)/tests/fuzz/fuzz_container.c $(FUZZ_DRIVER) \
-		$(addprefix $(srcdir)/,$(fuzz_container)) $(FUZZ_LIBS) $(JANSSON_LIBS)
+tests/fuzz/parse-fuzzer: $(call fuzz_objects,tests/fuzz/fuzz_parse.c $(fuzz_lang) $(fuzz_driver))
+	$(FUZZ_LINK)
+
+tests/fuzz/object-fuzzer: $(call fuzz_objects,tests/fuzz/fuzz_object.c $(fuzz_object) $(fuzz_driver))
+	$(FUZZ_LINK)
+
+tests/fuzz/hostfile-fuzzer: $(call fuzz_objects,tests/fuzz/fuzz_hostfile.c $(fuzz_hostfile) $(fuzz_driver))
+	$(FUZZ_LINK)
+
+tests/fuzz/query-fuzzer: $(call fuzz_objects,tests/fuzz/fuzz_query.c $(fuzz_query) $(fuzz_driver))
+	$(FUZZ_LINK)
+
+tests/fuzz/import-fuzzer: $(call fuzz_objects,tests/fuzz/fuzz_import.c $(fuzz_import) $(fuzz_driver))
+	$(FUZZ_LINK)
+
+tests/fuzz/http-fuzzer: $(call fuzz_objects,tests/fuzz/fuzz_http.c $(fuzz_http) $(fuzz_driver))
+	$(FUZZ_LINK)
+
+tests/fuzz/http1-fuzzer: $(call fuzz_objects,tests/fuzz/fuzz_http1.c $(fuzz_http1) $(fuzz_driver))
+	$(FUZZ_LINK)
+
+tests/fuzz/h2-fuzzer: $(call fuzz_objects,tests/fuzz/fuzz_h2.c $(fuzz_h2) $(fuzz_driver))
+	$(FUZZ_LINK) $(LIBBPF_LIBS) $(LIBEV_LIBS) $(LIBNGHTTP2_LIBS)
+
+tests/fuzz/lsp-fuzzer: $(call fuzz_objects,tests/fuzz/fuzz_lsp.c $(fuzz_lsp) $(fuzz_driver))
+	$(FUZZ_LINK) $(JANSSON_LIBS)
+
+tests/fuzz/container-fuzzer: $(call fuzz_objects,tests/fuzz/fuzz_container.c $(fuzz_container) $(fuzz_driver))
+	$(FUZZ_LINK) $(JANSSON_LIBS)
 
 check_SCRIPTS += $(fuzzers)
 CLEANFILES += $(fuzzers)
@@ -390,12 +382,14 @@ check-churn: all tests/tools/entries tests/tools/probe tests/tools/sniff
 # What tests/sanitize runs in its own build.
 print-sanitized-tests:
 	@echo $(unit_tests) tests/golden/run.sh
+print-unit-tests:
+	@echo $(unit_tests)
 
 clean-local:
-	rm -rf tests/sanitize.dir tests/sanitize.dir.src tests/fuzz/run
+	rm -rf tests/sanitize.dir tests/sanitize.dir.src tests/fuzz/run tests/fuzz/objects
 	rm -f $(TEST_LOGS) $(TEST_LOGS:.log=.trs)
 
-.PHONY: bench check-churn count-tests fuzz print-sanitized-tests
+.PHONY: bench check-churn count-tests fuzz print-sanitized-tests print-unit-tests
 
 EXTRA_DIST += \
 	.ci/run \
