@@ -150,7 +150,8 @@ static void ranges6(const struct set *s, bounds6 *out)
 /* key: what buckets go by, sorted. */
 static void make_buckets(struct image *m, const uint64_t *key, size_t n, struct pol_set_half *h)
 {
-	uint64_t want = n / 2 < 1 ? 1 : n / 2 > 1u << 20 ? 1u << 20 : n / 2;
+	/* two at least: bounds may be 2^63 apart, and a shift of 64 bits would be none */
+	uint64_t want = n / 2 < 2 ? 2 : n / 2 > 1u << 20 ? 1u << 20 : n / 2;
 	uint32_t at;
 	size_t k = 0;
 

@@ -174,6 +174,10 @@ run "$POLLOAD" filter add bad 10.66.1.2 fd66::/32
 expect timeout world server udp 53
 run "$POLLOAD" filter list bad
 is "list" "10.66.1.2 192.0.2.0/25 2001:db8:1::7 fd66::/32" "$(tr '\n' ' ' <<<"$out" | sed 's/ $//')"
+run timeout 20 "$POLLOAD" filter add bad ::/1
+is "half of all addresses" 0 "$code" || echo "# $err"
+expect timeout world server udp 53
+run "$POLLOAD" filter del bad ::/1
 run "$POLLOAD" filter del bad 192.0.2.0/25 192.0.2.7
 is "what nobody added cannot be taken away" 2 "$code"
 like "by name" "set 'bad': nobody added 192.0.2.7" "$err"
