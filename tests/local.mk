@@ -326,6 +326,7 @@ e2e_tests = \
 	tests/e2e/endpoint.sh \
 	tests/e2e/fail.sh \
 	tests/e2e/filter.sh \
+	tests/e2e/filterflood.sh \
 	tests/e2e/flood.sh \
 	tests/e2e/frames.sh \
 	tests/e2e/h2.sh \
