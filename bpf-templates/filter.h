@@ -29,6 +29,12 @@ static __always_inline __u32 pol_filter_half_word(__u32 at)
 	return ((const volatile __u16 *)pol_filter_data)[at & (2 * POL_FILTER_WORDS - 1)];
 }
 
+/* At least POL_FILTER_SLACK words are behind it. */
+static __always_inline const volatile __u32 *pol_filter_words(__u32 at)
+{
+	return pol_filter_data + (at & (POL_FILTER_WORDS - 1));
+}
+
 /* ---- addresses: leading bits, then halving --------------------------------------- */
 
 #define POL_FILTER_STEPS 24	/* halvings of as many elements as fit */
@@ -96,32 +102,17 @@ static __always_inline __u32 pol_filter_record(const struct pol_filter_side *s,
 
 /* ---- kinds -------------------------------------------------------------------------- */
 
-static __always_inline __u32 pol_filter_l4(const struct pol_filter_half *h, const struct pol_edge *p)
+static __always_inline __u32 pol_filter_kind(const struct pol_filter_half *h, const struct pol_edge *p)
 {
-	__u32 slot, key = p->dport, page;
+	__u32 key = p->dport | p->icmp_type; /* a protocol has one of them, or none */
+	__u32 row = pol_filter_half_word(h->l4_row + p->proto), page, at;
 
-	switch (p->proto) {
-	case IPPROTO_TCP: slot = POL_L4_TCP; break;
-	case IPPROTO_UDP: slot = POL_L4_UDP; break;
-	case IPPROTO_SCTP: slot = POL_L4_SCTP; break;
-	case IPPROTO_ICMP: slot = POL_L4_ICMP; key = p->icmp_type; break;
-	case IPPROTO_ICMPV6: slot = POL_L4_ICMPV6; key = p->icmp_type; break;
-	default: return pol_filter_half_word(h->proto_class + p->proto);
-	}
-	page = pol_filter_half_word(h->l4_page + slot * 256 + (key >> 8));
-	return pol_filter_half_word(h->l4_class + page * 256 + (key & 255));
-}
-
-static __always_inline __u32 pol_filter_kind(const struct pol_filter_half *h,
-					     const struct pol_edge *p)
-{
-	__u32 at = pol_filter_l4(h, p), page;
-
+	page = pol_filter_half_word(h->l4_page + row * 256 + (key >> 8));
+	at = pol_filter_half_word(h->l4_class + page * 256 + (key & 255));
 	/* one class: few filters ask for source ports or flags */
 	if (h->nsports > 1) {
 		page = pol_filter_half_word(h->sport_page + (p->sport >> 8));
-		at = at * h->nsports +
-		     pol_filter_half_word(h->sport_class + page * 256 + (p->sport & 255));
+		at = at * h->nsports + pol_filter_half_word(h->sport_class + page * 256 + (p->sport & 255));
 	}
 	if (h->nflags > 1)
 		at = at * h->nflags + pol_filter_half_word(h->flag_class + p->tcp_flags);
@@ -130,45 +121,37 @@ static __always_inline __u32 pol_filter_kind(const struct pol_filter_half *h,
 
 /* ---- cells ---------------------------------------------------------------------------- */
 
-/* What is not there is free: its value says that no line holds. */
-static __always_inline __u32 pol_filter_slot(const struct pol_filter_group *g, __u64 key)
+/* -1 if x is 0, else 0.  No branch: which cells a packet has nobody can guess. */
+static __always_inline __u64 pol_filter_zero(__u64 x)
 {
-	__u32 at = (__u32)(key * g->mul >> 40) & (g->buckets - 1), hit = 0, line;
-	const volatile __u64 *k;
-
-	at *= POL_FILTER_WAYS;
-	line = (g->keys + at) & (POL_FILTER_WORDS / 2 - 1) & ~(POL_FILTER_WAYS - 1);
-	k = (const volatile __u64 *)pol_filter_data + line;
-#pragma clang loop unroll(full)
-	for (__u32 i = 0; i < POL_FILTER_WAYS; i++) {
-		__u64 x = k[i] ^ key, less = x - 1;
-
-		pol_opaque(less); /* or clang makes a branch of it */
-		hit |= (i + 1) & -(__u32)((less & ~x) >> 63);
-	}
-	return hit ? g->vals + at + hit : 0;
+	x |= -x;
+	pol_opaque(x); /* else clang makes a branch of this, and of what is masked with it */
+	x = (x >> 63) - 1;
+	pol_opaque(x);
+	return x;
 }
 
 /* What the first line of a group says that holds, or POL_FILTER_NONE. */
-static __always_inline __u32 pol_filter_cell(const struct pol_filter_group *g, __u32 src, __u32 dst,
-					     __u32 kind)
+static __always_inline __u32 pol_filter_cell(const struct pol_filter_group *g, __u64 none, __u64 src,
+					     __u64 dst, __u32 kind)
 {
-	__u32 at, pos;
-	__u64 val;
+	__u64 hashed = src * dst * g->mul, val;
+	const volatile __u64 *cell;
+	__u32 spread, at;
 
-	if (!src || !dst)
-		return POL_FILTER_NONE;
-	if (g->buckets) {
-		at = pol_filter_slot(g, (__u64)src << 32 | dst);
-		if (!at)
-			return POL_FILTER_NONE;
-		at--;
-	} else {
-		at = g->vals + src * g->width + dst;
-	}
-	val = pol_filter_double(at);
-	pos = pol_filter_half_word((__u32)(val >> 32) + kind);
-	return pol_filter_word((__u32)val + pos);
+	spread = pol_filter_half_word(g->spread + (__u32)(hashed >> (g->shift & 63)));
+	at = (__u64)((__u32)(hashed >> 24) * spread) * g->cells >> 32;
+	cell = (const volatile __u64 *)pol_filter_words(g->cell + at * POL_FILTER_CELL & ~(POL_FILTER_CELL - 1));
+	val = none ^ ((none ^ cell[1]) & pol_filter_zero(cell[0] ^ (src << 32 | dst)));
+	return pol_filter_word((__u32)val + pol_filter_half_word((__u32)(val >> 32) + kind));
+}
+
+static __always_inline __u32 pol_filter_less(__u64 x, __u64 y)
+{
+	__s64 less = x - y;
+
+	pol_opaque(less);
+	return y + (less & less >> 63);
 }
 
 /* ---- one filter -------------------------------------------------------------------------- */
@@ -238,12 +221,14 @@ __noinline __u32 pol_filter_says(struct pol_edge *p, __u32 f)
 {
 	const struct pol_filter_head *head;
 	const struct pol_filter_half *h;
-	__u32 src, dst, kind, says = POL_FILTER_NONE, mine, at;
+	const volatile __u32 *from, *to;
+	__u32 src, dst, kind, says, mine, at;
 	__u64 holds;
 
 	if (!p || f >= POL_FILTERS)
 		return 0;
 	head = &pol_filter_head[f];
+	says = head->last;
 	at = 2 * f + (p->v6 & 1);
 	pol_opaque(at); /* or clang makes an OR of the sum, of which the verifier knows no bound */
 	if (at >= 2 * POL_FILTERS)
@@ -251,20 +236,15 @@ __noinline __u32 pol_filter_says(struct pol_edge *p, __u32 f)
 	h = &pol_filter_half[at];
 	src = pol_filter_record(&h->side[0], &p->src, p->v6);
 	dst = pol_filter_record(&h->side[1], &p->dst, p->v6);
+	from = pol_filter_words(h->side[0].rec + src * POL_FILTER_GROUPS);
+	to = pol_filter_words(h->side[1].rec + dst * POL_FILTER_GROUPS);
 	kind = pol_filter_kind(h, p);
 #pragma clang loop unroll(full)
 	for (int g = 0; g < POL_FILTER_GROUPS; g++) {
 		if (g >= h->ngroups)
 			break;
-		mine = pol_filter_cell(&h->group[g],
-				       pol_filter_word(h->side[0].rec + src * POL_FILTER_GROUPS + g),
-				       pol_filter_word(h->side[1].rec + dst * POL_FILTER_GROUPS + g),
-				       kind);
-		if (mine < says)
-			says = mine;
+		says = pol_filter_less(pol_filter_cell(&h->group[g], h->none, from[g], to[g], kind), says);
 	}
-	if (says == POL_FILTER_NONE)
-		says = head->last;
 	if (!head->nspecial)
 		return says;
 	holds = pol_filter_holds(head, h, p, src, dst, kind);

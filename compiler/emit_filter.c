@@ -34,16 +34,17 @@ static void emit_half(struct pol_buf *b, const struct pol_filter_half *h)
 	for (unsigned i = 0; i < POL_FILTER_GROUPS; i++)
 		pol_buf_printf(
 			b,
-			"\t\t  { .mul = 0x%llx, .keys = %u, .vals = %u, .buckets = %u, .width = %u },\n",
-			(unsigned long long)h->group[i].mul, h->group[i].keys, h->group[i].vals,
-			h->group[i].buckets, h->group[i].width);
+			"\t\t  { .mul = 0x%llx, .spread = %u, .shift = %u, .cell = %u, .cells = %u },\n",
+			(unsigned long long)h->group[i].mul, h->group[i].spread, h->group[i].shift,
+			h->group[i].cell, h->group[i].cells);
 	pol_buf_printf(
 		b,
-		"\t  }, .ngroups = %u, .l4_page = %u, .l4_class = %u, .proto_class = %u,\n"
+		"\t  }, .ngroups = %u, .none = 0x%llx, .l4_row = %u, .l4_page = %u, .l4_class = %u,\n"
 		"\t  .sport_page = %u, .sport_class = %u, .flag_class = %u, .nsports = %u, .nflags = %u,\n"
 		"\t  .kind = %u, .kind_mask = %u, .nkinds = %u },\n",
-		h->ngroups, h->l4_page, h->l4_class, h->proto_class, h->sport_page, h->sport_class,
-		h->flag_class, h->nsports, h->nflags, h->kind, h->kind_mask, h->nkinds);
+		h->ngroups, (unsigned long long)h->none, h->l4_row, h->l4_page, h->l4_class,
+		h->sport_page, h->sport_class, h->flag_class, h->nsports, h->nflags, h->kind,
+		h->kind_mask, h->nkinds);
 }
 
 static void emit_data(struct pol_buf *b, const struct pol_filters *f)
@@ -69,7 +70,7 @@ static void emit_constants(struct pol_buf *b, const struct pol_tables *t)
 	}
 	pol_buf_addz(b, "\n/* Filters: what the numbers are is said in <polc/tables.h>. */\n");
 	define(b, "POL_FILTERS", t->filters.n);
-	define(b, "POL_FILTER_WORDS", t->filters.room);
+	define(b, "POL_FILTER_WORDS", t->filters.room - POL_FILTER_SLACK);
 	define(b, "POL_DYNAMIC_SETS", t->ir->dynamics.n);
 	pol_buf_printf(b, "#define %-22s 0x%llxull\n#define %-22s 0x%llxull\n", "POL_DYNAMIC_SRC",
 		       (unsigned long long)src, "POL_DYNAMIC_DST", (unsigned long long)dst);
@@ -89,9 +90,10 @@ void pol_emit_filters(const struct pol_tables *t, bool bare, struct pol_buf *out
 		     "};\n\nconst struct pol_filter_half pol_filter_half[2 * POL_FILTERS] = {\n");
 	for (size_t i = 0; i < 2 * t->filters.n; i++)
 		emit_half(out, &t->filters.half[i]);
-	pol_buf_addz(out, "};\n\n/* volatile: the contents are not the compiler's to know. */\n"
-			  "const volatile __u32 pol_filter_data[POL_FILTER_WORDS] "
-			  "SEC(POL_SEC_FILTER) __attribute__((aligned(64))) = {");
+	pol_buf_addz(out,
+		     "};\n\n/* volatile: the contents are not the compiler's to know. */\n"
+		     "const volatile __u32 pol_filter_data[POL_FILTER_WORDS + POL_FILTER_SLACK] "
+		     "SEC(POL_SEC_FILTER) __attribute__((aligned(64))) = {");
 	if (bare)
 		pol_buf_addz(out, " 0 ");
 	else

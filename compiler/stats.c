@@ -119,8 +119,8 @@ static void filters(struct pol_buf *b, const struct pol_tables *t)
 				       s->groups, s->wide[0], s->wide[1]);
 		else
 			pol_buf_addz(b, "    one group");
-		pol_buf_printf(b, "; cells %u in %s, patterns %u, %.1f MiB\n", s->cells,
-			       s->buckets ? "hashes" : "tables", s->patterns, s->words / 262144.0);
+		pol_buf_printf(b, "; cells %u, patterns %u, %.1f MiB\n", s->cells, s->patterns,
+			       s->words / 262144.0);
 	}
 }
 

@@ -147,8 +147,9 @@ static void write_records(struct half *h, int which)
 	for (uint32_t r = 1; r < n; r++) { /* list 0 is the empty one: no record */
 		const uint32_t *v = pol_lists_at(&side->records, r);
 
-		memcpy(&h->out->w.v[to->rec + (size_t)r * POL_FILTER_GROUPS], v,
-		       POL_FILTER_GROUPS * sizeof(*v));
+		for (unsigned g = 0; g < POL_FILTER_GROUPS; g++)
+			h->out->w.v[to->rec + (size_t)r * POL_FILTER_GROUPS + g] =
+				pol_filter_label(v[g], h->seed[g][which]);
 		memcpy(&h->out->w.v[((size_t)to->mask + r) * 2], v + POL_FILTER_GROUPS,
 		       2 * sizeof(*v));
 	}

@@ -136,10 +136,6 @@ static const char *build_half(const struct pol_ir *ir, const struct pol_ir_filte
 		if (pol_half_cells(&h))
 			pol_half_write_addresses(&h);
 	}
-	/* Groups without lines stand behind those with some, so that they are not looked at. */
-	head->ngroups = h.stats->lines ? POL_FILTER_GROUPS : 0;
-	if (!h.wide[0] && !h.wide[1] && head->ngroups)
-		head->ngroups = 1;
 	stats->words = (uint32_t)(out->w.n - before);
 	refused = h.refused   ? h.refused
 		  : out->full ? "its tables would take more than 64 MiB"
@@ -223,6 +219,7 @@ bool pol_filters_build(const struct pol_ir *ir, struct pol_arena *arena, struct 
 	out->words = (uint32_t)w.w.n;
 	for (out->room = 16; out->room < out->words;)
 		out->room *= 2;
+	out->room += POL_FILTER_SLACK;
 	out->data = pol_arena_alloc(arena, (size_t)out->words * sizeof(*out->data));
 	if (w.w.n)
 		memcpy(out->data, w.w.v, w.w.n * sizeof(*out->data));

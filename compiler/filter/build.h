@@ -83,11 +83,26 @@ struct half {
 	struct pol_words *out;
 	struct pol_filter_half *head;
 	struct pol_filter_stats *stats;
-	unsigned wide[2];		/* the split that was chosen: see stats */
+	unsigned wide[2];		/* the split in hand, in the end the one that was chosen: see stats */
+	uint32_t seed[POL_FILTER_GROUPS][2];	/* of labels, by side: odd */
+	uint8_t number[POL_FILTER_GROUPS];	/* of a group: by source is wide, destination is wide << 1 */
 	/* kinds.c */
 	struct pol_lists kinds;		/* preds that hold, by kind */
 	const char *refused;		/* why it cannot be done */
 };
+
+/*
+ * One of each class, 0 of class 0; as good as random, for products of small numbers are often
+ * equal.
+ */
+static inline uint32_t pol_filter_label(uint32_t class, uint32_t seed)
+{
+	uint32_t x = class * seed;
+
+	x = (x ^ x >> 15) * 0x9e3779b1u;
+	x = (x ^ x >> 13) * seed;
+	return x ^ x >> 16;
+}
 
 /* address.c: partitions of both sides; after groups are known, records and search. */
 void pol_half_partition(struct half *h);

@@ -18,7 +18,24 @@ unsigned pol_half_group(const struct half *h, const struct half_line *l)
 		if (h->wide[i] && h->side[i].size.v[l->set[i]] >
 					  (pol_u128)1 << ((h->family == 4 ? 32 : 128) - h->wide[i]))
 			g |= 1u << i;
-	return g;
+	return h->number[g];
+}
+
+/* Groups that have lines come first, so that only they are looked at. */
+static void number_groups(struct half *h)
+{
+	bool used[POL_FILTER_GROUPS] = { false };
+	uint8_t n = 0;
+
+	for (uint8_t g = 0; g < POL_FILTER_GROUPS; g++)
+		h->number[g] = g;
+	for (size_t i = 0; i < h->lines.n; i++)
+		if (!h->lines.v[i].special)
+			used[pol_half_group(h, &h->lines.v[i])] = true;
+	for (unsigned g = 0; g < POL_FILTER_GROUPS; g++)
+		if (used[g])
+			h->number[g] = n++;
+	h->head->ngroups = h->stats->groups = n;
 }
 
 /* ---- the cells of one group -------------------------------------------------------------- */
@@ -166,20 +183,18 @@ static bool gather(const struct half *h, unsigned g, size_t max, struct cells *o
  * About nanoseconds a packet: some for each group, more as the cells leave one cache after the other.
  * Where it does not fit at all, -1.
  */
-static int cost_of(struct half *h, size_t max)
+static int cost_of(struct half *h, size_t max, size_t *cells)
 {
 	uint64_t bytes = 0;
 	int cost = 0;
 	struct cells c = { 0 };
 
+	number_groups(h);
 	pol_half_records(h);
-	for (unsigned g = 0; g < POL_FILTER_GROUPS && cost >= 0; g++) {
-		if (!gather(h, g, max, &c)) {
-			cost = -1;
-		} else if (c.cell.n) {
-			bytes += 100ull * c.cell.n + 12ull * c.node.n;
-			cost += 7;
-		}
+	for (unsigned g = 0; g < h->head->ngroups && cost >= 0; g++) {
+		cost = gather(h, g, max, &c) ? cost + 7 : -1;
+		bytes += 40ull * c.cell.n + 8ull * c.node.n;
+		*cells += c.cell.n;
 		cells_free(&c);
 	}
 	for (bytes >>= 17; cost >= 0 && bytes; bytes >>= 1)
@@ -198,20 +213,22 @@ static bool choose(struct half *h)
 		{ 48, 48 }, { 16, 16 },   { 64, 64 },
 	};
 	const uint8_t(*ladder)[2] = h->family == 4 ? v4 : v6;
-	size_t max = 16 * h->lines.n + (1u << 20);
+	size_t few = 4 * h->lines.n + 65536, fewest = SIZE_MAX, max = 16 * h->lines.n + (1u << 20);
 	int best = -1, least = 0;
 
-	/* First what costs little to try; then whatever fits at all. */
-	for (; best < 0 && max <= LINES_MAX * 8ull; max *= 8) {
-		for (size_t i = 0; i < POL_ARRAY_LEN(v4); i++) {
+	/* The best of what costs little to try; else the first that has about as many cells as lines; or any. */
+	for (bool first = true; fewest > few && max <= LINES_MAX * 8ull; max *= 8, first = false) {
+		for (size_t i = 0; i < POL_ARRAY_LEN(v4) && (first || fewest > few); i++) {
+			size_t cells = 0;
 			int cost;
 
 			h->wide[0] = ladder[i][0];
 			h->wide[1] = ladder[i][1];
-			cost = cost_of(h, max < LINES_MAX ? max : LINES_MAX);
+			cost = cost_of(h, max < LINES_MAX ? max : LINES_MAX, &cells);
 			if (cost >= 0 && (best < 0 || cost < least)) {
 				best = (int)i;
 				least = cost;
+				fewest = cells;
 			}
 		}
 	}
@@ -251,92 +268,167 @@ static uint64_t value_of(struct writing *w, const struct cells *c, const struct 
 	return v;
 }
 
-/* Every key in its bucket, or the hash is tried with another factor, then with more buckets. */
-static bool place(const struct cells *c, uint64_t mul, uint32_t buckets, uint8_t *used,
-		  uint32_t *at)
-{
-	memset(used, 0, buckets);
-	for (size_t i = 0; i < c->cell.n; i++) {
-		uint32_t b = (uint32_t)(c->cell.v[i].key * mul >> 40) & (buckets - 1);
+/* ---- a perfect hash ------------------------------------------------------------------------------ */
 
-		if (used[b] == POL_FILTER_WAYS)
+#define BUCKET 4 /* keys of one, on average */
+#define SEEDS 32
+
+struct hash {
+	uint64_t mul;
+	uint32_t seed[2]; /* of labels */
+	unsigned shift; /* to get the bucket */
+	uint32_t cells; /* places: some more than there are keys, or the last ones find none */
+	uint16_t *spread; /* by bucket */
+	uint64_t *hashed; /* by key */
+	uint32_t *place; /* likewise */
+	/* While it is made: keys by bucket, buckets by how many they have. */
+	uint32_t *first, *key; /* of bucket b: key[first[b]..first[b + 1]) */
+	uint32_t *order;
+	uint8_t *taken;
+};
+
+static size_t buckets_of(const struct hash *p)
+{
+	return (size_t)1 << (64 - p->shift);
+}
+
+static uint32_t place_of(const struct hash *p, uint64_t hashed, uint32_t spread)
+{
+	return (uint32_t)((uint64_t)((uint32_t)(hashed >> 24) * spread) * p->cells >> 32);
+}
+
+static uint64_t labels_of(const struct hash *p, uint64_t key)
+{
+	return (uint64_t)pol_filter_label((uint32_t)(key >> 32), p->seed[0]) << 32 |
+	       pol_filter_label((uint32_t)key, p->seed[1]);
+}
+
+static void by_bucket(struct hash *p, const struct cells *c)
+{
+	size_t nb = buckets_of(p), n = c->cell.n, at = 0, most = 0;
+
+	memset(p->first, 0, (nb + 2) * sizeof(*p->first));
+	for (size_t i = 0; i < n; i++) {
+		uint64_t labels = labels_of(p, c->cell.v[i].key);
+
+		p->hashed[i] = (labels >> 32) * (uint32_t)labels * p->mul;
+		p->first[(p->hashed[i] >> p->shift) + 2]++;
+	}
+	for (size_t b = 0; b < nb; b++) {
+		most = p->first[b + 2] > most ? p->first[b + 2] : most;
+		p->first[b + 2] += p->first[b + 1];
+	}
+	for (size_t i = 0; i < n; i++)
+		p->key[p->first[(p->hashed[i] >> p->shift) + 1]++] = (uint32_t)i;
+	for (; most; most--)
+		for (uint32_t b = 0; b < nb; b++)
+			if (p->first[b + 1] - p->first[b] == most)
+				p->order[at++] = b;
+	if (at < nb)
+		p->order[at] = UINT32_MAX; /* the others are empty */
+}
+
+/* Places for all keys of a bucket; what was taken is given back where one of them finds none. */
+static bool spread_bucket(struct hash *p, uint32_t bucket, uint32_t spread)
+{
+	for (uint32_t i = p->first[bucket]; i < p->first[bucket + 1]; i++) {
+		uint32_t at = place_of(p, p->hashed[p->key[i]], spread);
+
+		if (p->taken[at]) {
+			while (i-- > p->first[bucket])
+				p->taken[p->place[p->key[i]]] = 0;
 			return false;
-		at[i] = b * POL_FILTER_WAYS + used[b]++;
+		}
+		p->taken[at] = 1;
+		p->place[p->key[i]] = at;
+	}
+	p->spread[bucket] = (uint16_t)spread;
+	return true;
+}
+
+static bool try_seed(struct hash *p, const struct cells *c, uint64_t seed)
+{
+	size_t nb = buckets_of(p);
+
+	p->mul = mix(seed) | 1;
+	p->seed[0] = (uint32_t)mix(seed + SEEDS) | 1;
+	p->seed[1] = (uint32_t)mix(seed + 2 * SEEDS) | 1;
+	by_bucket(p, c);
+	memset(p->taken, 0, p->cells);
+	for (size_t i = 0; i < nb && p->order[i] != UINT32_MAX; i++) {
+		uint32_t spread = 1;
+
+		while (spread < 65536 && !spread_bucket(p, p->order[i], spread))
+			spread += 2;
+		if (spread > 65535)
+			return false;
 	}
 	return true;
 }
 
-static bool find_hash(const struct cells *c, uint64_t *mul, uint32_t *buckets, uint32_t *at)
+static void hash_free(struct hash *p)
 {
-	uint32_t n = 1;
-	uint8_t *used;
+	free(p->spread);
+	free(p->hashed);
+	free(p->place);
+	free(p->first);
+	free(p->key);
+	free(p->order);
+	free(p->taken);
+}
 
-	while ((uint64_t)n * 2 < c->cell.n)
-		n *= 2;
-	for (; n <= 1u << 21; n *= 2) {
-		used = calloc(n, 1);
-		if (!used)
-			abort();
-		for (uint64_t seed = 1; seed <= 24; seed++) {
-			*mul = mix(seed) | 1;
-			if (place(c, *mul, n, used, at)) {
-				*buckets = n;
-				free(used);
-				return true;
-			}
-		}
-		free(used);
-	}
+/* False: no seed does, of which there is next to no chance. */
+static bool find_hash(const struct cells *c, struct hash *p)
+{
+	size_t n = c->cell.n, nb;
+
+	*p = (struct hash){ .shift = 63, .cells = (uint32_t)(n + n / 8 + 1) };
+	while (buckets_of(p) * BUCKET < n)
+		p->shift--;
+	nb = buckets_of(p);
+	p->spread = calloc(nb, sizeof(*p->spread));
+	p->hashed = calloc(n + 1, sizeof(*p->hashed));
+	p->place = calloc(n + 1, sizeof(*p->place));
+	p->first = calloc(nb + 2, sizeof(*p->first));
+	p->key = calloc(n + 1, sizeof(*p->key));
+	p->order = calloc(nb, sizeof(*p->order));
+	p->taken = calloc(p->cells, 1);
+	if (!p->spread || !p->hashed || !p->place || !p->first || !p->key || !p->order || !p->taken)
+		abort();
+	for (uint64_t seed = 1; seed <= SEEDS; seed++)
+		if (try_seed(p, c, seed))
+			return true;
 	return false;
 }
 
-static bool write_hash(struct writing *w, const struct cells *c, struct pol_filter_group *to)
+static bool write_hash(struct writing *w, const struct cells *c, unsigned g)
 {
+	struct pol_filter_group *to = &w->h->head->group[g];
 	struct pol_words *out = w->h->out;
-	uint32_t *at = calloc(c->cell.n, sizeof(*at)), buckets = 0;
-	uint64_t mul = 0;
-	bool found;
+	struct hash p;
+	bool found = find_hash(c, &p);
 
-	if (!at)
-		abort();
-	found = find_hash(c, &mul, &buckets, at);
-	if (found) {
-		size_t n = (size_t)buckets * POL_FILTER_WAYS;
+	memcpy(w->h->seed[g], p.seed, sizeof(p.seed));
+	to->mul = p.mul;
+	to->shift = p.shift;
+	to->cells = p.cells;
+	to->spread = pol_words_room(out, buckets_of(&p) / 2, 1) * 2;
+	to->cell = pol_words_room(out, POL_FILTER_CELL * (size_t)p.cells, POL_FILTER_CELL);
+	for (size_t b = 0; b < buckets_of(&p) && !out->full; b++)
+		out->w.v[to->spread / 2 + b / 2] |= (uint32_t)p.spread[b] << (b & 1 ? 16 : 0);
+	for (size_t i = 0; i < c->cell.n && !out->full; i++) {
+		size_t at = to->cell + POL_FILTER_CELL * (size_t)p.place[i];
 
-		to->mul = mul;
-		to->buckets = buckets;
-		to->keys = pol_words_room(out, 2 * n, 16) / 2;
-		to->vals = pol_words_room(out, 2 * n, 16) / 2;
-		w->h->stats->buckets += buckets;
-		for (size_t i = 0; i < c->cell.n && !out->full; i++) {
-			pol_words_put64(out, ((size_t)to->keys + at[i]) * 2, c->cell.v[i].key);
-			pol_words_put64(out, ((size_t)to->vals + at[i]) * 2, w->val.v[i]);
-		}
+		pol_words_put64(out, at, labels_of(&p, c->cell.v[i].key));
+		pol_words_put64(out, at + 2, w->val.v[i]);
 	}
-	free(at);
+	hash_free(&p);
 	return found;
 }
 
-static void write_direct(struct writing *w, const struct cells *c, size_t nsrc, size_t ndst,
-			 struct pol_filter_group *to)
-{
-	struct pol_words *out = w->h->out;
-
-	to->buckets = 0;
-	to->width = (uint32_t)ndst;
-	to->vals = pol_words_room(out, 2 * nsrc * ndst, 2) / 2;
-	for (size_t i = 0; i < c->cell.n && !out->full; i++) {
-		size_t at = (c->cell.v[i].key >> 32) * ndst + (uint32_t)c->cell.v[i].key;
-
-		pol_words_put64(out, ((size_t)to->vals + at) * 2, w->val.v[i]);
-	}
-}
-
-static bool write_group(struct writing *w, unsigned g, struct pol_filter_group *to)
+static bool write_group(struct writing *w, unsigned g)
 {
 	struct half *h = w->h;
-	size_t nsrc = pol_lists_count(&h->side[0].class[g]),
-	       ndst = pol_lists_count(&h->side[1].class[g]);
 	struct cells c = { 0 };
 	bool ok = gather(h, g, LINES_MAX, &c);
 
@@ -344,16 +436,7 @@ static bool write_group(struct writing *w, unsigned g, struct pol_filter_group *
 	for (size_t i = 0; i < c.cell.n; i++)
 		*pol_vec_push(&w->val) = value_of(w, &c, &c.cell.v[i]);
 	h->stats->cells += (uint32_t)c.cell.n;
-	/* direct: 8 bytes a pair of classes; hash: 128 bytes for some two cells */
-	if (ok && c.cell.n) {
-		h->stats->groups++;
-		if (nsrc * ndst <= 1024 || nsrc * ndst <= 6 * c.cell.n)
-			write_direct(w, &c, nsrc, ndst, to);
-		else
-			ok = write_hash(w, &c, to);
-	} else if (ok) {
-		write_direct(w, &c, 1, 1, to);
-	}
+	ok = ok && write_hash(w, &c, g);
 	cells_free(&c);
 	return ok;
 }
@@ -405,14 +488,20 @@ static uint32_t write_lists(struct writing *w)
 }
 
 /* Numbers of patterns and lists become places. */
-static void settle(struct writing *w, const struct pol_filter_group *g, size_t n, uint32_t patterns,
+static void settle(struct writing *w, const struct pol_filter_group *g, uint32_t patterns,
 		   uint32_t lists)
 {
-	for (size_t i = 0; i < n; i++) {
-		uint32_t *v = &w->h->out->w.v[((size_t)g->vals + i) * 2];
+	for (size_t i = 0; i < g->cells; i++) {
+		size_t at = g->cell + POL_FILTER_CELL * i;
+		uint32_t *v = &w->h->out->w.v[at + 2], list = v[0];
 
-		v[0] = lists + (v[0] ? 1 + w->lists.at.v[v[0]] : 0);
+		v[0] = lists + (list ? 1 + w->lists.at.v[list] : 0);
 		v[1] = patterns + v[1] * pol_lists_count(&w->h->kinds);
+		if (list && pol_lists_len(&w->lists, list) <= POL_FILTER_CELL_LIST) {
+			memcpy(v + 2, pol_lists_at(&w->lists, list),
+			       pol_lists_len(&w->lists, list) * sizeof(*v));
+			v[0] = (uint32_t)at + 4;
+		}
 	}
 }
 
@@ -427,27 +516,20 @@ static bool too_long(const struct pol_lists *patterns)
 static bool write_all(struct writing *w)
 {
 	struct half *h = w->h;
-	size_t n[POL_FILTER_GROUPS] = { 0 };
 	uint32_t patterns, lists;
 
-	for (unsigned g = 0; g < POL_FILTER_GROUPS; g++) {
-		struct pol_filter_group *to = &h->head->group[g];
-
-		if (!write_group(w, g, to))
+	for (unsigned g = 0; g < h->head->ngroups; g++)
+		if (!write_group(w, g))
 			return false;
-		n[g] = to->buckets ? (size_t)to->buckets * POL_FILTER_WAYS
-				   : (size_t)to->width *
-					     (to->width > 1 ? pol_lists_count(&h->side[0].class[g])
-							    : 1);
-	}
 	if (too_long(&w->patterns) ||
 	    (uint64_t)pol_lists_count(&w->patterns) * pol_lists_count(&h->kinds) >
 		    POL_FILTER_WORDS_MAX)
 		return false;
 	patterns = write_patterns(w);
 	lists = write_lists(w);
-	for (unsigned g = 0; g < POL_FILTER_GROUPS && !h->out->full; g++)
-		settle(w, &h->head->group[g], n[g], patterns, lists);
+	h->head->none = (uint64_t)patterns << 32 | lists;
+	for (unsigned g = 0; g < h->head->ngroups && !h->out->full; g++)
+		settle(w, &h->head->group[g], patterns, lists);
 	return true;
 }
 
@@ -457,6 +539,7 @@ bool pol_half_cells(struct half *h)
 	bool ok = choose(h);
 
 	if (ok) {
+		number_groups(h);
 		pol_half_records(h);
 		pol_lists_init(&w.patterns);
 		pol_lists_init(&w.lists);

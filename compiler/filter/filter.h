@@ -26,7 +26,7 @@ struct pol_filter_stats {
 	uint32_t intervals[2];
 	unsigned wide[2];		/* bits of a prefix: shorter is wide; 0: one group for all */
 	unsigned groups;
-	uint32_t cells, buckets;	/* that have lines; of hashes */
+	uint32_t cells;			/* that have lines */
 	uint32_t kinds, patterns;
 	uint32_t words;
 };
@@ -37,8 +37,8 @@ struct pol_filters {
 	struct pol_filter_half *half;	/* 2 * n: IPv4, IPv6 */
 	struct pol_filter_stats *stats;	/* likewise */
 	uint32_t *data;			/* the arena's */
-	uint32_t words;			/* filled; the array has the next power of two */
-	uint32_t room;
+	uint32_t words;			/* filled */
+	uint32_t room;			/* of the array: the next power of two, and POL_FILTER_SLACK */
 };
 
 /* False after an error diagnostic: a filter that is past the budget, and what makes it so. */

@@ -139,24 +139,49 @@ static uint32_t write_numbers(struct pol_words *out, const uint32_t *v, size_t n
 	return at;
 }
 
-static void write_ports(struct half *h, const struct field *l4, const struct field *sport)
+/* Of a protocol that has neither ports nor types: one class whatever they are. */
+static void same_page(uint32_t class, struct pol_lists *pages, uint32_t page[256])
 {
-	static const uint8_t proto[POL_L4_SLOTS] = {
-		[POL_L4_TCP] = 6,  [POL_L4_UDP] = 17,    [POL_L4_SCTP] = 132,
-		[POL_L4_ICMP] = 1, [POL_L4_ICMPV6] = 58,
-	};
-	uint32_t page[POL_L4_SLOTS * 256], other[256];
-	struct pol_lists pages;
+	uint32_t v[256];
+
+	for (unsigned i = 0; i < 256; i++)
+		v[i] = class;
+	v[0] = pol_lists_get(pages, v, 256) - 1;
+	for (unsigned i = 0; i < 256; i++)
+		page[i] = v[0];
+}
+
+static bool has_values(uint32_t proto)
+{
+	return proto == 6 || proto == 17 || proto == 132 || proto == 1 || proto == 58;
+}
+
+static void write_l4(struct half *h, const struct field *l4)
+{
+	uint32_t page[256], row[256];
+	struct pol_lists pages, rows;
 
 	pol_lists_init(&pages);
-	for (unsigned s = 0; s < POL_L4_SLOTS; s++)
-		port_pages(l4, POL_L4_KEY(proto[s], 0), &pages, page + 256 * s);
-	for (uint32_t p = 0; p < 256; p++)
-		other[p] = class_at(l4, POL_L4_KEY(p, 0));
-	h->head->l4_page = write_numbers(h->out, page, POL_ARRAY_LEN(page));
+	pol_lists_init(&rows);
+	for (uint32_t p = 0; p < 256; p++) {
+		if (has_values(p))
+			port_pages(l4, POL_L4_KEY(p, 0), &pages, page);
+		else
+			same_page(class_at(l4, POL_L4_KEY(p, 0)), &pages, page);
+		row[p] = pol_lists_get(&rows, page, 256) - 1;
+	}
+	h->head->l4_row = write_numbers(h->out, row, 256);
+	h->head->l4_page = write_pages(h->out, &rows);
 	h->head->l4_class = write_pages(h->out, &pages);
-	h->head->proto_class = write_numbers(h->out, other, 256);
 	pol_lists_free(&pages);
+	pol_lists_free(&rows);
+}
+
+static void write_sports(struct half *h, const struct field *sport)
+{
+	struct pol_lists pages;
+	uint32_t page[256];
+
 	pol_lists_init(&pages);
 	port_pages(sport, 0, &pages, page);
 	h->head->sport_page = write_numbers(h->out, page, 256);
@@ -289,7 +314,8 @@ bool pol_half_kinds(struct half *h)
 		 l4.classes.set_of.n * sport.classes.set_of.n * fl.has.n > KINDS_WORK)
 		h->refused = "its ports, source ports and flags cross in too many ways";
 	if (!h->refused) {
-		write_ports(h, &l4, &sport);
+		write_l4(h, &l4);
+		write_sports(h, &sport);
 		h->head->flag_class = write_numbers(h->out, fl.class, 256);
 		write_kinds(h, &l4, &sport, &fl, &t);
 		write_masks(h);

@@ -19,7 +19,7 @@
  *   #define POL_USES_AUDIT 0|1      some policy only audits
  *   #define POL_USES_FILTERS 0|1    there is a `filter`; then also
  *   #define POL_FILTERS n
- *   #define POL_FILTER_WORDS n      of pol_filter_data: a power of two
+ *   #define POL_FILTER_WORDS n      of pol_filter_data, without slack: a power of two
  *   #define POL_DYNAMIC_SETS n      0: no filter names one
  *   #define POL_DYNAMIC_SRC, POL_DYNAMIC_DST    bits: those that are asked about sources, destinations
  *   #define POL_USES_FILTER_LIMITS 0|1, POL_USES_FILTER_LOG 0|1
@@ -53,7 +53,7 @@
  *   struct pol_verdict pol_verdicts[POL_VERDICTS_LEN] SEC(POL_SEC_VERDICTS)
  *   const struct pol_filter_head pol_filter_head[POL_FILTERS]
  *   const struct pol_filter_half pol_filter_half[POL_FILTERS * 2]   IPv4, IPv6
- *   const volatile __u32 pol_filter_data[POL_FILTER_WORDS] SEC(POL_SEC_FILTER)
+ *   const volatile __u32 pol_filter_data[POL_FILTER_WORDS + POL_FILTER_SLACK] SEC(POL_SEC_FILTER)
  *   const struct pol_limit pol_limits[POL_LIMITS_LEN]      only if there are any
  *
  * and after "datapath.h", and "edge.h" if there are filters or services, the entry programs,
@@ -100,7 +100,8 @@ struct pol_v6_low {
  *  2. protocol and destination port (or ICMP type), source port, TCP flags: three classes,
  *     and by them the packet's kind
  *  3. for each group of lines: the record's two classes of that group name a cell, which has
- *     the lines that both addresses satisfy, in order
+ *     the lines that both addresses satisfy, in order; a perfect hash finds it, so one place
+ *     is looked at ("hash, displace": Pagh 1999; Belazzougui, Botelho, Dietzfelbinger 2009)
  *  4. by the cell's pattern and the kind: which of them is the first that holds
  *  5. the least of all groups; none: the filter's last line, which is unconditional
  *
@@ -115,27 +116,41 @@ struct pol_filter_side {
 	__u32 elem;		/* doubles. IPv4: begin << 32 | record.  IPv6: high halves */
 	__u32 slot;		/* IPv6, two words each: record above it; record of what equals it, or POL_V6_LOW | group */
 	__u32 low;		/* IPv6, two doubles each: low half; record << 32 | length of the group at its first */
-	__u32 rec;		/* words: classes by group */
+	__u32 rec;		/* words: labels by group */
 	__u32 mask;		/* doubles: by record, the special lines that it satisfies */
 	__u32 pad;
 };
 
-#define POL_FILTER_WAYS 8	/* keys of a bucket: one cache line */
+#define POL_FILTER_SLACK 16	/* words behind the last that something may be at */
+
+/*
+ * A label stands for a class, one of each side name a cell; 0: of no line.  Hashed: their product (so no label 0
+ * goes astray) times mul.  Its leading bits are the bucket, which says by what odd number bits 24 to 55
+ * are multiplied to spread over all cells.
+ */
 struct pol_filter_group {
-	__u64 mul;		/* odd: of the hash */
-	__u32 keys;		/* doubles: source class << 32 | destination class; 0: free; direct: unused */
-	__u32 vals;		/* doubles, beside the keys: pattern << 32 | list */
-	__u32 buckets;		/* a power of two; 0: direct, at [source class * width + destination class] of vals */
-	__u32 width;
+	__u64 mul;		/* odd */
+	__u32 spread;		/* halves: by bucket, that odd number */
+	__u32 shift;		/* to get the bucket */
+	__u32 cell;		/* words, POL_FILTER_CELL each */
+	__u32 cells;		/* those that nobody has: labels 0, and a value that says that no line holds */
 };
+
+/*
+ * Of a cell: two doubles, source's label << 32 | destination's and pattern << 32 | list; then the list
+ * itself, if there is room for it: a line of the cache has all.
+ */
+#define POL_FILTER_CELL 8
+#define POL_FILTER_CELL_LIST 4
 
 struct pol_filter_half {	/* of a filter, for one family */
 	struct pol_filter_side side[2];	/* source, destination */
 	struct pol_filter_group group[POL_FILTER_GROUPS];
 	__u32 ngroups;
-	__u32 l4_page;		/* halves: [POL_L4_SLOTS][256], page of l4_class by the port's high byte */
+	__u64 none;		/* pattern << 32 | list of a cell without lines */
+	__u32 l4_row;		/* halves: [256], row of l4_page by protocol */
+	__u32 l4_page;		/* halves: [row][256], page of l4_class by high byte of port or type */
 	__u32 l4_class;		/* halves: pages of 256 */
-	__u32 proto_class;	/* halves: [256], of protocols without ports or types */
 	__u32 sport_page;	/* halves: [256] */
 	__u32 sport_class;	/* halves: pages of 256 */
 	__u32 flag_class;	/* halves: [256] */
