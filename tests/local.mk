@@ -424,6 +424,7 @@ EXTRA_DIST += \
 	tests/bench/analysis.sh \
 	tests/bench/bench.sh \
 	tests/bench/compile.sh \
+	tests/bench/edge.sh \
 	tests/bench/guard.sh \
 	tests/bench/monitor.sh \
 	tests/bench/balance.bpf.c \

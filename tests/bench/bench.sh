@@ -19,6 +19,8 @@ printf '\n### Flows\n'
 "${FLOWS:-$here/flows}"
 printf '\n### Over veth\n\n'
 "$here/wire.sh"
+printf "\n### Filters\n\n"
+"$here/edge.sh"
 printf '\n### Services\n\n'
 "$here/services.sh"
 echo
