@@ -10,7 +10,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../base/yaml.h"
 #include "admit.h"
 #include "apply.h"
 #include "boot.h"

@@ -36,6 +36,12 @@ static void at_once(int fd)
 
 int end_dial(const char *a, const char *port)
 {
+	return end_dial_within(a, port, 0);
+}
+
+int end_dial_within(const char *a, const char *port, unsigned ms)
+{
+	const struct timeval limit = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
 	struct sockaddr_storage to;
 	socklen_t n = end_address(a, port, &to);
 	int fd = socket(to.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0), why;
@@ -43,6 +49,7 @@ int end_dial(const char *a, const char *port)
 	if (fd < 0)
 		return -1;
 	at_once(fd);
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 	if (!connect(fd, (void *)&to, n))
 		return fd;
 	why = errno;

@@ -10,6 +10,8 @@
 socklen_t end_address(const char *a, const char *port, struct sockaddr_storage *s);
 /* Connected and blocking; -1, and errno. */
 int end_dial(const char *a, const char *port);
+/* Gives up after so long; 0: when the kernel does.  The limit stays for what is sent. */
+int end_dial_within(const char *a, const char *port, unsigned ms);
 /*
  * Listens, with these flags of socket(2), and says "listening" on standard output; what cannot listen says
  * why and ends the program with 99.

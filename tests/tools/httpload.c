@@ -395,7 +395,7 @@ static int storm(const char *a, const char *port, double seconds)
 	unsigned long many = 0;
 
 	while (now() < end) {
-		int fd = end_dial(a, port);
+		int fd = end_dial_within(a, port, 50);
 
 		if (fd < 0)
 			continue;
