@@ -89,9 +89,10 @@ static const char help[] =
 	X(EACH, "--each", false, "monitor")                                                        \
 	X(AGGREGATE, "--aggregate", false, "monitor")                                              \
 	X(RATE, "--rate", true, "monitor")                                                         \
-	X(COUNT, "--count", true, "monitor") X(FOR, "--for", true, "monitor")                      \
-		X(UNUSED, "--unused", false, "rules") X(ONCE, "--once", false, "top")              \
-			X(EVERY, "--every", true, "top") X(WATCH, "--watch", false, "boot")
+	X(COUNT, "--count", true, "monitor")                                                       \
+	X(FOR, "--for", true, "monitor") X(UNUSED, "--unused", false, "rules")                     \
+		X(ONCE, "--once", false, "top") X(EVERY, "--every", true, "top")                   \
+			X(WATCH, "--watch", false, "boot")
 #define OPTION_ENUM(e, w, n, v) OPT_##e,
 enum option { OPTION_LIST(OPTION_ENUM) OPTIONS };
 #undef OPTION_ENUM

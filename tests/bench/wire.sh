@@ -170,7 +170,8 @@ wire_frames() { # frames|answers FAMILY RULES SALT
 variant_on() { # VARIANT
 	case $1 in
 	none) ;;
-	polc) "$POLLOAD" apply rules.bpf.o -H host.yaml >/dev/null ;;
+	# without what nftables' rules have left in the kernel's table of connections: it would fill ours
+	polc) "$POLLOAD" apply rules.bpf.o -H host.yaml --no-import >/dev/null ;;
 	linear) nft -f linear.nft ;;
 	sets) nft -f sets.nft ;;
 	folded) nft -o -f folded.nft 2>folded.out >&2 ;;

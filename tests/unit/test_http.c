@@ -176,18 +176,19 @@ static void test_judge(void **state)
 	struct made m;
 
 	(void)state;
-	must_make(&m,
-		  "allow from any on tcp 80 http {\n"
-		  "	allow GET, HEAD \"/products/**\";\n"
-		  "	allow POST \"/orders\" where header \"Content-Type\" == \"application/json\";\n"
-		  "	allow GET ~\"/v[0-9]+/status\" where host == \"api.shop.example\";\n"
-		  "	allow GET \"/live\" websocket;\n"
-		  "	deny * \"/products/admin/**\";\n"
-		  "}\n"
-		  "allow from any on tcp 81 http {\n"
-		  "	allow GET \"/a/*/c\";\n"
-		  "	deny * \"/**\" where header \"x-debug\" ~\"[1-9][0-9]*\";\n"
-		  "}");
+	must_make(
+		&m,
+		"allow from any on tcp 80 http {\n"
+		"	allow GET, HEAD \"/products/**\";\n"
+		"	allow POST \"/orders\" where header \"Content-Type\" == \"application/json\";\n"
+		"	allow GET ~\"/v[0-9]+/status\" where host == \"api.shop.example\";\n"
+		"	allow GET \"/live\" websocket;\n"
+		"	deny * \"/products/admin/**\";\n"
+		"}\n"
+		"allow from any on tcp 81 http {\n"
+		"	allow GET \"/a/*/c\";\n"
+		"	deny * \"/**\" where header \"x-debug\" ~\"[1-9][0-9]*\";\n"
+		"}");
 	for (size_t i = 0; i < POL_ARRAY_LEN(both); i++)
 		check(&m, all, 2, &both[i]);
 	for (size_t i = 0; i < POL_ARRAY_LEN(plain); i++)
