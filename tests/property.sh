@@ -5,7 +5,7 @@
 set -u
 build=${top_builddir:-build}
 seed=${POLC_SEED:-$(date +%s)}
-policies=${POLC_POLICIES:-100}
+policies=${POLC_POLICIES:-80}
 case $build in
 */_build/sub) policies=${POLC_POLICIES:-30} ;; # distcheck asks whether it works at all
 esac
@@ -28,7 +28,7 @@ run() { # LABEL ARGUMENT...: 0 done, 77 skipped
 
 work=$(mktemp -d) || exit 99
 trap 'rm -rf "$work"' EXIT
-run "$policies policies, tables and kernel" --policies "$policies" --packets 4000
+run "$policies policies, tables and kernel" --policies "$policies" --packets 6000
 if [ $? = 77 ]; then
 	run "$policies policies, tables only" --policies "$policies" --no-kernel
 fi
