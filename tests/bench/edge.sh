@@ -108,7 +108,13 @@ sample() { # VARIANT FAMILY N
 	echo "$got" >>"s.$1.$2.$3"
 }
 
-median() { sort -g "s.$1" | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
+# Of what a round had more than its floor in the same round: a host has faster and slower times.
+over() { # VARIANT FAMILY N
+	local floor=all
+	case $1 in empty | polc) floor=empty ;; esac
+	paste "s.$1.$2.$3" "s.$floor.$2.$3" | awk '{ print $1 - $2 }' | sort -g |
+		awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
+}
 cell() { sort -g "s.$1" | awk '{ v[NR] = $1 } END { printf " %s [%s, %s] |", v[int((NR + 1) / 2)], v[1], v[NR] }'; }
 
 variants="empty polc all linear sets folded"
@@ -132,7 +138,7 @@ for n in $sizes; do
 done
 
 echo "Frames dropped at an uplink by one of N lines (a prefix, a port); ns of CPU a frame, generator included,"
-echo "medians of $rounds rounds [lowest, highest]; over floor: what the lines add to what drops at once, empty or all"
+echo "medians of $rounds rounds [lowest, highest]; over floor: the median of what the lines add, in a round, to what drops at once, empty or all"
 echo
 echo "| lines | family | | ns | over floor | to polc |"
 echo "|---|---|---|---|---|---|"
@@ -146,11 +152,9 @@ for n in $sizes; do
 			fi
 			printf '| %s | %s | %s |' "$n" "$family" "$variant"
 			cell "$variant.$family.$n"
-			floor=all
-			case $variant in empty | polc) floor=empty ;; esac
-			awk -v a="$(median "$variant.$family.$n")" -v b="$(median "$floor.$family.$n")" \
-				-v c="$(median "polc.$family.$n")" -v d="$(median "empty.$family.$n")" \
-				'BEGIN { printf " %.0f |", a - b; if (c > d) printf " %.1f |", (a - b) / (c - d); else printf " |"; print "" }'
+			over=$(over "$variant" "$family" "$n")
+			awk -v a="$over" -v b="$(over polc "$family" "$n")" \
+				'BEGIN { printf " %.0f |", a; if (b > 0) printf " %.1f |", a / b; else printf " |"; print "" }'
 		done
 	done
 done
