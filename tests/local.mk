@@ -399,6 +399,7 @@ EXTRA_DIST += \
 	$(e2e_tests) \
 	tests/e2e/bridge.sh \
 	tests/e2e/engine.sh \
+	tests/e2e/floods.sh \
 	tests/e2e/lib.sh \
 	tests/e2e/shop.sh \
 	tests/demo/demo.sh \

@@ -6,6 +6,7 @@
 # share, and a rate that it has used up is nobody else's.  Who comes after it at its address
 # inherits nothing.
 . "$(dirname "$0")/lib.sh"
+. "$e2e_tree/tests/e2e/floods.sh"
 each=${POLC_STREAMS:-20}
 
 container client 1 "app: client"
@@ -32,18 +33,7 @@ policy server {
 END
 "$POLLOAD" apply flood.bpf.o -H host.yaml >/dev/null || bail "apply"
 
-drops() { # REASON: packets
-	"$POLLOAD" status --json | jq ".drops.$1.packets // 0"
-}
-
-streams=()
-for i in $(seq "$each"); do
-	for to in "${v4[server]}" "${v6[server]}"; do
-		nsenter --net="/run/netns/$test_name-client" "$PROBE" stream "$to" 7000 --interval 50 --timeout 3000 \
-			>"stream.${#streams[@]}" 2>&1 </dev/null &
-		streams+=($!)
-	done
-done
+open_streams client 7000 3000 "$each" "${v4[server]}" "${v6[server]}"
 sleep 0.5
 
 spray() { # PROTO ADDRESS: of eve
@@ -90,11 +80,7 @@ wait "$greedy"
 read -r _ _ _ _ _ _ timeout _ <greedy
 is "while eve's was used up" yes "$([ "$timeout" -gt 10 ] && echo yes)"
 
-kill -TERM "${streams[@]}"
-alive=0
-for i in "${!streams[@]}"; do
-	wait "${streams[$i]}" && alive=$((alive + 1))
-done
+end_streams
 is "of the neighbour's connections all live" "${#streams[@]}" "$alive"
 
 # ---- who comes after ---------------------------------------------------------------------

@@ -5,8 +5,7 @@
 # completes, none that is open loses its place, and the table is as large as before.
 # Backends are chosen at random, so a connection that was forgotten would go on at another one, and end.
 . "$(dirname "$0")/lib.sh"
-frame=$e2e_build/tests/tools/frame
-[ -x "$frame" ] || skip "$frame is not built"
+. "$e2e_tree/tests/e2e/floods.sh"
 each=${POLC_STREAMS:-20}
 floods=${POLC_FLOODS:-5}	# of 60,000 SYNs each; the table has 262,144 places
 
@@ -40,40 +39,16 @@ connections() { # connections|half_open
 	"$POLLOAD" services --json | jq "[.[0].backends[].$1] | add"
 }
 
-streams=()
-for _ in $(seq "$each"); do
-	for to in 198.51.100.10 2001:db8:2::10; do
-		nsenter --net="/run/netns/$test_name-client" "$PROBE" stream "$to" 80 --interval 50 --timeout 5000 \
-			>"stream.${#streams[@]}" 2>&1 </dev/null &
-		streams+=($!)
-	done
-done
+open_streams client 80 5000 "$each" 198.51.100.10 2001:db8:2::10
 for _ in $(seq 100); do
 	[ "$(connections connections)" -lt ${#streams[@]} ] || break
 	sleep 0.1
 done
 is "open before it" ${#streams[@]} "$(connections connections)"
 
-# Sources in prefixes of their own, each with all ports; nobody there answers the backends.
-to_mac=$(ip -o link show up0 | sed 's/.*link.ether \([0-9a-f:]*\).*/\1/')
-flood() {
-	local i
-	for i in $(seq "$floods"); do
-		inside client "$frame" eth0 "$to_mac" "198.18.$i.1" 198.51.100.10 80 spread syn 60000 90000
-	done >sent
-}
-flood &
-flood=$!
-said=()
-while kill -0 $flood 2>/dev/null; do
-	for to in 198.51.100.10 2001:db8:2::10; do
-		said+=("$(inside client "$PROBE" repeat tcp "$to" 80 --interval 5 --for 300 --timeout 5000)")
-	done
-done
-wait $flood
-printf '%s\n' "${said[@]}" >said
-is "every new connection of others opened" "0 0 0" \
-	"$(awk '{ r += $3; u += $5; t += $7 } END { print r, u, t }' said)"
+# Nobody at the sources answers the backends.
+beside_syns "$floods" 198.51.100.10 80 5 198.51.100.10 2001:db8:2::10
+is "every new connection of others opened" "0 0 0" "$(not_opened)"
 is "... and there were many" yes "$(awk '{ n += $1 } END { print (n > 50 ? "yes" : "no, " n) }' said)"
 is "the table was full: half-open ones made room" yes "$([ "$(of_shop displaced)" -gt 0 ] && echo yes)"
 is "no open one did" 0 "$(of_shop evicted)"
@@ -81,10 +56,6 @@ echo "# $(awk '{ n += $1 } END { print n }' said) opened meanwhile; $(connection
 is "none was refused a place" 0 "$("$POLLOAD" status --json | jq '.drops.svc_full.packets // 0')"
 is "what the table holds is no more than it has places" yes \
 	"$([ $(($(connections connections) + $(connections half_open))) -le 262144 ] && echo yes)"
-kill -TERM "${streams[@]}"
-alive=0
-for i in "${!streams[@]}"; do
-	wait "${streams[$i]}" && alive=$((alive + 1))
-done
+end_streams
 is "all that were open live" "${#streams[@]}" "$alive"
 finish
