@@ -285,6 +285,11 @@ static __always_inline int pol_ct_dead(const struct pol_ct_entry *e, __u32 now)
 	return pol_ct_expired(e, now) || !pol_ct_ends_live(e);
 }
 
+static __always_inline int pol_ct_is_half(__u8 state)
+{
+	return state == POL_CT_SYN_SENT || state == POL_CT_SYN_RECV || state == POL_CT_UNREPLIED;
+}
+
 /* POL_CT_PROXY or POL_CT_ONWARD; 0: the proxy has no part in it. */
 static __always_inline __u8 pol_proxied(const struct pol_ct_entry *e)
 {

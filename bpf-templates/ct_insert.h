@@ -5,8 +5,7 @@
 
 static __always_inline int pol_ct_half_open(const struct pol_ct_entry *e)
 {
-	return e->state == POL_CT_SYN_SENT || e->state == POL_CT_SYN_RECV ||
-	       e->state == POL_CT_UNREPLIED;
+	return pol_ct_is_half(e->state);
 }
 
 /* From outside: neither an endpoint of ours nor this host began it. */

@@ -212,7 +212,7 @@ static __always_inline int pol_svc_expired(const struct pol_svc_entry *e, __u32 
 
 static __always_inline int pol_svc_half(const struct pol_svc_entry *e)
 {
-	return e->state == POL_CT_SYN_SENT || e->state == POL_CT_SYN_RECV || e->state == POL_CT_UNREPLIED;
+	return pol_ct_is_half(e->state);
 }
 
 static __always_inline int pol_svc_over(const struct pol_svc_entry *e)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <sys/mman.h>
 
+#include "flows.h"
 #include "services_maps.h"
 
 struct table {
@@ -20,21 +21,6 @@ static int table_open(const struct prt_shared *s, struct table *t, struct pol_er
 static void table_close(struct table *t)
 {
 	munmap(t->bucket, t->n * sizeof(*t->bucket));
-}
-
-static uint32_t timeout_of(uint8_t state)
-{
-	static const uint32_t seconds[POL_CT_STATE_MAX] = {
-		[POL_CT_SYN_SENT] = POL_CT_T_SYN_SENT,
-		[POL_CT_SYN_RECV] = POL_CT_T_SYN_RECV,
-		[POL_CT_ESTABLISHED] = POL_CT_T_ESTABLISHED,
-		[POL_CT_CLOSING] = POL_CT_T_CLOSING,
-		[POL_CT_CLOSED] = POL_CT_T_CLOSED,
-		[POL_CT_UNREPLIED] = POL_CT_T_UNREPLIED,
-		[POL_CT_REPLYING] = POL_CT_T_REPLYING,
-	};
-
-	return state < POL_CT_STATE_MAX ? seconds[state] : 0;
 }
 
 static bool is_half(const struct pol_svc_entry *f)
@@ -134,7 +120,7 @@ int prt_services_count(const struct prt_shared *shared, const struct prt_service
 			uint64_t tag = __atomic_load_n(&t.bucket[i].tag[k], __ATOMIC_ACQUIRE);
 
 			if (tag & POL_TAG_USED && f.state != POL_CT_CLOSED &&
-			    (int32_t)(now - f.seen) <= (int32_t)timeout_of(f.state))
+			    (int32_t)(now - f.seen) <= (int32_t)prt_flow_timeout(f.state))
 				count_one(&f, s, &p, count);
 		}
 	if (!r)
