@@ -388,7 +388,7 @@ static __always_inline int pol_at_uplink_in(struct __sk_buff *skb, const int wat
 	return pol_uplink_end(skb, &p, 0, watched);
 }
 
-/* What comes in by lo with POL_MARK_PROXY; the rest of lo's traffic does not come here (runtime/stub.h). */
+/* What comes in by lo with POL_MARK_PROXY; the rest of lo's traffic does not come here (runtime/generation/stub.h). */
 static __always_inline int pol_hook_lo_in(struct __sk_buff *skb)
 {
 	int reason = POL_REASON_REDIRECT_LOST;

@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 #include "labels.h"
-#include "runtime/endpoint.h"
-#include "runtime/endpoints.h"
-#include "runtime/net.h"
+#include "runtime/input/endpoint.h"
+#include "runtime/change/endpoints.h"
+#include "runtime/host/net.h"
 
 #define RETRY_MS 1000
 

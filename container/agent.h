@@ -16,7 +16,7 @@
 #define CN_AGENT_H
 
 #include "docker.h"
-#include "runtime/env.h"
+#include "runtime/input/env.h"
 
 struct cn_agent {
 	struct prt_env env;

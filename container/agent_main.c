@@ -14,7 +14,7 @@
 
 #include "agent.h"
 #include "driver.h"
-#include "runtime/quiet.h"
+#include "runtime/input/quiet.h"
 
 #define DOCKER_SOCKET "/run/docker.sock"
 #define PLUGIN_SOCKET "/run/docker/plugins/polc.sock"

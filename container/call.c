@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "runtime/endpoint.h"
-#include "runtime/env.h"
+#include "runtime/input/endpoint.h"
+#include "runtime/input/env.h"
 
 static const char *const paths[CN_METHODS] = {
 	[CN_ACTIVATE] = "/Plugin.Activate",

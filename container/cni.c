@@ -5,8 +5,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "runtime/endpoint.h"
-#include "runtime/endpoints.h"
+#include "runtime/input/endpoint.h"
+#include "runtime/change/endpoints.h"
 
 /* ---- the container's link and addresses ------------------------------------------------- */
 

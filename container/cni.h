@@ -23,7 +23,7 @@
 #include <jansson.h>
 
 #include "labels.h"
-#include "runtime/env.h"
+#include "runtime/input/env.h"
 
 #define CNI_CONFIG_MAX (1u << 20)	/* bytes of the configuration on standard input */
 

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "cni.h"
-#include "runtime/quiet.h"
+#include "runtime/input/quiet.h"
 
 static enum cni_code read_input(struct pol_buf *in, struct pol_err *e)
 {

@@ -5,7 +5,7 @@
 #include <limits.h>
 
 #include "cni.h"
-#include "runtime/endpoint.h"
+#include "runtime/input/endpoint.h"
 
 static const char *const versions[] = { "0.4.0", "1.0.0", "1.1.0" };
 

@@ -8,9 +8,9 @@
 
 #include "call.h"
 #include "labels.h"
-#include "runtime/endpoint.h"
-#include "runtime/env.h"
-#include "runtime/net.h"
+#include "runtime/input/endpoint.h"
+#include "runtime/input/env.h"
+#include "runtime/host/net.h"
 
 void cn_container_free(struct cn_container *c)
 {

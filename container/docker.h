@@ -21,7 +21,7 @@
 #include "engine.h"
 #include "labels.h"
 #include "link.h"
-#include "runtime/hostfile.h"
+#include "runtime/input/hostfile.h"
 
 struct cn_docker {
 	struct cn_engine *engine;

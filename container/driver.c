@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "ipam.h"
-#include "runtime/endpoints.h"
-#include "runtime/netlink.h"
+#include "runtime/change/endpoints.h"
+#include "runtime/host/netlink.h"
 #include "whose.h"
 
 #define LOOK_NS 30000000000ull /* all pairs are looked at */

@@ -24,7 +24,7 @@
 
 #include "call.h"
 #include "docker.h"
-#include "runtime/env.h"
+#include "runtime/input/env.h"
 
 struct cn_given {	/* an address (full length) or a subnet that nobody has yet */
 	struct cn_addr what;

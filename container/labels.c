@@ -5,9 +5,9 @@
 #include <unistd.h>
 
 #include "base/yaml.h"
-#include "runtime/endpoint.h"
-#include "runtime/env.h"
-#include "runtime/input.h"
+#include "runtime/input/endpoint.h"
+#include "runtime/input/env.h"
+#include "runtime/input/input.h"
 
 #define FILE_MAX (64u << 10) /* bytes; the labels themselves have far less room */
 

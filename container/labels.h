@@ -14,7 +14,7 @@
 
 #include <jansson.h>
 
-#include "runtime/hostfile.h"
+#include "runtime/input/hostfile.h"
 
 struct cn_labels {
 	struct pol_arena *arena;	/* the caller's; keys and values live there */
@@ -31,7 +31,7 @@ int cn_labels_fact(struct cn_labels *l, const char *key, const char *value, stru
 /* {"app": "web"}, or [{"key": "app", "value": "web"}]; NULL and null: none. */
 int cn_labels_json(struct cn_labels *l, const char *source, const json_t *labels, struct pol_err *e);
 /*
- * An object of JSON in a file that nobody but root and we can have written (runtime/input.h).
+ * An object of JSON in a file that nobody but root and we can have written (runtime/input/input.h).
  * -ENOENT without an error text: no such file.
  */
 int cn_labels_file(struct cn_labels *l, const char *path, struct pol_err *e);

@@ -11,9 +11,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "runtime/endpoint.h"
-#include "runtime/env.h"
-#include "runtime/netlink.h"
+#include "runtime/input/endpoint.h"
+#include "runtime/input/env.h"
+#include "runtime/host/netlink.h"
 
 #define PROTOCOL 113u /* of our routes; of no routing daemon (linux/rtnetlink.h) */
 

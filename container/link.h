@@ -16,7 +16,7 @@
 #define CN_LINK_H
 
 #include "../base/base.h"
-#include "runtime/net.h"
+#include "runtime/host/net.h"
 
 #define CN_ID 65	/* an id of the engine, with its NUL */
 #define CN_ALIAS 256	/* as IFALIASZ, with its NUL */

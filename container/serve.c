@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "driver.h"
-#include "runtime/listen.h"
+#include "runtime/host/listen.h"
 
 #define CLIENTS_MAX 64u
 #define PATIENCE 30u /* seconds that a connection may be idle */

@@ -222,11 +222,11 @@ FUZZ_LIBS = $(LIBELF_LIBS) $(LIBYAML_LIBS) $(LIBSODIUM_LIBS)
 fuzz_base = $(filter %.c,$(base_libpolbase_a_SOURCES))
 fuzz_lang = $(fuzz_base) $(filter %.c,$(lang_liblang_a_SOURCES)) lang/parse.c lang/scan.c
 fuzz_hostfile = $(fuzz_base) \
-	runtime/endpoint.c runtime/hostfile.c runtime/input.c
+	runtime/input/endpoint.c runtime/input/hostfile.c runtime/input/input.c
 fuzz_object = $(fuzz_base) \
-	runtime/bpfelf.c runtime/image.c runtime/input.c runtime/kinds.c runtime/manifest.c \
-	runtime/object.c runtime/place.c runtime/place_change.c runtime/rules.c
-fuzz_query = $(fuzz_base) runtime/query.c
+	runtime/input/bpfelf.c runtime/place/image.c runtime/input/input.c runtime/place/kinds.c runtime/input/manifest.c \
+	runtime/input/object.c runtime/place/place.c runtime/place/place_change.c runtime/input/rules.c
+fuzz_query = $(fuzz_base) runtime/look/query.c
 # The importer with the language that its texts are in.
 fuzz_import = $(fuzz_lang) $(filter compiler/import/%.c,$(compiler_libcompiler_a_SOURCES))
 fuzz_http = $(fuzz_lang) $(filter compiler/http/%.c,$(compiler_libcompiler_a_SOURCES))
@@ -239,7 +239,7 @@ fuzz_lsp = $(fuzz_lang) $(filter %.c,$(lsp_liblsp_a_SOURCES)) $(filter %.c,$(com
 fuzz_container = $(fuzz_base) \
 	container/call.c container/cni.c container/cni_request.c container/docker.c container/labels.c \
 	container/link.c container/whose.c \
-	runtime/endpoint.c runtime/hostfile.c runtime/input.c runtime/netlink.c
+	runtime/input/endpoint.c runtime/input/hostfile.c runtime/input/input.c runtime/host/netlink.c
 
 tests/fuzz/parse-fuzzer: $(call fuzz_objects,tests/fuzz/fuzz_parse.c $(fuzz_lang) $(fuzz_driver))
 	$(FUZZ_LINK)

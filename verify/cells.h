@@ -11,7 +11,7 @@
 
 #include "compiler/ir.h"
 #include "compiler/partition.h"
-#include "runtime/object.h"
+#include "runtime/input/object.h"
 
 struct ver_cell {
 	uint32_t class;

@@ -6,7 +6,7 @@
 #ifndef POLC_VERIFY_KERNEL_H
 #define POLC_VERIFY_KERNEL_H
 
-#include "runtime/gen.h"
+#include "runtime/generation/gen.h"
 #include "verify/world.h"
 
 struct kernel;		/* of one process: devices, and maps that all policies share */

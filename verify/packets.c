@@ -11,7 +11,7 @@
 
 #include "compiler/analysis/witness.h"
 #include "compiler/ranges.h"
-#include "runtime/hostfile.h"
+#include "runtime/input/hostfile.h"
 #include "verify/judge.h"
 #include "verify/private.h"
 

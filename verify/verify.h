@@ -23,7 +23,7 @@
 #define POLC_VERIFY_H
 
 #include "compiler/ir.h"
-#include "runtime/object.h"
+#include "runtime/input/object.h"
 
 struct ver_difference {		/* what == empty: there is none */
 	const char *where;	/* "manifest", "rules", "limits", "http", "tables" or "packets" */

@@ -7,7 +7,7 @@
 #define POLC_VERIFY_WORLD_H
 
 #include "compiler/eval.h"
-#include "runtime/place.h"
+#include "runtime/place/place.h"
 
 #define WORLD_EPS 64		/* endpoints at most */
 #define WORLD_LABELS 16		/* of one of them */

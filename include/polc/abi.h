@@ -7,7 +7,7 @@
  * the name ends in _be; addresses are in network byte order.  Every struct is
  * free of padding (checked below), so that a key can be compared as bytes.
  * A change of any layout here is a new POL_ABI_VERSION; of a map that outlives a run of polload
- * also a new PRT_LAYOUT (runtime/shared.h).
+ * also a new PRT_LAYOUT (runtime/generation/shared.h).
  */
 #ifndef POLC_ABI_H
 #define POLC_ABI_H
@@ -420,7 +420,7 @@ struct pol_event {
  * in `watch`, and what it did not get in `watch_lost`.  So no reader takes from
  * another, and what is lost is what this reader asked for.  Nobody there: nothing is made.
  *
- * A place belongs to whoever holds the lock on its folder (runtime/watch.h).
+ * A place belongs to whoever holds the lock on its folder (runtime/look/watch.h).
  */
 #define POL_WATCHERS 8
 #define POL_WATCH_NETS 2	/* addresses of an end: an IPv4 and an IPv6 one */

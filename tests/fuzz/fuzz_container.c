@@ -11,8 +11,8 @@
 #include "container/cni.h"
 #include "container/docker.h"
 #include "container/whose.h"
-#include "runtime/endpoint.h"
-#include "runtime/endpoints.h"
+#include "runtime/input/endpoint.h"
+#include "runtime/change/endpoints.h"
 
 #define PARTS 8
 

@@ -3,7 +3,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "runtime/hostfile.h"
+#include "runtime/input/hostfile.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 

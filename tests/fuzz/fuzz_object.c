@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "runtime/place.h"
+#include "runtime/place/place.h"
 #include "tests/unit/object_maker.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);

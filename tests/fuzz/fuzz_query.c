@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Flows and filters of a command line, as one word and as many: refused with a text, or in bounds. */
-#include "runtime/query.h"
+#include "runtime/look/query.h"
 
 /* The only thing of the loader that messages need. */
 const char *prt_safe(const char *text)

@@ -8,7 +8,7 @@
 #define POLC_TESTS_BUILD_H
 
 #include "lang/resolve.h"
-#include "runtime/object.h"
+#include "runtime/input/object.h"
 #include "random.h"
 
 struct build_paths { const char *clang, *templates, *include, *scratch_dir; };

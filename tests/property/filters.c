@@ -30,7 +30,7 @@
 
 #include "build.h"
 #include "filter_gen.h"
-#include "runtime/sets.h"
+#include "runtime/generation/sets.h"
 
 struct options {
 	unsigned objects, packets, seconds, copies;

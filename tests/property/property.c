@@ -34,7 +34,7 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "runtime/why.h"
+#include "runtime/look/why.h"
 
 #define MAX_JOBS 16
 #define MAX_REPORTS 5 /* differences printed by one process */

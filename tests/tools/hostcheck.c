@@ -2,7 +2,7 @@
 /* hostcheck FILE...: are these host files, apart from the interfaces of this machine? */
 #include <stdio.h>
 
-#include "runtime/hostfile.h"
+#include "runtime/input/hostfile.h"
 
 int main(int argc, char **argv)
 {

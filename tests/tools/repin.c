@@ -2,14 +2,14 @@
 /*
  * Makes what polload pinned look as if another version had done it.
  *
- *   repin FOLDER abi|layout N       in the pinned `meta` (runtime/shared.h)
+ *   repin FOLDER abi|layout N       in the pinned `meta` (runtime/generation/shared.h)
  */
 #include <bpf/bpf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../runtime/shared.h"
+#include "../../runtime/generation/shared.h"
 
 int main(int argc, char **argv)
 {

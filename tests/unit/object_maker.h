@@ -11,7 +11,7 @@
 
 #include "../../base/base.h"
 #include "../../base/table.h"
-#include "../../runtime/object.h"
+#include "../../runtime/input/object.h"
 
 struct part {
 	const char *section;

@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "../../runtime/place.h"
+#include "../../runtime/place/place.h"
 #include "object_maker.h"
 
 static uint64_t rng_state;

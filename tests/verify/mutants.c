@@ -16,7 +16,7 @@
 
 #include "compiler/lower.h"
 #include "lang/resolve.h"
-#include "runtime/bpfelf.h"
+#include "runtime/input/bpfelf.h"
 #include "tests/tools/genpolicy.h"
 #include "verify/verify.h"
 

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* `polload services`: who serves what, and how they are. */
+#include <errno.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "runtime/services/services_maps.h"
+#include "show.h"
+
+static const char *state_of(const struct prt_svc_backend *b)
+{
+	return b->state.drained ? "drained" : b->state.down ? "down" : "up";
+}
+
+static void add_place(struct pol_buf *out, const struct pol_addr *a, uint16_t port)
+{
+	bool v6 = prt_ip_of_addr(a).family == 6;
+
+	pol_buf_addz(out, v6 ? "[" : "");
+	prt_show_addr(out, a);
+	pol_buf_printf(out, "%s:%u", v6 ? "]" : "", port);
+}
+
+/* What clients sent, over both families. */
+static void hits_of(int fd, uint32_t service, struct pol_svc_hits *sum)
+{
+	*sum = (struct pol_svc_hits){ 0 };
+	for (uint32_t i = 0; fd >= 0 && i < 2; i++) {
+		uint64_t n[6] = { 0 };
+
+		prt_show_percpu(fd, 2 * service + i, 6, n);
+		sum->packets += n[0], sum->bytes += n[1];
+		sum->connections += n[2], sum->refused += n[3];
+		sum->displaced += n[4], sum->evicted += n[5];
+	}
+}
+
+/* ---- text ------------------------------------------------------------------------------ */
+
+static void backend_text(struct pol_buf *out, const struct prt_svc_backend *b,
+			 const struct prt_svc_count *count)
+{
+	struct pol_buf place = { 0 };
+
+	add_place(&place, &b->addr, b->port);
+	pol_buf_printf(out, "  %-8s %6u %12" PRIu64 " %10" PRIu64 "  %s", state_of(b),
+		       prt_svc_weight(b), count->open, count->half, place.p);
+	pol_buf_free(&place);
+	if (b->name)
+		pol_buf_printf(out, "  %s", prt_safe(b->name));
+	if (!b->local)
+		pol_buf_addz(out, "  (elsewhere)");
+	if (b->state.down && b->state.why[0])
+		pol_buf_printf(out, "  %s", prt_safe(b->state.why));
+	pol_buf_addc(out, '\n');
+}
+
+static void service_text(struct pol_buf *out, const struct prt_services *s, uint32_t n,
+			 const struct prt_svc_count *count, const struct pol_svc_hits *h)
+{
+	const struct prt_service *v = &s->m->service[n];
+
+	pol_buf_printf(out, "%s  %s, %s, %s", prt_safe(v->name.p),
+		       v->proto == IPPROTO_TCP ? "tcp" : "udp", v->random ? "random" : "maglev",
+		       v->dsr ? "dsr" : "nat");
+	if (v->checked)
+		pol_buf_printf(out, ", check %s%s%s", v->path.n ? "http " : "tcp",
+			       prt_safe(v->path.n ? v->path.p : ""), "");
+	pol_buf_addz(out, "\n  vip ");
+	for (size_t i = 0; i < v->nvips; i++) {
+		struct pol_addr a = prt_addr_of_ip(v->vip[i].addr);
+
+		pol_buf_addz(out, i ? ", " : " ");
+		add_place(out, &a, v->vip[i].port);
+	}
+	pol_buf_printf(out,
+		       "\n  %" PRIu64 " packets, %" PRIu64 " bytes, %" PRIu64
+		       " connections, %" PRIu64 " refused\n",
+		       (uint64_t)h->packets, (uint64_t)h->bytes, (uint64_t)h->connections,
+		       (uint64_t)h->refused);
+	if (h->displaced || h->evicted)
+		pol_buf_printf(out,
+			       "  the table was full: new connections took the place of %" PRIu64
+			       " half open ones and of %" PRIu64 " tunnelled ones\n",
+			       (uint64_t)h->displaced, (uint64_t)h->evicted);
+	pol_buf_printf(out, "  %-8s %6s %12s %10s  %s\n", "state", "weight", "connections",
+		       "half open", "backend");
+	for (size_t i = 0; i < s->backend.n; i++)
+		if (s->backend.v[i].service / 2 == n)
+			backend_text(out, &s->backend.v[i], &count[i]);
+}
+
+/* ---- JSON ------------------------------------------------------------------------------- */
+
+static void addr_json(struct pol_buf *out, const char *key, const struct pol_addr *a, uint16_t port)
+{
+	prt_show_key(out, true, key);
+	pol_buf_addc(out, '"');
+	prt_show_addr(out, a);
+	pol_buf_printf(out, "\", \"port\": %u", port);
+}
+
+static void backend_json(struct pol_buf *out, const struct prt_svc_backend *b,
+			 const struct prt_svc_count *count)
+{
+	pol_buf_addc(out, '{');
+	addr_json(out, "address", &b->addr, b->port);
+	if (b->name) {
+		prt_show_key(out, false, "endpoint");
+		prt_show_json(out, b->name);
+	}
+	pol_buf_printf(
+		out,
+		", \"local\": %s, \"state\": \"%s\", \"weight\": %u, \"connections\": %" PRIu64
+		", \"half_open\": %" PRIu64,
+		b->local ? "true" : "false", state_of(b), prt_svc_weight(b), count->open,
+		count->half);
+	if (b->state.down) {
+		prt_show_key(out, false, "why");
+		prt_show_json(out, b->state.why);
+	}
+	pol_buf_addc(out, '}');
+}
+
+static void service_json(struct pol_buf *out, const struct prt_services *s, uint32_t n,
+			 const struct prt_svc_count *count, const struct pol_svc_hits *h)
+{
+	const struct prt_service *v = &s->m->service[n];
+	bool first = true;
+
+	pol_buf_addz(out, "{\"service\": ");
+	pol_buf_json(out, v->name);
+	pol_buf_printf(out,
+		       ", \"protocol\": \"%s\", \"balance\": \"%s\", \"mode\": \"%s\", \"vips\": [",
+		       v->proto == IPPROTO_TCP ? "tcp" : "udp", v->random ? "random" : "maglev",
+		       v->dsr ? "dsr" : "nat");
+	for (size_t i = 0; i < v->nvips; i++) {
+		struct pol_addr a = prt_addr_of_ip(v->vip[i].addr);
+
+		pol_buf_addz(out, i ? ", {" : "{");
+		addr_json(out, "address", &a, v->vip[i].port);
+		pol_buf_addc(out, '}');
+	}
+	pol_buf_printf(out,
+		       "], \"packets\": %" PRIu64 ", \"bytes\": %" PRIu64
+		       ", \"connections\": %" PRIu64 ", \"refused\": %" PRIu64
+		       ", \"displaced\": %" PRIu64 ", \"evicted\": %" PRIu64 ", \"backends\": [",
+		       (uint64_t)h->packets, (uint64_t)h->bytes, (uint64_t)h->connections,
+		       (uint64_t)h->refused, (uint64_t)h->displaced, (uint64_t)h->evicted);
+	for (size_t i = 0; i < s->backend.n; i++) {
+		if (s->backend.v[i].service / 2 != n)
+			continue;
+		pol_buf_addz(out, first ? "" : ", ");
+		backend_json(out, &s->backend.v[i], &count[i]);
+		first = false;
+	}
+	pol_buf_addz(out, "]}");
+}
+
+int prt_show_services(struct prt_env *env, struct pol_buf *out, struct pol_err *e)
+{
+	struct prt_object *o POL_CLEANUP(prt_object_cleanup) = NULL;
+	int hits POL_CLEANUP(pol_cleanup_fd) = -1;
+	struct prt_svc_count *count POL_CLEANUP(pol_cleanup_free) = NULL;
+	struct prt_services s = { 0 };
+	struct prt_live l;
+	int r;
+
+	prt_live_init(&l);
+	r = prt_services_read(env, &l, &o, &s, e);
+	count = calloc(s.backend.n + 1, sizeof(*count));
+	if (!r && !count)
+		r = pol_err(e, -ENOMEM, "no memory for the backends");
+	r = r ? r : prt_services_count(&l.shared, &s, count, e);
+	r = r ? r : prt_pin_get(env, l.gen.number, "map", POL_MAP_SVC_HITS, &hits, e);
+	if (!r && env->json)
+		pol_buf_addc(out, '[');
+	for (uint32_t i = 0; !r && i < s.m->nservices; i++) {
+		struct pol_svc_hits h;
+
+		hits_of(hits, i, &h);
+		pol_buf_addz(out, i == 0 ? "" : env->json ? ",\n " : "\n");
+		(env->json ? service_json : service_text)(out, &s, i, count, &h);
+	}
+	if (!r && env->json)
+		pol_buf_addz(out, "]\n");
+	prt_services_free(&s);
+	prt_live_close(&l);
+	return r;
+}
