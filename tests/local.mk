@@ -289,6 +289,7 @@ fuzz: $(fuzzers)
 # The long ones first, so that a second processor has company.
 script_tests = \
 	tests/filters.sh \
+	tests/report.sh \
 	tests/property.sh \
 	tests/sanitize \
 	tests/fuzz/run.sh \
@@ -427,9 +428,16 @@ EXTRA_DIST += \
 	tests/bench/compile.sh \
 	tests/bench/edge.sh \
 	tests/bench/guard.sh \
+	tests/bench/lib.sh \
 	tests/bench/monitor.sh \
 	tests/bench/balance.bpf.c \
 	tests/bench/proxy.sh \
+	tests/bench/report/aims \
+	tests/bench/report/report.awk \
+	tests/bench/report/report.md.in \
+	tests/bench/report/report.sh \
+	tests/bench/report/stats.awk \
+	tests/bench/report/svg.awk \
 	tests/bench/services.sh \
 	tests/bench/wire.sh \
 	tests/golden \
