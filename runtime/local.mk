@@ -135,7 +135,15 @@ runtime_libs = runtime/libruntime.a base/libpolbase.a \
 	$(LIBBPF_LIBS) $(LIBELF_LIBS) $(LIBYAML_LIBS) $(LIBSODIUM_LIBS)
 
 sbin_PROGRAMS += polload
-polload_SOURCES = runtime/command/main.c runtime/command/metrics_serve.c runtime/command/top_screen.c
+polload_SOURCES = \
+	runtime/command/command.h \
+	runtime/command/main.c \
+	runtime/command/metrics_serve.c \
+	runtime/command/say.c \
+	runtime/command/top_screen.c \
+	runtime/command/verbs_host.c \
+	runtime/command/verbs_look.c \
+	runtime/command/verbs_policy.c
 polload_LDADD = $(runtime_libs) $(MICROHTTPD_LIBS)
 
 unitdir = $(prefix)/lib/systemd/system
