@@ -287,12 +287,18 @@ fuzz: $(fuzzers)
 # ---- what `make check` runs -----------------------------------------------------------
 
 # The long ones first, so that a second processor has company.
+# They come first: one of them alone at the end would leave the other processors idle.
+long_tests = \
+	tests/property.sh \
+	tests/sanitize \
+	tests/e2e/upstreams.sh \
+	tests/e2e/kill.sh \
+	tests/corpus/roundtrip \
+	tests/fuzz/run.sh
+
 script_tests = \
 	tests/filters.sh \
 	tests/report.sh \
-	tests/property.sh \
-	tests/sanitize \
-	tests/fuzz/run.sh \
 	tests/packet.sh \
 	tests/golden/run.sh \
 	tests/http/automaton.sh \
@@ -303,7 +309,6 @@ script_tests = \
 	tests/corpus/cilium \
 	tests/corpus/katran \
 	tests/corpus/kubernetes \
-	tests/corpus/roundtrip \
 	tests/demo/check.sh \
 	tests/dependencies \
 	tests/man-examples \
@@ -340,7 +345,6 @@ e2e_tests = \
 	tests/e2e/httphijack.sh \
 	tests/e2e/httplife.sh \
 	tests/e2e/import.sh \
-	tests/e2e/kill.sh \
 	tests/e2e/look.sh \
 	tests/e2e/metrics.sh \
 	tests/e2e/neighbours.sh \
@@ -355,10 +359,9 @@ e2e_tests = \
 	tests/e2e/translated.sh \
 	tests/e2e/trust.sh \
 	tests/e2e/twice.sh \
-	tests/e2e/upstreams.sh \
 	tests/e2e/version.sh
 
-TESTS += $(unit_tests) $(script_tests) tests/property/limits $(e2e_tests)
+TESTS += $(long_tests) $(unit_tests) $(script_tests) tests/property/limits $(e2e_tests)
 LOG_DRIVER = $(SHELL) $(srcdir)/tests/log-driver
 
 AM_TESTS_ENVIRONMENT = \
@@ -396,6 +399,7 @@ clean-local:
 EXTRA_DIST += \
 	.ci/run \
 	tests/log-driver \
+	$(long_tests) \
 	$(script_tests) \
 	$(e2e_tests) \
 	tests/e2e/bridge.sh \

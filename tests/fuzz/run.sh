@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Fuzzes what reads what others wrote, each from a corpus in the tree.
 #   tests/fuzz/run.sh [parse|import|object|hostfile|query|http|http1|h2|lsp|container]...   all, if none is named
-#   POLC_FUZZ_SECONDS=N (30 for parse, 10 for the others)   POLC_FUZZ_SEED=N (by the clock, printed)
+#   POLC_FUZZ_SECONDS=N (10 for parse, 5 for the others)   POLC_FUZZ_SEED=N (by the clock, printed)
 # shellcheck disable=SC2317 # called by name
 set -u
 top=${top_srcdir:-$(cd "$(dirname "$0")/../.." && pwd)}
@@ -159,8 +159,8 @@ fuzz() { # NAME SECONDS
 
 for name; do
 	case $name in
-	parse) fuzz parse 30 ;;
-	import | object | hostfile | query | http | http1 | h2 | lsp | container) fuzz "$name" 10 ;;
+	parse) fuzz parse 10 ;;
+	import | object | hostfile | query | http | http1 | h2 | lsp | container) fuzz "$name" 5 ;;
 	*)
 		echo "$name: there is no such fuzzer"
 		exit 99
