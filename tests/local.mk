@@ -90,9 +90,9 @@ check_PROGRAMS += tests/tools/openmetrics
 tests_tools_openmetrics_SOURCES = tests/tools/openmetrics.c
 tests_tools_openmetrics_LDADD =
 
-check_PROGRAMS += tests/tools/killat
-tests_tools_killat_SOURCES = tests/tools/killat.c
-tests_tools_killat_LDADD =
+check_PROGRAMS += tests/tools/faultat
+tests_tools_faultat_SOURCES = tests/tools/faultat.c
+tests_tools_faultat_LDADD =
 
 check_PROGRAMS += tests/tools/repin
 tests_tools_repin_SOURCES = tests/tools/repin.c
@@ -330,6 +330,7 @@ e2e_tests = \
 	tests/e2e/docker.sh \
 	tests/e2e/dockernet.sh \
 	tests/e2e/endpoint.sh \
+	tests/e2e/errno.sh \
 	tests/e2e/fail.sh \
 	tests/e2e/filter.sh \
 	tests/e2e/filterflood.sh \
@@ -384,6 +385,13 @@ count-tests:
 check-churn: all tests/tools/entries tests/tools/probe tests/tools/sniff
 	$(AM_TESTS_ENVIRONMENT) CHURN_TURNS=200 CHURN_ONCE=20 $(srcdir)/tests/e2e/churn.sh
 
+# Every fault of every command, and the program killed at every point: hours.
+check-faults: all tests/tools/faultat tests/tools/probe
+	$(AM_TESTS_ENVIRONMENT) FAULTS='$(FAULTS)' FAULT_COMMANDS='apply rollback shadow add del remove first boot' \
+		$(srcdir)/tests/e2e/errno.sh
+	$(AM_TESTS_ENVIRONMENT) POINTS=200 $(srcdir)/tests/e2e/kill.sh
+FAULTS = all
+
 # What tests/sanitize runs in its own build.
 print-sanitized-tests:
 	@echo $(unit_tests) tests/golden/run.sh
@@ -394,7 +402,7 @@ clean-local:
 	rm -rf tests/sanitize.dir tests/sanitize.dir.src tests/fuzz/run tests/fuzz/objects
 	rm -f $(TEST_LOGS) $(TEST_LOGS:.log=.trs)
 
-.PHONY: bench check-churn count-tests fuzz print-sanitized-tests print-unit-tests
+.PHONY: bench check-churn check-faults count-tests fuzz print-sanitized-tests print-unit-tests
 
 EXTRA_DIST += \
 	.ci/run \

@@ -49,6 +49,20 @@ static bool has(const struct prt_fixed *v, size_t n, const struct prt_fixed *f)
 	return false;
 }
 
+/* Is this host's no more; an endpoint may have it by now. */
+static int leave_address(int fd, const struct pol_addr *a, struct pol_err *e)
+{
+	struct pol_owner now;
+	int r = bpf_map_lookup_elem(fd, a, &now);
+
+	if (!r && now.entity != POL_ENTITY_ENDPOINT)
+		r = bpf_map_delete_elem(fd, a);
+	if (r && errno != ENOENT)
+		return pol_err(e, -errno, "map '%s': cannot take an address out: %s",
+			       POL_MAP_EP_BY_ADDR, strerror(errno));
+	return 0;
+}
+
 /* Interfaces come with containers, and addresses with interfaces: what changed since is written. */
 static int sync_host(struct prt_live *l, struct pol_err *e)
 {
@@ -63,15 +77,9 @@ static int sync_host(struct prt_live *l, struct pol_err *e)
 			r = prt_fixed_write(&l->gen, &l->world.fixed.v[i], e);
 	}
 	for (size_t i = 0; i < before.fixed.n && !r; i++) {
-		struct pol_owner now;
-
-		if (has(l->world.fixed.v, l->world.fixed.n, &before.fixed.v[i]))
-			continue;
-		/* An endpoint may have it by now. */
-		if (!bpf_map_lookup_elem(l->gen.fd[PRT_GEN_EP_BY_ADDR], &before.fixed.v[i].addr,
-					 &now) &&
-		    now.entity != POL_ENTITY_ENDPOINT)
-			bpf_map_delete_elem(l->gen.fd[PRT_GEN_EP_BY_ADDR], &before.fixed.v[i].addr);
+		if (!has(l->world.fixed.v, l->world.fixed.n, &before.fixed.v[i]))
+			r = leave_address(l->gen.fd[PRT_GEN_EP_BY_ADDR], &before.fixed.v[i].addr,
+					  e);
 	}
 	prt_world_free(&before);
 	return r;

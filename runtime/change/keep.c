@@ -308,6 +308,9 @@ int prt_keep_open(const struct prt_env *env, struct prt_kept *out, struct pol_er
 	n = readlinkat(state, LINK, name, sizeof(name));
 	if (n < 0 && errno == ENOENT)
 		return -ENOENT;
+	if (n < 0 && errno != EINVAL) /* that is: no link at all */
+		return pol_err(e, -errno, "%s/%s: cannot read: %s", env->state, LINK,
+			       strerror(errno));
 	/* longer than ours, or anything but a name of ours beside it: nobody is led away */
 	snprintf(out->folder, sizeof(out->folder), "%s/%s", env->state, LINK);
 	if (n != (ssize_t)NAME_LEN - 1 || strncmp(name, PREFIX, sizeof(PREFIX) - 1))
@@ -416,19 +419,40 @@ static bool same(const char *name, const struct prt_kept *before)
 	return n > m && !strcmp(before->folder + n - m, name) && !prt_keep_check(before, &why);
 }
 
-/* The host file of before, if this change had none. */
-static void take_host(const struct prt_kept *before, struct prt_input *in, struct bundle *b)
+/* The system did not let us read; any other trouble is one of what stands there. */
+static bool unread(int r)
+{
+	return r == -EIO || r == -ENOMEM || r == -EMFILE || r == -ENFILE || r == -EACCES;
+}
+
+/* The host file of before, if this change had none.  A damaged one is none. */
+static int take_host(const struct prt_kept *before, struct prt_input *in, struct bundle *b,
+		     struct pol_err *e)
 {
 	char path[sizeof(before->folder) + 32];
 	uint8_t is[PRT_HASH];
+	struct pol_err why = { 0 };
+	int r;
 
+	if (!before->has_host)
+		return 0;
 	snprintf(path, sizeof(path), "%s/%s", before->folder, HOST);
-	if (!before->has_host ||
-	    prt_input_read(path, PRT_INPUT_REGULAR, PRT_HOSTFILE_MAX, in, NULL))
-		return;
+	r = prt_input_read(path, PRT_INPUT_REGULAR, PRT_HOSTFILE_MAX, in, &why);
+	if (r)
+		return unread(r) ? pol_err(e, r, "%s", why.text) : 0;
 	hash(in->data, in->size, is);
 	if (!memcmp(is, before->host, sizeof(is)))
 		b->host = (struct pol_str){ in->data, in->size };
+	return 0;
+}
+
+/* What was kept.  That there is nothing, or that it is damaged, is fine; that it cannot be told is not. */
+static int look_before(const struct prt_env *env, struct prt_kept *before, struct pol_err *e)
+{
+	struct pol_err why = { 0 };
+	int r = prt_keep_open(env, before, &why);
+
+	return unread(r) ? pol_err(e, r, "%s", why.text) : 0;
 }
 
 int prt_keep_put(const struct prt_env *env, const struct prt_apply *a, const prt_ranges *closed,
@@ -438,12 +462,11 @@ int prt_keep_put(const struct prt_env *env, const struct prt_apply *a, const prt
 	struct bundle b = { .object = { a->object->data, a->object->size } };
 	struct prt_kept before = { 0 };
 	struct prt_input in = { 0 };
-	struct pol_err none = { 0 };
 	int r = open_state(env, true, &state, e);
 
+	r = r ? r : look_before(env, &before, e);
 	if (r)
 		return r;
-	prt_keep_open(env, &before, &none);
 	if (a->object->has_signature)
 		b.signature =
 			(struct pol_str){ (const char *)a->object->signature, POL_SIGN_BYTES };
@@ -452,9 +475,9 @@ int prt_keep_put(const struct prt_env *env, const struct prt_apply *a, const prt
 	else if (a->host_text.n)
 		b.host = a->host_text;
 	else
-		take_host(&before, &in, &b);
+		r = take_host(&before, &in, &b, e);
 	describe(&b, a->audit, a->anybody_bpf || (a->again && before.anybody_bpf), closed);
-	if (!same(b.name, &before)) {
+	if (!r && !same(b.name, &before)) {
 		r = remove_folder(env, state, FRESH, e);
 		r = r ? r : remove_folder(env, state, b.name, e); /* damaged, or left over */
 		r = r ? r : write_bundle(env, state, &b, e);

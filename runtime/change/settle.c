@@ -37,8 +37,11 @@ static int attach_at(struct prt_env *env, const struct prt_shared *s, uint32_t i
 	struct prt_link link;
 	int r;
 
-	if (only_new && !bpf_map_lookup_elem(s->hooks, &ifindex, &known) && known.kind != kind)
-		return 0;
+	if (only_new) {
+		r = prt_hook_of(s->hooks, ifindex, &known, e);
+		if (r || (known.kind && known.kind != kind))
+			return r;
+	}
 	r = prt_net_link_by_index(ifindex, &link, e);
 	if (r == -ENODEV) {
 		/*
@@ -144,8 +147,13 @@ int prt_settle_erase(const struct prt_shared *s, struct prt_gen *g, struct prt_m
 	if (r)
 		return r;
 	r = prt_flows_forget(s, m, e);
-	if (!r && m->info.ifindex && !prt_held(s->hooks, m->info.ifindex))
-		r = prt_detach(s->hooks, m->info.ifindex, e);
+	if (!r && m->info.ifindex) {
+		struct prt_hook h;
+
+		r = prt_hook_of(s->hooks, m->info.ifindex, &h, e);
+		if (!r && !h.held)
+			r = prt_detach(s->hooks, m->info.ifindex, e);
+	}
 	return r ? r : forget(g->fd[PRT_GEN_EP_INFO], POL_MAP_EP_INFO, &m->ep, e);
 }
 

@@ -69,13 +69,15 @@ static uint32_t prog_id(int fd)
 	return bpf_obj_get_info_by_fd(fd, &info, &len) ? 0 : info.id;
 }
 
-/* Number of the program that hangs at our place; 0: none. */
-static uint32_t hangs_there(uint32_t ifindex, enum bpf_tc_attach_point point)
+/* Number of the program that hangs at our place; 0: none, no qdisc, or no such interface. */
+static int hangs_there(uint32_t ifindex, enum bpf_tc_attach_point point, uint32_t *id)
 {
 	struct bpf_tc_hook h = hook_at(ifindex, point);
 	struct bpf_tc_opts o = our_filter();
+	int r = bpf_tc_query(&h, &o);
 
-	return bpf_tc_query(&h, &o) ? 0 : o.prog_id;
+	*id = r ? 0 : o.prog_id;
+	return r == -ENOENT || r == -EINVAL || r == -ENODEV ? 0 : r;
 }
 
 bool prt_attached(const struct prt_shared *s, uint32_t ifindex, enum pol_if_kind kind, bool out)
@@ -85,8 +87,7 @@ bool prt_attached(const struct prt_shared *s, uint32_t ifindex, enum pol_if_kind
 
 		if (places[i].kind != kind || (i == POL_HOOK_UPLINK_OUT && !out))
 			continue;
-		id = hangs_there(ifindex, places[i].point);
-		if (!id || id != prog_id(s->stub[i]))
+		if (hangs_there(ifindex, places[i].point, &id) || !id || id != prog_id(s->stub[i]))
 			return false;
 	}
 	return true;
@@ -96,8 +97,11 @@ static int detach_one(uint32_t ifindex, enum bpf_tc_attach_point point, struct p
 {
 	struct bpf_tc_hook h = hook_at(ifindex, point);
 	struct bpf_tc_opts o = our_filter();
-	int r = hangs_there(ifindex, point) ? bpf_tc_detach(&h, &o) : 0;
+	uint32_t id;
+	int r = hangs_there(ifindex, point, &id);
 
+	if (!r && id)
+		r = bpf_tc_detach(&h, &o);
 	if (r && r != -ENOENT && r != -ENODEV && r != -EINVAL)
 		return pol_err(e, r, "interface %u: cannot detach: %s", ifindex, strerror(-r));
 	return 0;
@@ -111,6 +115,14 @@ static int attach_error(const struct prt_link *link, int code, const char *what,
 		return pol_err(e, code, "interface '%s': is gone", prt_safe(link->name));
 	return pol_err(e, code, "interface '%s': cannot %s: %s", prt_safe(link->name), what,
 		       strerror(-code));
+}
+
+int prt_hook_of(int hooks, uint32_t ifindex, struct prt_hook *out, struct pol_err *e)
+{
+	memset(out, 0, sizeof(*out));
+	if (bpf_map_lookup_elem(hooks, &ifindex, out) && errno != ENOENT)
+		return pol_err(e, -errno, "map 'hooks': cannot read: %s", strerror(errno));
+	return 0;
 }
 
 static int record(int hooks, uint32_t ifindex, struct prt_hook h, struct pol_err *e)
@@ -128,16 +140,15 @@ static int make_qdisc(const struct prt_shared *s, const struct prt_link *link,
 		      enum pol_if_kind kind, struct pol_err *e)
 {
 	struct bpf_tc_hook both = hook_at(link->ifindex, BPF_TC_INGRESS | BPF_TC_EGRESS);
-	struct prt_hook h = { .kind = (uint8_t)kind, .made_qdisc = 1 }, known;
-	bool seen = !bpf_map_lookup_elem(s->hooks, &link->ifindex, &known);
-	int r;
+	struct prt_hook h;
+	int r = prt_hook_of(s->hooks, link->ifindex, &h, e);
+	bool seen = h.kind;
 
-	if (seen) {
-		h.made_qdisc = known.made_qdisc;
-		h.xdp = known.xdp;
-		h.held = known.held;
-		h.sysctl = known.sysctl;
-	}
+	if (r)
+		return r;
+	h.kind = (uint8_t)kind;
+	if (!seen)
+		h.made_qdisc = 1;
 	if (kind == POL_IF_LO)
 		h.sysctl |= prt_sysctl_differ();
 	r = record(s->hooks, link->ifindex, h, e);
@@ -169,9 +180,11 @@ static int attach_one(const struct prt_shared *s, const struct prt_link *link, s
 {
 	struct bpf_tc_hook h = hook_at(link->ifindex, places[hook].point);
 	struct bpf_tc_opts o = our_filter();
-	uint32_t id = hangs_there(link->ifindex, places[hook].point);
-	int r;
+	uint32_t id;
+	int r = hangs_there(link->ifindex, places[hook].point, &id);
 
+	if (r)
+		return attach_error(link, r, "find out what is attached", e);
 	if (id && id == prog_id(s->stub[hook]))
 		return 0;
 	/* Something with our name from an earlier life: replaced in one step. */
@@ -214,24 +227,14 @@ int prt_attach(const struct prt_shared *s, const struct prt_link *link, enum pol
 	return r || kind == POL_IF_LO ? r : prt_guard_device(link->ifindex, true, e);
 }
 
-bool prt_held(int hooks, uint32_t ifindex)
-{
-	struct prt_hook h;
-
-	return !bpf_map_lookup_elem(hooks, &ifindex, &h) && h.held;
-}
-
 int prt_hold(const struct prt_shared *s, const struct prt_link *link, struct pol_err *e)
 {
 	struct prt_hook h;
 	int r = prt_attach(s, link, POL_IF_ENDPOINT, PRT_EGRESS_KEEP, e);
 
-	if (r)
-		return r;
-	if (bpf_map_lookup_elem(s->hooks, &link->ifindex, &h))
-		return pol_err(e, -errno, "map 'hooks': cannot read: %s", strerror(errno));
+	r = r ? r : prt_hook_of(s->hooks, link->ifindex, &h, e);
 	h.held = 1;
-	return record(s->hooks, link->ifindex, h, e);
+	return r ? r : record(s->hooks, link->ifindex, h, e);
 }
 
 /* ---- detaching --------------------------------------------------------------------------- */
@@ -253,22 +256,21 @@ static int remove_qdisc(uint32_t ifindex, struct pol_err *e)
 
 int prt_detach(int hooks, uint32_t ifindex, struct pol_err *e)
 {
-	struct prt_hook h = { 0 };
+	struct prt_hook h;
 	struct prt_link link;
 	int r = prt_net_link_by_index(ifindex, &link, e);
 
 	if (r && r != -ENODEV)
 		return r;
 	if (!r) {
-		bool known = !bpf_map_lookup_elem(hooks, &ifindex, &h);
-
-		r = prt_guard_device(ifindex, false, e);
+		r = prt_hook_of(hooks, ifindex, &h, e);
+		r = r ? r : prt_guard_device(ifindex, false, e);
 		r = r ? r : prt_xdp_detach(hooks, ifindex, e);
 		r = r ? r : detach_one(ifindex, BPF_TC_INGRESS, e);
 		r = r ? r : detach_one(ifindex, BPF_TC_EGRESS, e);
-		if (!r && known && h.made_qdisc)
+		if (!r && h.made_qdisc)
 			r = remove_qdisc(ifindex, e);
-		if (!r && known)
+		if (!r && h.kind)
 			r = prt_sysctl_set(h.sysctl, false, e);
 		if (r)
 			return r;
@@ -284,8 +286,11 @@ int prt_hooks_read(int hooks, prt_hooks *out, struct pol_err *e)
 
 	while (!bpf_map_get_next_key(hooks, last, &key)) {
 		struct prt_hook_at at = { .ifindex = key };
+		int r = prt_hook_of(hooks, key, &at.hook, e);
 
-		if (!bpf_map_lookup_elem(hooks, &key, &at.hook))
+		if (r)
+			return r;
+		if (at.hook.kind)
 			*pol_vec_push(out) = at;
 		last = &key;
 	}

@@ -34,7 +34,9 @@ int prt_attach(const struct prt_shared *s, const struct prt_link *link, enum pol
  * They go with the interface, or with prt_detach().
  */
 int prt_hold(const struct prt_shared *s, const struct prt_link *link, struct pol_err *e);
-bool prt_held(int hooks, uint32_t ifindex);
+
+/* What is recorded of an interface; zero (no kind): nothing. */
+int prt_hook_of(int hooks, uint32_t ifindex, struct prt_hook *out, struct pol_err *e);
 
 /* Takes them off, the qdisc too if we made it and nobody else uses it, and the record.  An interface that is gone is fine. */
 int prt_detach(int hooks, uint32_t ifindex, struct pol_err *e);

@@ -253,7 +253,10 @@ int prt_member_clear_if(const struct prt_gen *g, const struct prt_member *m, str
 
 	if (!m->info.ifindex)
 		return 0;
-	if (!bpf_map_lookup_elem(g->fd[PRT_GEN_IF_NEAR], &near, &f) && f.ifindex == m->info.ifindex)
+	if (bpf_map_lookup_elem(g->fd[PRT_GEN_IF_NEAR], &near, &f))
+		return pol_err(e, -errno, "map '%s': cannot read: %s", POL_MAP_IF_NEAR,
+			       strerror(errno));
+	if (f.ifindex == m->info.ifindex)
 		r = put(g->fd[PRT_GEN_IF_NEAR], POL_MAP_IF_NEAR, &near, &none, e);
 	if (!r && bpf_map_delete_elem(g->fd[PRT_GEN_EP_BY_IF], &m->info.ifindex) && errno != ENOENT)
 		r = pol_err(e, -errno, "map '%s': cannot delete: %s", POL_MAP_EP_BY_IF,

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <linux/if_link.h>
 
+#include "attach.h"
 #include "runtime/input/quiet.h"
 #include "stub.h"
 
@@ -35,47 +36,59 @@ static bool info_of(int fd, struct bpf_prog_info *info)
 	return fd >= 0 && !bpf_obj_get_info_by_fd(fd, info, &len);
 }
 
-bool prt_xdp_is_stub(uint32_t prog_id)
+/* No program, or one that went meanwhile, is none. */
+static int is_stub(uint32_t prog_id, bool *yes)
 {
 	int fd POL_CLEANUP(pol_cleanup_fd) = prog_id ? bpf_prog_get_fd_by_id(prog_id) : -1;
 	struct bpf_prog_info info;
 
-	return info_of(fd, &info) && info.type == BPF_PROG_TYPE_XDP &&
-	       !strcmp(info.name, prt_stub_name(POL_HOOK_XDP));
+	*yes = false;
+	if (!prog_id || (fd < 0 && errno == ENOENT))
+		return 0;
+	if (!info_of(fd, &info))
+		return -errno;
+	*yes = info.type == BPF_PROG_TYPE_XDP && !strcmp(info.name, prt_stub_name(POL_HOOK_XDP));
+	return 0;
 }
 
-/* What hangs at the interface, and how. */
-static enum prt_xdp_mode hangs_there(uint32_t ifindex, uint32_t *id)
+bool prt_xdp_is_stub(uint32_t prog_id)
+{
+	bool yes;
+
+	return !is_stub(prog_id, &yes) && yes;
+}
+
+/* What hangs at the interface, and how.  An interface that is gone has nothing. */
+static int hangs_there(uint32_t ifindex, uint32_t *id, enum prt_xdp_mode *mode)
 {
 	LIBBPF_OPTS(bpf_xdp_query_opts, q);
+	int r = bpf_xdp_query((int)ifindex, 0, &q);
 
-	*id = 0;
-	if (bpf_xdp_query((int)ifindex, 0, &q))
-		return PRT_XDP_NONE;
-	*id = q.drv_prog_id ? q.drv_prog_id : q.skb_prog_id;
-	return q.drv_prog_id ? PRT_XDP_NATIVE : q.skb_prog_id ? PRT_XDP_GENERIC : PRT_XDP_NONE;
+	*id = r ? 0 : q.drv_prog_id ? q.drv_prog_id : q.skb_prog_id;
+	*mode = !*id ? PRT_XDP_NONE : q.drv_prog_id ? PRT_XDP_NATIVE : PRT_XDP_GENERIC;
+	return r == -ENODEV || r == -ENXIO ? 0 : r;
 }
 
 enum prt_xdp_mode prt_xdp_attached(const struct prt_shared *s, uint32_t ifindex)
 {
 	struct bpf_prog_info ours;
 	uint32_t id;
-	enum prt_xdp_mode mode = hangs_there(ifindex, &id);
+	enum prt_xdp_mode mode;
 
-	return info_of(s->stub[POL_HOOK_XDP], &ours) && ours.id == id ? mode : PRT_XDP_NONE;
+	return !hangs_there(ifindex, &id, &mode) && info_of(s->stub[POL_HOOK_XDP], &ours) &&
+			       ours.id == id
+		       ? mode
+		       : PRT_XDP_NONE;
 }
 
 static int record(int hooks, uint32_t ifindex, enum prt_xdp_mode mode, struct pol_err *e)
 {
 	struct prt_hook h;
 
-	if (bpf_map_lookup_elem(hooks, &ifindex, &h)) {
-		if (errno == ENOENT && mode == PRT_XDP_NONE)
-			return 0;
-		return pol_err(e, -errno, "map 'hooks': cannot read: %s", strerror(errno));
-	}
-	if (h.xdp == mode)
-		return 0;
+	int r = prt_hook_of(hooks, ifindex, &h, e);
+
+	if (r || h.xdp == mode)
+		return r;
 	h.xdp = (uint8_t)mode;
 	if (bpf_map_update_elem(hooks, &ifindex, &h, BPF_EXIST))
 		return pol_err(e, -errno, "map 'hooks': cannot write: %s", strerror(errno));
@@ -145,9 +158,11 @@ int prt_xdp_attach(struct prt_env *env, const struct prt_shared *s, const struct
 {
 	struct bpf_prog_info ours;
 	uint32_t id;
-	enum prt_xdp_mode mode = hangs_there(link->ifindex, &id);
-	int r;
+	enum prt_xdp_mode mode;
+	int r = hangs_there(link->ifindex, &id, &mode);
 
+	if (r)
+		return attach_failed(link, r, e);
 	if (!id)
 		return attach_new(env, s, link, e);
 	r = record(s->hooks, link->ifindex, mode, e);
@@ -163,9 +178,13 @@ int prt_xdp_attach(struct prt_env *env, const struct prt_shared *s, const struct
 int prt_xdp_detach(int hooks, uint32_t ifindex, struct pol_err *e)
 {
 	uint32_t id;
-	enum prt_xdp_mode mode = hangs_there(ifindex, &id);
-	int r = prt_xdp_is_stub(id) ? set(ifindex, -1, id, mode) : 0;
+	enum prt_xdp_mode mode;
+	bool ours = false;
+	int r = hangs_there(ifindex, &id, &mode);
 
+	r = r ? r : is_stub(id, &ours);
+	if (!r && ours)
+		r = set(ifindex, -1, id, mode);
 	if (r && r != -ENODEV && r != -ENOENT)
 		return pol_err(e, r, "interface %u: cannot detach XDP: %s", ifindex, strerror(-r));
 	return record(hooks, ifindex, PRT_XDP_NONE, e);

@@ -6,8 +6,8 @@
 . "$(dirname "$0")/lib.sh"
 . "$e2e_tree/tests/e2e/shop.sh"
 . "$e2e_tree/tests/e2e/bridge.sh"
-killat=${KILLAT:-$e2e_build/tests/tools/killat}
-[ -x "$killat" ] || skip "$killat is not built"
+faultat=${FAULTAT:-$e2e_build/tests/tools/faultat}
+[ -x "$faultat" ] || skip "$faultat is not built"
 command -v nft >/dev/null || skip "nft is not installed"
 points=${POINTS:-8}
 
@@ -258,12 +258,12 @@ rm one.bpf.o.sig
 # ---- killed while it is kept ------------------------------------------------------------------------------
 
 "$POLLOAD" apply one.bpf.o -H host.yaml >/dev/null || not_ok "apply"
-all=$("$killat" 0 "$POLLOAD" apply two.bpf.o -H host.yaml)
+all=$("$faultat" kill 0 "$POLLOAD" apply two.bpf.o -H host.yaml)
 odd=() states=()
 for ((i = 0; i < points; i++)); do
 	"$POLLOAD" apply one.bpf.o -H host.yaml >/dev/null || odd+=("point $i: apply")
-	"$killat" $((all - 30 + i * 30 / points)) "$POLLOAD" apply two.bpf.o -H host.yaml >killat.out 2>&1 ||
-		odd+=("point $i was not reached: $(cat killat.out)")
+	"$faultat" kill $((all - 30 + i * 30 / points)) "$POLLOAD" apply two.bpf.o -H host.yaml >killed.out 2>&1 ||
+		odd+=("point $i was not reached: $(cat killed.out)")
 	forget_kernel
 	run "$POLLOAD" boot
 	states+=("$(status .policy)")

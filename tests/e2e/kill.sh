@@ -3,11 +3,11 @@
 # shellcheck source-path=SCRIPTDIR
 # polload killed at counted points, and at any instant: the old or the new policy, whole; what it
 # left behind the next run cleans up.  A point is the entry of a system call that leaves something
-# behind (tools/killat); POINTS of them (24) are spread over all that an apply makes, fewer over the rest.
+# behind (tools/faultat); POINTS of them (24) are spread over all that an apply makes, fewer over the rest.
 . "$(dirname "$0")/lib.sh"
 . "$e2e_tree/tests/e2e/shop.sh"
-killat=${KILLAT:-$e2e_build/tests/tools/killat}
-[ -x "$killat" ] || skip "$killat is not built"
+faultat=${FAULTAT:-$e2e_build/tests/tools/faultat}
+[ -x "$faultat" ] || skip "$faultat is not built"
 points=${POINTS:-24}
 
 shop_containers
@@ -43,11 +43,11 @@ kill_points() { # WHAT HOW_MANY ALLOWED_STATES COMMAND...: before(), after()
 	local what=$1 many=$2 allowed=$3 all seen odd=() states=()
 	shift 3
 	before
-	all=$("$killat" 0 "$@")
+	all=$("$faultat" kill 0 "$@")
 	after
 	for i in $(seq "$many"); do
 		before
-		"$killat" $((1 + (all - 3) * (i - 1) / (many - 1))) "$@" >killat.out 2>&1 || odd+=("point $i of $many was not reached: $(cat killat.out)")
+		"$faultat" kill $((1 + (all - 3) * (i - 1) / (many - 1))) "$@" >killed.out 2>&1 || odd+=("point $i of $many was not reached: $(cat killed.out)")
 		killed=$((killed + 1))
 		seen=$(enforced)
 		# a loaded machine: what is open is asked once more, with patience
@@ -108,7 +108,7 @@ kill_points "a first apply" 5 "none one closed" "$POLLOAD" apply one.bpf.o -H ho
 is "and removal then leaves nothing" 0 "$left"
 before
 apply one.bpf.o -H host.yaml
-"$killat" 60 "$POLLOAD" remove >/dev/null 2>&1
+"$faultat" kill 60 "$POLLOAD" remove >/dev/null 2>&1
 apply two.bpf.o -H host.yaml
 is "an apply after half a removal" two "$(enforced)"
 is "kills in all, at least 50" yes "$([ "$killed" -ge 50 ] && echo yes)"
