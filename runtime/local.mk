@@ -108,12 +108,14 @@ runtime_libruntime_a_SOURCES = \
 	runtime/look/item.c \
 	runtime/look/metrics.c \
 	runtime/look/metrics.h \
-	runtime/look/metrics_json.c \
+	runtime/look/metrics_services.c \
 	runtime/look/monitor.c \
 	runtime/look/monitor.h \
 	runtime/look/query.c \
 	runtime/look/query.h \
 	runtime/look/query_match.c \
+	runtime/look/samples.c \
+	runtime/look/samples.h \
 	runtime/look/show.c \
 	runtime/look/show.h \
 	runtime/look/show_inspect.c \

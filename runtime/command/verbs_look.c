@@ -127,7 +127,6 @@ int cmd_top(struct command *c)
 int cmd_metrics(struct command *c)
 {
 	struct prt_metrics m = { .open = false };
-	struct pol_buf text = { 0 };
 	struct pol_err e = { 0 };
 	bool in_force = true;
 	int r = prt_env_privileges(&e), code;
@@ -138,10 +137,7 @@ int cmd_metrics(struct command *c)
 	if (!r && c->text[OPT_LISTEN])
 		r = prt_metrics_serve(&c->env, c->text[OPT_LISTEN], &cmd_stopped, &e);
 	else if (!r)
-		r = prt_metrics(&c->env, &m, c->env.json ? &text : &c->out, &in_force, &e);
-	if (!r && c->env.json && !c->text[OPT_LISTEN])
-		prt_metrics_json(text.p, &c->out);
-	pol_buf_free(&text);
+		r = prt_metrics(&c->env, &m, &c->out, &in_force, &e);
 	prt_metrics_close(&m);
 	code = cmd_done(c, r, &e, cmd_code(r));
 	return code == EXIT_DONE && !in_force ? EXIT_NO : code;

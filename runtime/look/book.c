@@ -197,6 +197,27 @@ enum pol_entity prt_book_entity(const struct prt_book *b, const struct pol_addr 
 	return s->member ? s->entity : POL_ENTITY_WORLD;
 }
 
+struct pol_str prt_book_service(const struct prt_book *b, const struct pol_addr *a, uint16_t port)
+{
+	const struct prt_manifest *m = &b->object->manifest;
+	struct pol_str name = { "", 0 };
+
+	for (size_t i = 0; i < m->nservices; i++) {
+		const struct prt_service *s = &m->service[i];
+
+		for (size_t k = 0; k < s->nvips; k++) {
+			struct pol_addr vip = prt_addr_of_ip(s->vip[k].addr);
+
+			if (memcmp(&vip, a, sizeof(vip)) || (port && s->vip[k].port != port))
+				continue;
+			if (name.n && !pol_str_eq(name, s->name))
+				return (struct pol_str){ "", 0 };
+			name = s->name;
+		}
+	}
+	return name;
+}
+
 struct pol_str prt_book_classes(const struct prt_book *b, const struct prt_member *m)
 {
 	return b->classes[m - b->l.world.member.v];

@@ -46,6 +46,8 @@ int prt_book_sync(struct prt_book *b, struct pol_err *e);
 const struct prt_member *prt_book_owner(const struct prt_book *b, const struct pol_addr *a);
 const struct prt_member *prt_book_ep(const struct prt_book *b, uint32_t ep);
 enum pol_entity prt_book_entity(const struct prt_book *b, const struct pol_addr *a);
+/* Whose VIP it is, by name; port 0: any.  "" if it is none, or of several. */
+struct pol_str prt_book_service(const struct prt_book *b, const struct pol_addr *a, uint16_t port);
 /* The classes that select it, as the policy names them; "" if none does. */
 struct pol_str prt_book_classes(const struct prt_book *b, const struct prt_member *m);
 /* Does selector `s` of the object in force hold for it? */

@@ -18,80 +18,40 @@
 static const char *const reasons[POL_REASON_MAX] = { POL_REASONS(POL_REASON_NAME) };
 #undef POL_REASON_NAME
 
-/* ---- text -------------------------------------------------------------------------------- */
-
-static void family(struct pol_buf *out, const char *name, const char *type, const char *unit,
-		   const char *help)
-{
-	pol_buf_printf(out, "# TYPE %s %s\n", name, type);
-	if (unit)
-		pol_buf_printf(out, "# UNIT %s %s\n", name, unit);
-	pol_buf_printf(out, "# HELP %s %s\n", name, help);
-}
-
-/* A label's value: from outside, so without controls, and escaped as the format wants it. */
-static void label(struct pol_buf *out, const char *key, const char *value, bool first)
-{
-	pol_buf_printf(out, "%s%s=\"", first ? "{" : ",", key);
-	for (const char *p = prt_safe(value); *p; p++) {
-		if (*p == '"' || *p == '\\')
-			pol_buf_addc(out, '\\');
-		pol_buf_addc(out, *p);
-	}
-	pol_buf_addc(out, '"');
-}
-
-static void number(struct pol_buf *out, const char *name, uint64_t v)
-{
-	pol_buf_printf(out, "%s %" PRIu64 "\n", name, v);
-}
-
-static void gauge(struct pol_buf *out, const char *name, const char *help, uint64_t v)
-{
-	family(out, name, "gauge", NULL, help);
-	number(out, name, v);
-}
-
 /* ---- the policy ----------------------------------------------------------------------------- */
 
-static void policy(const struct prt_book *b, struct pol_buf *out)
+static void policy(const struct prt_book *b, struct prt_samples *s)
 {
 	const struct prt_gen_info *i = &b->l.gen.info;
 	size_t here = 0;
 
-	family(out, "polc_policy", "info", NULL, "The policy in force.");
-	pol_buf_addz(out, "polc_policy_info");
-	label(out, "policy", i->policy, true);
-	label(out, "object", i->object, false);
-	label(out, "version", POLC_VERSION, false);
-	pol_buf_addz(out, "} 1\n");
-	gauge(out, "polc_generation", "Number of the generation in force.", b->l.gen.number);
-	family(out, "polc_applied_timestamp_seconds", "gauge", "seconds", "When it was applied.");
-	number(out, "polc_applied_timestamp_seconds", i->applied);
-	gauge(out, "polc_audit_mode", "1: nothing is dropped by policy, only told.",
-	      !!(i->flags & PRT_GEN_AUDIT));
+	prt_family(s, "polc_policy", "info", NULL, "The policy in force.");
+	prt_label(s, "policy", i->policy);
+	prt_label(s, "object", i->object);
+	prt_label(s, "version", POLC_VERSION);
+	prt_sample(s, 1);
+	prt_gauge(s, "polc_generation", "Number of the generation in force.", b->l.gen.number);
+	prt_family(s, "polc_applied_timestamp_seconds", "gauge", "seconds", "When it was applied.");
+	prt_sample(s, i->applied);
+	prt_gauge(s, "polc_audit_mode", "1: nothing is dropped by policy, only told.",
+		  !!(i->flags & PRT_GEN_AUDIT));
 	for (size_t k = 0; k < b->l.world.member.n; k++)
 		here += !!b->l.world.member.v[k].info.ifindex;
-	family(out, "polc_endpoints", "gauge", NULL, "Endpoints, here and on other hosts.");
-	pol_buf_printf(
-		out,
-		"polc_endpoints{where=\"here\"} %zu\npolc_endpoints{where=\"elsewhere\"} %zu\n",
-		here, b->l.world.member.n - here);
+	prt_family(s, "polc_endpoints", "gauge", NULL, "Endpoints, here and on other hosts.");
+	prt_label(s, "where", "here");
+	prt_sample(s, here);
+	prt_label(s, "where", "elsewhere");
+	prt_sample(s, b->l.world.member.n - here);
 }
 
-static void rule_labels(struct pol_buf *out, uint32_t id, const struct prt_rule *r)
+static void rule_labels(struct prt_samples *s, uint32_t id, const struct prt_rule *r)
 {
-	char text[32];
-
-	snprintf(text, sizeof(text), "%u", id);
-	label(out, "rule", text, true);
-	label(out, "file", r->file.p, false);
-	snprintf(text, sizeof(text), "%u", r->line);
-	label(out, "line", text, false);
-	label(out, "policy", r->policy.p, false);
-	label(out, "direction", r->direction.p, false);
-	label(out, "action", r->action.p, false);
-	pol_buf_addz(out, "} ");
+	prt_label_number(s, "rule", id);
+	prt_label(s, "file", r->file.p);
+	prt_label_number(s, "line", r->line);
+	prt_label(s, "policy", r->policy.p);
+	prt_label(s, "direction", r->direction.p);
+	prt_label(s, "action", r->action.p);
 }
 
 struct counter {
@@ -114,7 +74,7 @@ static uint64_t connections(const struct pol_rule_hits *h)
 	return h->connections;
 }
 
-static int rules(const struct prt_book *b, struct pol_buf *out, struct pol_err *e)
+static int rules(const struct prt_book *b, struct prt_samples *s, struct pol_err *e)
 {
 	static const struct counter counters[] = {
 		{ "polc_rule_packets", NULL, "Packets that the rule decided, those it dropped too.",
@@ -129,50 +89,46 @@ static int rules(const struct prt_book *b, struct pol_buf *out, struct pol_err *
 	uint64_t now = prt_env_now_ns();
 
 	for (size_t c = 0; c < POL_ARRAY_LEN(counters) && !r; c++) {
-		family(out, counters[c].name, "counter", counters[c].unit, counters[c].help);
+		prt_family(s, counters[c].name, "counter", counters[c].unit, counters[c].help);
 		for (uint32_t i = 0; i < rs->n; i++) {
-			pol_buf_printf(out, "%s_total", counters[c].name);
-			rule_labels(out, i, &rs->v[i]);
-			pol_buf_printf(out, "%" PRIu64 "\n", counters[c].of(&h[i]));
+			rule_labels(s, i, &rs->v[i]);
+			prt_sample(s, counters[c].of(&h[i]));
 		}
 	}
 	if (r)
 		return r;
-	family(out, "polc_rule_idle_seconds", "gauge", "seconds",
-	       "Since the last packet; none: there was none.");
+	prt_family(s, "polc_rule_idle_seconds", "gauge", "seconds",
+		   "Since the last packet; none: there was none.");
 	for (uint32_t i = 0; i < rs->n; i++) {
 		if (!h[i].last_ns)
 			continue;
-		pol_buf_addz(out, "polc_rule_idle_seconds");
-		rule_labels(out, i, &rs->v[i]);
-		pol_buf_printf(out, "%" PRIu64 "\n",
-			       now > h[i].last_ns ? (uint64_t)(now - h[i].last_ns) / 1000000000u
-						  : 0);
+		rule_labels(s, i, &rs->v[i]);
+		prt_sample(s, now > h[i].last_ns ? (now - h[i].last_ns) / 1000000000u : 0);
 	}
 	return 0;
 }
 
 /* ---- traffic ----------------------------------------------------------------------------------- */
 
-static void drops(const struct prt_book *b, struct pol_buf *out)
+static void drops(const struct prt_book *b, struct prt_samples *s)
 {
 	static const char *const name[] = { "polc_drops_packets", "polc_drops_bytes" };
 
 	for (size_t n = 0; n < 2; n++) {
-		family(out, name[n], "counter", n ? "bytes" : NULL,
-		       n ? "Bytes dropped, by reason." : "Packets dropped, by reason.");
+		prt_family(s, name[n], "counter", n ? "bytes" : NULL,
+			   n ? "Bytes dropped, by reason." : "Packets dropped, by reason.");
 		for (uint32_t i = 1; i < POL_REASON_MAX; i++) {
 			uint64_t v[2];
 
 			if (prt_show_percpu(b->l.shared.map[PRT_SHARED_DROPS], i, 2, v))
 				continue;
-			pol_buf_printf(out, "%s_total{reason=\"%s\"} %" PRIu64 "\n", name[n],
-				       reasons[i], v[n]);
+			prt_label(s, "reason", reasons[i]);
+			prt_sample(s, v[n]);
 		}
 	}
 }
 
-static int flows(const struct prt_book *b, struct pol_buf *out, struct pol_err *e)
+static int flows(const struct prt_book *b, struct prt_samples *s, struct pol_err *e)
 {
 	uint64_t n[POL_CT_STATE_MAX] = { 0 };
 	struct bpf_map_info info = { 0 };
@@ -185,18 +141,19 @@ static int flows(const struct prt_book *b, struct pol_buf *out, struct pol_err *
 	pol_vec_free(&v);
 	if (r)
 		return r;
-	family(out, "polc_flows", "gauge", NULL, "Live connections, by state.");
-	for (unsigned s = POL_CT_FREE + 1; s < POL_CT_STATE_MAX; s++)
-		pol_buf_printf(out, "polc_flows{state=\"%s\"} %" PRIu64 "\n",
-			       prt_flow_state_name((uint8_t)s), n[s]);
+	prt_family(s, "polc_flows", "gauge", NULL, "Live connections, by state.");
+	for (unsigned state = POL_CT_FREE + 1; state < POL_CT_STATE_MAX; state++) {
+		prt_label(s, "state", prt_flow_state_name((uint8_t)state));
+		prt_sample(s, n[state]);
+	}
 	if (b->l.shared.map[PRT_SHARED_CT] >= 0 &&
 	    !bpf_obj_get_info_by_fd(b->l.shared.map[PRT_SHARED_CT], &info, &len))
-		gauge(out, "polc_flows_room", "Connections for which there is room.",
-		      (uint64_t)info.max_entries * POL_CT_WAYS);
+		prt_gauge(s, "polc_flows_room", "Connections for which there is room.",
+			  (uint64_t)info.max_entries * POL_CT_WAYS);
 	return 0;
 }
 
-static void audited(const struct prt_book *b, struct pol_buf *out)
+static void audited(const struct prt_book *b, struct prt_samples *s)
 {
 	struct pol_audit_key k, *at = NULL;
 	struct pol_audit_seen seen;
@@ -209,9 +166,9 @@ static void audited(const struct prt_book *b, struct pol_buf *out)
 			n += seen.flows;
 	}
 	prt_show_percpu(b->l.gen.fd[PRT_GEN_AUDIT_LOST], 0, 1, &lost);
-	family(out, "polc_audited", "counter", NULL,
-	       "Sides of flows that audit would have denied.");
-	number(out, "polc_audited_total", n + lost);
+	prt_family(s, "polc_audited", "counter", NULL,
+		   "Sides of flows that audit would have denied.");
+	prt_sample(s, n + lost);
 }
 
 /* ---- requests --------------------------------------------------------------------------------------- */
@@ -227,7 +184,7 @@ static uint64_t counted(const char *json, const char *key)
 	return at ? strtoull(at + strlen(word), NULL, 10) : 0;
 }
 
-static void requests(const struct prt_env *env, const struct prt_book *b, struct pol_buf *out)
+static void requests(const struct prt_env *env, const struct prt_book *b, struct prt_samples *s)
 {
 	static const struct {
 		const char *key, *verdict;
@@ -248,23 +205,25 @@ static void requests(const struct prt_env *env, const struct prt_book *b, struct
 	up = !prt_proxy_open(env, false, NULL, &p, &why) && !prt_proxy_status(&p, text, &why) &&
 	     prt_proxy_knows(&p, b->l.gen.number);
 	prt_proxy_close(&p);
-	gauge(out, "polc_proxy_up", "1: the proxy answers and knows the policy.", up);
+	prt_gauge(s, "polc_proxy_up", "1: the proxy answers and knows the policy.", up);
 	if (!text[0])
 		return;
-	family(out, "polc_proxy_requests", "counter", NULL, "HTTP requests, by verdict.");
-	for (size_t i = 0; i < POL_ARRAY_LEN(of); i++)
-		pol_buf_printf(out, "polc_proxy_requests_total{verdict=\"%s\"} %" PRIu64 "\n",
-			       of[i].verdict, counted(text, of[i].key));
-	family(out, "polc_proxy_connections", "counter", NULL, "Connections that the proxy took.");
-	number(out, "polc_proxy_connections_total", counted(text, "connections"));
-	gauge(out, "polc_proxy_open", "Connections of the proxy that are open.",
-	      counted(text, "open"));
+	prt_family(s, "polc_proxy_requests", "counter", NULL, "HTTP requests, by verdict.");
+	for (size_t i = 0; i < POL_ARRAY_LEN(of); i++) {
+		prt_label(s, "verdict", of[i].verdict);
+		prt_sample(s, counted(text, of[i].key));
+	}
+	prt_family(s, "polc_proxy_connections", "counter", NULL,
+		   "Connections that the proxy took.");
+	prt_sample(s, counted(text, "connections"));
+	prt_gauge(s, "polc_proxy_open", "Connections of the proxy that are open.",
+		  counted(text, "open"));
 }
 
 /* ---- all of it ------------------------------------------------------------------------------------------ */
 
 /* What `status` finds missing makes its exit code 1. */
-static int whole(struct prt_env *env, struct pol_buf *out, struct pol_err *e)
+static int whole(struct prt_env *env, struct prt_samples *s, struct pol_err *e)
 {
 	struct pol_buf text = { 0 };
 	bool is = false;
@@ -272,8 +231,8 @@ static int whole(struct prt_env *env, struct pol_buf *out, struct pol_err *e)
 
 	pol_buf_free(&text);
 	if (!r)
-		gauge(out, "polc_whole",
-		      "1: everything that should be in place is; see polload status.", is);
+		prt_gauge(s, "polc_whole",
+			  "1: everything that should be in place is; see polload status.", is);
 	return r;
 }
 
@@ -300,38 +259,41 @@ void prt_metrics_close(struct prt_metrics *m)
 	m->open = false;
 }
 
-static int fill(struct prt_env *env, const struct prt_book *b, struct pol_buf *out,
+static int fill(struct prt_env *env, const struct prt_book *b, struct prt_samples *s,
 		struct pol_err *e)
 {
 	int r;
 
-	gauge(out, "polc_in_force", "1: a policy is in force.", 1);
-	policy(b, out);
-	r = whole(env, out, e);
-	drops(b, out);
-	audited(b, out);
-	r = r ? r : rules(b, out, e);
-	r = r ? r : flows(b, out, e);
-	gauge(out, "polc_event_readers", "Who reads events: monitor, top.",
-	      prt_watch_count(env, &b->l.shared));
-	requests(env, b, out);
-	return r;
+	prt_gauge(s, "polc_in_force", "1: a policy is in force.", 1);
+	policy(b, s);
+	r = whole(env, s, e);
+	drops(b, s);
+	audited(b, s);
+	r = r ? r : rules(b, s, e);
+	r = r ? r : flows(b, s, e);
+	prt_gauge(s, "polc_event_readers", "Who reads events: monitor, top.",
+		  prt_watch_count(env, &b->l.shared));
+	requests(env, b, s);
+	return r ? r : prt_metrics_services(env, s, e);
 }
 
 int prt_metrics(struct prt_env *env, struct prt_metrics *m, struct pol_buf *out, bool *in_force,
 		struct pol_err *e)
 {
 	int r = follow(env, m, e);
+	struct prt_samples s;
 
-	r = r ? r : fill(env, &m->book, out, e);
+	prt_samples_begin(&s, out, env->json);
+	r = r ? r : fill(env, &m->book, &s, e);
 	*in_force = !r;
 	if (r == -ENOENT) {
 		prt_metrics_close(m); /* what is pinned later are other maps */
 		*e = (struct pol_err){ 0 };
 		out->n = 0;
-		gauge(out, "polc_in_force", "1: a policy is in force.", 0);
+		prt_samples_begin(&s, out, env->json);
+		prt_gauge(&s, "polc_in_force", "1: a policy is in force.", 0);
 		r = 0;
 	}
-	pol_buf_addz(out, "# EOF\n");
+	prt_samples_end(&s);
 	return r;
 }

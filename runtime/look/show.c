@@ -86,13 +86,16 @@ void prt_show_end(struct pol_buf *out, const struct prt_book *b, const struct po
 {
 	const struct prt_member *m = prt_book_owner(b, a);
 	enum pol_entity entity = prt_book_entity(b, a);
+	struct pol_str service = prt_book_service(b, a, port);
 	bool v6 = prt_ip_of_addr(a).family == 6;
 
 	if (m)
 		prt_show_word(out, pol_str(m->info.name));
+	else if (service.n)
+		prt_show_word(out, service);
 	else if (entity != POL_ENTITY_WORLD)
 		pol_buf_addz(out, entity == POL_ENTITY_HOST ? "host" : "node");
-	pol_buf_addz(out, m || entity != POL_ENTITY_WORLD ? " " : "");
+	pol_buf_addz(out, m || service.n || entity != POL_ENTITY_WORLD ? " " : "");
 	pol_buf_addz(out, v6 && ports ? "[" : "");
 	prt_show_addr(out, a);
 	pol_buf_addz(out, v6 && ports ? "]" : "");
@@ -121,12 +124,14 @@ void prt_show_end_json(struct pol_buf *out, const char *key, const struct prt_bo
 {
 	static const char *const is[] = { "world", "host", "node", "endpoint" };
 	const struct prt_member *m = prt_book_owner(b, a);
+	struct pol_str service = prt_book_service(b, a, port);
 
 	prt_show_key(out, false, key);
 	pol_buf_addz(out, "{\"address\": \"");
 	prt_show_addr(out, a);
 	pol_buf_printf(out, "\", \"port\": %u, \"is\": \"%s\"", port,
-		       is[prt_book_entity(b, a) & 3]);
+		       service.n && !m ? "service" : is[prt_book_entity(b, a) & 3]);
+	prt_show_member(out, "service", service);
 	if (m) {
 		prt_show_key(out, false, "endpoint");
 		prt_show_json(out, m->info.name);

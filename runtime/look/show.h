@@ -6,6 +6,8 @@
 #ifndef POLC_RUNTIME_SHOW_H
 #define POLC_RUNTIME_SHOW_H
 
+#include <polc/service.h>
+
 #include "runtime/change/apply.h"
 #include "book.h"
 #include "runtime/change/boot.h"
@@ -39,6 +41,8 @@ void prt_show_applied(const struct prt_env *env, const struct prt_applied *a, st
 /* ---- shared by the show files -------------------------------------------------- */
 
 void prt_show_addr(struct pol_buf *out, const struct pol_addr *a);
+/* "10.1.0.2:80", "[fd00::2]:80" */
+void prt_show_addr_port(struct pol_buf *out, const struct pol_addr *a, uint16_t port);
 /* "key":  or , "key":  */
 void prt_show_key(struct pol_buf *out, bool first, const char *key);
 void prt_show_json(struct pol_buf *out, const char *z);
@@ -49,7 +53,7 @@ const char *prt_show_proto(uint8_t proto, char room[8]);
  * nothing of it can move a cursor or end a line.
  */
 void prt_show_word(struct pol_buf *out, struct pol_str s);
-/* An end of a flow: "web-1 10.1.0.2:80", "host 10.1.0.1", "192.0.2.7:4242", "db-1 [fd00::2]:80" */
+/* An end of a flow: "web-1 10.1.0.2:80", "host 10.1.0.1", "192.0.2.7:4242", "db-1 [fd00::2]:80", "shop 198.51.100.1:80" for a service's VIP */
 void prt_show_end(struct pol_buf *out, const struct prt_book *b, const struct pol_addr *a,
 		  uint16_t port, bool ports);
 /* "from": {"address": "10.1.0.2", "port": 80, "is": "endpoint", "endpoint": "web-1", "classes": ["frontend"]} */
@@ -69,6 +73,9 @@ struct prt_ends { const struct pol_addr *src, *dst; uint16_t sport, dport; };
 struct prt_ends prt_show_ends(const struct pol_ct_entry *f);
 /* Counters of the first n rules; last_ns: when the latest packet was. */
 int prt_show_hits(const struct prt_gen *g, size_t n, struct pol_rule_hits *out, struct pol_err *e);
+/* What clients sent to the first n services, over both families. */
+int prt_show_service_hits(const struct prt_env *env, const struct prt_live *l, size_t n,
+			  struct pol_svc_hits *hits, struct pol_err *e);
 /* Adds up a per-CPU element of 64-bit numbers. */
 int prt_show_percpu(int fd, uint32_t key, size_t numbers, uint64_t *sum);
 

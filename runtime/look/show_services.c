@@ -14,7 +14,7 @@ static const char *state_of(const struct prt_svc_backend *b)
 	return b->state.drained ? "drained" : b->state.down ? "down" : "up";
 }
 
-static void add_place(struct pol_buf *out, const struct pol_addr *a, uint16_t port)
+void prt_show_addr_port(struct pol_buf *out, const struct pol_addr *a, uint16_t port)
 {
 	bool v6 = prt_ip_of_addr(a).family == 6;
 
@@ -23,18 +23,23 @@ static void add_place(struct pol_buf *out, const struct pol_addr *a, uint16_t po
 	pol_buf_printf(out, "%s:%u", v6 ? "]" : "", port);
 }
 
-/* What clients sent, over both families. */
-static void hits_of(int fd, uint32_t service, struct pol_svc_hits *sum)
+int prt_show_service_hits(const struct prt_env *env, const struct prt_live *l, size_t n,
+			  struct pol_svc_hits *hits, struct pol_err *e)
 {
-	*sum = (struct pol_svc_hits){ 0 };
-	for (uint32_t i = 0; fd >= 0 && i < 2; i++) {
-		uint64_t n[6] = { 0 };
+	int fd POL_CLEANUP(pol_cleanup_fd) = -1;
+	int r = prt_pin_get(env, l->gen.number, "map", POL_MAP_SVC_HITS, &fd, e);
 
-		prt_show_percpu(fd, 2 * service + i, 6, n);
-		sum->packets += n[0], sum->bytes += n[1];
-		sum->connections += n[2], sum->refused += n[3];
-		sum->displaced += n[4], sum->evicted += n[5];
+	memset(hits, 0, n * sizeof(*hits));
+	for (uint32_t i = 0; i < 2 * n && !r; i++) {
+		struct pol_svc_hits *sum = &hits[i / 2];
+		uint64_t v[6] = { 0 };
+
+		prt_show_percpu(fd, i, 6, v);
+		sum->packets += v[0], sum->bytes += v[1];
+		sum->connections += v[2], sum->refused += v[3];
+		sum->displaced += v[4], sum->evicted += v[5];
 	}
+	return r;
 }
 
 /* ---- text ------------------------------------------------------------------------------ */
@@ -44,7 +49,7 @@ static void backend_text(struct pol_buf *out, const struct prt_svc_backend *b,
 {
 	struct pol_buf place = { 0 };
 
-	add_place(&place, &b->addr, b->port);
+	prt_show_addr_port(&place, &b->addr, b->port);
 	pol_buf_printf(out, "  %-8s %6u %12" PRIu64 " %10" PRIu64 "  %s", state_of(b),
 		       prt_svc_weight(b), count->open, count->half, place.p);
 	pol_buf_free(&place);
@@ -73,7 +78,7 @@ static void service_text(struct pol_buf *out, const struct prt_services *s, uint
 		struct pol_addr a = prt_addr_of_ip(v->vip[i].addr);
 
 		pol_buf_addz(out, i ? ", " : " ");
-		add_place(out, &a, v->vip[i].port);
+		prt_show_addr_port(out, &a, v->vip[i].port);
 	}
 	pol_buf_printf(out,
 		       "\n  %" PRIu64 " packets, %" PRIu64 " bytes, %" PRIu64
@@ -162,7 +167,7 @@ static void service_json(struct pol_buf *out, const struct prt_services *s, uint
 int prt_show_services(struct prt_env *env, struct pol_buf *out, struct pol_err *e)
 {
 	struct prt_object *o POL_CLEANUP(prt_object_cleanup) = NULL;
-	int hits POL_CLEANUP(pol_cleanup_fd) = -1;
+	struct pol_svc_hits *hits POL_CLEANUP(pol_cleanup_free) = NULL;
 	struct prt_svc_count *count POL_CLEANUP(pol_cleanup_free) = NULL;
 	struct prt_services s = { 0 };
 	struct prt_live l;
@@ -171,18 +176,16 @@ int prt_show_services(struct prt_env *env, struct pol_buf *out, struct pol_err *
 	prt_live_init(&l);
 	r = prt_services_read(env, &l, &o, &s, e);
 	count = calloc(s.backend.n + 1, sizeof(*count));
-	if (!r && !count)
+	hits = calloc(r ? 1 : s.m->nservices + 1, sizeof(*hits));
+	if (!r && (!count || !hits))
 		r = pol_err(e, -ENOMEM, "no memory for the backends");
 	r = r ? r : prt_services_count(&l.shared, &s, count, e);
-	r = r ? r : prt_pin_get(env, l.gen.number, "map", POL_MAP_SVC_HITS, &hits, e);
+	r = r ? r : prt_show_service_hits(env, &l, s.m->nservices, hits, e);
 	if (!r && env->json)
 		pol_buf_addc(out, '[');
 	for (uint32_t i = 0; !r && i < s.m->nservices; i++) {
-		struct pol_svc_hits h;
-
-		hits_of(hits, i, &h);
 		pol_buf_addz(out, i == 0 ? "" : env->json ? ",\n " : "\n");
-		(env->json ? service_json : service_text)(out, &s, i, count, &h);
+		(env->json ? service_json : service_text)(out, &s, i, count, &hits[i]);
 	}
 	if (!r && env->json)
 		pol_buf_addz(out, "]\n");

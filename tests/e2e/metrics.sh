@@ -23,12 +23,13 @@ default deny;
 pool 10.66.0.0/16, fd66::/48;
 endpoint client = app == "client";
 endpoint server = app == "server";
-policy client { allow to server; }
+policy client { allow to server; allow to shop; }
 policy "a \"quoted\" name" on server {
     allow from client on tcp 7000;
     deny from client on udp;
     allow from client on tcp 80 http { allow GET "/ok"; }
 }
+service shop { vip 198.51.100.10, 2001:db8:2::10 on tcp 70; backend server on tcp 7000; }
 END
 "$POLC" 'o"d\d/m.pol' -o m.bpf.o 2>err || bail "compile: $(cat err)"
 cp m.bpf.o 'o"d\d/m.bpf.o'
@@ -40,6 +41,9 @@ mac=$(ip -o link show v-client | sed "s/.*link.ether \([^ ]*\).*/\1/")
 inside client "$FRAME" eth0 "$mac" "${v4[client]}" "${v4[server]}" 53 udp 7 >/dev/null
 inside client "$FRAME" eth0 "$mac" "${v4[client]}" "${v4[server]}" 53 truncated 5 >/dev/null
 is "a connection" open "$(inside client "$PROBE" connect tcp "${v4[server]}" 7000)"
+for vip in 198.51.100.10 2001:db8:2::10; do
+	is "a connection by $vip" open "$(inside client "$PROBE" connect tcp "$vip" 70)"
+done
 for path in /ok /no /no; do inside client curl -s -o /dev/null -m 5 "http://${v4[server]}$path"; done
 for ((i = 0; i < 200; i++)); do
 	[ "$(jq -s 'map(select(.count)) | length' events)" -ge 18 ] && break
@@ -69,13 +73,16 @@ value() { # SERIES: the value of the one that has these parts
 is "drops by policy, as sent" 7 "$(value 'polc_drops_packets_total{reason="policy"}')"
 is "truncated ones, as sent" 5 "$(value 'polc_drops_packets_total{reason="truncated"}')"
 is "packets of the deny" 7 "$(value polc_rule_packets_total 'line="8"')"
-is "connections of the allow" 1 "$(value polc_rule_connections_total 'line="7"')"
+is "connections of the allow" 3 "$(value polc_rule_connections_total 'line="7"')"
 is "requests" "1 2" "$(value polc_proxy_requests_total allow) $(value polc_proxy_requests_total deny)"
+is "connections of the service" 2 "$(value polc_service_connections_total 'service="shop"')"
+is "and of each of its backends, by family" "1 1" "$(value polc_backend_up "backend=\"${v4[server]}:7000\"" 'endpoint="server"') $(value polc_backend_up "backend=\"[${v6[server]}]:7000\"")"
 is "the proxy is up" 1 "$(value polc_proxy_up)"
 is "endpoints" 2 "$(value 'polc_endpoints{where="here"}')"
 told() { jq -s "map(select($1) | .count) | add // 0" events; }
 is "the monitor saw as many: drops" "7 5" "$(told '.reason == "policy"') $(told '.reason == "truncated"')"
-is "connections, the proxied ones too" 4 "$(told '.event == "new"')"
+is "connections, the proxied ones too, and both halves of those to a service" 8 "$(told '.event == "new"')"
+is "by the name of the service" 2 "$(told '.event == "new" and .to.is == "service" and .to.service == "shop"')"
 is "requests" "1 2" "$(told '.event == "http" and .verdict == "allow"') $(told '.event == "http" and .verdict == "deny"')"
 is "names are escaped" yes "$(grep -qF 'policy="a \"quoted\" name"' metrics.txt && grep -qF 'object="o\"d\\d/' metrics.txt && echo yes)"
 
