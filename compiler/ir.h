@@ -269,8 +269,8 @@ static inline const struct pol_filter_line *pol_ir_line(const struct pol_ir *ir,
 }
 
 /*
- * The first-match order, lowest first (LANGUAGE.md "Tiers", "One direction of
- * one subject"); ties by position in the text:
+ * The first-match order, lowest first (polc-policy(5) POLICIES,
+ * "Order"); ties by position in the text:
  *
  *	option host open                 ingress from host, action allow, stage admin
  *	stage admin, by priority, then text

@@ -7,7 +7,7 @@
 
 /*
  * Proves every assertion of the policy or adds an error with a flow that breaks
- * it (LANGUAGE.md "Assertions").  Exact; what the bound on steps leaves open is an error too.
+ * it (polc-policy(5) ASSERTIONS).  Exact; what the bound on steps leaves open is an error too.
  */
 void pol_check_assertions(const struct pol_ir *ir, struct pol_arena *a, struct pol_diags *diags);
 /* Does a flow that fits it have the other verdict? YES comes with one, which the evaluator confirms. */

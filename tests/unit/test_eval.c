@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The meaning of the language, sentence by sentence (LANGUAGE.md): everything
+ * The meaning of the language, sentence by sentence (polc-policy(5)): everything
  * else is compared with the evaluator, so the evaluator is compared with the text.
  */
 #include <setjmp.h>
