@@ -49,6 +49,7 @@
 #include "icmp.h"
 #include "link.h"
 #include "reject.h"
+#include "timewait.h"
 #include "proxy.h"
 #include "flow.h"
 #include "handover.h"

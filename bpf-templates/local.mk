@@ -28,6 +28,7 @@ dist_template_DATA = \
 	bpf-templates/service_edge.h \
 	bpf-templates/service_stack.h \
 	bpf-templates/tcp.h \
+	bpf-templates/timewait.h \
 	bpf-templates/transport.h
 
 templateincludedir = $(pkgdatadir)/include

@@ -130,6 +130,20 @@ struct {
 	__type(value, struct pol_proxy_self);
 } proxy_self SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, POL_AGAIN_MAX);
+	__type(key, struct pol_proxy_key);
+	__type(value, struct pol_proxy_again);
+} proxy_again SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKMAP);
+	__uint(max_entries, POL_AGAIN_LISTENERS);
+	__type(key, __u32);
+	__type(value, __u64);
+} proxy_listeners SEC(".maps");
+
 /* Too large for the stack; private to the data path. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -61,11 +61,13 @@ static __always_inline int pol_proxys(const struct bpf_sock *full)
 }
 
 /*
- * Assigns the packet to the proxy's socket of its connection, at an ingress hook.  2: one that is
- * established; 1: one that begins or ends; 0: there is none; -1: the kernel refuses.  A full
- * socket without our mark is somebody's who bound a foreign address (IPV6_FREEBIND needs no
- * privilege).
+ * Assigns the packet to the proxy's socket of its connection, at an ingress hook.  3: one in TIME_WAIT,
+ * which will ask for a listener (timewait.h); 2: one that is established; 1: one that begins or
+ * ends; 0: there is none; -1: the kernel refuses.  A full socket without our mark is somebody's who bound
+ * a foreign address (IPV6_FREEBIND needs no privilege).
  */
+#define POL_STEERED_LIVE 2
+#define POL_STEERED_AGAIN 3
 __noinline int pol_steer_connection(struct __sk_buff *skb, struct pol_pkt *p)
 {
 	struct bpf_sock_tuple t = {};
@@ -80,17 +82,20 @@ __noinline int pol_steer_connection(struct __sk_buff *skb, struct pol_pkt *p)
 	if (!sk)
 		return 0;
 	full = bpf_sk_fullsock(sk);
-	if (full ? full->state != POL_TCP_LISTEN && pol_proxys(full)
-		 : sk->state != POL_TCP_TIME_WAIT || !(p->tcp_flags & POL_TCP_SYN))
+	if (full ? full->state != POL_TCP_LISTEN && pol_proxys(full) : 1)
 		ret = p->hook != POL_HOOK_EP_IN && bpf_sk_assign(skb, sk, 0) ? -1
-		      : full && full->state == POL_TCP_ESTABLISHED ? 2 : 1;
+		      : full && full->state == POL_TCP_ESTABLISHED	     ? POL_STEERED_LIVE
+		      : sk->state == POL_TCP_TIME_WAIT && p->tcp_flags & POL_TCP_SYN ?
+									       POL_STEERED_AGAIN :
+									       1;
 	bpf_sk_release(sk);
 	return ret;
 }
 
-__noinline int pol_steer_listener(struct __sk_buff *skb, struct pol_pkt *p)
+/* Assigns it to the listener, or with `again` lets the socket that it is assigned to find that.  1, 0: there is none; -1: the kernel refuses. */
+__noinline int pol_steer_listener(struct __sk_buff *skb, struct pol_pkt *p, __u32 again)
 {
-	__u32 zero = 0, len;
+	__u32 zero = 0, len, worker;
 	struct pol_proxy_self *self = bpf_map_lookup_elem(&proxy_self, &zero);
 	struct bpf_sock_tuple t = {};
 	struct bpf_sock *sk;
@@ -102,7 +107,8 @@ __noinline int pol_steer_listener(struct __sk_buff *skb, struct pol_pkt *p)
 	if (!self || !self->workers)
 		return 0;
 	len = pol_tuple(&t, p);
-	dport = bpf_htons(self->port + (__u32)p->key.hash % self->workers);
+	worker = (__u32)p->key.hash % self->workers;
+	dport = bpf_htons(self->port + worker);
 	if (p->v6) {
 		__builtin_memset(t.ipv6.daddr, 0, sizeof(t.ipv6.daddr));
 		t.ipv6.daddr[3] = bpf_htonl(1);
@@ -114,8 +120,12 @@ __noinline int pol_steer_listener(struct __sk_buff *skb, struct pol_pkt *p)
 	sk = bpf_sk_lookup_tcp(skb, &t, len, BPF_F_CURRENT_NETNS, 0);
 	if (!sk)
 		return 0;
-	if (sk->state == POL_TCP_LISTEN && pol_proxys(sk))
-		ret = bpf_sk_assign(skb, sk, 0) ? -1 : 1;
+	if (sk->state == POL_TCP_LISTEN && pol_proxys(sk)) {
+		if (again)
+			ret = pol_again_leave(p, sk, POL_AGAIN_LISTENER(worker, p->v6));
+		else
+			ret = bpf_sk_assign(skb, sk, 0) ? -1 : 1;
+	}
 	bpf_sk_release(sk);
 	return ret;
 }
@@ -131,8 +141,8 @@ __noinline int pol_steer(struct __sk_buff *skb, struct pol_pkt *p)
 	if (!p)
 		return POL_REASON_INTERNAL;
 	ret = pol_steer_connection(skb, p);
-	if (!ret && p->proxy == POL_CT_PROXY)
-		ret = pol_steer_listener(skb, p);
+	if (!ret || ret == POL_STEERED_AGAIN)
+		ret = p->proxy == POL_CT_PROXY ? pol_steer_listener(skb, p, ret) : 0;
 	return ret > 0 ? 0 : POL_REASON_NO_PROXY;
 }
 
@@ -324,7 +334,7 @@ __noinline __u32 pol_proxy_state(struct __sk_buff *skb, struct pol_pkt *p, __u32
 		return state == POL_CT_CLOSED || state == POL_CT_CLOSING ? POL_CT_FREE : state;
 	if (p->tcp_flags & POL_TCP_FIN)
 		return POL_CT_CLOSING;
-	if (state != POL_CT_ESTABLISHED && pol_steer_connection(skb, p) == 2)
+	if (state != POL_CT_ESTABLISHED && pol_steer_connection(skb, p) == POL_STEERED_LIVE)
 		return POL_CT_ESTABLISHED;
 	return state;
 }

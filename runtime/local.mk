@@ -32,6 +32,8 @@ runtime_libruntime_a_SOURCES = \
 	runtime/host/listen.h \
 	runtime/host/lock.c \
 	runtime/host/lock.h \
+	runtime/host/lookup.c \
+	runtime/host/lookup.h \
 	runtime/host/net.c \
 	runtime/host/net.h \
 	runtime/host/netlink.c \

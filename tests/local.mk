@@ -121,6 +121,9 @@ tests_packet_run_SOURCES = \
 	tests/packet/world.c \
 	tests/packet/world.h
 
+check_PROGRAMS += tests/packet/listener
+tests_packet_listener_SOURCES = tests/packet/listener.c
+
 check_DATA = tests/packet/fixture.bpf.o
 CLEANFILES += tests/packet/fixture.bpf.o
 
@@ -362,7 +365,7 @@ e2e_tests = \
 	tests/e2e/twice.sh \
 	tests/e2e/version.sh
 
-TESTS += $(long_tests) $(unit_tests) $(script_tests) tests/property/limits $(e2e_tests)
+TESTS += $(long_tests) $(unit_tests) $(script_tests) tests/packet/listener tests/property/limits $(e2e_tests)
 LOG_DRIVER = $(SHELL) $(srcdir)/tests/log-driver
 
 AM_TESTS_ENVIRONMENT = \
@@ -411,6 +414,7 @@ EXTRA_DIST += \
 	$(script_tests) \
 	$(e2e_tests) \
 	tests/e2e/bridge.sh \
+	tests/e2e/httplib.sh \
 	tests/e2e/engine.sh \
 	tests/e2e/floods.sh \
 	tests/e2e/lib.sh \

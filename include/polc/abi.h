@@ -351,6 +351,21 @@ struct pol_onward {
 	__u32 seen;			/* seconds, CLOCK_MONOTONIC, of the last redirect */
 	__u32 host;			/* 1: the client is this host, whatever its address */
 };
+/*
+ * proxy_again: leave for a client's SYN to open a connection where the one before it is still in
+ * TIME_WAIT on the proxy's side (bpf-templates/timewait.h).  proxy_listeners: the sockets that they
+ * open at.
+ */
+struct pol_proxy_again {
+	__u64 at_ns;			/* CLOCK_MONOTONIC */
+	__u32 listener;			/* index into proxy_listeners */
+	__u32 zero;
+};
+#define POL_AGAIN_NS 1000000000ull	/* that it lasts: the kernel asks within the same run */
+#define POL_AGAIN_MAX 4096u
+#define POL_AGAIN_LISTENER(worker, v6) ((worker) % (POL_AGAIN_LISTENERS / 2) * 2 + !!(v6))
+#define POL_AGAIN_LISTENERS 128u	/* two for each worker that there may be (polc/proxy.h) */
+
 #define POL_ONWARD_MAX 65535u		/* credits of one key, about */
 #define POL_ONWARD_SECONDS 120		/* that a credit lasts */
 
@@ -576,6 +591,8 @@ enum pol_hook {
 #define POL_PROG_WATCHED "_watched"	/* behind each name above */
 #define POL_PROG_SHADOW "pol_shadow"
 #define POL_PROG_ASK "pol_ask"
+/* Of objects with http rules, in section "sk_lookup": bpf-templates/timewait.h. */
+#define POL_PROG_LISTENER "pol_listener"
 
 /*
  * Mark of a packet that was judged and may be delivered.  It counts only
@@ -619,6 +636,8 @@ enum pol_hook {
 #define POL_MAP_PROXY_FLOWS "proxy_flows" /* LRU_HASH struct pol_proxy_key -> struct pol_proxy_flow */
 #define POL_MAP_PROXY_ONWARD "proxy_onward" /* LRU_HASH struct pol_onward_key -> struct pol_onward */
 #define POL_MAP_PROXY_SELF "proxy_self" /* ARRAY[1] struct pol_proxy_self */
+#define POL_MAP_PROXY_AGAIN "proxy_again" /* LRU_HASH struct pol_proxy_key -> struct pol_proxy_again */
+#define POL_MAP_PROXY_LISTENERS "proxy_listeners" /* SOCKMAP[POL_AGAIN_LISTENERS]; filled by the data path */
 #define POL_MAP_SCRATCH "scratch"	/* PERCPU_ARRAY[1] struct pol_scratch */
 #define POL_MAP_ASKED "asked"		/* PERCPU_ARRAY[2] struct pol_asked */
 #define POL_MAP_SHADOW "shadow"		/* PROG_ARRAY[1]: pol_shadow of the generation that judges beside */
@@ -670,6 +689,7 @@ POL_ASSERT_SIZE(struct pol_proxy_flow, 176);
 POL_ASSERT_SIZE(struct pol_onward_key, 40);
 POL_ASSERT_SIZE(struct pol_onward, 12);
 POL_ASSERT_SIZE(struct pol_proxy_self, 16);
+POL_ASSERT_SIZE(struct pol_proxy_again, 16);
 POL_ASSERT_SIZE(struct pol_set_line, 64);
 POL_ASSERT_SIZE(struct pol_set_half, 32);
 POL_ASSERT_SIZE(struct pol_set_raw, 64);

@@ -10,6 +10,7 @@
 #include "runtime/generation/edge.h"
 #include "keep.h"
 #include "runtime/host/lock.h"
+#include "runtime/host/lookup.h"
 #include "runtime/generation/neighbours.h"
 #include "settle.h"
 #include "runtime/generation/store.h"
@@ -48,7 +49,8 @@ static int tell_proxy(struct prt_tx *t, struct pol_err *e)
 	r = prt_proxy_load(&t->proxy, &t->next, t->shared.map[PRT_SHARED_PROXY_FLOWS],
 			   t->shared.map[PRT_SHARED_PROXY_SELF], e);
 	r = r ? r : prt_neighbours_check_way(&t->way, e);
-	return r ? r : prt_net_way_make(&t->way, e);
+	r = r ? r : prt_net_way_make(&t->way, e);
+	return r ? r : prt_lookup_attach(t->env, t->next.prog[PRT_PROG_LISTENER], e);
 }
 
 /* Steps 2 and 3. */
@@ -108,6 +110,7 @@ static int leave_proxy(struct prt_tx *t, struct pol_err *e)
 		r = prt_proxy_keep(&t->proxy, 0, e);
 	else if (r == -ENOENT && !e->text[0])
 		r = 0;
+	r = r ? r : prt_lookup_detach(t->env, e);
 	return r ? r : prt_net_way_tidy(NULL, e);
 }
 
@@ -219,6 +222,8 @@ int prt_proxy_again(struct prt_env *env, struct pol_err *e)
 		r = r ? r : prt_proxy_keep(&t.proxy, t.old.number, e);
 		t.way = prt_net_way(&t.old_way) ? t.old_way : choose_way(&t.way, NULL);
 		r = r ? r : prt_net_way_make(&t.way, e);
+		r = r ? r : prt_gen_open_programs(env, &t.old, e);
+		r = r ? r : prt_lookup_attach(env, t.old.prog[PRT_PROG_LISTENER], e);
 	}
 	prt_tx_close(&t);
 	return r;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "runtime/host/lock.h"
+#include "runtime/host/lookup.h"
 #include "runtime/generation/publish.h"
 #include "settle.h"
 #include "runtime/generation/store.h"
@@ -62,6 +63,8 @@ void prt_tx_undo(struct prt_tx *t)
 		prt_proxy_keep(&t->proxy, t->old.number, &why);
 	if (t->way.table)
 		prt_net_way_tidy(t->old_way.table ? &t->old_way : NULL, &why);
+	if (t->way.table && (t->fresh || !prt_gen_uses_http(&t->old)))
+		prt_lookup_detach(t->env, &why);
 	prt_gen_close(&t->next);
 	if (t->fresh) {
 		r = prt_settle_nothing(t->env, &why);

@@ -181,21 +181,59 @@ static int set_constants(struct bpf_object *bpf, uint64_t number, const struct p
 	return r ? pol_err(e, r, "map '.rodata': cannot set: %s", strerror(-r)) : 0;
 }
 
+struct kind {
+	const char *section;
+	enum bpf_prog_type type;
+	enum bpf_attach_type attach;
+	uint32_t flags;
+};
+
+static const struct kind *kind_of(size_t prog)
+{
+	static const struct kind tc = { .section = "tc", .type = BPF_PROG_TYPE_SCHED_CLS },
+				 xdp = { "xdp.frags", BPF_PROG_TYPE_XDP, BPF_XDP,
+					 BPF_F_XDP_HAS_FRAGS },
+				 lookup = { "sk_lookup", BPF_PROG_TYPE_SK_LOOKUP, BPF_SK_LOOKUP,
+					    0 };
+
+	return prog == PRT_PROG_XDP ? &xdp : prog == PRT_PROG_LISTENER ? &lookup : &tc;
+}
+
 /* Of one of our hooks, in that hook's section; it gets the type that its stub has. */
 static bool take_prog(struct bpf_program *p)
 {
 	for (size_t i = 0; i < PRT_PROG_MAX; i++) {
-		bool xdp = i == POL_HOOK_XDP;
+		const struct kind *k = kind_of(i);
 
 		if (strcmp(bpf_program__name(p), progs[i]) ||
-		    strcmp(bpf_program__section_name(p), xdp ? "xdp.frags" : "tc"))
+		    strcmp(bpf_program__section_name(p), k->section))
 			continue;
-		bpf_program__set_type(p, xdp ? BPF_PROG_TYPE_XDP : BPF_PROG_TYPE_SCHED_CLS);
-		bpf_program__set_expected_attach_type(p, xdp ? BPF_XDP : (enum bpf_attach_type)0);
-		bpf_program__set_flags(p, xdp ? BPF_F_XDP_HAS_FRAGS : 0);
+		bpf_program__set_type(p, k->type);
+		bpf_program__set_expected_attach_type(p, k->attach);
+		bpf_program__set_flags(p, k->flags);
 		return true;
 	}
 	return false;
+}
+
+static bool is_ours(const struct bpf_map *m)
+{
+	const char *name = bpf_map__name(m);
+
+	switch ((unsigned)bpf_map__type(m)) {
+	case BPF_MAP_TYPE_ARRAY:
+	case BPF_MAP_TYPE_HASH:
+	case BPF_MAP_TYPE_LRU_HASH:
+	case BPF_MAP_TYPE_PERCPU_ARRAY:
+	case BPF_MAP_TYPE_PROG_ARRAY:
+		return true;
+	case BPF_MAP_TYPE_ARRAY_OF_MAPS:
+		return !strcmp(name, POL_MAP_SETS) || !strcmp(name, POL_MAP_RINGS);
+	case BPF_MAP_TYPE_SOCKMAP:
+		return !strcmp(name, POL_MAP_PROXY_LISTENERS);
+	default:
+		return false;
+	}
 }
 
 /* An object brings programs for our hooks and plain maps, nothing that acts by being loaded. */
@@ -212,22 +250,16 @@ static int check_contents(struct bpf_object *bpf, uint32_t programs, struct pol_
 	}
 	for (size_t i = 0; i < PRT_PROG_MAX; i++) {
 		p = bpf_object__find_program_by_name(bpf, progs[i]);
-		if (!p && i != PRT_PROG_XDP)
+		if (!p && i != PRT_PROG_XDP && i != PRT_PROG_LISTENER)
 			return pol_err(e, -ENOEXEC, "the object has no program '%s'", progs[i]);
 		if (p)
 			bpf_program__set_autoload(p, programs & 1u << i);
 	}
 	bpf_object__for_each_map(m, bpf)
 	{
-		enum bpf_map_type t = bpf_map__type(m);
-
 		/* Where it is pinned is our business, not the object's. */
 		bpf_map__set_pin_path(m, NULL);
-		if (t != BPF_MAP_TYPE_ARRAY && t != BPF_MAP_TYPE_HASH &&
-		    t != BPF_MAP_TYPE_LRU_HASH && t != BPF_MAP_TYPE_PERCPU_ARRAY &&
-		    t != BPF_MAP_TYPE_PROG_ARRAY &&
-		    (t != BPF_MAP_TYPE_ARRAY_OF_MAPS || (strcmp(bpf_map__name(m), POL_MAP_SETS) &&
-							 strcmp(bpf_map__name(m), POL_MAP_RINGS))))
+		if (!is_ours(m))
 			return pol_err(e, -ENOEXEC, "the object has a map '%s' of a foreign type",
 				       prt_safe(bpf_map__name(m)));
 	}

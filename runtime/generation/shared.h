@@ -6,7 +6,7 @@
  *			(struct prt_meta), hooks (ifindex -> struct prt_hook) and set_names
  *   made by the first object that has them, then reused by each later one
  *			ct, frags, watch, rings, watch_lost, drops, scratch, asked, shadow; with http rules
- *			also proxy_flows, proxy_onward, proxy_self; with dynamic sets: sets; with
+ *			also proxy_flows, proxy_onward, proxy_self, proxy_again, proxy_listeners; with dynamic sets: sets; with
  *			services svc_ct, svc_ports
  *	likewise, but made by the loader, because the host file fills them or it alone reads them
  *			svc_balancers, svc_state
@@ -31,7 +31,8 @@ struct bpf_object;
 	X(WATCH_LOST, POL_MAP_WATCH_LOST) X(DROPS, POL_MAP_DROPS) X(SCRATCH, POL_MAP_SCRATCH) \
 	X(ASKED, POL_MAP_ASKED) X(SHADOW, POL_MAP_SHADOW) \
 	X(PROXY_FLOWS, POL_MAP_PROXY_FLOWS) X(PROXY_ONWARD, POL_MAP_PROXY_ONWARD) \
-	X(PROXY_SELF, POL_MAP_PROXY_SELF) X(SETS, POL_MAP_SETS) \
+	X(PROXY_SELF, POL_MAP_PROXY_SELF) X(PROXY_AGAIN, POL_MAP_PROXY_AGAIN) \
+	X(PROXY_LISTENERS, POL_MAP_PROXY_LISTENERS) X(SETS, POL_MAP_SETS) \
 	X(SVC_CT, POL_MAP_SVC_CT) X(SVC_PORTS, POL_MAP_SVC_PORTS) \
 	X(SVC_BALANCERS, POL_MAP_SVC_BALANCERS) X(SVC_STATE, POL_MAP_SVC_STATE)
 #define PRT_SHARED_ENUM(e, n) PRT_SHARED_##e,

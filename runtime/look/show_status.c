@@ -13,6 +13,7 @@
 #include "runtime/change/shadow.h"
 #include "runtime/generation/store.h"
 #include "show.h"
+#include "runtime/host/lookup.h"
 #include "runtime/host/sysctl.h"
 #include "watch.h"
 #include "runtime/generation/xdp.h"
@@ -178,6 +179,9 @@ static void look_at_proxy(const struct prt_env *env, struct status *s)
 	if (!prt_net_way(&way))
 		missing(s, "proxy", "polproxy",
 			"has no rule and route to it; `polload proxy` makes them");
+	if (!prt_lookup_attached(env))
+		missing(s, "proxy", "polproxy",
+			"has no program at sk_lookup, so a port that it closed cannot connect again at once; `polload proxy` attaches it");
 }
 
 /* What the next boot finds. */

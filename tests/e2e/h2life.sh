@@ -4,6 +4,7 @@
 # HTTP/2 over time: policies change and the proxy drains without losing a stream; one who does not
 # read makes it hold no more than its windows; idle connections cost what they may.
 . "$(dirname "$0")/lib.sh"
+. "$e2e_tree/tests/e2e/httplib.sh"
 H2=${H2:-$e2e_build/tests/tools/h2}
 export POLPROXY=${POLPROXY:-$e2e_build/polproxy}
 for program in nghttp nghttpd; do
@@ -92,12 +93,7 @@ rounds "${v4[server]}" >seen.4 &
 loads=("$!")
 rounds "${v6[server]}" >seen.6 &
 loads+=("$!")
-for i in {1..3}; do
-	"$POLLOAD" apply two.bpf.o >/dev/null || not_ok "apply $i"
-	"$POLLOAD" apply one.bpf.o >/dev/null || not_ok "apply $i"
-done
-: >stop
-wait "${loads[@]}"
+swap_beside 3 "${loads[@]}"
 n=$(cat seen.4 seen.6 | wc -l)
 [ "$n" -ge 2 ]
 is "6 applies with $n connections of 18 streams beside them" 0 $?

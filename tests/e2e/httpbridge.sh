@@ -5,6 +5,7 @@
 # published ports, masquerading.  A denied request never reaches the server, and the server sees who asks.
 . "$(dirname "$0")/lib.sh"
 . "$e2e_tree/tests/e2e/bridge.sh"
+. "$e2e_tree/tests/e2e/httplib.sh"
 HTTP=${HTTP:-$e2e_build/tests/tools/http}
 export POLPROXY=${POLPROXY:-$e2e_build/polproxy}
 [ -e /proc/sys/net/bridge/bridge-nf-call-iptables ] || skip "this kernel has no br_netfilter"
@@ -86,7 +87,14 @@ each() { # what holds whatever the host does to packets on their way
 	is "$phase, from this host: allowed" "200 200" "$(status host server /host/1)"
 	is "$phase, the server sees this host" fd66:0:0:9::1 "$(cat answer)"
 	is "$phase, from this host: denied" "403 403" "$(status host server /denied/host)"
+	for from in client far routed; do
+		again "$phase, $from" $from "http://${v4[server]}/client/1" $((++port))
+	done
+	again "$phase, IPv6" client "http://[${v6[server]}]/client/1" $((++port))
+	again "$phase, from outside" world "http://${v4[server]}/world/1" $((++port))
+	again "$phase, from this host" host "http://${v4[server]}/host/1" $((++port))
 }
+port=40000
 
 # What is sent to a published port is judged as who sent it, or, where the host puts its own address
 # in that one's place on the way, as from this host.
@@ -94,6 +102,7 @@ each_published() {
 	is "$phase, published, from outside: allowed" "200 200" "$(published world /world/1)"
 	is "$phase, published, the server sees who is outside" "${v6[world]}" "$(cat answer)"
 	is "$phase, published, from outside: denied" "403 403" "$(published world /denied/published)"
+	again "$phase, published" world "http://$pub4:8080/world/1" $((++port))
 	is "$phase, published, from this host: allowed" "200 200" "$(published host /host/1)"
 	is "$phase, published, from this host: denied" "403 403" "$(published host /denied/published)"
 	is "$phase, published, masqueraded: allowed" "200 200" "$(published far /host/1)"

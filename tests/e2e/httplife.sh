@@ -5,6 +5,7 @@
 # allows; a live connection that comes under rules is reset; a proxy that somebody has taken over
 # reaches nothing but what its clients asked for; slow clients do not stop the others.
 . "$(dirname "$0")/lib.sh"
+. "$e2e_tree/tests/e2e/httplib.sh"
 HTTP=${HTTP:-$e2e_build/tests/tools/http}
 export POLPROXY=${POLPROXY:-$e2e_build/polproxy}
 
@@ -38,7 +39,8 @@ END
 policy /one >one.pol
 policy /two >two.pol
 policy /one | sed 's/allow from client on tcp 7000;/allow from client on tcp 7000 http { }/' >more.pol
-for p in one two more; do "$POLC" "$p.pol" -o "$p.bpf.o" || bail "compile $p"; done
+policy /one | sed '/ http {/d' >plain.pol
+for p in one two more plain; do "$POLC" "$p.pol" -o "$p.bpf.o" || bail "compile $p"; done
 "$POLLOAD" apply one.bpf.o -H host.yaml >out 2>&1 || bail "apply: $(cat out)"
 
 # ---- applies under load ----------------------------------------------------------------
@@ -58,12 +60,7 @@ load 2 "[${v6[server]}]" /both &
 loads+=("$!")
 load 3 "${v4[server]}" /one &
 loads+=("$!")
-for i in $(seq 25); do
-	"$POLLOAD" apply two.bpf.o >/dev/null || not_ok "apply $i"
-	"$POLLOAD" apply one.bpf.o >/dev/null || not_ok "apply $i"
-done
-: >stop
-wait "${loads[@]}"
+swap_beside 25 "${loads[@]}"
 n=$(cat seen.1 seen.2 | wc -l)
 [ "$n" -gt 50 ]
 is "50 applies with $n rounds of 4 requests beside them" 0 $?
@@ -88,6 +85,32 @@ fi
 [ "$("$POLLOAD" status --json | jq '.drops.http_gained.packets // 0')" -ge 1 ]
 is "and it is counted" 0 $?
 "$POLLOAD" apply one.bpf.o >/dev/null || not_ok "apply"
+
+lookups() { # programs of ours at sk_lookup of this host
+	bpftool -j link show | jq '[.[] | select(.type == "netns" and .attach_type == "sk_lookup")] | length'
+}
+
+# ---- a client's port again, where the proxy closed first ------------------------------------
+
+again "IPv4" client "http://${v4[server]}/both" 40001
+again "IPv6" client "http://[${v6[server]}]/both" 40002
+for p in $(pgrep -x polproxy); do kill -KILL "$p" 2>/dev/null; done
+"$POLLOAD" proxy || not_ok "proxy starts it again"
+again "with another proxy's listeners, IPv4" client "http://${v4[server]}/both" 40001
+again "IPv6" client "http://[${v6[server]}]/both" 40002
+pins=${POLC_BPFFS:?}
+is "each used its leave to find the listener" "[]" "$(bpftool -j map dump pinned "$pins/proxy_again")"
+"$POLLOAD" apply two.bpf.o >/dev/null || not_ok "apply"
+again "after an apply" client "http://${v4[server]}/both" 40003
+rm "$pins/sk_lookup"
+like "status sees that the program is gone that shows them the way" "has no program at sk_lookup" "$("$POLLOAD" status)"
+"$POLLOAD" proxy || not_ok "proxy attaches it"
+is "polload proxy attaches it" 0 "$("$POLLOAD" status >/dev/null; echo $?)"
+again "and so" client "http://${v4[server]}/both" 40004
+"$POLLOAD" apply plain.bpf.o >/dev/null || not_ok "apply"
+is "without http rules it is not there" 0 "$(lookups)"
+"$POLLOAD" apply one.bpf.o >/dev/null || not_ok "apply"
+is "with them it is, once" 1 "$(lookups)"
 
 # ---- slow clients ----------------------------------------------------------------------------
 
