@@ -144,9 +144,13 @@ check_PROGRAMS += tests/property/property
 tests_property_property_SOURCES = \
 	tests/property/check.c \
 	tests/property/check.h \
+	tests/property/compare.c \
 	tests/property/oracle.c \
 	tests/property/oracle.h \
 	tests/property/property.c \
+	tests/property/report.c \
+	tests/property/run.h \
+	tests/property/spoil.c \
 	$(property_common)
 
 check_PROGRAMS += tests/property/limits
