@@ -8,9 +8,9 @@
 
 #include <polc/tables.h>
 
-#include "../base/table.h"
+#include "base/table.h"
 #include "filter/filter.h"
-#include "../lang/diag.h"
+#include "lang/diag.h"
 #include "ir.h"
 #include "partition.h"
 

@@ -42,7 +42,8 @@ tests_unit_test_lang_SOURCES = tests/unit/test_lang.c
 tests_unit_test_lower_SOURCES = tests/unit/test_lower.c tests/unit/policy_text.h
 tests_unit_test_maglev_SOURCES = tests/unit/test_maglev.c
 tests_unit_test_object_SOURCES = tests/unit/test_object.c tests/unit/object_maker.h
-tests_unit_test_place_SOURCES = tests/unit/test_place.c tests/unit/object_maker.h
+tests_unit_test_place_SOURCES = tests/unit/test_place.c tests/unit/place_policy.c tests/unit/place_policy.h \
+	tests/unit/object_maker.h
 tests_unit_test_requests_SOURCES = tests/unit/test_requests.c tests/unit/policy_text.h
 tests_unit_test_sign_SOURCES = tests/unit/test_sign.c
 tests_unit_test_table_SOURCES = tests/unit/test_table.c

@@ -7,7 +7,7 @@
 #ifndef POLC_BENCHPOLICY_H
 #define POLC_BENCHPOLICY_H
 
-#include "../tools/genpolicy.h"
+#include "tests/tools/genpolicy.h"
 
 #define BENCH_POOL4 0x0a010000u		/* 10.1.0.0/16 */
 #define BENCH_POOL6 0xfd00000100000000u	/* fd00:1::/48 */

@@ -25,8 +25,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "../property/build.h"
-#include "../property/filter_gen.h"
+#include "tests/property/build.h"
+#include "tests/property/filter_gen.h"
 
 #define MIX 65536u
 #define FRAME 64u

@@ -6,7 +6,7 @@
 #ifndef POLC_BENCH_SUBJECT_H
 #define POLC_BENCH_SUBJECT_H
 
-#include "../property/build.h"
+#include "tests/property/build.h"
 #include "verify/kernel.h"
 #include "bench_flow.h"
 #include "benchpolicy.h"

@@ -3,7 +3,7 @@
 #ifndef POLC_TESTS_RANDOM_H
 #define POLC_TESTS_RANDOM_H
 
-#include "../tools/genpolicy.h"
+#include "tests/tools/genpolicy.h"
 #include "verify/world.h"
 
 #define RANDOM_LOCAL 6		/* endpoints at most; the harness has a device for each */

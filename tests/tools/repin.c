@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../runtime/generation/shared.h"
+#include "runtime/generation/shared.h"
 
 int main(int argc, char **argv)
 {

@@ -9,9 +9,9 @@
 #include <elf.h>
 #include <polc/manifest.h>
 
-#include "../../base/base.h"
-#include "../../base/table.h"
-#include "../../runtime/input/object.h"
+#include "base/base.h"
+#include "base/table.h"
+#include "runtime/input/object.h"
 
 struct part {
 	const char *section;

@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "../../runtime/input/contain.h"
+#include "runtime/input/contain.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define SANITIZED 1

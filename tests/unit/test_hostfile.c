@@ -17,7 +17,7 @@
 
 #include <cmocka.h>
 
-#include "../../runtime/input/endpoint.h"
+#include "runtime/input/endpoint.h"
 
 /* ---- golden cases -------------------------------------------------------- */
 

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "../../runtime/input/input.h"
+#include "runtime/input/input.h"
 
 struct place {
 	char top[32], folder[64], file[96], link[96];

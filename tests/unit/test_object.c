@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "../../runtime/place/place.h"
+#include "runtime/place/place.h"
 #include "object_maker.h"
 
 /* ---- one small object ---------------------------------------------------- */

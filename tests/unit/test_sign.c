@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "../../base/sign.h"
+#include "base/sign.h"
 
 /* The second test of RFC 8032, 7.1; as openssl prints its keys. */
 #define PUBLIC "MCowBQYDK2VwAyEAPUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw="

@@ -11,7 +11,7 @@
 
 #include <polc/tables.h>
 
-#include "../../base/table.h"
+#include "base/table.h"
 
 #define HEIGHT 2u
 #define CELLS (POL_PAGE * POL_PAGE)

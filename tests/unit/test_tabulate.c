@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#include "../../compiler/emit.h"
-#include "../../compiler/eval.h"
+#include "compiler/emit.h"
+#include "compiler/eval.h"
 
 /* ---- numbers that look random -------------------------------------------------- */
 
