@@ -115,16 +115,43 @@ static void half_free(struct half *h)
 
 /* ---- one filter ------------------------------------------------------------------------------ */
 
-static const char *build_half(const struct pol_ir *ir, const struct pol_ir_filter *f, int family,
-			      struct pol_words *out, struct pol_filter_half *head,
-			      struct pol_filter_stats *stats)
+static void refuse(struct pol_diags *diags, const struct half *h)
+{
+	const struct pol_ir_filter *f = h->f;
+	struct pol_diag *g = pol_diag(diags, POL_P0503, f->span, "filter `%.*s` is too complex: %s",
+				      POL_STR_ARG(f->name), h->refused);
+
+	pol_diag_label(diags, g, "too complex, for IPv%d", h->family);
+	for (size_t i = 0; i < h->nheavy; i++) {
+		const struct heavy_line *x = &h->heavy[i];
+
+		if (x->patterns)
+			pol_diag_also(diags, g, f->line[x->line].span,
+				      "what it asks is in %u of them", x->patterns);
+		else
+			pol_diag_also(
+				diags, g, f->line[x->line].span,
+				"%u x %u cells: parts of its source and its destination that other lines tell apart",
+				x->classes[0], x->classes[1]);
+	}
+	pol_diag_help(
+		diags, g,
+		h->patterns
+			? "give lines that do the same one list of ports, or split the filter"
+			: "join prefixes of lines that do the same into one `cidr`, or split the filter");
+}
+
+/* False after a diagnostic. */
+static bool build_half(const struct pol_ir *ir, const struct pol_ir_filter *f, int family,
+		       struct pol_words *out, struct pol_filter_half *head,
+		       struct pol_filter_stats *stats, struct pol_diags *diags)
 {
 	struct half h = {
 		.ir = ir, .f = f, .family = family, .out = out, .head = head, .stats = stats
 	};
 	struct numbers nr = { { calloc(ir->asets.n, 4), calloc(ir->asets.n, 4) } };
 	size_t before = out->w.n;
-	const char *refused;
+	bool ok;
 
 	if (!nr.of[0] || !nr.of[1])
 		abort();
@@ -135,15 +162,19 @@ static const char *build_half(const struct pol_ir *ir, const struct pol_ir_filte
 		pol_half_partition(&h);
 		if (pol_half_cells(&h))
 			pol_half_write_addresses(&h);
+		if (!h.refused && out->full)
+			h.refused = "its tables would take more than 64 MiB";
+		if (h.refused && !h.patterns)
+			pol_half_heavy(&h);
 	}
 	stats->words = (uint32_t)(out->w.n - before);
-	refused = h.refused   ? h.refused
-		  : out->full ? "its tables would take more than 64 MiB"
-			      : NULL;
+	ok = !h.refused;
+	if (!ok)
+		refuse(diags, &h);
 	half_free(&h);
 	free(nr.of[0]);
 	free(nr.of[1]);
-	return refused;
+	return ok;
 }
 
 static void write_head(const struct pol_ir *ir, const struct pol_ir_filter *f,
@@ -182,17 +213,6 @@ static void write_head(const struct pol_ir *ir, const struct pol_ir_filter *f,
 	head->nspecial = bit;
 }
 
-static void refuse(struct pol_diags *diags, const struct pol_ir_filter *f, const char *why)
-{
-	struct pol_diag *g = pol_diag(diags, POL_P0503, f->span, "filter `%.*s` is too complex: %s",
-				      POL_STR_ARG(f->name), why);
-
-	pol_diag_label(diags, g, "too complex");
-	pol_diag_help(
-		diags, g,
-		"join prefixes of rules that do the same into one `cidr`, or split the filter");
-}
-
 bool pol_filters_build(const struct pol_ir *ir, struct pol_arena *arena, struct pol_filters *out,
 		       struct pol_diags *diags)
 {
@@ -206,15 +226,11 @@ bool pol_filters_build(const struct pol_ir *ir, struct pol_arena *arena, struct 
 	pol_words_room(&w, 16, 1); /* place 0 is never one: what nobody filled reads zero */
 	for (size_t i = 0; i < out->n && ok; i++) {
 		const struct pol_ir_filter *f = &ir->filters.v[i];
-		const char *why = NULL;
 
 		write_head(ir, f, &out->head[i], &w);
-		for (int k = 0; k < 2 && !why; k++)
-			why = build_half(ir, f, k ? 6 : 4, &w, &out->half[2 * i + k],
-					 &out->stats[2 * i + k]);
-		if (why)
-			refuse(diags, f, why);
-		ok = !why;
+		for (int k = 0; k < 2 && ok; k++)
+			ok = build_half(ir, f, k ? 6 : 4, &w, &out->half[2 * i + k],
+					&out->stats[2 * i + k], diags);
 	}
 	out->words = (uint32_t)w.w.n;
 	for (out->room = 16; out->room < out->words;)

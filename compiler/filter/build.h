@@ -72,6 +72,14 @@ struct half_side {
 	struct pol_lists class[POL_FILTER_GROUPS];
 };
 
+/* Of a filter that is refused: a line that makes much of it. */
+#define POL_FILTER_HEAVY 4u
+struct heavy_line {
+	uint32_t line;		/* in the filter */
+	uint32_t classes[2];	/* of source and destination: their product are its cells */
+	uint32_t patterns;	/* not 0: that many have what it asks of ports and flags, and that is what is too much */
+};
+
 struct half {
 	const struct pol_ir *ir;
 	const struct pol_ir_filter *f;
@@ -89,6 +97,9 @@ struct half {
 	/* kinds.c */
 	struct pol_lists kinds;		/* preds that hold, by kind */
 	const char *refused;		/* why it cannot be done */
+	struct heavy_line heavy[POL_FILTER_HEAVY]; /* heaviest first */
+	size_t nheavy;
+	bool patterns;			/* refused for them: no line has too many cells */
 };
 
 /*
@@ -112,6 +123,8 @@ void pol_half_write_addresses(struct half *h);
 bool pol_half_kinds(struct half *h);
 /* cells.c: chooses the groups, and writes their cells */
 bool pol_half_cells(struct half *h);
+/* After a refusal for cells: which lines multiply, by the split that would make the fewest. */
+void pol_half_heavy(struct half *h);
 unsigned pol_half_group(const struct half *h, const struct half_line *l);
 
 #endif

@@ -202,28 +202,40 @@ static int cost_of(struct half *h, size_t max, size_t *cells)
 	return cost;
 }
 
-static bool choose(struct half *h)
+#define SPLITS 7
+
+static const uint8_t *split_of(const struct half *h, size_t i)
 {
-	static const uint8_t v4[][2] = {
+	static const uint8_t v4[SPLITS][2] = {
 		{ 0, 0 }, { 8, 8 }, { 16, 16 }, { 4, 4 }, { 24, 24 }, { 16, 0 }, { 0, 16 },
 	};
 	/* What an IPv4 prefix means inside 64:ff9b::/96 has 96 bits more. */
-	static const uint8_t v6[][2] = {
+	static const uint8_t v6[SPLITS][2] = {
 		{ 0, 0 },   { 104, 104 }, { 32, 32 }, { 112, 112 },
 		{ 48, 48 }, { 16, 16 },   { 64, 64 },
 	};
-	const uint8_t(*ladder)[2] = h->family == 4 ? v4 : v6;
+
+	return h->family == 4 ? v4[i] : v6[i];
+}
+
+static void take_split(struct half *h, size_t i)
+{
+	h->wide[0] = split_of(h, i)[0];
+	h->wide[1] = split_of(h, i)[1];
+}
+
+static bool choose(struct half *h)
+{
 	size_t few = 4 * h->lines.n + 65536, fewest = SIZE_MAX, max = 16 * h->lines.n + (1u << 20);
 	int best = -1, least = 0;
 
 	/* The best of what costs little to try; else the first that has about as many cells as lines; or any. */
 	for (bool first = true; fewest > few && max <= LINES_MAX * 8ull; max *= 8, first = false) {
-		for (size_t i = 0; i < POL_ARRAY_LEN(v4) && (first || fewest > few); i++) {
+		for (size_t i = 0; i < SPLITS && (first || fewest > few); i++) {
 			size_t cells = 0;
 			int cost;
 
-			h->wide[0] = ladder[i][0];
-			h->wide[1] = ladder[i][1];
+			take_split(h, i);
 			cost = cost_of(h, max < LINES_MAX ? max : LINES_MAX, &cells);
 			if (cost >= 0 && (best < 0 || cost < least)) {
 				best = (int)i;
@@ -234,9 +246,80 @@ static bool choose(struct half *h)
 	}
 	if (best < 0)
 		return false;
-	h->wide[0] = ladder[best][0];
-	h->wide[1] = ladder[best][1];
+	take_split(h, (size_t)best);
 	return true;
+}
+
+/* ---- which lines multiply ------------------------------------------------------------------- */
+
+static uint64_t weight(const struct heavy_line *x)
+{
+	return x->patterns ? x->patterns : (uint64_t)x->classes[0] * x->classes[1];
+}
+
+static void keep_heavy(struct half *h, struct heavy_line x)
+{
+	size_t at = h->nheavy;
+
+	while (at && weight(&h->heavy[at - 1]) < weight(&x))
+		at--;
+	if (at == POL_FILTER_HEAVY)
+		return;
+	if (h->nheavy < POL_FILTER_HEAVY)
+		h->nheavy++;
+	for (size_t i = h->nheavy - 1; i > at; i--)
+		h->heavy[i] = h->heavy[i - 1];
+	h->heavy[at] = x;
+}
+
+/* Cells of all lines with the split in hand; the lines that have most of them are kept. */
+static uint64_t weigh(struct half *h)
+{
+	struct classes_of of[2];
+	uint64_t all = 0;
+
+	h->nheavy = 0;
+	number_groups(h);
+	pol_half_records(h);
+	for (unsigned g = 0; g < h->head->ngroups; g++) {
+		classes_of(&h->side[0], g, &of[0]);
+		classes_of(&h->side[1], g, &of[1]);
+		for (uint32_t k = 0; k < h->lines.n; k++) {
+			const struct half_line *l = &h->lines.v[k];
+			struct heavy_line x = { .line = l->line };
+
+			if (l->special || pol_half_group(h, l) != g)
+				continue;
+			for (unsigned i = 0; i < 2; i++)
+				x.classes[i] = of[i].at[l->set[i] + 1] - of[i].at[l->set[i]];
+			all += weight(&x);
+			keep_heavy(h, x);
+		}
+		for (unsigned i = 0; i < 2; i++) {
+			free(of[i].at);
+			free(of[i].v);
+		}
+	}
+	return all;
+}
+
+void pol_half_heavy(struct half *h)
+{
+	uint64_t least = UINT64_MAX;
+	size_t best = 0;
+
+	for (size_t i = 0; i < SPLITS; i++) {
+		uint64_t all;
+
+		take_split(h, i);
+		all = weigh(h);
+		if (all < least) {
+			least = all;
+			best = i;
+		}
+	}
+	take_split(h, best);
+	weigh(h);
 }
 
 /* ---- writing ------------------------------------------------------------------------------------ */
@@ -505,12 +588,46 @@ static void settle(struct writing *w, const struct pol_filter_group *g, uint32_t
 	}
 }
 
-static bool too_long(const struct pol_lists *patterns)
+/* What lines ask that stands in most patterns; each told by the first line that does. */
+static void heavy_preds(struct writing *w)
 {
-	for (uint32_t p = 0; p < pol_lists_count(patterns); p++)
-		if (pol_lists_len(patterns, p) > 65534)
-			return true;
-	return false;
+	struct half *h = w->h;
+	uint32_t *in = calloc(pol_lists_count(&h->preds), sizeof(*in));
+
+	if (!in)
+		abort();
+	for (size_t i = 0; i < w->patterns.words.n; i++)
+		in[w->patterns.words.v[i]]++;
+	h->nheavy = 0;
+	for (size_t i = 0; i < h->lines.n; i++) {
+		const struct half_line *l = &h->lines.v[i];
+
+		if (!l->special && in[l->pred] > 1)
+			keep_heavy(h,
+				   (struct heavy_line){ .line = l->line, .patterns = in[l->pred] });
+		in[l->pred] = 0;
+	}
+	free(in);
+}
+
+static bool too_many_patterns(struct writing *w)
+{
+	uint32_t n = pol_lists_count(&w->patterns), nkinds = pol_lists_count(&w->h->kinds);
+	bool is = (uint64_t)n * nkinds > POL_FILTER_WORDS_MAX;
+
+	for (uint32_t p = 0; p < n && !is; p++)
+		is = pol_lists_len(&w->patterns, p) > 65534;
+	if (!is)
+		return false;
+	w->h->refused =
+		pol_arena_printf(
+			w->h->ir->arena,
+			"it tells %u kinds of packets apart by ports and flags, in %u combinations of lines",
+			nkinds, n)
+			.p;
+	w->h->patterns = true;
+	heavy_preds(w);
+	return true;
 }
 
 static bool write_all(struct writing *w)
@@ -521,9 +638,7 @@ static bool write_all(struct writing *w)
 	for (unsigned g = 0; g < h->head->ngroups; g++)
 		if (!write_group(w, g))
 			return false;
-	if (too_long(&w->patterns) ||
-	    (uint64_t)pol_lists_count(&w->patterns) * pol_lists_count(&h->kinds) >
-		    POL_FILTER_WORDS_MAX)
+	if (too_many_patterns(w))
 		return false;
 	patterns = write_patterns(w);
 	lists = write_lists(w);
@@ -548,7 +663,7 @@ bool pol_half_cells(struct half *h)
 		pol_lists_free(&w.lists);
 		pol_vec_free(&w.val);
 	}
-	if (!ok)
+	if (!ok && !h->refused)
 		h->refused = "its sources and destinations cross in too many ways";
 	h->stats->wide[0] = h->wide[0];
 	h->stats->wide[1] = h->wide[1];
