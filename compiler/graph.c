@@ -4,6 +4,12 @@
 #include "compiler/layout.h"
 #include "lang/diag.h"
 
+/* What filters pass is no edge between two who talk. */
+static bool drawn(const struct pol_list_pair *p)
+{
+	return p->kind != POL_LIST_FILTER;
+}
+
 /* ---- Graphviz ------------------------------------------------------------------ */
 
 /* Only quotes and backslashes are special. */
@@ -42,6 +48,8 @@ void pol_graph_dot(const struct pol_list *l, struct pol_buf *out)
 	for (size_t i = 0; i < l->pairs.n; i++) {
 		const struct pol_list_pair *p = &l->pairs.v[i];
 
+		if (!drawn(p))
+			continue;
 		/* Said with each edge: Graphviz takes the same node for the same name. */
 		if (p->from.kind != POL_PEER_ENDPOINT)
 			dot_node(out, &p->from);
@@ -227,6 +235,8 @@ static void make_graph(struct drawing *d)
 	for (uint32_t i = 0; i < l->pairs.n; i++) {
 		struct pol_layout_edge *e = &g->edge[g->nedges];
 
+		if (!drawn(&l->pairs.v[i]))
+			continue;
 		e->from = node_of(d, &l->pairs.v[i].from);
 		e->to = node_of(d, &l->pairs.v[i].to);
 		if (e->from == e->to) {
@@ -409,8 +419,10 @@ static void head(struct drawing *d, double w, double h)
 	pol_buf_addz(d->out, ": who may reach whom</title>\n<desc id=\"desc\">");
 	for (size_t i = 0; i < d->l->pairs.n; i++) {
 		list.n = 0;
+		if (!drawn(&d->l->pairs.v[i]))
+			continue;
 		pol_list_name(&list, &d->l->pairs.v[i].from);
-		pol_buf_addz(&list, " => ");
+		pol_buf_addz(&list, pol_list_arrow(&d->l->pairs.v[i]));
 		pol_list_name(&list, &d->l->pairs.v[i].to);
 		pol_buf_printf(&list, " : %.*s", POL_STR_ARG(d->l->pairs.v[i].text));
 		add_text(d, pol_buf_str(&list), SIZE_MAX);

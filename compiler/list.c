@@ -263,6 +263,7 @@ void pol_list_make(const struct pol_ir *ir, struct pol_arena *a, struct pol_list
 			if (l.members.v[i].peer.kind == POL_PEER_ENDPOINT ||
 			    l.members.v[k].peer.kind == POL_PEER_ENDPOINT)
 				list_pair(&l, i, k);
+	pol_list_edge(ir, a, l.members.v, l.members.n, out);
 	for (size_t i = 0; i < l.members.n; i++)
 		pol_list_member_free(&l.members.v[i]);
 	pol_vec_free(&l.members);
@@ -279,9 +280,16 @@ void pol_list_free(struct pol_list *l)
 static void print_line(const struct pol_list_pair *p, struct pol_buf *out)
 {
 	pol_list_name(out, &p->from);
-	pol_buf_addz(out, " => ");
+	pol_buf_addz(out, pol_list_arrow(p));
 	pol_list_name(out, &p->to);
 	pol_buf_printf(out, " : %.*s\n", POL_STR_ARG(p->text));
+}
+
+const char *pol_list_arrow(const struct pol_list_pair *p)
+{
+	return p->kind == POL_LIST_BACKEND  ? " -> "
+	       : p->kind == POL_LIST_FILTER ? " => filter "
+					    : " => ";
 }
 
 static void add_ports(struct pol_buf *out, const char *key, struct pol_l4set on)
@@ -311,6 +319,14 @@ static void print_object(const struct pol_list_pair *p, struct pol_buf *out)
 	add_ports(out, "on", p->on.all);
 	if (p->on.http.n)
 		add_ports(out, "http", p->on.http);
+	if (p->kind != POL_LIST_ALLOWED) {
+		static const char *const kind[] = { [POL_LIST_VIP] = "vip",
+						    [POL_LIST_BACKEND] = "backend",
+						    [POL_LIST_FILTER] = "filter" };
+
+		pol_buf_printf(out, ",\"kind\":\"%s\",\"text\":", kind[p->kind]);
+		pol_buf_json(out, p->text);
+	}
 	pol_buf_addc(out, '}');
 }
 

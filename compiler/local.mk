@@ -7,20 +7,26 @@ compiler_libcompiler_a_SOURCES = \
 	compiler/analysis/chain.h \
 	compiler/analysis/diff.c \
 	compiler/analysis/diff.h \
+	compiler/analysis/diff_filter.c \
 	compiler/analysis/diff_http.c \
 	compiler/analysis/diff_print.c \
 	compiler/analysis/diff_service.c \
 	compiler/analysis/diffing.h \
 	compiler/analysis/explain.c \
 	compiler/analysis/explain.h \
+	compiler/analysis/explain_filter.c \
 	compiler/analysis/explain_print.c \
 	compiler/analysis/fix.c \
 	compiler/analysis/fix.h \
 	compiler/analysis/lint.c \
+	compiler/analysis/lint_filter.c \
 	compiler/analysis/lint_host.c \
 	compiler/analysis/lint_http.c \
 	compiler/analysis/lint.h \
 	compiler/analysis/lint_rules.c \
+	compiler/analysis/lint_service.c \
+	compiler/analysis/packets.c \
+	compiler/analysis/packets.h \
 	compiler/analysis/requests.c \
 	compiler/analysis/requests.h \
 	compiler/analysis/sarif.c \
@@ -93,6 +99,7 @@ compiler_libcompiler_a_SOURCES = \
 	compiler/layout.h \
 	compiler/list.c \
 	compiler/list.h \
+	compiler/list_edge.c \
 	compiler/listing.h \
 	compiler/lower.c \
 	compiler/lower_filter.c \

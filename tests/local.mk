@@ -13,6 +13,7 @@ unit_tests = \
 	tests/unit/test_contain \
 	tests/unit/test_edits \
 	tests/unit/test_eval \
+	tests/unit/test_filters \
 	tests/unit/test_hostfile \
 	tests/unit/test_http \
 	tests/unit/test_input \
@@ -35,6 +36,7 @@ tests_unit_test_confine_SOURCES = tests/unit/test_confine.c
 tests_unit_test_confine_LDADD = $(proxy_libs) $(CMOCKA_LIBS)
 tests_unit_test_contain_SOURCES = tests/unit/test_contain.c
 tests_unit_test_eval_SOURCES = tests/unit/test_eval.c tests/unit/policy_text.h
+tests_unit_test_filters_SOURCES = tests/unit/test_filters.c tests/unit/policy_text.h $(filter_gen)
 tests_unit_test_hostfile_SOURCES = tests/unit/test_hostfile.c
 tests_unit_test_http_SOURCES = tests/unit/test_http.c
 tests_unit_test_input_SOURCES = tests/unit/test_input.c

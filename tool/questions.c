@@ -154,13 +154,12 @@ int verb_lint(const struct pol_options *o)
 
 static bool fails(const struct pol_options *o, const struct pol_diff *d)
 {
-	bool widened = pol_diff_count(d, POL_CHANGE_WIDENED),
-	     narrowed = pol_diff_count(d, POL_CHANGE_NARROWED),
-	     unclear = d->undecided || d->requests;
+	bool widened = pol_diff_any(d, POL_CHANGE_WIDENED),
+	     narrowed = pol_diff_any(d, POL_CHANGE_NARROWED), unclear = pol_diff_unclear(d);
 
 	switch (o->fail_on) {
 	case POL_FAIL_ON_ANY:
-		return d->changes.n || d->services.n || unclear;
+		return d->changes.n || d->services.n || d->filters.n || unclear;
 	case POL_FAIL_ON_WIDEN:
 		return widened || unclear;
 	case POL_FAIL_ON_NARROW:

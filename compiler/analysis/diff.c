@@ -12,7 +12,7 @@
 
 /* ---- what rules say ---------------------------------------------------------------- */
 
-static struct sign sign_of(const void *data, size_t n)
+struct sign pol_diff_sign(const void *data, size_t n)
 {
 	static const char nothing[1];
 	const void *p = n ? data : nothing;
@@ -27,17 +27,17 @@ static void mix(struct sign *to, struct sign part)
 	to->b += part.b;
 }
 
-static struct sign sign_aset(const struct pol_aset *x)
+struct sign pol_diff_sign_aset(const struct pol_aset *x)
 {
-	struct sign s[] = { sign_of(x->v4, x->n4 * sizeof(*x->v4)),
-			    sign_of(x->v6, x->n6 * sizeof(*x->v6)) };
+	struct sign s[] = { pol_diff_sign(x->v4, x->n4 * sizeof(*x->v4)),
+			    pol_diff_sign(x->v6, x->n6 * sizeof(*x->v6)) };
 
-	return sign_of(s, sizeof(s));
+	return pol_diff_sign(s, sizeof(s));
 }
 
 static struct sign sign_str(struct pol_str s)
 {
-	return sign_of(s.p, s.n);
+	return pol_diff_sign(s.p, s.n);
 }
 
 /* Operands stand before their users. */
@@ -49,7 +49,7 @@ static struct sign sign_sel(const struct pol_sel *x, const struct sign *before)
 		mix(&s[1], sign_str(x->value[i]));
 	for (size_t i = 0; x->operand && i < x->n; i++)
 		mix(&s[1], before[x->operand[i]]);
-	return sign_of(s, sizeof(s));
+	return pol_diff_sign(s, sizeof(s));
 }
 
 static struct sign sign_pred(const struct pol_ir *ir, const struct pol_pred *p,
@@ -61,13 +61,14 @@ static struct sign sign_pred(const struct pol_ir *ir, const struct pol_pred *p,
 	for (size_t i = 0; i < p->n; i++) {
 		const struct pol_term *t = &p->term[i];
 		bool pool = (t->mask & both) && (t->mask & both) != both;
-		struct sign s[] = {
-			{ t->mask, pool }, sels[t->sel], sign_aset(&ir->asets.v[t->aset]), { 0, 0 }
-		};
+		struct sign s[] = { { t->mask, pool },
+				    sels[t->sel],
+				    pol_diff_sign_aset(&ir->asets.v[t->aset]),
+				    { 0, 0 } };
 
 		if (pool)
-			s[3] = sign_aset(&ir->asets.v[ir->pool]);
-		mix(&sum, sign_of(s, sizeof(s)));
+			s[3] = pol_diff_sign_aset(&ir->asets.v[ir->pool]);
+		mix(&sum, pol_diff_sign(s, sizeof(s)));
 	}
 	return sum;
 }
@@ -95,11 +96,11 @@ static struct sign sign_rule(const struct pol_ir *ir, const struct pol_rule *r,
 		{ (uint32_t)r->priority, r->audit },
 		sels[r->subject],
 		preds[r->pred],
-		sign_of(l4->range, l4->n * sizeof(*l4->range)),
+		pol_diff_sign(l4->range, l4->n * sizeof(*l4->range)),
 		sign_http(ir, r),
 	};
 
-	return sign_of(s, sizeof(s));
+	return pol_diff_sign(s, sizeof(s));
 }
 
 static struct sign *sign_rules(const struct pol_ir *ir, struct pol_arena *a)
@@ -124,8 +125,8 @@ static int sign_cmp(const void *pa, const void *pb)
 }
 
 /* Rules that the other policy does not have. */
-static bool *find_changed(const struct sign *x, size_t nx, const struct sign *y, size_t ny,
-			  struct pol_arena *a)
+bool *pol_diff_changed(const struct sign *x, size_t nx, const struct sign *y, size_t ny,
+		       struct pol_arena *a)
 {
 	struct sign *sorted = pol_arena_alloc(a, (ny + 1) * sizeof(*sorted));
 	bool *out = pol_arena_alloc(a, nx + 1);
@@ -386,6 +387,7 @@ void pol_diff_find(struct pol_diff *out, const struct pol_ir *const ir[2], struc
 	*out = (struct pol_diff){ 0 };
 	pol_space_init(&out->space, a, ir, 2);
 	pol_diff_services(out, ir);
+	pol_diff_filters(out, ir, a);
 	for (unsigned i = 0; i < 2; i++) {
 		d.sign[i] = sign_rules(ir[i], a);
 		for (unsigned dir = 0; dir < POL_DIRECTIONS; dir++)
@@ -393,7 +395,7 @@ void pol_diff_find(struct pol_diff *out, const struct pol_ir *const ir[2], struc
 	}
 	for (unsigned i = 0; i < 2; i++)
 		d.changed[i] =
-			find_changed(d.sign[i], ir[i]->rules.n, d.sign[!i], ir[!i]->rules.n, a);
+			pol_diff_changed(d.sign[i], ir[i]->rules.n, d.sign[!i], ir[!i]->rules.n, a);
 	for (unsigned i = 0; i < 2; i++)
 		for (size_t r = 0; r < ir[i]->rules.n; r++)
 			if (touches_requests(&d, i, &ir[i]->rules.v[r]))
@@ -424,6 +426,8 @@ void pol_diff_free(struct pol_diff *d)
 {
 	pol_vec_free(&d->changes);
 	pol_vec_free(&d->services);
+	pol_vec_free(&d->filters);
+	pol_vec_free(&d->packets);
 }
 
 size_t pol_diff_count(const struct pol_diff *d, enum pol_change_kind kind)
@@ -433,4 +437,26 @@ size_t pol_diff_count(const struct pol_diff *d, enum pol_change_kind kind)
 	for (size_t i = 0; i < d->changes.n; i++)
 		n += d->changes.v[i].kind == kind;
 	return n;
+}
+
+bool pol_diff_any(const struct pol_diff *d, enum pol_change_kind kind)
+{
+	bool any = pol_diff_count(d, kind) > 0;
+
+	for (size_t i = 0; i < d->filters.n; i++) {
+		const struct pol_filter_change *f = &d->filters.v[i];
+
+		any = any || f->npackets[kind] || (kind == POL_CHANGE_WIDENED && f->widened) ||
+		      (kind == POL_CHANGE_NARROWED && f->narrowed);
+	}
+	return any;
+}
+
+bool pol_diff_unclear(const struct pol_diff *d)
+{
+	bool any = d->undecided || d->requests;
+
+	for (size_t i = 0; i < d->filters.n; i++)
+		any = any || d->filters.v[i].undecided;
+	return any;
 }

@@ -6,6 +6,7 @@
 #ifndef POLC_DIFF_H
 #define POLC_DIFF_H
 
+#include "compiler/analysis/packets.h"
 #include "compiler/analysis/requests.h"
 #include "compiler/analysis/space.h"
 
@@ -30,9 +31,28 @@ struct pol_service_change {
 	const struct pol_ir_service *side[2];
 };
 
+/* Of a filter: NULL where a policy has none of the name. */
+struct pol_filter_change {
+	const struct pol_ir_filter *side[2];
+	bool interfaces;	/* it is on others */
+	bool widened, narrowed;	/* as a whole: it is gone, or new, for some interface */
+	size_t npackets[POL_CHANGE_KINDS]; /* of `packets`, by kind */
+	bool undecided;		/* the bound on steps ended it: more may change */
+};
+
+/* Packets that both policies' filter of a name treats differently: by these lines, this one among them. */
+struct pol_packet_change {
+	size_t filter;		/* in `filters` */
+	enum pol_change_kind kind; /* ANSWER: passed before and after, by other limits */
+	uint32_t line[2];
+	struct pol_packets packet;
+};
+
 struct pol_diff {
 	POL_VEC(struct pol_change) changes;
 	POL_VEC(struct pol_service_change) services; /* what balances differs, whatever is allowed */
+	POL_VEC(struct pol_filter_change) filters;
+	POL_VEC(struct pol_packet_change) packets; /* by filter */
 	bool undecided;		/* the bound on steps ended it: more may change */
 	bool requests;		/* likewise of requests on flows that both allow */
 	struct pol_space space;
@@ -42,6 +62,9 @@ struct pol_diff {
 void pol_diff_find(struct pol_diff *d, const struct pol_ir *const ir[2], struct pol_arena *a,
 		   uint64_t steps);
 void pol_diff_free(struct pol_diff *d);
+/* Of flows and of filters: */
+bool pol_diff_any(const struct pol_diff *d, enum pol_change_kind kind);
+bool pol_diff_unclear(const struct pol_diff *d);
 size_t pol_diff_count(const struct pol_diff *d, enum pol_change_kind kind);
 /* Text, or one JSON object on one line. */
 void pol_diff_print(const struct pol_diff *d, bool json, struct pol_buf *out);

@@ -74,6 +74,134 @@ static struct pol_str service_name(const struct pol_service_change *c)
 	return c->side[c->side[1] != NULL]->name;
 }
 
+/* ---- filters ------------------------------------------------------------------------ */
+
+static const char *filter_word(const struct pol_filter_change *c)
+{
+	return !c->side[0] ? "added" : !c->side[1] ? "removed" : "changed";
+}
+
+static const char *line_word(const struct pol_filter_line *l)
+{
+	return l->action == POL_FILTER_PASS    ? "pass"
+	       : l->action == POL_FILTER_LIMIT ? "limit"
+					       : "drop";
+}
+
+static void cite_filter(const struct pol_diff *d, const struct pol_filter_change *c,
+			struct pol_buf *out)
+{
+	unsigned side = c->side[1] != NULL;
+
+	pol_source_cite(out, d->space.ir[side]->sources, c->side[side]->span, false);
+}
+
+static const struct pol_filter_line *line_of(const struct pol_diff *d,
+					     const struct pol_packet_change *x, unsigned i)
+{
+	return &d->filters.v[x->filter].side[i]->line[x->line[i]];
+}
+
+static void text_packets(struct pol_buf *out, const struct pol_diff *d,
+			 const struct pol_packet_change *x)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		const struct pol_filter_line *l = line_of(d, x, i);
+
+		pol_buf_printf(out, "  %s %-6s ", i ? "->" : "  ", line_word(l));
+		pol_source_cite(out, d->space.ir[i]->sources, l->span, false);
+		pol_buf_addz(out, "  ");
+		pol_buf_clean(out, l->text);
+		pol_buf_addc(out, '\n');
+	}
+	pol_buf_addz(out, "     for example: ");
+	pol_packets_print(out, &d->space, &x->packet);
+	pol_buf_addc(out, '\n');
+}
+
+static void text_filter(struct pol_buf *out, const struct pol_diff *d, size_t number)
+{
+	const struct pol_filter_change *c = &d->filters.v[number];
+	bool any = false;
+
+	pol_buf_printf(out, "filter %s: ", filter_word(c));
+	cite_filter(d, c, out);
+	pol_buf_addz(out, "  ");
+	pol_buf_clean(out, c->side[c->side[1] != NULL]->name);
+	pol_buf_addz(out, c->interfaces ? ", on other interfaces\n" : "\n");
+	for (unsigned kind = 0; kind < POL_CHANGE_KINDS; kind++) {
+		if (c->npackets[kind])
+			pol_buf_printf(out, "%s: %zu\n",
+				       kind == POL_CHANGE_ANSWER ? "limited differently"
+								 : names[kind],
+				       c->npackets[kind]);
+		for (size_t i = 0; i < d->packets.n; i++)
+			if (d->packets.v[i].filter == number && d->packets.v[i].kind == kind)
+				text_packets(out, d, &d->packets.v[i]);
+		any = any || c->npackets[kind];
+	}
+	if (c->undecided)
+		pol_buf_addz(out, "undecided: too many cases, other packets may change too\n");
+	else if (!any && c->side[0] && c->side[1])
+		pol_buf_addz(out, "no packet is treated differently\n");
+}
+
+static void json_packets(struct pol_buf *out, const struct pol_diff *d,
+			 const struct pol_packet_change *x)
+{
+	struct pol_buf text = { 0 };
+
+	for (unsigned i = 0; i < 2; i++) {
+		const struct pol_filter_line *l = line_of(d, x, i);
+
+		pol_buf_printf(out, "%s\"%s\":{\"action\":\"%s\",\"at\":", i ? "," : "{",
+			       i ? "new" : "old", line_word(l));
+		text.n = 0;
+		pol_source_cite(&text, d->space.ir[i]->sources, l->span, false);
+		pol_buf_json(out, pol_buf_str(&text));
+		pol_buf_addz(out, ",\"text\":");
+		pol_buf_json(out, l->text);
+		pol_buf_addc(out, '}');
+	}
+	text.n = 0;
+	pol_packets_print(&text, &d->space, &x->packet);
+	pol_buf_addz(out, ",\"packet\":");
+	pol_buf_json(out, pol_buf_str(&text));
+	pol_buf_addc(out, '}');
+	pol_buf_free(&text);
+}
+
+static void json_filter(struct pol_buf *out, const struct pol_diff *d, size_t number)
+{
+	static const char *const key[] = { "widened", "narrowed", "limits" };
+	const struct pol_filter_change *c = &d->filters.v[number];
+	struct pol_buf at = { 0 };
+
+	cite_filter(d, c, &at);
+	pol_buf_printf(out, "{\"change\":\"%s\",\"name\":", filter_word(c));
+	pol_buf_json(out, c->side[c->side[1] != NULL]->name);
+	pol_buf_addz(out, ",\"at\":");
+	pol_buf_json(out, pol_buf_str(&at));
+	pol_buf_printf(out, ",\"interfaces\":%s", c->interfaces ? "true" : "false");
+	for (unsigned kind = 0; kind < POL_CHANGE_KINDS; kind++) {
+		bool first = true;
+
+		pol_buf_printf(out, ",\"%s\":[", key[kind]);
+		for (size_t i = 0; i < d->packets.n; i++) {
+			if (d->packets.v[i].filter != number || d->packets.v[i].kind != kind)
+				continue;
+			pol_buf_addz(out, first ? "" : ",");
+			json_packets(out, d, &d->packets.v[i]);
+			first = false;
+		}
+		pol_buf_addc(out, ']');
+	}
+	pol_buf_printf(out, ",\"undecided\":%s}", c->undecided ? "true" : "false");
+	pol_buf_free(&at);
+}
+
+/* ---- everything --------------------------------------------------------------------- */
+
 static void print_text(struct pol_buf *out, const struct pol_diff *d)
 {
 	for (unsigned kind = 0; kind < POL_CHANGE_KINDS; kind++) {
@@ -98,6 +226,8 @@ static void print_text(struct pol_buf *out, const struct pol_diff *d)
 		pol_buf_clean(out, service_name(&d->services.v[i]));
 		pol_buf_addc(out, '\n');
 	}
+	for (size_t i = 0; i < d->filters.n; i++)
+		text_filter(out, d, i);
 	if (!d->undecided && !d->requests && !d->changes.n)
 		pol_buf_addz(out, "no flow changes\n");
 }
@@ -153,6 +283,11 @@ static void print_json(struct pol_buf *out, const struct pol_diff *d)
 		pol_buf_json(out, pol_buf_str(&at));
 		pol_buf_addc(out, '}');
 		pol_buf_free(&at);
+	}
+	pol_buf_addz(out, "],\"filters\":[");
+	for (size_t i = 0; i < d->filters.n; i++) {
+		pol_buf_addz(out, i ? "," : "");
+		json_filter(out, d, i);
 	}
 	pol_buf_addc(out, ']');
 	pol_buf_printf(out, ",\"undecided\":%s,\"requests_undecided\":%s}\n",

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Private to diff.c, diff_http.c and diff_service.c. */
+/* Private to diff.c, diff_http.c, diff_filter.c and diff_service.c. */
 #ifndef POLC_DIFFING_H
 #define POLC_DIFFING_H
 
@@ -19,7 +19,14 @@ struct diff_rule {
 	const struct pol_rule *rule;
 };
 
+struct sign pol_diff_sign(const void *data, size_t n);
+struct sign pol_diff_sign_aset(const struct pol_aset *x);
+/* By element of x: it is none of y. */
+bool *pol_diff_changed(const struct sign *x, size_t nx, const struct sign *y, size_t ny,
+		       struct pol_arena *a);
+
 void pol_diff_services(struct pol_diff *d, const struct pol_ir *const ir[2]);
+void pol_diff_filters(struct pol_diff *d, const struct pol_ir *const ir[2], struct pol_arena *a);
 
 struct diffing {
 	struct pol_diff *out;

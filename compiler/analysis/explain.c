@@ -272,5 +272,6 @@ bool pol_explain(const struct pol_ir *ir, const struct pol_program *program,
 	out->service = service_at(ir, &out->dst, out->l4_key);
 	if (out->service)
 		ask_backends(&e, out);
+	pol_explain_filters(ir, a, out);
 	return true;
 }

@@ -193,6 +193,26 @@ static void json_service(const struct pol_ir *ir, const struct pol_explanation *
 	pol_buf_addz(out, "]}");
 }
 
+/* The line of a filter that makes the answer a no, or NULL. */
+static const struct pol_filter_line *dropped_by(const struct pol_explanation *x)
+{
+	const struct pol_filter_answer *f = &x->filter[x->dropped];
+
+	return x->dropped < x->nfilters ? &f->filter->line[f->eval.line] : NULL;
+}
+
+static void json_filter_edit(const struct pol_ir *ir, const struct pol_explanation *x, bool first,
+			     struct pol_arena *a, struct pol_buf *out)
+{
+	pol_buf_printf(out, "%s{\"do\":\"insert\",\"at\":", first ? "" : ",");
+	json_place(ir, dropped_by(x)->span, out);
+	pol_buf_addz(out, ",\"filter\":");
+	pol_buf_json(out, x->filter[x->dropped].filter->name);
+	pol_buf_addz(out, ",\"text\":");
+	pol_buf_json(out, pol_explain_filter_edit(x, a));
+	pol_buf_addc(out, '}');
+}
+
 static void json_edits(const struct pol_ir *ir, const struct pol_explanation *x,
 		       struct pol_arena *a, struct pol_buf *out)
 {
@@ -213,6 +233,8 @@ static void json_edits(const struct pol_ir *ir, const struct pol_explanation *x,
 		pol_buf_json(out, v.v[i].text);
 		pol_buf_addc(out, '}');
 	}
+	if (dropped_by(x))
+		json_filter_edit(ir, x, !v.n, a, out);
 	pol_buf_addc(out, ']');
 	pol_vec_free(&v);
 }
@@ -235,7 +257,9 @@ static void print_json(const struct pol_ir *ir, const struct pol_explanation *x,
 	const struct pol_rule *r = rule_of(ir, d, d->flow.decided_by);
 
 	pol_buf_printf(out, "{\"verdict\":\"%s\",\"rule_at\":", pol_describe_action(x->action));
-	if (deciding_line(ir, d))
+	if (dropped_by(x))
+		json_place(ir, dropped_by(x)->span, out);
+	else if (deciding_line(ir, d))
 		json_line(ir, deciding_line(ir, d), out);
 	else if (r)
 		json_place(ir, r->span, out);
@@ -243,6 +267,7 @@ static void print_json(const struct pol_ir *ir, const struct pol_explanation *x,
 		pol_buf_addz(out, "null");
 	pol_buf_addz(out, ",\"flow\":");
 	pol_buf_json(out, x->text);
+	pol_explain_filters_json(ir, x, out);
 	pol_buf_addz(out, ",\"egress\":");
 	json_side(ir, x, POL_EGRESS, out);
 	pol_buf_addz(out, ",\"ingress\":");
@@ -287,8 +312,15 @@ static void text_edits(const struct pol_ir *ir, const struct pol_explanation *x,
 	pol_edit_vec v = { 0 };
 
 	pol_explain_edits(ir, x, a, &v);
-	if (v.n)
+	if (v.n || dropped_by(x))
 		pol_buf_addz(out, "to allow it:\n");
+	if (dropped_by(x)) {
+		pol_buf_addz(out, "  ");
+		pol_source_cite(out, ir->sources, dropped_by(x)->span, false);
+		pol_buf_addz(out, "  add before this line:\n      ");
+		pol_buf_clean(out, pol_explain_filter_edit(x, a));
+		pol_buf_addc(out, '\n');
+	}
 	for (size_t i = 0; i < v.n; i++) {
 		const struct pol_edit *e = &v.v[i];
 
@@ -397,7 +429,11 @@ void pol_explain_print(const struct pol_ir *ir, const struct pol_explanation *x,
 	pol_buf_printf(out, "%s: ", pol_describe_action(x->action));
 	pol_buf_clean(out, x->text);
 	pol_buf_addc(out, '\n');
+	if (!x->replies)
+		pol_explain_filters_text(ir, x, out);
 	text_side(ir, x, POL_EGRESS, out);
+	if (x->replies)
+		pol_explain_filters_text(ir, x, out);
 	if (x->service)
 		text_service(ir, x, out);
 	else

@@ -4,7 +4,6 @@
 #include "compiler/ranges.h"
 
 #define SHOWN 4u /* blockers of one rule */
-#define SOLVE_STEPS 1000000u
 
 struct report {
 	const struct pol_ir *ir;
@@ -136,7 +135,7 @@ static void lint_rules(struct report *r)
 static bool impossible(struct report *r, uint32_t sel)
 {
 	struct pol_want want = { sel, true };
-	uint64_t steps = SOLVE_STEPS;
+	uint64_t steps = POL_LINT_SOLVE_STEPS;
 
 	return pol_solve(r->ir, &want, 1, &steps, r->arena, NULL) == POL_NO;
 }
@@ -389,13 +388,19 @@ static void lint_sets(struct report *r)
 			     d->kind == POL_DECL_POLICY ? d->policy.rules.first : NULL;
 		     x; x = x->next)
 			lint_unions(r, x->peer, &v);
+		for (const struct pol_filter_rule *x =
+			     d->kind == POL_DECL_FILTER ? d->filter.rules.first : NULL;
+		     x; x = x->next) {
+			if (x->from)
+				lint_unions(r, x->from, &v);
+			if (x->to)
+				lint_unions(r, x->to, &v);
+		}
 	}
 	pol_vec_free(&v);
 }
 
 /* ---- everything ------------------------------------------------------------------------------ */
-
-/* ---- http lines ---------------------------------------------------------------- */
 
 void pol_lint(const struct pol_ir *ir, const struct pol_program *program, struct pol_arena *a,
 	      struct pol_diags *diags)
@@ -409,4 +414,6 @@ void pol_lint(const struct pol_ir *ir, const struct pol_program *program, struct
 	lint_sets(&r);
 	lint_rules(&r);
 	pol_lint_http(ir, &space, diags);
+	pol_lint_filters(ir, &space, diags);
+	pol_lint_services(ir, program, a, diags);
 }

@@ -11,6 +11,8 @@
 #include "compiler/hosts.h"
 #include "lang/resolve.h"
 
+#define POL_LINT_SOLVE_STEPS 1000000u
+
 enum pol_life {
 	POL_LIFE_LIVE,		/* a flow is decided by it, and differently without it */
 	POL_LIFE_DEAD,		/* rules with another action come before it everywhere */
@@ -41,6 +43,13 @@ void pol_lint_host(const struct pol_ir *ir, const struct pol_program *program,
 
 /* Lines of http blocks that decide nothing, beside those of every block that holds wherever theirs does. */
 void pol_lint_http(const struct pol_ir *ir, const struct pol_space *s, struct pol_diags *diags);
+
+/* Lines of filters that no packet gets to, and those that earlier ones make redundant. */
+void pol_lint_filters(const struct pol_ir *ir, const struct pol_space *s, struct pol_diags *diags);
+
+/* Backends that nobody can be, and those whose policy does not let the host check them. */
+void pol_lint_services(const struct pol_ir *ir, const struct pol_program *program,
+		       struct pol_arena *a, struct pol_diags *diags);
 
 /* Everything else, as diagnostics. */
 void pol_lint(const struct pol_ir *ir, const struct pol_program *program, struct pol_arena *a,

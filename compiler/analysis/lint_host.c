@@ -52,13 +52,22 @@ static void policy(const struct asked *q, const struct pol_decl *d, size_t *id)
 			say(q, x->peer->span, "such a peer");
 }
 
+static void service(const struct asked *q, const struct pol_decl *d, const struct pol_ir_service *s)
+{
+	const struct pol_backend *b = d->service.backends.first;
+
+	for (size_t i = 0; b && i < s->nbackends; i++, b = b->next)
+		if (s->backend[i].by_class && !by_name(b->peer) && !anybody(q, s->backend[i].sel))
+			say(q, b->peer->span, "such a backend");
+}
+
 void pol_lint_host(const struct pol_ir *ir, const struct pol_program *program,
 		   const pol_host_endpoints *there, const char *where, struct pol_diags *diags)
 {
 	struct asked q = { ir, there, where, diags };
-	size_t id = 0, class = 0;
+	size_t id = 0, class = 0, services = 0;
 
-	/* Rules and classes of the IR stand in the order of the text. */
+	/* Rules, classes and services of the IR stand in the order of the text. */
 	for (size_t i = 0; i < program->decls.n; i++) {
 		const struct pol_decl *d = program->decls.v[i];
 
@@ -71,6 +80,8 @@ void pol_lint_host(const struct pol_ir *ir, const struct pol_program *program,
 			pol_diag_label(diags, g, "nobody there");
 		} else if (d->kind == POL_DECL_POLICY) {
 			policy(&q, d, &id);
+		} else if (d->kind == POL_DECL_SERVICE && services < ir->services.n) {
+			service(&q, d, &ir->services.v[services++]);
 		}
 	}
 }
