@@ -353,6 +353,17 @@ void pol_err_help(struct pol_err *e, const char *fmt, ...)
 
 /* ---- files ----------------------------------------------------------------- */
 
+struct dirent *pol_readdir(DIR *d, const char *path, int *r, struct pol_err *e)
+{
+	struct dirent *f;
+
+	errno = 0;
+	f = readdir(d);
+	if (!f && errno && !*r)
+		*r = pol_err(e, -errno, "%s: cannot read: %s", path, strerror(errno));
+	return f;
+}
+
 int pol_read_file(const char *path, size_t max, char **out, size_t *n, struct pol_err *e)
 {
 	int fd POL_CLEANUP(pol_cleanup_fd) = open(path, O_RDONLY | O_CLOEXEC);

@@ -8,6 +8,7 @@
 #ifndef POLC_BASE_H
 #define POLC_BASE_H
 
+#include <dirent.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -114,6 +115,11 @@ void pol_err_help(struct pol_err *e, const char *fmt, ...) POL_PRINTF(2, 3);
 int pol_read_file(const char *path, size_t max, char **out, size_t *n, struct pol_err *e);
 /* By a temporary beside it and rename; nothing half-written is ever seen. */
 int pol_write_file(const char *path, const void *data, size_t n, struct pol_err *e);
+/*
+ * The next name in a folder (`path`, for messages); NULL at its end, or if it cannot be read: then *r
+ * is -errno, unless it was an error already.
+ */
+struct dirent *pol_readdir(DIR *d, const char *path, int *r, struct pol_err *e);
 
 /* ---- leaving a scope --------------------------------------------------------- */
 

@@ -172,7 +172,7 @@ static int prune(const struct prt_env *env, int state, const char *keep, struct 
 			close(fd);
 		return failed(env, "open", ".", e);
 	}
-	while ((f = readdir(d)) && !r) {
+	while (!r && (f = pol_readdir(d, env->state, &r, e))) {
 		bool ours = !strncmp(f->d_name, PREFIX, sizeof(PREFIX) - 1) ||
 			    !strcmp(f->d_name, FRESH);
 

@@ -45,7 +45,10 @@ int prt_tx_begin(struct prt_tx *t, bool create, struct pol_err *e)
 	r = prt_shared_open(t->env, &t->shared, e);
 	if (r == -ENOENT && !e->text[0]) {
 		t->fresh = true;
-		return prt_settle_nothing(t->env, e);
+		r = prt_settle_nothing(t->env, e);
+		if (r)
+			rmdir(t->env->bpffs); /* if it is empty, we made it */
+		return r;
 	}
 	t->shared.meta.removed = 0; /* a removal that did not come to its instant */
 	r = r ? r : prt_gen_open(t->env, prt_shared_active(&t->shared), true, &t->old, e);

@@ -173,7 +173,8 @@ static bool is_docker_proxy(const char *program)
 	return !strcmp(slash ? slash + 1 : program, "docker-proxy");
 }
 
-static void read_process(const char *pid, prt_published *out)
+/* A process that has ended, or is not ours to look at, is none. */
+static int read_process(const char *pid, prt_published *out, struct pol_err *e)
 {
 	char path[64], words[4096];
 	const char *to, *port, *host_port;
@@ -183,12 +184,14 @@ static void read_process(const char *pid, prt_published *out)
 
 	snprintf(path, sizeof(path), "/proc/%.20s/cmdline", pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? 0 : read(fd, words, sizeof(words) - 1);
+	n = fd < 0 ? -1 : read(fd, words, sizeof(words) - 1);
+	if (n < 0 && errno != ENOENT && errno != ESRCH && errno != EACCES && errno != EPERM)
+		return pol_err(e, -errno, "%s: cannot read: %s", path, strerror(errno));
 	if (n <= 0)
-		return;
+		return 0;
 	words[n] = '\0';
 	if (!is_docker_proxy(words))
-		return;
+		return 0;
 	to = option(words, (size_t)n, "-container-ip");
 	port = option(words, (size_t)n, "-container-port");
 	host_port = option(words, (size_t)n, "-host-port");
@@ -200,19 +203,23 @@ static void read_process(const char *pid, prt_published *out)
 		snprintf(p->port, sizeof(p->port), "%s", port ? port : "?");
 		snprintf(p->host_port, sizeof(p->host_port), "%s", host_port ? host_port : "?");
 	}
+	return 0;
 }
 
-void prt_neighbours_published(prt_published *out)
+int prt_neighbours_published(prt_published *out, struct pol_err *e)
 {
 	DIR *d = opendir("/proc");
 	struct dirent *f;
+	int r = 0;
 
-	while (d && (f = readdir(d))) {
+	if (!d)
+		return pol_err(e, -errno, "/proc: cannot open: %s", strerror(errno));
+	while (!r && (f = pol_readdir(d, "/proc", &r, e))) {
 		if (isdigit((unsigned char)f->d_name[0]))
-			read_process(f->d_name, out);
+			r = read_process(f->d_name, out, e);
 	}
-	if (d)
-		closedir(d);
+	closedir(d);
+	return r;
 }
 
 int prt_neighbours_check_published(const prt_published *all, const char *name,

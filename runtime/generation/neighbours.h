@@ -30,7 +30,8 @@ struct prt_published {		/* one docker-proxy */
 	unsigned pid;
 };
 typedef POL_VEC(struct prt_published) prt_published;
-void prt_neighbours_published(prt_published *out);
+/* All there are, or an error: nobody is missed. */
+int prt_neighbours_published(prt_published *out, struct pol_err *e);
 /* -EBUSY, naming the port: the endpoint of that name and address is published by one of them. */
 int prt_neighbours_check_published(const prt_published *all, const char *name,
 				   const struct pol_addr *a, struct pol_err *e);

@@ -131,9 +131,8 @@ static int check_published(const struct prt_member *const *at, const struct prt_
 			   struct pol_err *e)
 {
 	prt_published all = { 0 };
-	int r = 0;
+	int r = prt_neighbours_published(&all, e);
 
-	prt_neighbours_published(&all);
 	for (size_t i = 0; i < u->roots.n && !r; i++) {
 		const struct prt_member *m = at[u->roots.v[i].ep];
 

@@ -201,7 +201,7 @@ int prt_store_prune(const struct prt_env *env, const uint64_t *keep, size_t n, s
 		return errno == ENOENT ? 0
 				       : pol_err(e, -errno, "%s: cannot open: %s", env->state,
 						 strerror(errno));
-	while ((f = readdir(d))) {
+	while ((f = pol_readdir(d, env->state, &r, e))) {
 		uint64_t gen;
 
 		if (!is_ours(f->d_name, &gen) || (gen && among(gen, keep, n)))

@@ -130,7 +130,7 @@ static int empty_folder(const char *path, struct pol_err *e)
 		return errno == ENOENT
 			       ? 0
 			       : pol_err(e, -errno, "%s: cannot open: %s", path, strerror(errno));
-	while ((f = readdir(d))) {
+	while ((f = pol_readdir(d, path, &r, e))) {
 		if (!strcmp(f->d_name, ".") || !strcmp(f->d_name, ".."))
 			continue;
 		if (unlinkat(dirfd(d), f->d_name, is_reader(f->d_name) ? AT_REMOVEDIR : 0) &&
@@ -163,10 +163,11 @@ int prt_bpffs_gens(const struct prt_env *env, prt_gens *out, struct pol_err *e)
 {
 	DIR *d = opendir(env->bpffs);
 	struct dirent *f;
+	int r = 0;
 
 	if (!d)
 		return pol_err(e, -errno, "%s: cannot open: %s", env->bpffs, strerror(errno));
-	while ((f = readdir(d))) {
+	while ((f = pol_readdir(d, env->bpffs, &r, e))) {
 		uint64_t gen;
 		char end;
 
@@ -174,7 +175,7 @@ int prt_bpffs_gens(const struct prt_env *env, prt_gens *out, struct pol_err *e)
 			*pol_vec_push(out) = gen;
 	}
 	closedir(d);
-	return 0;
+	return r;
 }
 
 int prt_bpffs_clear(const struct prt_env *env, struct pol_err *e)

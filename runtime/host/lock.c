@@ -76,9 +76,12 @@ int prt_lock(const struct prt_env *env, enum prt_lock_kind kind, bool create, in
 			*fd = POL_TAKE_FD(dir);
 			return 0;
 		}
-		if (errno != EWOULDBLOCK && errno != EINTR)
-			return pol_err(e, -errno, "%s: cannot lock: %s", env->bpffs,
-				       strerror(errno));
+		if (errno != EWOULDBLOCK && errno != EINTR) {
+			r = pol_err(e, -errno, "%s: cannot lock: %s", env->bpffs, strerror(errno));
+			if (create)
+				rmdir(env->bpffs); /* if it is empty, we made it */
+			return r;
+		}
 		if (waited >= PRT_LOCK_WAIT_MS)
 			return busy(env, dir, e);
 		nanosleep(&(struct timespec){ .tv_nsec = PAUSE_MS * 1000000L }, NULL);

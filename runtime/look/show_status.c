@@ -142,9 +142,10 @@ static int look_beside(struct status *s, struct pol_err *e)
 static void look_at_published(struct status *s)
 {
 	prt_published all = { 0 };
+	struct pol_err unseen = { 0 };
 
-	if (s->l.gen.info.flags & PRT_GEN_HOST_OPEN)
-		prt_neighbours_published(&all);
+	if (s->l.gen.info.flags & PRT_GEN_HOST_OPEN && prt_neighbours_published(&all, &unseen))
+		*pol_vec_push(&s->missing) = pol_arena_str(s->arena, pol_str(unseen.text));
 	for (size_t i = 0; all.n && i < s->l.world.member.n; i++) {
 		const struct prt_member *m = &s->l.world.member.v[i];
 

@@ -36,7 +36,8 @@ enforced() { # by traffic alone: client to 8080, to 8081, later to 8080
 # All there is, but for numbers that every run counts on.
 all_there_is() {
 	snapshot | sed -E 's/(gen[_-])[0-9]+/\1N/g; s/:\[[0-9]+\]| id [0-9]+//g
-		/"(generation|previous|applied|guard_drops)"/d; s/("shadow": )[1-9].*/\1N/; /"(pages|verdicts)"/,/]/d' | uniq
+		/"(generation|previous|applied|guard_drops)"/d; s/("shadow": )[1-9].*/\1N/; /"(pages|verdicts)"/,/]/d' |
+		sort | awk '!/bpf.o$/ || !seen[$0]++' # one generation before, or none yet
 	ip rule; ip -6 rule
 	ip route show table all | sort
 	nft -s list ruleset 2>/dev/null
@@ -152,6 +153,7 @@ old="timeout/timeout/timeout $none" half=yes
 ! wants boot || faults_of "a boot" "$POLLOAD" boot
 
 # whatever happened: the next runs clean it up
+"$POLLOAD" endpoint del later >/dev/null 2>&1
 apply one.bpf.o -H host.yaml || not_ok "apply afterwards" "$(tail -3 trouble)"
 is "and one policy is in force at last" "$one" "$(enforced)"
 "$POLLOAD" remove || not_ok "remove afterwards"
