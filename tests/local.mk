@@ -395,6 +395,10 @@ count-tests:
 check-churn: all tests/tools/entries tests/tools/probe tests/tools/sniff
 	$(AM_TESTS_ENVIRONMENT) CHURN_TURNS=200 CHURN_ONCE=20 $(srcdir)/tests/e2e/churn.sh
 
+# Everything at once for half an hour: SOAK_SECONDS=N
+check-soak: all tests/tools/entries tests/tools/frame tests/tools/probe tests/tools/sniff
+	$(AM_TESTS_ENVIRONMENT) $(srcdir)/tests/e2e/soak.sh
+
 # Every fault of every command, and the program killed at every point: hours.
 check-faults: all tests/tools/faultat tests/tools/probe
 	$(AM_TESTS_ENVIRONMENT) FAULTS='$(FAULTS)' FAULT_COMMANDS='apply rollback shadow add del remove first boot' \
@@ -412,7 +416,7 @@ clean-local:
 	rm -rf tests/sanitize.dir tests/sanitize.dir.src tests/fuzz/run tests/fuzz/objects
 	rm -f $(TEST_LOGS) $(TEST_LOGS:.log=.trs)
 
-.PHONY: bench check-churn check-faults count-tests fuzz print-sanitized-tests print-unit-tests
+.PHONY: bench check-churn check-faults check-soak count-tests fuzz print-sanitized-tests print-unit-tests
 
 EXTRA_DIST += \
 	.ci/run \
@@ -424,6 +428,7 @@ EXTRA_DIST += \
 	tests/e2e/httplib.sh \
 	tests/e2e/engine.sh \
 	tests/e2e/floods.sh \
+	tests/e2e/soak.sh \
 	tests/e2e/lib.sh \
 	tests/e2e/shop.sh \
 	tests/demo/demo.sh \

@@ -9,7 +9,6 @@
 . "$(dirname "$0")/lib.sh"
 . "$e2e_tree/tests/e2e/engine.sh"
 SNIFF=${SNIFF:-$e2e_build/tests/tools/sniff}
-entries=${ENTRIES:-$e2e_build/tests/tools/entries}
 turns=${CHURN_TURNS:-8} once=${CHURN_ONCE:-4}
 
 compile net <<'END'
@@ -59,16 +58,6 @@ goes_on() { # WHAT: both get more answers than before
 		"$([ "${now% *}" -gt "${before% *}" ] && [ "${now#* }" -gt "${before#* }" ] && echo yes)"
 }
 
-# What there is on the host: pins, entries of maps, interfaces, routes, namespaces.  Flows that
-# have ended are no endpoint's and stay until somebody needs their place.
-all_there_is() {
-	find bpf -printf '%P\n' | sort
-	"$entries" "$POLC_BPFFS" | grep -Ev '/(ct|events|drops|rule_hits|limits|frag|rings?|watch)[^/]* |^(ct|events|drops|frag|watch)[^/]* '
-	ip -o link | sed 's/^[0-9]*: \([^:@]*\).*/\1/' | sort
-	ip route
-	ip -6 route | grep -v "dev docker0" # the engine adds one more when it comes again
-	ip neigh show nud permanent | sort
-}
 goes_on "to begin with"
 all_there_is >before
 

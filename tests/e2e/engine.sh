@@ -135,3 +135,15 @@ images() {
 	tar -C rootfs -c . | "$docker" import - box:1 >/dev/null || bail "docker import"
 	tar -C rootfs -c . | "$docker" import -c 'LABEL app=client' - labelled:1 >/dev/null || bail "docker import"
 }
+
+entries=${ENTRIES:-$e2e_build/tests/tools/entries}
+# What there is on the host: pins, entries of maps, interfaces, routes, namespaces.  Flows that
+# have ended are no endpoint's and stay until somebody needs their place.
+all_there_is() {
+	find bpf -printf '%P\n' | sort
+	"$entries" "$POLC_BPFFS" | grep -Ev '/(ct|events|drops|rule_hits|limits|frag|rings?|watch)[^/]* |^(ct|events|drops|frag|watch)[^/]* '
+	ip -o link | sed 's/^[0-9]*: \([^:@]*\).*/\1/' | sort
+	ip route
+	ip -6 route | grep -v "dev docker0" # the engine adds one more when it comes again
+	ip neigh show nud permanent | sort
+}

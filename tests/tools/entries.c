@@ -3,8 +3,10 @@
  * How many entries the pinned maps under a folder have, for "nothing was left behind".
  *
  *	entries DIR
+ *	entries memory DIR
  *
  * A line each: its path below DIR and the number; of arrays, how many values are not zero.
+ * memory: bytes that the kernel has taken for all pinned maps there, in one number.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -17,6 +19,8 @@
 #include <unistd.h>
 
 static size_t root;
+static bool memory;
+static unsigned long long bytes;
 
 static bool is_array(uint32_t type)
 {
@@ -54,6 +58,22 @@ static unsigned long count(int fd, const struct bpf_map_info *info)
 	return n;
 }
 
+/* What fdinfo says (bpf_map_show_fdinfo(), kernel/bpf/syscall.c). */
+static unsigned long long memory_of(int fd)
+{
+	unsigned long long n = 0;
+	char path[64], line[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f) && sscanf(line, "memlock: %llu", &n) != 1)
+		;
+	if (f)
+		fclose(f);
+	return n;
+}
+
 static int visit(const char *path, const struct stat *st, int what, struct FTW *at)
 {
 	struct bpf_map_info info = { 0 };
@@ -62,9 +82,11 @@ static int visit(const char *path, const struct stat *st, int what, struct FTW *
 
 	(void)st, (void)at;
 	fd = what == FTW_F ? bpf_obj_get(path) : -1;
+	if (fd >= 0 && memory)
+		bytes += memory_of(fd);
 	/* A program has no maximum of entries where a map has it. */
-	if (fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &len) &&
-	    (is_hash(info.type) || is_array(info.type)))
+	else if (fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &len) &&
+		 (is_hash(info.type) || is_array(info.type)))
 		printf("%s %lu\n", path + root, count(fd, &info));
 	if (fd >= 0)
 		close(fd);
@@ -73,8 +95,13 @@ static int visit(const char *path, const struct stat *st, int what, struct FTW *
 
 int main(int argc, char **argv)
 {
-	if (argc != 2)
+	memory = argc == 3 && !strcmp(argv[1], "memory");
+	if (argc != 2 + memory)
 		return 4;
-	root = strlen(argv[1]) + 1;
-	return nftw(argv[1], visit, 16, FTW_PHYS) ? 1 : 0;
+	root = strlen(argv[argc - 1]) + 1;
+	if (nftw(argv[argc - 1], visit, 16, FTW_PHYS))
+		return 1;
+	if (memory)
+		printf("%llu\n", bytes);
+	return 0;
 }
