@@ -16,6 +16,9 @@
 #ifndef POL_BPF_ASK_H
 #define POL_BPF_ASK_H
 
+#include "ct_insert.h"
+#include "judge.h"
+
 /* ---- the generation in force --------------------------------------------- */
 
 __noinline int pol_asked_about(struct pol_pkt *p)

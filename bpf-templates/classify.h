@@ -7,6 +7,8 @@
 #ifndef POL_BPF_CLASSIFY_H
 #define POL_BPF_CLASSIFY_H
 
+#include "pkt.h"
+
 _Static_assert((POL_PAGES_LEN & (POL_PAGES_LEN - 1)) == 0, "POL_PAGES_LEN: a power of two");
 _Static_assert((POL_VERDICTS_LEN & (POL_VERDICTS_LEN - 1)) == 0, "POL_VERDICTS_LEN: likewise");
 _Static_assert((POL_V6_LOW_LEN & (POL_V6_LOW_LEN - 1)) == 0, "POL_V6_LOW_LEN: likewise");

@@ -11,6 +11,8 @@
 #ifndef POL_BPF_CT_H
 #define POL_BPF_CT_H
 
+#include "pkt.h"
+
 #define POL_TAG_SHIFT 22
 #define POL_TAG_VERSION ((1ull << POL_TAG_SHIFT) - 1)
 #define POL_TAG_SIG (POL_TAG_BUSY - (1ull << POL_TAG_SHIFT))

@@ -3,6 +3,9 @@
 #ifndef POL_BPF_CT_INSERT_H
 #define POL_BPF_CT_INSERT_H
 
+#include "ct.h"
+#include "transport.h"
+
 static __always_inline int pol_ct_half_open(const struct pol_ct_entry *e)
 {
 	return pol_ct_is_half(e->state);

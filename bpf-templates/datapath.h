@@ -11,19 +11,6 @@
 #ifndef POL_BPF_DATAPATH_H
 #define POL_BPF_DATAPATH_H
 
-#include <linux/bpf.h>
-#include <linux/if_ether.h>
-#include <linux/in.h>
-#include <linux/ip.h>
-#include <linux/ipv6.h>
-#include <linux/pkt_cls.h>
-#include <linux/tcp.h>
-#include <linux/udp.h>
-#include <bpf/bpf_endian.h>
-#include <bpf/bpf_helpers.h>
-#include <polc/abi.h>
-#include <polc/tables.h>
-
 #ifndef POL_USES_HTTP
 #define POL_USES_HTTP 0
 #endif
@@ -54,6 +41,10 @@
 #include "flow.h"
 #include "handover.h"
 #include "ask.h"
+#if POL_USES_SERVICES
+#include "service.h"
+#include "service_stack.h"
+#endif
 
 static __always_inline void pol_begin(struct pol_pkt *p, __u8 hook)
 {
@@ -61,17 +52,6 @@ static __always_inline void pol_begin(struct pol_pkt *p, __u8 hook)
 	p->hook = hook;
 	p->rule[POL_INGRESS] = p->rule[POL_EGRESS] = p->audit_rule = POL_NO_RULE;
 }
-
-static __always_inline int pol_shot(struct __sk_buff *skb, struct pol_pkt *p, int reason)
-{
-	p->reason = reason;
-	return pol_drop(skb, p);
-}
-
-#if POL_USES_SERVICES
-#include "service.h"
-#include "service_stack.h"
-#endif
 
 static __always_inline void pol_mark(struct __sk_buff *skb, __u32 bits)
 {

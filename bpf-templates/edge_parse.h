@@ -10,6 +10,8 @@
 #ifndef POL_BPF_EDGE_PARSE_H
 #define POL_BPF_EDGE_PARSE_H
 
+#include "parse.h"
+
 /* What is known about the packet in hand; on the stack of the entry program. */
 struct pol_edge {
 	struct pol_addr src, dst;

@@ -3,6 +3,8 @@
 #ifndef POL_BPF_EVENT_H
 #define POL_BPF_EVENT_H
 
+#include "pkt.h"
+
 /* Answers (RST, unreachable) a second and CPU. */
 #define POL_RATE_NS 1000000ull
 #define POL_RATE_BURST_NS 1000000000ull
@@ -259,6 +261,12 @@ __noinline int pol_drop(struct __sk_buff *skb, struct pol_pkt *p)
 	pol_passed(skb, p);
 	pol_event(skb, p, POL_EVENT_DROP, p->rule[p->direction & 1]);
 	return TC_ACT_SHOT;
+}
+
+static __always_inline int pol_shot(struct __sk_buff *skb, struct pol_pkt *p, int reason)
+{
+	p->reason = reason;
+	return pol_drop(skb, p);
 }
 
 #endif

@@ -8,32 +8,12 @@
 #ifndef POL_BPF_FILTER_H
 #define POL_BPF_FILTER_H
 
+#include "edge_event.h"
+#include "filter_array.h"
+#include "frag.h"
+#include "limit.h"
+
 #if POL_USES_FILTERS
-
-_Static_assert((POL_FILTER_WORDS & (POL_FILTER_WORDS - 1)) == 0, "POL_FILTER_WORDS: a power of two");
-
-/* ---- the array --------------------------------------------------------------- */
-
-static __always_inline __u32 pol_filter_word(__u32 at)
-{
-	return pol_filter_data[at & (POL_FILTER_WORDS - 1)];
-}
-
-static __always_inline __u64 pol_filter_double(__u32 at)
-{
-	return ((const volatile __u64 *)pol_filter_data)[at & (POL_FILTER_WORDS / 2 - 1)];
-}
-
-static __always_inline __u32 pol_filter_half_word(__u32 at)
-{
-	return ((const volatile __u16 *)pol_filter_data)[at & (2 * POL_FILTER_WORDS - 1)];
-}
-
-/* At least POL_FILTER_SLACK words are behind it. */
-static __always_inline const volatile __u32 *pol_filter_words(__u32 at)
-{
-	return pol_filter_data + (at & (POL_FILTER_WORDS - 1));
-}
 
 /* ---- addresses: leading bits, then halving --------------------------------------- */
 
@@ -240,7 +220,7 @@ __noinline __u32 pol_filter_says(struct pol_edge *p, __u32 f)
 	to = pol_filter_words(h->side[1].rec + dst * POL_FILTER_GROUPS);
 	kind = pol_filter_kind(h, p);
 #pragma clang loop unroll(full)
-	for (int g = 0; g < POL_FILTER_GROUPS; g++) {
+	for (__u32 g = 0; g < POL_FILTER_GROUPS; g++) {
 		if (g >= h->ngroups)
 			break;
 		says = pol_filter_less(pol_filter_cell(&h->group[g], h->none, from[g], to[g], kind), says);

@@ -7,6 +7,9 @@
 #ifndef POL_BPF_FILTER_DYNAMIC_H
 #define POL_BPF_FILTER_DYNAMIC_H
 
+#include "edge_parse.h"
+#include "filter_array.h"
+
 struct pol_set_image {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);

@@ -3,6 +3,15 @@
 #ifndef POL_BPF_FLOW_H
 #define POL_BPF_FLOW_H
 
+#include "ct_insert.h"
+#include "event.h"
+#include "frag.h"
+#include "icmp.h"
+#include "judge.h"
+#include "limit.h"
+#include "proxy.h"
+#include "tcp.h"
+
 static __always_inline int pol_ct_reply(const struct pol_ct_entry *e, const struct pol_pkt *p)
 {
 	return p->key.flipped != (e->flags & POL_CT_FLIPPED);

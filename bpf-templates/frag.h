@@ -6,6 +6,8 @@
 #ifndef POL_BPF_FRAG_H
 #define POL_BPF_FRAG_H
 
+#include "pkt.h"
+
 #ifndef POL_FRAG_TTL
 #define POL_FRAG_TTL 30u	/* seconds; Linux: ipfrag_time 30 */
 #endif

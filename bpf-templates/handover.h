@@ -11,6 +11,8 @@
 #ifndef POL_BPF_HANDOVER_H
 #define POL_BPF_HANDOVER_H
 
+#include "flow.h"
+
 #define POL_L2 (sizeof(struct ethhdr))
 
 /* Where the packet goes if it may be handed over. */

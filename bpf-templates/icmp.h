@@ -6,6 +6,9 @@
 #ifndef POL_BPF_ICMP_H
 #define POL_BPF_ICMP_H
 
+#include "ct.h"
+#include "transport.h"
+
 /* Where the quoted transport header is, in p's own terms; 0 or -1. */
 struct pol_quote {
 	struct pol_addr src, dst;

@@ -3,6 +3,8 @@
 #ifndef POL_BPF_JUDGE_H
 #define POL_BPF_JUDGE_H
 
+#include "classify.h"
+
 /* Ports of the one who answers, or the ICMP type of the query. */
 static __always_inline __u32 pol_judge_l4(const struct pol_pkt *p)
 {

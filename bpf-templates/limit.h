@@ -6,6 +6,8 @@
 #ifndef POL_BPF_LIMIT_H
 #define POL_BPF_LIMIT_H
 
+#include "ct.h"
+
 #if POL_LIMITS_LEN
 
 static __always_inline __u64 pol_prefix64(__u64 x_be, int len)

@@ -6,6 +6,8 @@
 #ifndef POL_BPF_LINK_H
 #define POL_BPF_LINK_H
 
+#include "parse.h"
+
 enum { POL_LINK_PASS = -1, POL_LINK_NONE = 0 }; /* else a reason */
 
 struct pol_arp {

@@ -8,9 +8,11 @@ dist_template_DATA = \
 	bpf-templates/ct_insert.h \
 	bpf-templates/datapath.h \
 	bpf-templates/edge.h \
+	bpf-templates/edge_event.h \
 	bpf-templates/edge_parse.h \
 	bpf-templates/event.h \
 	bpf-templates/filter.h \
+	bpf-templates/filter_array.h \
 	bpf-templates/filter_dynamic.h \
 	bpf-templates/flow.h \
 	bpf-templates/frag.h \

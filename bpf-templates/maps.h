@@ -6,6 +6,11 @@
 #ifndef POL_BPF_MAPS_H
 #define POL_BPF_MAPS_H
 
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include <polc/abi.h>
+#include <polc/tables.h>
+
 #ifndef POL_CT_BUCKETS
 #define POL_CT_BUCKETS (1u << 15) /* of POL_CT_WAYS entries; a power of two */
 #endif

@@ -7,6 +7,8 @@
 #ifndef POL_BPF_PARSE_H
 #define POL_BPF_PARSE_H
 
+#include "pkt.h"
+
 #define POL_ETH_ARP bpf_htons(ETH_P_ARP)
 #define POL_ETH_V4 bpf_htons(ETH_P_IP)
 #define POL_ETH_V6 bpf_htons(ETH_P_IPV6)

@@ -7,6 +7,16 @@
 #ifndef POL_BPF_PKT_H
 #define POL_BPF_PKT_H
 
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/pkt_cls.h>
+#include <linux/tcp.h>
+#include <linux/udp.h>
+#include <bpf/bpf_endian.h>
+#include "maps.h"
+
 enum pol_frag_kind { POL_FRAG_NONE, POL_FRAG_FIRST, POL_FRAG_LATER };
 
 /* What a message is to the connection table. */

@@ -26,6 +26,10 @@
 #ifndef POL_BPF_PROXY_H
 #define POL_BPF_PROXY_H
 
+#include "ct.h"
+#include "timewait.h"
+#include "transport.h"
+
 #if POL_USES_HTTP
 
 #define POL_TCP_ESTABLISHED 1	/* BPF_TCP_ESTABLISHED, _TIME_WAIT, _LISTEN (linux/bpf.h) */

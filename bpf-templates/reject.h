@@ -7,6 +7,9 @@
 #ifndef POL_BPF_REJECT_H
 #define POL_BPF_REJECT_H
 
+#include "event.h"
+#include "transport.h"
+
 #if POL_USES_REJECT || POL_USES_HTTP || POL_USES_SERVICES
 
 /* How much of the packet an unreachable quotes, its header included. */

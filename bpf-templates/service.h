@@ -13,6 +13,8 @@
 #define POL_BPF_SERVICE_H
 
 #include <polc/service.h>
+#include "ct.h"
+#include "transport.h"
 
 #ifndef POL_SVC_CT_BUCKETS
 #define POL_SVC_CT_BUCKETS (1u << 15) /* of POL_CT_WAYS entries; a power of two */

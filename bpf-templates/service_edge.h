@@ -16,6 +16,10 @@
 #ifndef POL_BPF_SERVICE_EDGE_H
 #define POL_BPF_SERVICE_EDGE_H
 
+#include "edge_event.h"
+#include "judge.h"
+#include "service.h"
+
 #define POL_SVC_NOT (-1)	/* no service's packet */
 
 /* ---- where it goes -------------------------------------------------------------------- */

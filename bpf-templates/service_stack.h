@@ -13,6 +13,12 @@
 #ifndef POL_BPF_SERVICE_STACK_H
 #define POL_BPF_SERVICE_STACK_H
 
+#include "event.h"
+#include "frag.h"
+#include "icmp.h"
+#include "reject.h"
+#include "service.h"
+
 /* ---- translation ---------------------------------------------------------------------------- */
 
 struct pol_place {		/* of what is translated */

@@ -8,6 +8,8 @@
 #ifndef POL_BPF_TCP_H
 #define POL_BPF_TCP_H
 
+#include "transport.h"
+
 enum pol_step {
 	POL_STEP_PASS,
 	POL_STEP_OPEN,		/* the tuple is used anew: judge as a new flow */

@@ -18,6 +18,9 @@
 #ifndef POL_BPF_TIMEWAIT_H
 #define POL_BPF_TIMEWAIT_H
 
+#include "ct.h"
+#include "transport.h"
+
 #if POL_USES_HTTP
 
 /*

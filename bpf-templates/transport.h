@@ -3,6 +3,8 @@
 #ifndef POL_BPF_TRANSPORT_H
 #define POL_BPF_TRANSPORT_H
 
+#include "parse.h"
+
 #define POL_TCP_FIN 0x01
 #define POL_TCP_SYN 0x02
 #define POL_TCP_RST 0x04
