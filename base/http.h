@@ -24,7 +24,7 @@ struct pol_http_view {		/* points into the image, which must outlive it */
  * to.  The image is aligned to 4.  0, or -EINVAL with err saying what is wrong.
  */
 int pol_http_open(struct pol_http_view *v, const void *image, size_t size, struct pol_err *err);
-struct pol_str pol_http_string(const struct pol_http_view *v, __u32 at);
+struct pol_str pol_http_string(const struct pol_http_view *v, __u32 s);
 
 /* From `state` over n bytes; pure, for requests that come in pieces. */
 __u32 pol_http_run(const struct pol_http_view *v, __u32 automaton, __u32 state,

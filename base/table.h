@@ -47,7 +47,7 @@ int pol_table_failed(const struct pol_table *t);
  * Number of an equal verdict, new or known.  Limits and http rules must be sorted; they
  * are dropped unless ALLOW.  More than there is room for fails the table with -EINVAL.
  */
-uint32_t pol_table_verdict(struct pol_table *t, const struct pol_verdict *v);
+uint32_t pol_table_verdict(struct pol_table *t, const struct pol_verdict *given);
 
 enum pol_table_op {
 	POL_OP_COMBINE,	/* lower order wins; ADDS allows add up; commutative, associative, idempotent */

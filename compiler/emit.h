@@ -21,10 +21,10 @@ void pol_emit_filters(const struct pol_tables *t, bool bare, struct pol_buf *out
 void pol_emit_manifest(const struct pol_tables *t, struct pol_buf *out);
 void pol_emit_rules(const struct pol_tables *t, struct pol_buf *out);
 /* SHA-256 over all texts in order, as hexadecimal digits: what the manifest calls sources. */
-void pol_emit_sources_hash(struct pol_buf *out, const struct pol_sources *s);
+void pol_emit_sources_hash(struct pol_buf *b, const struct pol_sources *s);
 
 /* Constants and the table of VIPs (polc/service.h), if there are services. */
-void pol_emit_services(const struct pol_ir *ir, struct pol_buf *out);
+void pol_emit_services(const struct pol_ir *ir, struct pol_buf *b);
 
 struct pol_object_options {
 	const char *clang;	/* command */

@@ -46,7 +46,7 @@ struct cn_call {
 enum cn_method cn_method_of(const char *path);
 
 /* -EBADMSG: no JSON object; -EINVAL: what it says cannot be.  Free it with cn_call_free() either way. */
-int cn_call_read(struct cn_call *c, enum cn_method method, const char *text, size_t n,
+int cn_call_read(struct cn_call *c, enum cn_method method, const char *bytes, size_t n,
 		 struct pol_err *e);
 void cn_call_free(struct cn_call *c);
 

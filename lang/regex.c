@@ -237,9 +237,9 @@ static const struct pol_re *char_class(struct reader *r)
 {
 	struct pol_re *n = node(r, POL_RE_BYTES);
 	size_t from = r->at++;
-	bool not = peek(r, 0) == '^', first = true;
+	bool other = peek(r, 0) == '^', first = true;
 
-	r->at += not ;
+	r->at += other;
 	while (more(r) && (first || peek(r, 0) != ']')) {
 		first = false;
 		if (!class_range(r, &n->set))
@@ -248,7 +248,7 @@ static const struct pol_re *char_class(struct reader *r)
 	if (!more(r))
 		return fail(r, "has an unclosed `[`", from, 1);
 	r->at++;
-	if (not )
+	if (other)
 		invert(&n->set);
 	return n;
 }

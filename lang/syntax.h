@@ -139,7 +139,7 @@ struct pol_ast_sel *pol_node_sel(struct pol_parse *ctx, enum pol_ast_sel_kind ki
 				 struct pol_span at,
 				 struct pol_string key, struct pol_label_values values);
 struct pol_ast_sel *pol_node_sel_not(struct pol_parse *ctx, struct pol_span at,
-				     struct pol_ast_sel *s);
+				     struct pol_ast_sel *of);
 /* AND or OR: joins into left if that is one already and was not in parentheses. */
 struct pol_ast_sel *pol_node_sel_join(struct pol_parse *ctx, enum pol_ast_sel_kind kind,
 				      struct pol_ast_sel *left, struct pol_ast_sel *right);

@@ -84,15 +84,15 @@ int px_confine_calls(void)
 		r = seccomp_rule_add(f, SCMP_ACT_ALLOW, calls[i], 0);
 	for (size_t i = 0; i < POL_ARRAY_LEN(bpf) && !r; i++)
 		r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(bpf), 1,
-				     SCMP_A0(SCMP_CMP_EQ, bpf[i]));
+				     SCMP_A0(SCMP_CMP_EQ, bpf[i], 0));
 	/* TCP and nothing else: no raw sockets with that capability */
 	if (!r)
 		r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
-				     SCMP_A0(SCMP_CMP_EQ, AF_INET),
+				     SCMP_A0(SCMP_CMP_EQ, AF_INET, 0),
 				     SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, SOCK_STREAM));
 	if (!r)
 		r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
-				     SCMP_A0(SCMP_CMP_EQ, AF_INET6),
+				     SCMP_A0(SCMP_CMP_EQ, AF_INET6, 0),
 				     SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, SOCK_STREAM));
 	/* memory that is no program */
 	if (!r)

@@ -13,12 +13,12 @@ struct kernel;		/* of one process: devices, and maps that all policies share */
 struct generation;	/* one loaded object */
 
 /* With devices for so many local endpoints, WORLD_EPS at most. -EPERM, -ENOSYS and the like: BPF or namespaces are not to be had here. */
-int kernel_open(struct kernel **k, unsigned endpoints, struct pol_err *e);
+int kernel_open(struct kernel **out, unsigned endpoints, struct pol_err *e);
 void kernel_close(struct kernel *k);
 
 /* Loads the object with that placement as generation `number`. */
 int generation_load(struct kernel *k, const struct prt_object *o, const struct prt_place *p,
-		    uint64_t number, struct generation **g, struct pol_err *e);
+		    uint64_t number, struct generation **out, struct pol_err *e);
 void generation_free(struct generation *g);
 /* Writes roots, columns, owners and devices of w: what apply does last. */
 int generation_fill(struct kernel *k, struct generation *g, const struct prt_place *p,

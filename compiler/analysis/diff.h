@@ -59,7 +59,7 @@ struct pol_diff {
 };
 
 /* ir: old, new. steps 0: the usual bound. */
-void pol_diff_find(struct pol_diff *d, const struct pol_ir *const ir[2], struct pol_arena *a,
+void pol_diff_find(struct pol_diff *out, const struct pol_ir *const ir[2], struct pol_arena *a,
 		   uint64_t steps);
 void pol_diff_free(struct pol_diff *d);
 /* Of flows and of filters: */

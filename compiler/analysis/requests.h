@@ -24,10 +24,10 @@ struct pol_request_witness {	/* memory: the arena's; p NULL: all pass alike */
 };
 
 /*
- * UNDECIDED: *steps (product states) ran out; or only headers decide, and rules that allow and
+ * UNDECIDED: *budget (product states) ran out; or only headers decide, and rules that allow and
  * rules that deny ask for some at once, or both policies ask for other ones.
  */
-enum pol_answer pol_requests_find(const struct pol_requests *q, uint64_t *steps,
+enum pol_answer pol_requests_find(const struct pol_requests *q, uint64_t *budget,
 				  struct pol_arena *a, struct pol_request_witness *out);
 
 #endif

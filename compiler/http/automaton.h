@@ -34,7 +34,7 @@ void pol_nfa_free(struct pol_nfa *n);
 /* METHOD SP host SP path as the line has it, accepted with that mark. */
 void pol_nfa_line(struct pol_nfa *n, const struct pol_http_line *l, uint32_t mark);
 /* A header's value; every byte can stand in it. */
-void pol_nfa_value(struct pol_nfa *n, struct pol_str regex, uint32_t mark);
+void pol_nfa_value(struct pol_nfa *n, struct pol_str text, uint32_t mark);
 
 /* ---- deterministic ------------------------------------------------------------------------ */
 

@@ -43,7 +43,8 @@ static int find(struct prt_live *l, const char *name, struct prt_member **m, str
 static bool has(const struct prt_fixed *v, size_t n, const struct prt_fixed *f)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (!memcmp(&v[i], f, sizeof(*f)))
+		if (!memcmp(&v[i].addr, &f->addr, sizeof(f->addr)) && v[i].entity == f->entity &&
+		    v[i].stated == f->stated)
 			return true;
 	}
 	return false;
@@ -208,9 +209,9 @@ static int del(struct prt_env *env, struct prt_live *l, void *ctx, struct pol_er
 	return r;
 }
 
-int prt_endpoint_del(struct prt_env *env, const char *name, bool keep, struct pol_err *e)
+int prt_endpoint_del(struct prt_env *env, const char *name, bool hold, struct pol_err *e)
 {
-	struct removal x = { name, keep };
+	struct removal x = { name, hold };
 
 	return with_live(env, PRT_LOCK_EXCLUSIVE, del, &x, e);
 }

@@ -45,7 +45,7 @@ typedef POL_VEC(struct prt_veth) prt_veths;
  */
 int prt_net_veths(int netns, prt_veths *out, struct pol_err *e);
 /* The number that netlink has here for the network namespace behind fd, or -1. */
-int32_t prt_net_netns_id(int fd);
+int32_t prt_net_netns_id(int netns);
 int prt_net_links(prt_links *out, struct pol_err *e);
 struct nlmsghdr;
 /* Of an RTM_NEWLINK or RTM_DELLINK that the kernel sent; false: it is none. */

@@ -22,7 +22,7 @@ int prt_metrics(struct prt_env *env, struct prt_metrics *m, struct pol_buf *out,
 		struct pol_err *e);
 void prt_metrics_close(struct prt_metrics *m);
 /* What of it tells of services and their backends; nothing if the policy has none. */
-int prt_metrics_services(struct prt_env *env, struct prt_samples *s, struct pol_err *e);
+int prt_metrics_services(struct prt_env *env, struct prt_samples *out, struct pol_err *e);
 
 /*
  * Serves GET /metrics at "unix:PATH" (mode 0600), "127.0.0.1:PORT" or "[::1]:PORT" until *stop is

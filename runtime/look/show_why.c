@@ -122,7 +122,7 @@ static int resolve(const struct asked *a, struct prt_why_flow *f, struct pol_err
 	*f = (struct prt_why_flow){ .from_host = q->from.kind == PRT_PEER_HOST,
 				    .proto = q->proto,
 				    .port = q->port_lo };
-	for (uint8_t family = only6 ? 6 : 4; family <= (only4 ? 4 : 6); family += 2)
+	for (int family = only6 ? 6 : 4; family <= (only4 ? 4 : 6); family += 2)
 		if (end_of(&a->book, &q->from, family, &f->src) &&
 		    end_of(&a->book, &q->to, family, &f->dst)) {
 			f->from_host |= prt_book_entity(&a->book, &f->src) == POL_ENTITY_HOST;

@@ -93,7 +93,7 @@ void prt_place_cleanup(struct prt_place **p);
  */
 int prt_place_adopt(struct prt_place *p, const uint32_t *pages, const struct pol_verdict *verdicts,
 		    struct pol_err *e);
-int prt_place_adopt_ep(struct prt_place *p, const struct prt_place_ep *ep,
+int prt_place_adopt_ep(struct prt_place *p, const struct prt_place_ep *given,
 		       const uint32_t root[POL_DIRECTIONS], const uint32_t *column,
 		       struct pol_err *e);
 
@@ -117,7 +117,7 @@ int prt_place_add(struct prt_place *p, const struct prt_place_ep *eps, size_t n,
  * that nobody uses any more are used again only when fresh ones have run out
  * (and then with `grace`).
  */
-int prt_place_del(struct prt_place *p, uint32_t ep, struct pol_err *e);
+int prt_place_del(struct prt_place *p, uint32_t number, struct pol_err *e);
 
 /* ---- looking ---------------------------------------------------------------------------- */
 
@@ -134,9 +134,9 @@ uint32_t prt_place_npages(const struct prt_place *p);
 uint32_t prt_place_nverdicts(const struct prt_place *p);
 
 /* -ENOENT: no such endpoint, or it is not local. */
-int prt_place_get_root(const struct prt_place *p, uint32_t ep, uint32_t root[POL_DIRECTIONS]);
+int prt_place_get_root(const struct prt_place *p, uint32_t number, uint32_t root[POL_DIRECTIONS]);
 /* 0: no such endpoint or address. */
-uint32_t prt_place_get_column(const struct prt_place *p, uint32_t ep, size_t address);
+uint32_t prt_place_get_column(const struct prt_place *p, uint32_t number, size_t address);
 
 struct prt_place_stats {
 	uint32_t endpoints, own_kinds, peer_kinds;

@@ -44,7 +44,7 @@ struct prt_place {
 
 /* Enters an endpoint with its kinds; what the kinds have or lack is for the caller. */
 int prt_place_enter(struct prt_place *p, const struct prt_place_ep *given, struct pol_err *e);
-void prt_place_leave(struct prt_place *p, uint32_t ep);
+void prt_place_leave(struct prt_place *p, uint32_t number);
 
 uint32_t prt_place_columns_max(const struct prt_place *p);
 /* Columns of endpoints, counted from the first one; kind + 1, 0: none. */

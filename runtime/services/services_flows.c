@@ -38,7 +38,7 @@ int prt_services_forget(const struct prt_shared *s, const struct pol_addr *backe
 	for (uint32_t i = 0; i < t.n && !r; i++)
 		for (unsigned k = 0; k < POL_CT_WAYS; k++) {
 			struct pol_svc_bucket *b = &t.bucket[i];
-			uint64_t tag = __atomic_load_n(&b->tag[k], __ATOMIC_ACQUIRE);
+			__u64 tag = __atomic_load_n(&b->tag[k], __ATOMIC_ACQUIRE);
 			const struct pol_svc_entry *f = &b->entry[k];
 			bool half = f->proto != IPPROTO_TCP || is_half(f);
 

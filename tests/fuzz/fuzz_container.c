@@ -14,6 +14,8 @@
 #include "runtime/input/endpoint.h"
 #include "runtime/change/endpoints.h"
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+
 #define PARTS 8
 
 static char *part[PARTS];
@@ -62,9 +64,9 @@ bool prt_net_link_of(const struct nlmsghdr *h, struct prt_link *out)
 	return false;
 }
 
-int32_t prt_net_netns_id(int fd)
+int32_t prt_net_netns_id(int netns)
 {
-	return fd;
+	return netns;
 }
 
 static bool good(const struct prt_endpoint *ep)

@@ -2,6 +2,8 @@
 /* Flows and filters of a command line, as one word and as many: refused with a text, or in bounds. */
 #include "runtime/look/query.h"
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+
 /* The only thing of the loader that messages need. */
 const char *prt_safe(const char *text)
 {

@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* For tests that begin with a policy as text. Include cmocka first. */
+/* For tests that begin with a policy as text. */
 #ifndef POLC_TESTS_POLICY_TEXT_H
 #define POLC_TESTS_POLICY_TEXT_H
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
+
+#include <cmocka.h>
 
 #include "compiler/analysis/explain.h"
 #include "compiler/lower.h"

@@ -115,7 +115,9 @@ static int forker(void *ctx, struct pol_err *e)
 static int programmer(void *ctx, struct pol_err *e)
 {
 	(void)ctx;
-	mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		 0) == MAP_FAILED)
+		return 0;
 	return pol_err(e, -EIO, "it has room for code");
 }
 
