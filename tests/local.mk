@@ -369,6 +369,7 @@ e2e_tests = \
 	tests/e2e/transfers.sh \
 	tests/e2e/translated.sh \
 	tests/e2e/trust.sh \
+	tests/e2e/tutorial.sh \
 	tests/e2e/twice.sh \
 	tests/e2e/version.sh
 

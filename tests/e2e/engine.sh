@@ -26,7 +26,7 @@ live_restore=--live-restore
 engine_start() {
 	dockerd --data-root "$work/dk/data" --exec-root "$work/dk/exec" --pidfile "$work/dk/pid" -H "$DOCKER_HOST" \
 		--config-file "$work/dk/config" --storage-driver overlay2 --exec-opt native.cgroupdriver=cgroupfs \
-		${live_restore:+"$live_restore"} --bip 10.88.0.1/16 --default-address-pool base=10.89.0.0/16,size=24 \
+		${live_restore:+"$live_restore"} --bip "${bip:-10.88.0.1/16}" --default-address-pool base=10.89.0.0/16,size=24 \
 		--ipv6 --fixed-cidr-v6 fd88::/64 >>dk/log 2>&1 &
 	engine=$!
 	for _ in {1..200}; do
@@ -127,7 +127,7 @@ images() {
 	mkdir -p rootfs/bin rootfs/www
 	echo hello >rootfs/www/hello
 	cp "$busybox" rootfs/bin/busybox
-	for program in sh nc sleep; do ln -s busybox "rootfs/bin/$program"; done
+	for program in sh nc sleep httpd wget mkdir; do ln -s busybox "rootfs/bin/$program"; done
 	printf '#!/bin/sh\nbusybox httpd -p 81 -h /www; exec busybox httpd -f -p 80 -h /www\n' >rootfs/bin/serve
 	# shellcheck disable=SC2016 # expanded in the container
 	printf '#!/bin/sh\nfor i in 1 2 3 4 5 6 7 8 9 10; do nc -w 1 "$1" 99 & done; exec sleep 1000\n' >rootfs/bin/early
