@@ -320,13 +320,22 @@ script_tests = \
 	tests/corpus/katran \
 	tests/corpus/kubernetes \
 	tests/demo/check.sh \
-	tests/dependencies \
 	tests/man-examples \
 	tests/openssl.sh \
 	tests/reproducible.sh \
-	tests/scripts.sh \
 	tests/security.sh \
 	tests/units.sh
+
+# What tools say of the sources: `make check-quality` runs these alone.
+quality_tests = \
+	tests/quality/dist.sh \
+	tests/quality/tidy.sh \
+	tests/quality/cppcheck.sh \
+	tests/quality/headers.sh \
+	tests/quality/format.sh \
+	tests/quality/man.sh \
+	tests/dependencies \
+	tests/scripts.sh
 
 e2e_tests = \
 	tests/e2e/alternate.sh \
@@ -373,7 +382,7 @@ e2e_tests = \
 	tests/e2e/twice.sh \
 	tests/e2e/version.sh
 
-TESTS += $(long_tests) $(unit_tests) $(script_tests) tests/packet/listener tests/property/limits $(e2e_tests)
+TESTS += $(long_tests) $(quality_tests) $(unit_tests) $(script_tests) tests/packet/listener tests/property/limits $(e2e_tests)
 LOG_DRIVER = $(SHELL) $(srcdir)/tests/log-driver
 
 AM_TESTS_ENVIRONMENT = \
@@ -385,7 +394,7 @@ AM_TESTS_ENVIRONMENT = \
 	POLC_INCLUDE='$(abs_srcdir)/include'; export POLC_INCLUDE; \
 	CC='$(CC)'; CLANG='$(CLANG)'; export CC CLANG; \
 	CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT; \
-	POLC_MAY_SKIP='tests/scripts.sh tests/units.sh tests/openssl.sh tests/corpus/cilium tests/corpus/katran tests/corpus/kubernetes tests/corpus/roundtrip tests/e2e/upstreams.sh'; export POLC_MAY_SKIP;
+	POLC_MAY_SKIP='tests/units.sh tests/openssl.sh tests/corpus/cilium tests/corpus/katran tests/corpus/kubernetes tests/corpus/roundtrip tests/e2e/upstreams.sh'; export POLC_MAY_SKIP;
 
 # One line for people and scripts, from the results of the last `make check`.
 count-tests:
@@ -407,6 +416,13 @@ check-faults: all tests/tools/faultat tests/tools/probe
 	$(AM_TESTS_ENVIRONMENT) POINTS=200 $(srcdir)/tests/e2e/kill.sh
 FAULTS = all
 
+check-quality: all
+	$(MAKE) check TESTS='$(quality_tests)' check_PROGRAMS= check_SCRIPTS= check_DATA=
+
+# Word by word, how a C file is compiled.
+print-compile-flags:
+	@printf '%s\n' $(DEFAULT_INCLUDES) $(AM_CPPFLAGS) $(MICROHTTPD_CFLAGS) $(AM_CFLAGS)
+
 # What tests/sanitize runs in its own build.
 print-sanitized-tests:
 	@echo $(unit_tests) tests/golden/run.sh
@@ -414,17 +430,22 @@ print-unit-tests:
 	@echo $(unit_tests)
 
 clean-local:
-	rm -rf tests/sanitize.dir tests/sanitize.dir.src tests/fuzz/run tests/fuzz/objects
+	rm -rf tests/quality/dist.dir tests/quality/dist.dir.src tests/sanitize.dir tests/sanitize.dir.src tests/fuzz/run tests/fuzz/objects
 	rm -f $(TEST_LOGS) $(TEST_LOGS:.log=.trs)
 
-.PHONY: bench check-churn check-faults check-soak count-tests fuzz print-sanitized-tests print-unit-tests
+.PHONY: bench check-churn check-faults check-quality check-soak count-tests fuzz print-compile-flags print-sanitized-tests print-unit-tests
 
 EXTRA_DIST += \
 	.ci/run \
 	tests/log-driver \
 	$(long_tests) \
 	$(script_tests) \
+	$(quality_tests) \
 	$(e2e_tests) \
+	tests/quality/all.pol \
+	tests/quality/cppcheck.h \
+	tests/quality/cppcheck.suppress \
+	tests/quality/lib.sh \
 	tests/e2e/bridge.sh \
 	tests/e2e/httplib.sh \
 	tests/e2e/engine.sh \
