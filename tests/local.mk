@@ -176,24 +176,26 @@ tests_http_automaton_LDADD = $(LDADD) $(PCRE2_LIBS)
 
 # ---- measurements: `make bench`, as root on a quiet machine ------------------------------
 
-bench_programs = tests/bench/balance tests/bench/bench tests/bench/filters tests/bench/benchgen tests/bench/flows tests/bench/measure tests/bench/wire
+bench_programs = tests/bench/balance tests/bench/bench tests/bench/filters tests/bench/benchgen tests/bench/measure tests/bench/pulse tests/bench/wire
 EXTRA_PROGRAMS += $(bench_programs)
 
-bench_common = \
+tests_bench_balance_SOURCES = tests/bench/balance.c
+tests_bench_bench_SOURCES = \
 	tests/bench/bench.bpf.h \
+	tests/bench/bench.c \
 	tests/bench/bench_flow.h \
 	tests/bench/benchpolicy.c \
 	tests/bench/benchpolicy.h \
+	tests/bench/load.c \
+	tests/bench/load.h \
 	tests/bench/subject.c \
 	tests/bench/subject.h \
 	$(property_common)
-tests_bench_balance_SOURCES = tests/bench/balance.c
-tests_bench_bench_SOURCES = tests/bench/bench.c $(bench_common)
 tests_bench_filters_SOURCES = tests/bench/filters.c $(filter_gen) $(property_common)
-tests_bench_flows_SOURCES = tests/bench/flows.c $(bench_common)
 tests_bench_benchgen_SOURCES = tests/bench/benchgen.c tests/bench/benchpolicy.c tests/bench/benchpolicy.h $(generator)
 tests_bench_measure_SOURCES = tests/bench/measure.c
 tests_bench_measure_LDADD =
+tests_bench_pulse_SOURCES = tests/bench/pulse.c tests/bench/load.c tests/bench/load.h
 tests_bench_wire_SOURCES = tests/bench/wire.c
 tests_bench_wire_LDADD =
 
@@ -202,13 +204,12 @@ tests/bench/balance.bpf.o: tests/bench/balance.bpf.c
 	$(CLANG) -O2 -g -mcpu=v3 -target bpf -I/usr/include/$(MULTIARCH) -c -o $@ $(srcdir)/tests/bench/balance.bpf.c
 CLEANFILES += tests/bench/balance.bpf.o
 
-bench: all $(bench_programs) tests/bench/balance.bpf.o
-	$(AM_TESTS_ENVIRONMENT) \
-	BENCH='$(abs_builddir)/tests/bench/bench' FLOWS='$(abs_builddir)/tests/bench/flows' \
-	WIRE='$(abs_builddir)/tests/bench/wire' BENCHGEN='$(abs_builddir)/tests/bench/benchgen' \
-	BALANCE='$(abs_builddir)/tests/bench/balance' BALANCE_OBJECT='$(abs_builddir)/tests/bench/balance.bpf.o' \
-	MEASURE='$(abs_builddir)/tests/bench/measure' POLC_BENCH='$(abs_srcdir)/tests/bench' \
-	$(srcdir)/tests/bench/bench.sh $(BENCH_RESULTS)
+# The report is in build/bench; `make bench-keep` puts it where the tree keeps the last one.
+bench: all $(bench_programs) tests/tools/frame tests/bench/balance.bpf.o
+	$(AM_TESTS_ENVIRONMENT) $(srcdir)/tests/bench/bench.sh bench
+bench-keep:
+	rm -rf $(srcdir)/doc/bench && $(MKDIR_P) $(srcdir)/doc/bench
+	cp bench/report.md bench/*.svg bench/*.csv $(srcdir)/doc/bench/
 
 # ---- the fuzzers of all that reads what others wrote ----------------------------------
 
@@ -308,13 +309,13 @@ long_tests = \
 
 script_tests = \
 	tests/filters.sh \
-	tests/report.sh \
 	tests/packet.sh \
 	tests/golden/run.sh \
 	tests/http/automaton.sh \
 	tests/lsp/edit.sh \
 	tests/lsp/editors.sh \
 	tests/verify/mutants.sh \
+	tests/report.sh \
 	tests/verify/verify.sh \
 	tests/corpus/cilium \
 	tests/corpus/katran \
@@ -433,7 +434,7 @@ clean-local:
 	rm -rf tests/quality/dist.dir tests/quality/dist.dir.src tests/sanitize.dir tests/sanitize.dir.src tests/fuzz/run tests/fuzz/objects
 	rm -f $(TEST_LOGS) $(TEST_LOGS:.log=.trs)
 
-.PHONY: bench check-churn check-faults check-quality check-soak count-tests fuzz print-compile-flags print-sanitized-tests print-unit-tests
+.PHONY: bench bench-keep check-churn check-faults check-quality check-soak count-tests fuzz print-compile-flags print-sanitized-tests print-unit-tests
 
 EXTRA_DIST += \
 	.ci/run \
@@ -473,15 +474,18 @@ EXTRA_DIST += \
 	tests/fuzz/import-corpus \
 	tests/fuzz/object-corpus \
 	tests/SECURITY.md \
-	tests/bench/analysis.sh \
+	tests/bench/apply.sh \
 	tests/bench/bench.sh \
 	tests/bench/compile.sh \
 	tests/bench/edge.sh \
+	tests/bench/filters.sh \
 	tests/bench/guard.sh \
 	tests/bench/lib.sh \
 	tests/bench/monitor.sh \
+	tests/bench/packets.sh \
 	tests/bench/balance.bpf.c \
 	tests/bench/proxy.sh \
+	tests/bench/questions.sh \
 	tests/bench/report/aims \
 	tests/bench/report/report.awk \
 	tests/bench/report/report.md.in \

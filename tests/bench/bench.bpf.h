@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The programs that are measured, beside the real ones in the same object:
- * each run takes the next of 65,536 headers, writes it into the packet and then
+ * each run takes the next of BENCH_FLOWS headers, writes it into the packet and then
  * does one more step than the program before.  One warm packet again and again
  * would flatter every branch and every cache.
  *
- * Included behind the templates' datapath.h.
+ * Included behind the templates' datapath.h, where BENCH_FLOWS and BENCH_ENDPOINTS (that live here; numbers from 1)
+ * are defined, powers of two.
  */
 #ifndef POL_BENCH_BPF_H
 #define POL_BENCH_BPF_H
@@ -16,8 +17,16 @@ struct bench_flow bench_flows[BENCH_FLOWS] SEC(".data.bench");
 __u32 bench_at;
 volatile __u64 bench_sink;
 
-struct bench_v4 { struct ethhdr eth; struct iphdr ip; __be16 port[2]; } __attribute__((packed));
-struct bench_v6 { struct ethhdr eth; struct ipv6hdr ip; __be16 port[2]; } __attribute__((packed));
+struct bench_v4 {
+	struct ethhdr eth;
+	struct iphdr ip;
+	__be16 port[2];
+} __attribute__((packed));
+struct bench_v6 {
+	struct ethhdr eth;
+	struct ipv6hdr ip;
+	__be16 port[2];
+} __attribute__((packed));
 
 static __always_inline int bench_header(struct __sk_buff *skb)
 {

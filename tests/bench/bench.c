@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Nanoseconds per packet in the kernel, by BPF_PROG_TEST_RUN over a mix of
- * 65,536 headers (bench.bpf.h), for policies of 10 to 10,000 rules and 100,000 prefixes.
+ * Nanoseconds per packet in the kernel, by BPF_PROG_TEST_RUN over a mix of headers (bench.bpf.h), as
+ * lines of lib.sh's CSV on the standard output.
  *
- *	bench [--rounds N] [--seed S] [--csv FILE] [--size RULES[/PREFIXES]]...
+ *	bench [--rounds N] [--seed S] [--templates FOLDER]... EXPERIMENT SUBJECT...
  *
- * All objects are loaded at once; each round runs every program of every object
- * once, so that whatever else the machine does meets all of them.  Printed are medians
- * and, in brackets, the 10th and 90th percentile; differences are taken within a round.
- * The CSV has every single measurement.
+ * A SUBJECT is a policy and the host that it meets: "rules=1000,prefixes=0,flows=65536,endpoints=64" (what is
+ * left out is as it stands here; flows and endpoints are powers of two). All are loaded at once; each round
+ * runs every step of every one, so that whatever else the machine does meets all of them. A step is a peer of
+ * the CSV: empty, headers (the packet is written), parse, identify, tables, judge, new, established (bench.bpf.h).
+ * Beside them stands `load`: one load that depends on the one before, from as much memory as
+ * these flows' lines of the connection table take. No table can be quicker once its flows do not fit the caches.
+ *
+ * With several folders of templates the same policies are built with each and measured in turn in every round, which
+ * is how a change of the data path is compared with what was before; the steps of the second are called new.2 and so on.
  *
  * Environment: CLANG, POLC_TEMPLATES, POLC_INCLUDE, POLC_BENCH (the folder of bench.bpf.h), TMPDIR.
  */
@@ -17,113 +22,148 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "load.h"
 #include "subject.h"
 
-#define MAX_SIZES 16
-#define ALL_STEPS ((1u << STEPS) - 1)
-#define MIX 65536u
+#define MAX_SUBJECTS 16
+#define MAX_TEMPLATES 4
+#define MAX_WORLDS 8
 
-static struct bench_subject subjects[MAX_SIZES];
+static struct bench_subject subjects[MAX_SUBJECTS][MAX_TEMPLATES];
 static unsigned nsubjects;
+static const char *templates[MAX_TEMPLATES];
+static unsigned ntemplates;
 
-static void row(const struct bench_subject *s, unsigned f, unsigned rounds)
+/* Those with the same endpoints and a connection table of one size share it. */
+static struct {
+	unsigned buckets, endpoints;
+	struct kernel *k;
+} worlds[MAX_WORLDS];
+
+static int world_of(const struct bench_subject *s, struct kernel **k, struct pol_err *e)
 {
-	const struct prt_manifest *m = &s->build.object->manifest;
+	unsigned i = 0;
+	int r = 0;
 
-	printf("| %u", s->size.rules);
-	if (s->size.prefixes)
-		printf(" + %u prefixes", s->size.prefixes);
-	printf(" | v%u |", bench_families[f]);
-	bench_cell(s, f, EMPTY, STEPS, rounds);
-	bench_cell(s, f, HEADERS, EMPTY, rounds);
-	bench_cell(s, f, PARSE, HEADERS, rounds);
-	bench_cell(s, f, TABLES, PARSE, rounds);
-	bench_cell(s, f, IDENTIFY, PARSE, rounds);
-	bench_cell(s, f, JUDGE, PARSE, rounds);
-	bench_cell(s, f, NEW, HEADERS, rounds);
-	bench_cell(s, f, ESTABLISHED, HEADERS, rounds);
-	printf(" %u | %u | %u |\n", m->address_classes, m->l4_classes,
-	       prt_place_npages(s->build.place));
-}
-
-static void print_table(unsigned rounds)
-{
-	printf("\nns per packet, median [10th, 90th percentile] of %u rounds of %u packets\n\n",
-	       rounds, MIX);
-	printf("| rules | family | empty | + header written | + parsed | tables over parsed | "
-	       "identities over parsed | classified over parsed | new flow | established flow | "
-	       "address classes | L4 classes | pages |\n");
-	printf("|---|---|---|---|---|---|---|---|---|---|---|---|---|\n");
-	for (unsigned f = 0; f < 2; f++)
-		for (unsigned i = 0; i < nsubjects; i++)
-			row(&subjects[i], f, rounds);
-	printf("\ntables: address class, L4 class and the walk to the verdict; identities: whose source and "
-	       "destination are (two hash look-ups); classified: both, as every new flow is; new and "
-	       "established flow: the whole program over the written header\n");
-}
-
-static int write_csv(const char *path, unsigned rounds)
-{
-	FILE *out = fopen(path, "w");
-
-	if (!out) {
-		perror(path);
-		return 1;
-	}
-	fputs("rules,prefixes,family,step,round,ns\n", out);
-	for (unsigned i = 0; i < nsubjects; i++)
-		for (unsigned f = 0; f < 2; f++)
-			for (unsigned step = 0; step < STEPS; step++)
-				for (unsigned n = 0; n < rounds; n++)
-					fprintf(out, "%u,%u,v%u,%s,%u,%.0f\n",
-						subjects[i].size.rules, subjects[i].size.prefixes,
-						bench_families[f], bench_step_names[step], n,
-						subjects[i].ns[f][step][n]);
-	return fclose(out) ? 1 : 0;
-}
-
-static int bench(const struct bench_paths *paths, unsigned rounds, uint64_t seed, struct pol_err *e)
-{
-	struct kernel *k = NULL;
-	int r = kernel_open(&k, RANDOM_LOCAL, e);
-
-	for (unsigned i = 0; i < nsubjects && !r; i++)
-		r = bench_load(&subjects[i], k, paths, 1 + i, seed, e);
-	for (unsigned n = 0; n < rounds && !r; n++)
-		for (unsigned i = 0; i < nsubjects && !r; i++)
-			for (unsigned f = 0; f < 2 && !r; f++) {
-				r = bench_round(&subjects[i], f, n, ALL_STEPS);
-				if (r)
-					pol_err(e, r, "BPF_PROG_TEST_RUN: %s", strerror(-r));
-			}
-	for (unsigned i = 0; i < nsubjects && r; i++)
-		bench_unload(&subjects[i]);
-	kernel_close(k);
+	while (i < MAX_WORLDS && worlds[i].k &&
+	       (worlds[i].buckets != s->buckets || worlds[i].endpoints != s->endpoints))
+		i++;
+	if (i == MAX_WORLDS)
+		return pol_err(e, -E2BIG, "more than %d sizes of tables and hosts", MAX_WORLDS);
+	worlds[i].buckets = s->buckets;
+	worlds[i].endpoints = s->endpoints;
+	if (!worlds[i].k)
+		r = kernel_open(&worlds[i].k, RANDOM_LOCAL, e);
+	*k = worlds[i].k;
 	return r;
 }
+
+static int load(const struct bench_paths *paths, uint64_t seed, struct pol_err *e)
+{
+	int r = 0;
+
+	for (unsigned i = 0; i < nsubjects && !r; i++)
+		for (unsigned t = 0; t < ntemplates && !r; t++) {
+			struct bench_subject *s = &subjects[i][t];
+			struct kernel *k = NULL;
+
+			s->size = subjects[i][0].size;
+			s->nflows = subjects[i][0].nflows;
+			s->endpoints = subjects[i][0].endpoints;
+			s->buckets = subjects[i][0].buckets;
+			s->templates = templates[t];
+			r = world_of(s, &k, e);
+			if (!r)
+				r = bench_load(s, k, paths, 1 + i * ntemplates + t, seed, e);
+		}
+	return r;
+}
+
+/* ---- what comes out ------------------------------------------------------------------ */
+
+static void print_case(const char *experiment, const struct bench_subject *s, unsigned f)
+{
+	printf("%s,rules=%u prefixes=%u flows=%u endpoints=%u family=v%u,", experiment,
+	       s->size.rules, s->size.prefixes, s->nflows, s->endpoints, bench_families[f]);
+}
+
+static void print_round(const char *experiment, unsigned i, unsigned t, unsigned f, unsigned round)
+{
+	const struct bench_subject *s = &subjects[i][t];
+
+	for (unsigned step = 0; step < STEPS; step++) {
+		print_case(experiment, s, f);
+		printf(t ? "%s.%u," : "%s,", bench_step_names[step], t + 1);
+		printf("packet,ns,%u,%.1f\n", round + 1, s->ns[f][step]);
+	}
+}
+
+/* Of a flow's tags and of its entry, one line each. */
+static void print_load(const char *experiment, const struct bench_subject *s, unsigned round)
+{
+	double ns = bench_one_load(2 * (size_t)64 * s->nflows);
+
+	for (unsigned f = 0; f < 2; f++) {
+		print_case(experiment, s, f);
+		printf("load,packet,ns,%u,%.1f\n", round + 1, ns);
+	}
+}
+
+static int measure(const char *experiment, unsigned rounds, struct pol_err *e)
+{
+	int r = 0;
+
+	for (unsigned n = 0; n < rounds && !r; n++)
+		for (unsigned i = 0; i < nsubjects && !r; i++) {
+			for (unsigned f = 0; f < 2; f++)
+				for (unsigned t = 0; t < ntemplates && !r; t++) {
+					r = bench_round(&subjects[i][t], f);
+					if (!r)
+						print_round(experiment, i, t, f, n);
+				}
+			print_load(experiment, &subjects[i][0], n);
+			fflush(stdout);
+		}
+	return r ? pol_err(e, r, "BPF_PROG_TEST_RUN: %s", strerror(-r)) : 0;
+}
+
+/* ---- what is asked ---------------------------------------------------------------------- */
 
 static const struct option long_options[] = {
 	{ "rounds", required_argument, NULL, 'r' },
 	{ "seed", required_argument, NULL, 's' },
-	{ "csv", required_argument, NULL, 'c' },
-	{ "size", required_argument, NULL, 'n' },
+	{ "templates", required_argument, NULL, 't' },
 	{ NULL, 0, NULL, 0 },
 };
 
-static void add_size(const char *text)
+static bool power_of_two(unsigned n)
 {
-	char *end;
-	struct bench_subject *s = &subjects[nsubjects++];
-
-	s->size.rules = (unsigned)strtoul(text, &end, 0);
-	s->size.prefixes = *end == '/' ? (unsigned)strtoul(end + 1, NULL, 0) : 0;
-	s->nflows = MIX;
-	s->templates = bench_env("POLC_TEMPLATES", "bpf-templates");
+	return n && !(n & (n - 1));
 }
 
-static bool parse_options(int argc, char **argv, unsigned *rounds, uint64_t *seed, const char **csv)
+static bool add_subject(char *text)
 {
-	static const char *const usual[] = { "10", "100", "1000", "10000", "100/100000" };
+	static char *const keys[] = { "rules", "prefixes", "flows", "endpoints", NULL };
+	struct bench_subject *s = &subjects[nsubjects++][0];
+	unsigned v[] = { 1000, 0, 65536, 64 };
+
+	while (*text) {
+		char *value = NULL;
+		int key = getsubopt(&text, keys, &value);
+
+		if (key < 0 || !value)
+			return false;
+		v[key] = (unsigned)strtoul(value, NULL, 0);
+	}
+	s->size = (struct bench_size){ v[0], v[1] };
+	s->nflows = v[2];
+	s->endpoints = v[3];
+	s->buckets = v[2] > 131072 ? 1u << 18 : 0; /* at most half full */
+	return v[0] && power_of_two(v[2]) && power_of_two(v[3]) && v[3] <= BENCH_ENDPOINTS_MAX;
+}
+
+static bool parse_options(int argc, char **argv, unsigned *rounds, uint64_t *seed)
+{
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1)
@@ -134,32 +174,33 @@ static bool parse_options(int argc, char **argv, unsigned *rounds, uint64_t *see
 		case 's':
 			*seed = strtoull(optarg, NULL, 0);
 			break;
-		case 'c':
-			*csv = optarg;
-			break;
-		case 'n':
-			if (nsubjects < MAX_SIZES)
-				add_size(optarg);
+		case 't':
+			if (ntemplates == MAX_TEMPLATES)
+				return false;
+			templates[ntemplates++] = optarg;
 			break;
 		default:
 			return false;
 		}
-	for (unsigned i = 0, some = nsubjects; !some && i < POL_ARRAY_LEN(usual); i++)
-		add_size(usual[i]);
-	return optind == argc && *rounds >= 1 && *rounds <= BENCH_ROUNDS_MAX;
+	if (!ntemplates)
+		templates[ntemplates++] = bench_env("POLC_TEMPLATES", "bpf-templates");
+	for (int i = optind + 1; i < argc; i++)
+		if (nsubjects == MAX_SUBJECTS || !add_subject(argv[i]))
+			return false;
+	return nsubjects && *rounds;
 }
 
 int main(int argc, char **argv)
 {
 	struct bench_paths paths;
-	unsigned rounds = 21;
+	unsigned rounds = 11;
 	uint64_t seed = 1;
-	const char *csv = NULL;
 	struct pol_err e = { 0 };
 	int r;
 
-	if (!parse_options(argc, argv, &rounds, &seed, &csv)) {
-		fputs("usage: bench [--rounds N] [--seed S] [--csv FILE] [--size RULES[/PREFIXES]]...\n",
+	if (!parse_options(argc, argv, &rounds, &seed)) {
+		fputs("usage: bench [--rounds N] [--seed S] [--templates FOLDER]... EXPERIMENT SUBJECT...\n"
+		      "       SUBJECT: rules=N,prefixes=N,flows=N,endpoints=N\n",
 		      stderr);
 		return 2;
 	}
@@ -167,12 +208,14 @@ int main(int argc, char **argv)
 		perror("bench");
 		return 1;
 	}
-	r = bench(&paths, rounds, seed, &e);
+	r = load(&paths, seed, &e);
+	if (!r)
+		r = measure(argv[optind], rounds, &e);
+	for (unsigned i = 0; i < MAX_WORLDS; i++)
+		if (worlds[i].k)
+			kernel_close(worlds[i].k);
 	rmdir(paths.scratch_dir);
-	if (r) {
+	if (r)
 		fprintf(stderr, "bench: %s\n", e.text);
-		return 1;
-	}
-	print_table(rounds);
-	return csv ? write_csv(csv, rounds) : 0;
+	return r ? 1 : 0;
 }

@@ -1,33 +1,75 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Everything that `make bench` measures, as Markdown; CSV files beside it.
+# Everything that `make bench` measures, and the report of it.
 #
-#	bench.sh [FOLDER]	where the CSV files go (bench-results)
+#	bench.sh [FOLDER]	where report.md, its pictures, SECTION.csv and SECTION.log go (bench)
 #
-# Environment: as bench.c, compile.sh and wire.sh say, and BENCH and FLOWS, the programs of
-# bench.c and flows.c.
-set -euo pipefail
-
+# Each section is a script that writes its CSV as it goes (lib.sh). One that fails, hangs or lacks its tools costs
+# what it had not measured yet, and the report says so; it is made anew after each section. Between sections the machine
+# itself is measured (pulse.c), which says how noisy it was. Exit code 1: a section failed; all others were run.
+#
+# Environment: BENCH_QUICK=1: few rounds, some minutes; BENCH_SECTIONS="wire proxy": only these, into a folder that
+# keeps what it has of the others; BENCH_LIMIT: seconds that a section may take (900); and as the scripts say.
+set -u
+export LC_ALL=C
 here=$(cd "$(dirname "$0")" && pwd)
-out=${1:-bench-results}
-mkdir -p "$out"
+build=${top_builddir:-$here/../../build}
+out=${1:-bench}
+all="packets wire edge filters services proxy compile questions apply monitor guard"
+mkdir -p "$out" && out=$(cd "$out" && pwd) || exit 1
+[ -n "${BENCH_SECTIONS:-}" ] || rm -f "$out"/*.csv "$out"/*.log "$out"/*.svg "$out"/report.md
+touch "$out/status.csv"
 
-printf '## %s, Linux %s, %s\n' "$(date -u +%Y-%m-%d)" "$(uname -r)" "$("${CLANG:-clang}" --version | head -n1)"
-printf '\n%s\n' "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n1), $(nproc) CPUs, load $(cut -d' ' -f1-3 /proc/loadavg)"
-"${BENCH:-$here/bench}" --csv "$out/packets.csv"
-printf '\n### Flows\n'
-"${FLOWS:-$here/flows}"
-printf '\n### Over veth\n\n'
-"$here/wire.sh"
-printf "\n### Filters\n\n"
-"$here/edge.sh"
-printf '\n### Services\n\n'
-"$here/services.sh"
-echo
-"$here/guard.sh"
-printf '\n### Compiling\n\n'
-"$here/compile.sh" --csv "$out/compile.csv"
-printf "\n### Questions\n\n"
-"$here/analysis.sh"
-printf '\n'
-"$here/proxy.sh"
+version() { # COMMAND...: the first thing like a version that it says
+	command -v "$1" >/dev/null || { echo "not here"; return; }
+	"$@" 2>&1 | grep -oE '[0-9]+\.[0-9]+(\.[0-9]+)*' | head -n 1
+}
+
+machine() {
+	local cpu=/sys/devices/system/cpu/cpu0 cache
+	echo "- polc $(version "${POLC:-$build/polc}" --version), $(git -C "$here" describe --always --dirty 2>/dev/null || echo "not from a repository"); $(date -u '+%Y-%m-%d %H:%M') UTC${BENCH_QUICK:+; **a quick run: few rounds, to see that all works**}"
+	echo "- $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) CPUs$(grep -qw hypervisor /proc/cpuinfo && echo ", a virtual machine"), $(awk '/^MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo)"
+	printf -- '- caches of a CPU:'
+	for cache in "$cpu"/cache/index*; do
+		[ -r "$cache/size" ] && printf ' L%s %s %s;' "$(cat "$cache/level")" "$(cat "$cache/type")" "$(cat "$cache/size")"
+	done
+	echo
+	echo "- Linux $(uname -r), JIT $(cat /proc/sys/net/core/bpf_jit_enable), governor $(cat "$cpu/cpufreq/scaling_governor" 2>/dev/null || echo "not to be seen")"
+	echo "- clang $(version "${CLANG:-clang}" --version), nftables $(version nft --version), HAProxy $(version haproxy -v), bfcli $(version bfcli --version), IPVS $([ -e /proc/net/ip_vs ] && echo here || echo "not in this kernel")"
+	echo "- load when it began: $(cut -d' ' -f1-3 /proc/loadavg)"
+}
+
+report() {
+	bash "$here/report/report.sh" "$out"
+}
+
+pulses=0
+pulse() {
+	pulses=$((pulses + 1))
+	"${PULSE:-$build/tests/bench/pulse}" $pulses >>"$out/machine.csv" 2>>"$out/machine.log"
+}
+
+section() { # NAME
+	local began=$SECONDS code when
+	when=$(date -u '+%Y-%m-%d %H:%M')
+	printf '%s: ' "$1" >&2
+	echo "experiment,case,peer,metric,unit,round,value" >"$out/$1.csv"
+	BENCH_CSV=$out/$1.csv timeout --kill-after=10 "${BENCH_LIMIT:-900}" \
+		bash "$here/$1.sh" >"$out/$1.log" 2>&1 </dev/null
+	code=$?
+	sed -i "/^$1,/d" "$out/status.csv"
+	echo "$1,$code,$((SECONDS - began)),$when" >>"$out/status.csv"
+	[ $code = 0 ] || [ $code = 77 ] || failed=1
+	echo "$([ $code = 0 ] && echo whole || echo "exit code $code, see $out/$1.log"), $((SECONDS - began)) s" >&2
+}
+
+failed=0
+machine >"$out/machine.md"
+pulse
+for name in ${BENCH_SECTIONS:-$all}; do
+	section "$name"
+	pulse
+	report || failed=1
+done
+echo "$out/report.md" >&2
+exit $failed

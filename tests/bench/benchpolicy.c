@@ -133,7 +133,7 @@ void bench_policy(struct bench_size s, uint64_t seed, struct pol_buf *text, stru
 {
 	struct gen g = { { seed }, text, list, used, bench_classes(s) };
 
-	pol_buf_addz(text, "default deny;\npool 10.1.0.0/16, fd00:1::/48;\n");
+	pol_buf_addz(text, "default deny;\npool 10.0.0.0/12, fd00:1::/48;\n");
 	for (unsigned i = 0; i < g.classes; i++)
 		pol_buf_printf(text, "endpoint c%u = app == \"app-%u\";\n", i, i);
 	if (s.prefixes)

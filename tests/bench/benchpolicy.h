@@ -9,7 +9,7 @@
 
 #include "tests/tools/genpolicy.h"
 
-#define BENCH_POOL4 0x0a010000u		/* 10.1.0.0/16 */
+#define BENCH_POOL4 0x0a000000u		/* 10.0.0.0/12 */
 #define BENCH_POOL6 0xfd00000100000000u	/* fd00:1::/48 */
 
 struct bench_size {

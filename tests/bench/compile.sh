@@ -1,57 +1,59 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# What compiling costs, clang included: wall-clock, user and system seconds, and the peak
-# of resident memory of polc and clang together.  A Markdown table, and CSV with --csv FILE.
+# shellcheck source-path=SCRIPTDIR
+# What compiling costs, clang included: seconds, and the peak of resident memory of polc and clang together (experiment
+# `compile`, policies of benchgen). And the same rules for all (`translate`): to an object by polc, checked but not
+# installed by nft, one rule a line and folded by its optimiser.
 #
-#	compile.sh [--runs N] [--csv FILE]
+#	compile.sh
 #
-# Environment: POLC (the compiler), BENCHGEN and MEASURE (programs of this folder),
-# POLC_TEMPLATES, POLC_INCLUDE.  The median of the runs by wall-clock is printed.
-set -euo pipefail
-
-runs=3
-csv=
-while [ $# -gt 0 ]; do
-	case $1 in
-	--runs) runs=$2; shift 2 ;;
-	--csv) csv=$2; shift 2 ;;
-	*) echo "usage: compile.sh [--runs N] [--csv FILE]" >&2; exit 2 ;;
-	esac
-done
-
+# Environment: BENCHGEN and MEASURE (programs of this folder), and as lib.sh says.
 here=$(cd "$(dirname "$0")" && pwd)
-polc=${POLC:-$here/../../polc}
-benchgen=${BENCHGEN:-$here/benchgen}
-measure=${MEASURE:-$here/measure}
-dir=$(mktemp -d "${TMPDIR:-/tmp}/polc-compile.XXXXXX")
-trap 'rm -rf "$dir"' EXIT
+. "$here/lib.sh"
+benchgen=${BENCHGEN:-$e2e_build/tests/bench/benchgen}
+measure=${MEASURE:-$e2e_build/tests/bench/measure}
+for program in "$benchgen" "$measure"; do
+	[ -x "$program" ] || skip "$program is not built"
+done
+often=$(rounds 3 1)
 
-[ -z "$csv" ] || echo "rules,prefixes,run,wall_s,user_s,system_s,peak_mib" >"$csv"
-printf '| rules | prefixes | wall s [all runs] | user s | system s | peak MiB | aim |\n'
-printf '|---|---|---|---|---|---|---|\n'
-
-# size RULES PREFIXES AIM
-size() {
-	local i all
-	"$benchgen" "$1" "$2" 1 "$dir"
-	: >"$dir/runs"
-	for ((i = 1; i <= runs; i++)); do
-		if ! "$measure" "$polc" "$dir/bench.pol" -o "$dir/bench.bpf.o" >"$dir/one" 2>"$dir/errors"; then
-			printf '| %s | %s | failed: %s | | | | %s |\n' "$1" "$2" "$(head -n1 "$dir/errors")" "$3"
-			return
-		fi
-		tail -n1 "$dir/one" >>"$dir/runs"
-		[ -z "$csv" ] || echo "$1,$2,$i,$(tail -n1 "$dir/one" | tr ' ' ,)" >>"$csv"
-	done
-	all=$(cut -d' ' -f1 "$dir/runs" | paste -sd' ')
-	# shellcheck disable=SC2046
-	set -- "$1" "$2" "$3" $(sort -n "$dir/runs" | sed -n "$(((runs + 1) / 2))p")
-	printf '| %s | %s | %s [%s] | %s | %s | %s | %s |\n' "$1" "$2" "$4" "$all" "$5" "$6" "$7" "$3"
+taken() { # EXPERIMENT CASE PEER ROUND COMMAND...
+	local wall user system peak
+	# shellcheck disable=SC2016
+	if "$measure" sh -c '"$@" >/dev/null' sh "${@:5}" >one 2>errors; then
+		read -r wall user system peak < <(tail -n 1 one)
+		sample "$1" "$2" "$3" wall s "$4" "$wall"
+		sample "$1" "$2" "$3" cpu s "$4" "$(awk -v a="$user" -v b="$system" 'BEGIN { print a + b }')"
+		sample "$1" "$2" "$3" peak MiB "$4" "$peak"
+	else
+		cannot "$1" "$2" "$3" "$(head -n 1 errors)"
+	fi
 }
 
-size 10 0 ""
-size 100 0 "< 1 s"
-size 1000 0 ""
-size 10000 0 "< 5 s"
-size 100 100000 "< 15 s, < 1024 MiB"
-size 100 500000 ""
+sizes=$(quick "10/0 100/0 1000/0 10000/0 30000/0 100000/0 100/100000 100/500000" "10/0 1000/0")
+for ((round = 1; round <= often; round++)); do
+	for size in $sizes; do
+		"$benchgen" "${size%/*}" "${size#*/}" 1 .
+		taken compile "rules=${size%/*} prefixes=${size#*/}" polc "$round" "$POLC" bench.pol -o bench.bpf.o
+	done
+done
+
+nft_table() {
+	echo "table inet bench { chain forward { type filter hook forward priority 0; policy drop;"
+	cat
+	printf '}\n}\n'
+}
+for n in $(quick "10 100 1000 10000 50000" "10 1000"); do
+	{
+		echo 'default deny; endpoint bob = app == "bob"; policy bob {'
+		rule_lines "$n" 'print "allow from", p, "on udp", port ";"'
+		echo '}'
+	} >rules.pol
+	nft_rules "$n" accept | nft_table >rules.nft
+	for ((round = 1; round <= often; round++)); do
+		taken translate "rules=$n" polc "$round" "$POLC" rules.pol -o rules.bpf.o
+		taken translate "rules=$n" nft-linear "$round" timeout 60 nft -c -f rules.nft
+		taken translate "rules=$n" nft-folded "$round" timeout 60 nft -c -o -f rules.nft
+	done
+done
+bench_done

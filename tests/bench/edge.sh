@@ -1,29 +1,28 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck source-path=SCRIPTDIR
-# What dropping a frame at an uplink costs: a filter of N lines at XDP, beside an XDP program that does nothing but
-# drop (empty); and the same lines in nftables at the device's ingress hook, one rule a line, concatenated sets, and
-# as `nft -o` folds them, beside one rule that drops everything there (all). The same generator, live frames over
-# veth, all in turn in each round. A veth makes an XDP frame of each skb first, so each kind has its own floor.
+# What dropping a frame at an uplink costs (experiment `edge`): a filter of N lines at XDP, beside an XDP program that
+# does nothing but drop (empty); the same lines in nftables at the device's ingress hook, one rule a line, concatenated
+# sets, and as `nft -o` folds them, beside one rule that drops everything there (all); and in bpfilter where bfcli is
+# in the path. The same generator, live frames over veth, all in turn in each round. A veth makes an
+# XDP frame of each skb first, so each kind has its own floor.
 #
 #	edge.sh
 #
-# Environment: WIRE, the program of wire.c; ROUNDS (5), SIZES ("10 1000 10000 100000"), FRAMES (10000), and
-# as tests/e2e/lib.sh says. A line is a prefix and a port, each frame is for another line. Where one line after the
-# other is tried for 10,000 lines and more, fewer frames are sent.
+# Environment: WIRE, the program of wire.c; SIZES, FRAMES (10000), and as lib.sh says. A line is a prefix and a port,
+# each frame is for another line. Where one line after the other is tried for 10,000 lines and more, fewer frames are sent.
 here=$(cd "$(dirname "$0")" && pwd)
-. "$here/../e2e/lib.sh"
+. "$here/lib.sh"
 wire=${WIRE:-$e2e_build/tests/bench/wire}
 [ -x "$wire" ] || skip "$wire is not built"
 command -v nft >/dev/null || skip "no nft"
-rounds=${ROUNDS:-5}
+usual=$(rounds 5 2)
 frames=${FRAMES:-10000}
 
 outside world
 echo "uplinks: [up0]" >host.yaml
-mac() { "$@" | sed 's/.*link.ether \([0-9a-f:]*\).*/\1/'; }
-from=$(mac inside world ip -o link show eth0)
-to=$(mac ip -o link show up0)
+from=$(mac_of world eth0)
+to=$(mac_of up0)
 
 cat >drop.c <<'END'
 int drop(void *ctx) __attribute__((section("xdp")));
@@ -32,63 +31,39 @@ char _license[] __attribute__((section("license"))) = "GPL";
 END
 "${CLANG:-clang}" -O2 -target bpf -c drop.c -o drop.o || skip "clang has no bpf target"
 
-# Line i: rule_source() and rule_port() of wire.c; IPv6 has 65,536 of them.
-lines() { # N PRINT: awk's, of p (prefix), six (its family), port and i
-	awk -v n="$1" 'BEGIN {
-		for (six = 0; six < (n > 65536 ? 1 : 2); six++)
-			for (i = 0; i < n; i++) {
-				port = 1000 + i % 50
-				if (six)
-					p = sprintf("2001:db8:4000:%x::/64", i)
-				else
-					p = sprintf("%d.%d.%d.0/24", 32 + int(i / 65536), int(i / 256) % 256, i % 256)
-				'"$2"'
-			}
-		}'
-}
-
-chain() { # RULES on the standard input
+nft_table() { # FILE WITH THE SETS, RULES on the standard input
+	echo "table netdev bench {"
+	[ -z "$1" ] || cat "$1"
 	echo "chain in { type filter hook ingress device up0 priority 0; policy accept;"
 	cat
-	printf '}\n}\n'
-}
-
-set_of() { # N FAMILY NAME TYPE
-	echo "set $3 { type $4 . inet_service; flags interval; elements = {"
-	lines "$1" "if (six == $2) print p, \".\", port \",\""
 	printf '}\n}\n'
 }
 
 write() { # N
 	{
 		echo "default deny; pool 10.66.0.0/16, fd66::/48; filter edge on up0 {"
-		lines "$1" 'print "drop from", p, "on udp", port ";"'
+		rule_lines "$1" 'print "drop from", p, "on udp", port ";"'
 		echo "pass; }"
 	} >lines.pol
 	"$POLC" lines.pol -o lines.bpf.o 2>lines.err || bail "$1 lines: $(head -n 3 lines.err)"
+	nft_rules "$1" drop | nft_table "" >nft-linear.nft
+	cp nft-linear.nft nft-folded.nft
+	nft_sets "$1" >sets
+	nft_by_sets "$1" drop | nft_table sets >nft-sets.nft
 	{
-		echo "table netdev bench {"
-		lines "$1" 'print (six ? "ip6" : "ip"), "saddr", p, "udp dport", port, "drop"' | chain
-	} >linear.nft
-	cp linear.nft folded.nft
-	{
-		echo "table netdev bench {"
-		set_of "$1" 0 four ipv4_addr
-		[ "$1" -gt 65536 ] || set_of "$1" 1 six ipv6_addr
-		{
-			echo "ip saddr . udp dport @four drop"
-			[ "$1" -gt 65536 ] || echo "ip6 saddr . udp dport @six drop"
-		} | chain
-	} >sets.nft
+		echo "chain edge BF_HOOK_XDP{ifindex=$(ip -o link show up0 | cut -d: -f1)} ACCEPT"
+		rule_lines "$1" 'print "rule", (six ? "ip6" : "ip4") ".snet eq", p, "udp.dport eq", port, "DROP"'
+	} >bpfilter.chain
 }
 
-on() { # VARIANT: false: it cannot be had
+on() { # VARIANT: false: it cannot be had, and why is in on.out
 	case $1 in
 	empty) ip link set dev up0 xdpdrv obj drop.o sec xdp ;;
 	polc) "$POLLOAD" apply lines.bpf.o -H host.yaml >/dev/null ;;
 	all) nft 'table netdev bench { chain in { type filter hook ingress device up0 priority 0; policy drop; }; }' ;;
-	folded) timeout 120 nft -o -f folded.nft ;;
-	*) timeout 120 nft -f "$1.nft" ;;
+	nft-folded) timeout 60 nft -o -f nft-folded.nft ;;
+	bpfilter) timeout 60 bfcli ruleset set --from-file bpfilter.chain ;;
+	*) timeout 60 nft -f "$1.nft" ;;
 	esac >on.out 2>&1
 }
 
@@ -96,65 +71,51 @@ off() {
 	ip link set dev up0 xdpdrv off 2>/dev/null
 	"$POLLOAD" remove >/dev/null 2>&1
 	nft delete table netdev bench 2>/dev/null
+	[ -z "$bfcli" ] || bfcli ruleset flush >/dev/null 2>&1
 	true
 }
 
-sample() { # VARIANT FAMILY N
-	local address=192.0.2.1 n=$frames got
-	[ "$2" = v4 ] || address=2001:db8:1::1
-	case $1-$3 in linear-10000* | folded-10000*) n=$((frames / 20)) ;; esac
-	inside world "$wire" frames eth0 "$from" "$to" "$address" "$3" "$n" "$RANDOM" >/dev/null # tables come into the caches
-	got=$(inside world "$wire" frames eth0 "$from" "$to" "$address" "$3" "$n" "$RANDOM") || bail "frames"
-	echo "$got" >>"s.$1.$2.$3"
+send() { # FAMILY N COUNT
+	local address=192.0.2.1
+	[ "$1" = v4 ] || address=2001:db8:1::1
+	inside world "$wire" frames eth0 "$from" "$to" $address "$2" "$3" "$RANDOM"
 }
 
-# Of what a round had more than its floor in the same round: a host has faster and slower times.
-over() { # VARIANT FAMILY N
-	local floor=all
-	case $1 in empty | polc) floor=empty ;; esac
-	paste "s.$1.$2.$3" "s.$floor.$2.$3" | awk '{ print $1 - $2 }' | sort -g |
-		awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
+measure() { # ROUND VARIANT N
+	local family n=$frames
+	case $2-$3 in nft-linear-100000) n=100 ;; nft-linear-10000) n=1000 ;; esac
+	for family in $(rule_families "$3"); do
+		send "$family" "$3" "$n" >/dev/null # tables come into the caches
+		sample edge "lines=$3 family=$family" "$2" frame ns "$1" "$(send "$family" "$3" "$n")"
+	done
 }
-cell() { sort -g "s.$1" | awk '{ v[NR] = $1 } END { printf " %s [%s, %s] |", v[int((NR + 1) / 2)], v[1], v[NR] }'; }
 
-variants="empty polc all linear sets folded"
-sizes=${SIZES:-10 1000 10000 100000}
-for n in $sizes; do
+variants="empty polc all nft-linear nft-sets nft-folded"
+bfcli=
+if command -v bfcli >/dev/null; then
+	bfcli=yes
+	variants+=" bpfilter"
+else
+	cannot edge - bpfilter "no bfcli in the path"
+fi
+
+for n in ${SIZES:-$(quick "10 100 1000 10000 100000" "10 1000")}; do
 	write "$n"
-	families="v4 v6"
-	[ "$n" -le 65536 ] || families=v4
-	for ((round = 0; round < rounds; round++)); do
+	often=$usual
+	[ "$n" -lt 100000 ] || often=$(((usual + 1) / 2))
+	for ((round = 1; round <= often; round++)); do
 		for variant in $variants; do
 			[ ! -e "cannot.$variant.$n" ] || continue
-			if ! on "$variant"; then
-				head -n 1 on.out >"cannot.$variant.$n"
-				off
-				continue
+			if on "$variant"; then
+				measure "$round" "$variant" "$n"
+			else
+				: >"cannot.$variant.$n"
+				for family in $(rule_families "$n"); do
+					cannot edge "lines=$n family=$family" "$variant" "not within a minute: $(head -n 1 on.out | cut -c1-60)"
+				done
 			fi
-			for family in $families; do sample "$variant" "$family" "$n"; done
 			off
 		done
 	done
 done
-
-echo "Frames dropped at an uplink by one of N lines (a prefix, a port); ns of CPU a frame, generator included,"
-echo "medians of $rounds rounds [lowest, highest]; over floor: the median of what the lines add, in a round, to what drops at once, empty or all"
-echo
-echo "| lines | family | | ns | over floor | to polc |"
-echo "|---|---|---|---|---|---|"
-for n in $sizes; do
-	for family in v4 v6; do
-		[ -e "s.polc.$family.$n" ] || continue
-		for variant in $variants; do
-			if [ -e "cannot.$variant.$n" ]; then
-				echo "| $n | $family | $variant | not within two minutes, or not at all: $(cut -c1-60 "cannot.$variant.$n") | | |"
-				continue
-			fi
-			printf '| %s | %s | %s |' "$n" "$family" "$variant"
-			cell "$variant.$family.$n"
-			over=$(over "$variant" "$family" "$n")
-			awk -v a="$over" -v b="$(over polc "$family" "$n")" \
-				'BEGIN { printf " %.0f |", a; if (b > 0) printf " %.1f |", a / b; else printf " |"; print "" }'
-		done
-	done
-done
+bench_done

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Nanoseconds per packet of filters at XDP, by BPF_PROG_TEST_RUN over a mix of 65,536 packets, half
- * of them at the edges of what the rules name.
+ * of them at the edges of what the rules name; as lines of lib.sh's CSV on the standard output.
  *
  *	filters [--rounds N] SET[:COPIES[:LINES]]...
  *
  * SET is a five-tuple set of ClassBench.  A program that writes the next packet's headers jumps to
- * what is measured: one that drops, ours with no filter bound to the uplink (parsed), and with the
- * filter.  All objects are loaded at once and every round runs each; printed are medians and, in
- * brackets, the lowest and the highest.
+ * what is measured: one that drops (peer `empty`), ours with no filter bound to the uplink (`parse`), and with the
+ * filter (`polc`).  All objects are loaded at once and every round runs each.
  *
  * Environment: CLANG, POLC_TEMPLATES, POLC_INCLUDE, TMPDIR.
  */
@@ -30,7 +29,6 @@
 
 #define MIX 65536u
 #define FRAME 64u
-#define ROUNDS_MAX 101
 #define LO 1u
 
 static const char generator[] =
@@ -55,7 +53,6 @@ struct subject {
 	struct bpf_object *o;
 	int prog, near;
 	uint64_t (*mix)[FRAME / 8];
-	double ns[3][ROUNDS_MAX]; /* empty, parsed, filtered */
 };
 
 static struct bpf_object *gen;
@@ -164,7 +161,7 @@ static int prepare(struct subject *s, const char *arg, const struct build_paths 
 		fprintf(stderr, "%s%s\n", messages.n ? messages.p : "", e.text);
 		return fail(arg, r);
 	}
-	snprintf(s->name, sizeof(s->name), "%.40s, %zu lines",
+	snprintf(s->name, sizeof(s->name), "set=%.40s lines=%zu",
 		 strrchr(path, '/') ? strrchr(path, '/') + 1 : path, s->b.ir->filters.v[0].n);
 	pol_buf_free(&text);
 	make_mix(s);
@@ -183,36 +180,30 @@ static int once(int prog, double *ns)
 	return r ? fail("run", r) : 0;
 }
 
+static void print_one(const struct subject *s, const char *peer, unsigned round, double ns)
+{
+	printf("filters,%s,%s,packet,ns,%u,%.1f\n", s->name, peer, round, ns);
+}
+
 static int run_round(struct subject *s, unsigned round)
 {
 	struct pol_if uplink = { .kind = POL_IF_UPLINK, .ifindex = LO };
+	double ns;
 	int r;
 
 	memcpy(live_mix, s->mix, MIX * FRAME);
-	r = once(empty, &s->ns[0][round]);
+	r = once(empty, &ns);
+	if (!r)
+		print_one(s, "empty", round, ns);
 	for (int filter = 0; filter < 2 && !r; filter++) {
 		uplink.filters = (uint64_t)filter;
 		r = bpf_map_update_elem(s->near, &(uint32_t){ LO }, &uplink, BPF_ANY);
-		r = r ? r : once(s->prog, &s->ns[1 + filter][round]);
+		r = r ? r : once(s->prog, &ns);
+		if (!r)
+			print_one(s, filter ? "polc" : "parse", round, ns);
 	}
+	fflush(stdout);
 	return r;
-}
-
-static int ascending(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static void cell(const double *v, const double *less, unsigned rounds)
-{
-	double d[ROUNDS_MAX];
-
-	for (unsigned i = 0; i < rounds; i++)
-		d[i] = v[i] - (less ? less[i] : 0);
-	qsort(d, rounds, sizeof(*d), ascending);
-	printf(" %.0f [%.0f, %.0f] |", d[rounds / 2], d[0], d[rounds - 1]);
 }
 
 int main(int argc, char **argv)
@@ -231,7 +222,7 @@ int main(int argc, char **argv)
 		rounds = (unsigned)strtoul(argv[2], NULL, 0);
 		first = 3;
 	}
-	if (!rounds || rounds > ROUNDS_MAX || argc - first > 16 || argc == first) {
+	if (!rounds || argc - first > 16 || argc == first) {
 		fprintf(stderr, "usage: filters [--rounds N] SET[:COPIES[:LINES]]...\n");
 		return 2;
 	}
@@ -242,22 +233,9 @@ int main(int argc, char **argv)
 		return 1;
 	for (int i = first; i < argc && !r; i++)
 		r = prepare(&subjects[n++], argv[i], &paths);
-	for (unsigned k = 0; k < rounds && !r; k++)
+	for (unsigned k = 1; k <= rounds && !r; k++)
 		for (unsigned i = 0; i < n && !r; i++)
 			r = run_round(&subjects[i], k);
 	rmdir(dir);
-	if (r)
-		return r;
-	printf("ns per packet, median [lowest, highest] of %u rounds\n\n"
-	       "| rule set | generator and a program that drops | parsed, over that | filter, over parsed |\n"
-	       "|---|---|---|---|\n",
-	       rounds);
-	for (unsigned i = 0; i < n; i++) {
-		printf("| %s |", subjects[i].name);
-		cell(subjects[i].ns[0], NULL, rounds);
-		cell(subjects[i].ns[1], subjects[i].ns[0], rounds);
-		cell(subjects[i].ns[2], subjects[i].ns[1], rounds);
-		printf("\n");
-	}
-	return 0;
+	return r;
 }

@@ -45,9 +45,53 @@ rounds() { # USUAL QUICK: how many
 }
 
 mac_of() { # [NAME] DEVICE: of a device of the host, or in a container
-	if [ $# = 2 ]; then inside "$1" cat "/sys/class/net/$2/address"; else cat "/sys/class/net/$1/address"; fi
+	if [ $# = 2 ]; then inside "$1" ip -o link show "$2"; else ip -o link show "$1"; fi |
+		sed 's/.*link.ether \([0-9a-f:]*\).*/\1/'
 }
 
 bench_done() {
 	[ -n "$bench_alone" ] || bash "$bench_tree/report/report.sh" summary "$BENCH_CSV"
+}
+
+# ---- the same rules for all ----------------------------------------------------------------
+
+# Rule i is a prefix of either family and a port: rule_source() and rule_port() of wire.c. IPv6 has 65,536 of them;
+# more rules are of IPv4 alone.
+rule_families() { # N
+	if [ "$1" -le 65536 ]; then echo "v4 v6"; else echo v4; fi
+}
+
+rule_lines() { # N AWK: awk's statement for each, with p (prefix), six (0 or 1), port, i
+	awk -v n="$1" 'BEGIN {
+		for (six = 0; six < (n > 65536 ? 1 : 2); six++)
+			for (i = 0; i < n; i++) {
+				port = 1000 + i % 50
+				if (six)
+					p = sprintf("2001:db8:4000:%x::/64", i)
+				else
+					p = sprintf("%d.%d.%d.0/24", 32 + int(i / 65536), int(i / 256) % 256, i % 256)
+				'"$2"'
+			}
+		}'
+}
+
+nft_rules() { # N VERDICT: one rule a line
+	rule_lines "$1" 'print (six ? "ip6" : "ip"), "saddr", p, "udp dport", port, "'"$2"'"'
+}
+
+nft_sets() { # N: a set for each family
+	local family
+	for family in $(rule_families "$1"); do
+		echo "set $family {"
+		echo "type $([ "$family" = v4 ] && echo ipv4_addr || echo ipv6_addr) . inet_service; flags interval; elements = {"
+		rule_lines "$1" "if (six == $([ "$family" = v4 ] && echo 0 || echo 1)) print p, \".\", port \",\""
+		printf '}\n}\n'
+	done
+}
+
+nft_by_sets() { # N VERDICT: the rules that ask these sets
+	local family
+	for family in $(rule_families "$1"); do
+		echo "$([ "$family" = v4 ] && echo ip || echo ip6) saddr . udp dport @$family $2"
+	done
 }

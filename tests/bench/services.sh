@@ -1,23 +1,23 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck source-path=SCRIPTDIR
-# What balancing costs a packet, as Markdown: IPIP and translation by polc, beside programs that do
-# nothing, DNAT of nftables, and IPVS where the kernel has it; the same frames for all.
+# What balancing costs a packet (experiment `service`): IPIP and translation by polc, beside a program that drops what
+# the generator makes (drop) and one that only redirects it (empty), DNAT of nftables, and IPVS where the kernel has it;
+# the same frames for all.
 #
 #	services.sh
 #
-# Environment: BALANCE, the program of balance.c, and BALANCE_OBJECT; ROUNDS (7), COUNT (1000000), FLOWS
-# ("1 4096 65536"), and as tests/e2e/lib.sh says.  Frames are born in XDP of one namespace, cross the
-# host's, and are dropped behind another veth, at XDP what XDP sends and at TC what the stack does.  In each round all variants run one after the other.
+# Environment: BALANCE, the program of balance.c, and BALANCE_OBJECT; COUNT, FLOWS, and as lib.sh says. Frames are born
+# in XDP of one namespace, cross the host's, and are dropped behind another veth, at XDP what XDP sends and at TC what
+# the stack does. In each round all variants run one after the other.
 here=$(cd "$(dirname "$0")" && pwd)
-. "$here/../e2e/lib.sh"
+. "$here/lib.sh"
 balance=${BALANCE:-$e2e_build/tests/bench/balance}
 object=${BALANCE_OBJECT:-$e2e_build/tests/bench/balance.bpf.o}
 for file in "$balance" "$object"; do
 	[ -r "$file" ] || skip "$file is not built"
 done
-rounds=${ROUNDS:-7}
-count=${COUNT:-1000000}
+count=${COUNT:-$(quick 1000000 200000)}
 
 ip netns add "$test_name-gen"
 ip netns add "$test_name-sink"
@@ -27,11 +27,7 @@ for device in up0 out0; do ip link set $device up; done
 for name in gen sink; do inside $name ip link set eth0 up; done
 ip addr add 198.19.255.254/15 dev up0
 ip addr add 192.0.2.1/24 dev out0
-mac_of() { # NAME|- DEVICE
-	if [ "$1" = - ]; then ip -o link show "$2"; else inside "$1" ip -o link show "$2"; fi |
-		sed 's/.*link.ether \([0-9a-f:]*\).*/\1/'
-}
-gen_mac=$(mac_of gen eth0) up_mac=$(mac_of - up0) out_mac=$(mac_of - out0) sink_mac=$(mac_of sink eth0)
+gen_mac=$(mac_of gen eth0) up_mac=$(mac_of up0) out_mac=$(mac_of out0) sink_mac=$(mac_of sink eth0)
 for n in 2 3 4; do
 	ip neigh add 192.0.2.$n lladdr "$sink_mac" dev out0 nud permanent
 done
@@ -79,11 +75,11 @@ held=
 on() { # VARIANT
 	case $1 in
 	drop) "$balance" hold "$object" up0 drop >held & held=$! ;;
-	forward) "$balance" hold "$object" up0 forward out0 "$out_mac" "$sink_mac" >held & held=$! ;;
-	ipip) "$POLLOAD" apply dsr.bpf.o -H host.yaml >/dev/null ;;
-	dnat) "$POLLOAD" apply nat.bpf.o -H host.yaml >/dev/null ;;
-	numgen) nft_dnat "numgen inc mod 3" ;;
-	jhash) nft_dnat "jhash ip saddr . udp sport mod 3" ;;
+	empty) "$balance" hold "$object" up0 forward out0 "$out_mac" "$sink_mac" >held & held=$! ;;
+	polc-ipip) "$POLLOAD" apply dsr.bpf.o -H host.yaml >/dev/null ;;
+	polc-dnat) "$POLLOAD" apply nat.bpf.o -H host.yaml >/dev/null ;;
+	nft-numgen) nft_dnat "numgen inc mod 3" ;;
+	nft-jhash) nft_dnat "jhash ip saddr . udp sport mod 3" ;;
 	ipvs-*)
 		ipvsadm -A -u $vip:80 -s mh
 		local how=-i
@@ -102,57 +98,37 @@ off() {
 	[ -z "$ipvs" ] || ipvsadm -C
 }
 
-variants=(drop forward ipip dnat numgen jhash)
-declare -A called=(
-	[drop]="generator, and a program that drops" [forward]="an empty program, which redirects"
-	[ipip]="polc, IPIP" [dnat]="polc, DNAT" [numgen]="nftables, DNAT by numgen"
-	[jhash]="nftables, DNAT by jhash" [ipvs-tun]="IPVS, tunnel" [ipvs-nat]="IPVS, NAT"
-)
+variants=(drop empty polc-ipip polc-dnat nft-numgen nft-jhash)
 ipvs=
 if [ -e /proc/net/ip_vs ] && command -v ipvsadm >/dev/null; then
 	ipvs=yes
 	variants+=(ipvs-tun ipvs-nat)
+else
+	cannot service - ipvs-tun "no IPVS in this kernel or no ipvsadm"
+	cannot service - ipvs-nat "no IPVS in this kernel or no ipvsadm"
 fi
 
-samples() { # VARIANT FLOWS
+measure() { # ROUND VARIANT FLOWS
 	local before said
 	# where what this variant sends ends the cheapest
-	case $1 in
-	drop | forward | ipip | dnat) before=$(arrived xdp) ;;
+	case $2 in
+	drop | empty | polc-*) before=$(arrived xdp) ;;
 	*) before=$(arrived stack) ;;
 	esac
-	said=$(inside gen "$balance" run "$object" eth0 "$gen_mac" "$up_mac" $vip "$2" "$count") || bail "$1 does not run"
+	said=$(inside gen "$balance" run "$object" eth0 "$gen_mac" "$up_mac" $vip "$3" "$count") || bail "$2 does not run"
 	sleep 0.05
 	before=$(($(arrived) - before))
-	[ "$1" = drop ] || [ $before -ge $((count * 99 / 100)) ] ||
-		echo "note: $1, $2 flows: only $before of $((count + 4 * $2)) arrived" >&2
-	echo "$said" >>"s.$1.$2"
+	[ "$2" = drop ] || [ $before -ge $((count * 99 / 100)) ] ||
+		echo "note: $2, $3 flows: only $before of $((count + 4 * $3)) arrived" >&2
+	sample service "flows=$3" "$2" packet ns "$1" "$said"
 }
-for _ in $(seq "$rounds"); do
+for ((round = 1; round <= $(rounds 7 1); round++)); do
 	for flows in ${FLOWS:-1 4096 65536}; do
 		for variant in "${variants[@]}"; do
 			on "$variant"
-			samples "$variant" "$flows"
+			measure "$round" "$variant" "$flows"
 			off
 		done
 	done
 done
-
-median() { # VARIANT FLOWS
-	sort -g "s.$1.$2" | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
-}
-echo "UDP packets of 60 bytes over veth, ns a packet by the wall clock on one CPU; medians of $rounds rounds [lowest, highest]"
-echo
-echo "| flows | | whole way | over the generator | over an empty program | nftables jhash to this, generator apart |"
-echo "|---|---|---|---|---|---|"
-for flows in ${FLOWS:-1 4096 65536}; do
-	drop=$(median drop "$flows") empty=$(median forward "$flows") jhash=$(median jhash "$flows")
-	for variant in "${variants[@]}"; do
-		printf '| %s | %s |' "$flows" "${called[$variant]}"
-		sort -g "s.$variant.$flows" | awk -v drop="$drop" -v empty="$empty" -v jhash="$jhash" \
-			'{ v[NR] = $1 } END { m = v[int((NR + 1) / 2)]
-			printf " %.0f [%.0f, %.0f] | %.0f | %.0f |", m, v[1], v[NR], m - drop, m - empty
-			if (m > drop) printf " %.1f |\n", (jhash - drop) / (m - drop); else print " |" }'
-	done
-done
-[ -n "$ipvs" ] || printf '\nThis kernel has no IPVS, or ipvsadm is not installed.\n'
+bench_done

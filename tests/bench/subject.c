@@ -25,7 +25,7 @@ const unsigned bench_families[2] = { 4, 6 };
 
 /* ---- the host that the policy meets ------------------------------------------------- */
 
-/* Endpoint i of each family: those up to BENCH_ENDPOINTS live here, as many more elsewhere. */
+/* Endpoint i of each family: the first half lives here, the others elsewhere. */
 static struct pol_ip endpoint_address(unsigned i, unsigned family)
 {
 	if (family == 4)
@@ -33,27 +33,44 @@ static struct pol_ip endpoint_address(unsigned i, unsigned family)
 	return (struct pol_ip){ BENCH_POOL6, 256 + i * 7, 6 };
 }
 
+/* The number (i + 1) of the endpoint elsewhere that has the address, or 0. */
+static unsigned remote_of(const struct bench_subject *s, struct pol_ip ip)
+{
+	uint64_t at = ip.lo - (ip.family == 4 ? BENCH_POOL4 : 0) - 256, i = at / 7;
+
+	if ((ip.family == 6 && ip.hi != BENCH_POOL6) || at % 7)
+		return 0;
+	return i >= s->endpoints && i < 2ull * s->endpoints ? (unsigned)i + 1 : 0;
+}
+
+struct newcomer { /* an endpoint and what it points to */
+	struct prt_label label;
+	struct pol_ip addr[2];
+	char app[16];
+};
+
 static int place(struct bench_subject *s, struct pol_err *e)
 {
+	unsigned n = 2 * s->endpoints;
+	struct prt_place_ep *ep = calloc(n, sizeof(*ep));
+	struct newcomer *who = calloc(n, sizeof(*who));
 	struct prt_place_update u = { 0 };
-	struct prt_place_ep ep[2 * BENCH_ENDPOINTS];
-	struct pol_ip addr[2 * BENCH_ENDPOINTS][2];
-	struct prt_label label[2 * BENCH_ENDPOINTS];
-	char app[2 * BENCH_ENDPOINTS][16];
-	int r;
+	int r = ep && who ? 0 : pol_err(e, -ENOMEM, "no memory");
 
-	for (unsigned i = 0; i < 2 * BENCH_ENDPOINTS; i++) {
-		snprintf(app[i], sizeof(app[i]), "app-%u", i * 3 % bench_classes(s->size));
-		label[i] = (struct prt_label){ POL_STR("app"), pol_str(app[i]) };
-		addr[i][0] = endpoint_address(i, 4);
-		addr[i][1] = endpoint_address(i, 6);
-		ep[i] = (struct prt_place_ep){
-			i + 1, i < BENCH_ENDPOINTS, &label[i], 1, addr[i], 2
-		};
+	for (unsigned i = 0; i < n && !r; i++) {
+		snprintf(who[i].app, sizeof(who[i].app), "app-%u", i * 3 % bench_classes(s->size));
+		who[i].label = (struct prt_label){ POL_STR("app"), pol_str(who[i].app) };
+		who[i].addr[0] = endpoint_address(i, 4);
+		who[i].addr[1] = endpoint_address(i, 6);
+		ep[i] = (struct prt_place_ep){ i + 1, i < s->endpoints, &who[i].label,
+					       1,     who[i].addr,      2 };
 	}
 	s->build.place = prt_place_new(s->build.object);
-	r = prt_place_add(s->build.place, ep, 2 * BENCH_ENDPOINTS, &u, e);
+	if (!r)
+		r = prt_place_add(s->build.place, ep, n, &u, e);
 	prt_place_update_free(&u);
+	free(ep);
+	free(who);
 	return r;
 }
 
@@ -73,7 +90,7 @@ static int fill_endpoint(struct bench_subject *s, struct kernel *k, unsigned i)
 		struct pol_owner owner = {
 			.ep = number,
 			.slot = slot,
-			.ifindex = i < BENCH_ENDPOINTS ? kernel_uplink(k) : 0,
+			.ifindex = i < s->endpoints ? kernel_uplink(k) : 0,
 			.entity = POL_ENTITY_ENDPOINT,
 		};
 		struct pol_addr key = prt_addr_of_ip(endpoint_address(i, bench_families[a]));
@@ -82,7 +99,7 @@ static int fill_endpoint(struct bench_subject *s, struct kernel *k, unsigned i)
 		if (!r)
 			r = bpf_map_update_elem(owners, &key, &owner, BPF_ANY);
 	}
-	if (r || i >= BENCH_ENDPOINTS)
+	if (r || i >= s->endpoints)
 		return r;
 	prt_place_get_root(s->build.place, number, state.root);
 	return bpf_map_update_elem(states, &number, &state, BPF_ANY);
@@ -99,7 +116,7 @@ static struct pol_ip source(struct bench_subject *s, struct gen_rng *r, unsigned
 	if (family == 4)
 		ip = (struct pol_ip){ 0, 0x20000000 + gen_below(r, 0x40000000), 4 };
 	if (what < 25)
-		return endpoint_address(BENCH_ENDPOINTS + gen_below(r, BENCH_ENDPOINTS), family);
+		return endpoint_address(s->endpoints + gen_below(r, s->endpoints), family);
 	for (unsigned tries = 0; what < 75 && tries < 16 && s->prefixes.n; tries++) {
 		struct pol_prefix p = s->prefixes.v[gen_below(r, (uint32_t)s->prefixes.n)];
 
@@ -132,15 +149,6 @@ static bool allowed(const struct bench_subject *s, uint32_t ep, struct pol_ip sr
 	       v.action == POL_ALLOW;
 }
 
-/* The endpoint elsewhere that has the address, or 0. */
-static unsigned remote_of(struct pol_ip ip)
-{
-	for (unsigned i = BENCH_ENDPOINTS; i < 2 * BENCH_ENDPOINTS; i++)
-		if (world_same(ip, endpoint_address(i, ip.family)))
-			return i + 1;
-	return 0;
-}
-
 static struct bench_flow one_flow(struct bench_subject *s, struct gen_rng *r, unsigned family,
 				  unsigned i)
 {
@@ -154,12 +162,13 @@ static struct bench_flow one_flow(struct bench_subject *s, struct gen_rng *r, un
 	unsigned ep, tries = 0;
 
 	do { /* such that every step is taken; after many tries the flow may be a denied one */
-		ep = gen_below(r, BENCH_ENDPOINTS);
+		ep = gen_below(r, s->endpoints);
 		src = source(s, r, family);
 		proto = gen_chance(r, 80) ? 6 : 17;
 		port = (uint16_t)(usual[gen_below(r, 20)] +
 				  (gen_chance(r, 25) ? gen_below(r, 1000) : 0));
-	} while (!allowed(s, ep + 1, src, remote_of(src), family, proto, port) && ++tries < 3000);
+	} while (!allowed(s, ep + 1, src, remote_of(s, src), family, proto, port) &&
+		 ++tries < 3000);
 	return (struct bench_flow){
 		.src = prt_addr_of_ip(src),
 		.dst = prt_addr_of_ip(endpoint_address(ep, family)),
@@ -223,9 +232,9 @@ static int wrap_templates(const struct bench_subject *s, const struct bench_path
 	if (s->buckets)
 		pol_buf_printf(&text, "#define POL_CT_BUCKETS %uu\n", s->buckets);
 	pol_buf_printf(&text,
-		       "#define BENCH_FLOWS %uu\n#include \"%s/datapath.h\"\n"
-		       "#include \"%s/bench.bpf.h\"\n",
-		       s->nflows, templates, programs);
+		       "#define BENCH_FLOWS %uu\n#define BENCH_ENDPOINTS %uu\n"
+		       "#include \"%s/datapath.h\"\n#include \"%s/bench.bpf.h\"\n",
+		       s->nflows, s->endpoints, templates, programs);
 	snprintf(path, path_size, "%s/datapath.h", paths->scratch_dir);
 	r = pol_write_file(path, text.p, text.n, e);
 	pol_buf_free(&text);
@@ -263,7 +272,7 @@ int bench_load(struct bench_subject *s, struct kernel *k, const struct bench_pat
 		r = place(s, e);
 	if (!r)
 		r = generation_load(k, s->build.object, s->build.place, number, &s->g, e);
-	for (unsigned i = 0; i < 2 * BENCH_ENDPOINTS && !r; i++)
+	for (unsigned i = 0; i < 2 * s->endpoints && !r; i++)
 		if (fill_endpoint(s, k, i))
 			r = pol_err(e, -errno, "cannot fill the maps: %s", strerror(errno));
 	if (!r)
@@ -271,12 +280,6 @@ int bench_load(struct bench_subject *s, struct kernel *k, const struct bench_pat
 	if (!r)
 		make_flows(s, seed);
 	return r;
-}
-
-void bench_unload(struct bench_subject *s)
-{
-	generation_free(s->g);
-	s->g = NULL;
 }
 
 /* ---- measuring --------------------------------------------------------------------------------- */
@@ -353,61 +356,24 @@ static double run_new(struct bench_subject *s, unsigned f, unsigned *live)
 	return sum / s->nflows;
 }
 
-int bench_round(struct bench_subject *s, unsigned f, unsigned round, unsigned steps)
+int bench_round(struct bench_subject *s, unsigned f)
 {
 	unsigned times = s->nflows < 65536 ? 65536 : s->nflows, live = s->nflows;
 
 	memcpy(s->live, s->flows[f], s->nflows * sizeof(*s->live));
 	kernel_forget_flows(s->k);
 	for (int step = 0; step < STEPS; step++) {
-		double *ns = &s->ns[f][step][round];
+		double *ns = &s->ns[f][step];
 
-		if (!(steps & 1u << step))
-			continue;
 		*ns = step == NEW ? run_new(s, f, &live)
 				  : run(s, (enum bench_step)step, f, times) / times;
 		if (*ns < 0)
 			return -errno;
-		if (round == 0 && live < s->nflows / 10 * 9)
+		if (live < s->nflows / 10 * 9)
 			fprintf(stderr, "note: %u rules, v%u: only %u flows of %u are live\n",
 				s->size.rules, bench_families[f], live, s->nflows);
 	}
 	return 0;
-}
-
-/* ---- what came out ------------------------------------------------------------------- */
-
-static int ascending(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static void sorted(double *v, const struct bench_subject *s, unsigned f, enum bench_step step,
-		   enum bench_step floor, unsigned rounds)
-{
-	for (unsigned i = 0; i < rounds; i++)
-		v[i] = s->ns[f][step][i] - (floor == STEPS ? 0 : s->ns[f][floor][i]);
-	qsort(v, rounds, sizeof(*v), ascending);
-}
-
-void bench_cell(const struct bench_subject *s, unsigned f, enum bench_step step,
-		enum bench_step floor, unsigned rounds)
-{
-	double v[BENCH_ROUNDS_MAX];
-
-	sorted(v, s, f, step, floor, rounds);
-	printf(" %.0f [%.0f, %.0f] |", v[rounds / 2], v[rounds / 10], v[rounds - 1 - rounds / 10]);
-}
-
-double bench_median(const struct bench_subject *s, unsigned f, enum bench_step step,
-		    enum bench_step floor, unsigned rounds)
-{
-	double v[BENCH_ROUNDS_MAX];
-
-	sorted(v, s, f, step, floor, rounds);
-	return v[rounds / 2];
 }
 
 /* ---- where things are ------------------------------------------------------------------ */

@@ -11,7 +11,7 @@
 #include "bench_flow.h"
 #include "benchpolicy.h"
 
-#define BENCH_ROUNDS_MAX 200
+#define BENCH_ENDPOINTS_MAX 16384u
 
 /* What is run, in this order; NEW fills the connection table for ESTABLISHED. */
 enum bench_step { EMPTY, HEADERS, PARSE, IDENTIFY, TABLES, JUDGE, NEW, ESTABLISHED, STEPS };
@@ -28,6 +28,8 @@ struct bench_subject {
 	/* to be set before bench_load() */
 	struct bench_size size;
 	unsigned nflows; /* of each family; a power of two */
+	unsigned
+		endpoints; /* that live here, and as many elsewhere; a power of two, numbers from 1 */
 	unsigned buckets; /* of the connection table; 0: as many as the templates say */
 	const char *templates;
 	/* the rest is bench_load()'s */
@@ -37,23 +39,14 @@ struct bench_subject {
 	bench_prefixes_ prefixes;
 	struct bench_flow *flows[2];
 	struct bench_flow *live; /* .data.bench, mapped */
-	double ns[2][STEPS][BENCH_ROUNDS_MAX]; /* a packet */
+	double ns[2][STEPS]; /* a packet, in the last round */
 };
 
 /* Compiles and loads the policy as generation `number`; subjects of one kernel share its connection table. */
 int bench_load(struct bench_subject *s, struct kernel *k, const struct bench_paths *paths,
 	       uint64_t number, uint64_t seed, struct pol_err *e);
-/* Runs all steps that `steps` has a bit for, with the flows of family f and an empty connection table. */
-int bench_round(struct bench_subject *s, unsigned f, unsigned round, unsigned steps);
-/* The object; for a process that ends in a moment. */
-void bench_unload(struct bench_subject *s);
-
-/* Prints " median [10th, 90th percentile] |" of a step, less `floor` in the same round (STEPS: less nothing). */
-void bench_cell(const struct bench_subject *s, unsigned f, enum bench_step step,
-		enum bench_step floor, unsigned rounds);
-/* The median alone. */
-double bench_median(const struct bench_subject *s, unsigned f, enum bench_step step,
-		    enum bench_step floor, unsigned rounds);
+/* Runs all steps with the flows of family f and an empty connection table; -errno. */
+int bench_round(struct bench_subject *s, unsigned f);
 
 /* Of an environment variable; what it is otherwise. */
 const char *bench_env(const char *name, const char *otherwise);

@@ -12,6 +12,7 @@
  *	wire serve ADDRESS		TCP port 7: gives back single bytes, swallows the rest; until killed
  *	wire bulk ADDRESS MS		a stream for so long: Gbit/s, ns of this machine's time per KiB
  *	wire turns ADDRESS COUNT	one byte to and fro: median microseconds of a turn
+ *	wire connects ADDRESS MS	opened and reset, one after the other, for so long: how many a second
  *
  * Where ns are printed they are CPU time, of the sender: it does the whole work of veth, router and
  * receiving stack in its own context (softirq), so what others do on the machine does not
@@ -95,7 +96,7 @@ struct frame {
 	uint32_t n;
 };
 
-/* wire.sh writes the rules: number i allows from 32.0.0.0/24 + i, 2001:db8:4000::/64 + i, to port 1000 + i % 50. */
+/* lib.sh writes the rules: number i is for 32.0.0.0/24 + i and 2001:db8:4000::/64 + i, port 1000 + i % 50. */
 static void rule_source(uint32_t rule, uint32_t host, bool v6, uint8_t out[16])
 {
 	static const uint8_t prefix[6] = { 0x20, 0x01, 0x0d, 0xb8, 0x40, 0x00 };
@@ -283,7 +284,7 @@ static int serve(const char *at)
 	int fd = socket(here.sa.sa_family, SOCK_STREAM, 0), one = 1, peer;
 
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (fd < 0 || bind(fd, &here.sa, len) || listen(fd, 8))
+	if (fd < 0 || bind(fd, &here.sa, len) || listen(fd, 1024))
 		return fail(at);
 	while ((peer = accept(fd, NULL, NULL)) >= 0) {
 		setsockopt(peer, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
@@ -354,6 +355,27 @@ static int turns(const char *to, uint32_t count)
 	return 0;
 }
 
+/* Reset, so that neither end keeps the port for a minute. */
+static int connects(const char *to, uint32_t ms)
+{
+	struct linger reset = { .l_onoff = 1 };
+	double start = clock_ns(CLOCK_MONOTONIC), passed = 0;
+	uint32_t n = 0;
+
+	while (passed < (double)ms * 1e6) {
+		int fd = dial(to);
+
+		if (fd < 0)
+			return fail(to);
+		setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+		close(fd);
+		n++;
+		passed = clock_ns(CLOCK_MONOTONIC) - start;
+	}
+	printf("%.0f\n", n * 1e9 / passed);
+	return 0;
+}
+
 static uint32_t number(const char *text)
 {
 	return (uint32_t)strtoul(text, NULL, 0);
@@ -376,9 +398,11 @@ int main(int argc, char **argv)
 		r = bulk(argv[2], number(argv[3]));
 	else if (!strcmp(verb, "turns"))
 		r = turns(argv[2], number(argv[3]));
+	else if (!strcmp(verb, "connects"))
+		r = connects(argv[2], number(argv[3]));
 	if (r < 0)
 		fputs("usage: wire frames|answers DEVICE MAC MAC ADDRESS RULES COUNT SALT\n"
-		      "       wire datagrams|turns ADDRESS COUNT | bulk ADDRESS MS | serve ADDRESS\n",
+		      "       wire datagrams|turns ADDRESS COUNT | bulk|connects ADDRESS MS | serve ADDRESS\n",
 		      stderr);
 	return r < 0 ? 2 : r;
 }

@@ -1,31 +1,26 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck source-path=SCRIPTDIR
-# What a policy costs with live frames over veth, as Markdown: between two containers beside the
-# plain kernel path, and its rules beside the same rules in nftables.
+# What a policy costs with live frames over veth: between two containers beside the plain kernel path (experiment
+# `local`), and from an uplink to a container, its rules beside the same rules in nftables (`veth`, `connections`).
+# How long either takes to be put in force is `install`, what the kernel then holds for it `memory`.
 #
 #	wire.sh
 #
-# Environment: WIRE, the program of wire.c; ROUNDS (7), RULES ("10 100 1000"), and as
-# tests/e2e/lib.sh says.  Every figure is the median of the rounds, in each of which all
-# variants are measured one after the other; in brackets the lowest and the highest.
+# Environment: WIRE, the program of wire.c; RULES, LOCAL_ROUNDS, and as lib.sh says.
 here=$(cd "$(dirname "$0")" && pwd)
-. "$here/../e2e/lib.sh"
+. "$here/lib.sh"
 wire=${WIRE:-$e2e_build/tests/bench/wire}
 [ -x "$wire" ] || skip "$wire is not built"
-rounds=${ROUNDS:-7}
+usual=$(rounds 7 2)
 frames=10000
 
 container alice 1 "app: alice"
 container bob 2 "app: bob"
 outside world
-ip route add 32.0.0.0/8 via "${v4[world]}"
+ip route add 32.0.0.0/7 via "${v4[world]}"
 ip -6 route add 2001:db8:4000::/48 via "${v6[world]}"
 host_file alice bob >host.yaml
-
-mac_of() { # COMMAND PREFIX... DEVICE
-	"${@:1:$#-1}" ip -o link show "${@: -1}" | sed 's/.*link.ether \([0-9a-f:]*\).*/\1/'
-}
 
 # Datagrams end where they arrive: what a receiver's sockets take is not the question.
 for name in bob world; do
@@ -44,23 +39,7 @@ for to in "${v4[bob]}" "${v6[bob]}"; do
 	spawn bob "$wire" serve "$to"
 done
 
-samples() { # KEY VALUE
-	echo "$2" >>"$work/s.$1"
-}
-
-median() { # KEY
-	sort -g "$work/s.$1" | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
-}
-
-cell() { # KEY: median and spread
-	sort -g "$work/s.$1" | awk '{ v[NR] = $1 } END { printf " %s [%s, %s] |", v[int((NR + 1) / 2)], v[1], v[NR] }'
-}
-
-ratio() { # KEY KEY
-	awk -v a="$(median "$1")" -v b="$(median "$2")" 'BEGIN { printf " %.2f |", a / b }'
-}
-
-remove() {
+off() {
 	"$POLLOAD" remove >/dev/null 2>&1 || true
 	nft delete table inet bench 2>/dev/null || true
 }
@@ -76,151 +55,125 @@ policy alice { allow to bob; }
 policy bob { allow from alice; }
 END
 
-to_bob() { # VARIANT FAMILY ADDRESS
-	local said
-	said=$(inside alice "$wire" bulk "$3" 700) || bail "bulk, $1"
-	samples "rate.$1.$2" "${said% *}"
-	samples "cpu.$1.$2" "${said#* }"
-	samples "turn.$1.$2" "$(inside alice "$wire" turns "$3" 4000)"
-	samples "datagram.$1.$2" "$(inside alice "$wire" datagrams "$3" 50000)"
+to_bob() { # ROUND VARIANT FAMILY ADDRESS
+	local case="family=$3" said
+	said=$(inside alice "$wire" bulk "$4" 500) || bail "bulk, $2"
+	sample local "$case" "$2" rate Gbit/s "$1" "${said% *}"
+	sample local "$case" "$2" cpu ns/KiB "$1" "${said#* }"
+	sample local "$case" "$2" turn us "$1" "$(inside alice "$wire" turns "$4" 4000)"
+	sample local "$case" "$2" datagram ns "$1" "$(inside alice "$wire" datagrams "$4" 50000)"
 }
 
-for _ in $(seq "$rounds"); do
+for ((round = 1; round <= ${LOCAL_ROUNDS:-$(quick 15 2)}; round++)); do
 	for variant in none polc; do
 		[ $variant = none ] || "$POLLOAD" apply local.bpf.o -H host.yaml >/dev/null || bail "apply"
-		to_bob $variant v4 "${v4[bob]}"
-		to_bob $variant v6 "${v6[bob]}"
-		remove
+		to_bob "$round" $variant v4 "${v4[bob]}"
+		to_bob "$round" $variant v6 "${v6[bob]}"
+		off
 	done
-done
-echo "Between two containers, routed; medians of $rounds rounds [lowest, highest]"
-echo
-echo "| | family | TCP, Gbit/s | sender's ns/KiB | one byte to and fro, us | datagram, ns of CPU, all of its way |"
-echo "|---|---|---|---|---|---|"
-for family in v4 v6; do
-	for variant in none polc; do
-		printf '| %s | %s |' "${variant/none/no policy}" $family
-		for what in rate cpu turn datagram; do
-			cell $what.$variant.$family
-		done
-		echo
-	done
-	printf '| ratio | %s |' $family
-	for what in rate cpu turn datagram; do
-		ratio $what.polc.$family $what.none.$family
-	done
-	echo
 done
 
 # ---- the same rules in nftables -------------------------------------------------------------
 
-nft_table() { # RULES, of the chain
+nft_table() { # FILE WITH THE SETS, RULES on the standard input
 	echo "table inet bench {"
-	[ $# = 1 ] || echo "$2"
+	[ -z "$1" ] || cat "$1"
 	echo "chain forward { type filter hook forward priority 0; policy drop;"
 	echo "ct state established,related accept"
-	echo "$1"
-	echo "}"
-	echo "}"
+	cat
+	printf 'ip saddr 192.0.2.0/24 tcp dport 7 accept\nip6 saddr 2001:db8:1::/64 tcp dport 7 accept\n}\n}\n'
 }
 
-# Each rule is a prefix of either family and a port: rule_source() and rule_port() of wire.c.
 write_rules() { # RULES
-	local i v4s="" v6s="" linear="" policy="" first="" second="" one two port p4 p6
-	for i in $(seq 0 $(($1 - 1))); do
-		p4="$((32 + i / 65536)).$((i / 256 % 256)).$((i % 256)).0/24"
-		printf -v p6 '2001:db8:4000:%x::/64' "$i"
-		port=$((1000 + i % 50))
-		one="ip saddr $p4 udp dport $port accept"$'\n' two="ip6 saddr $p6 udp dport $port accept"$'\n'
-		linear+=$one$two
-		# nft folds what stands together
-		first+=$one
-		second+=$two
-		v4s+="$p4 . $port,"$'\n'
-		v6s+="$p6 . $port,"$'\n'
-		policy+="allow from $p4, $p6 on udp $port;"$'\n'
-	done
-	nft_table "$linear" >linear.nft
-	nft_table "$first$second" >folded.nft
-	nft_table "ip saddr . udp dport @four accept"$'\n'"ip6 saddr . udp dport @six accept" \
-		"set four { type ipv4_addr . inet_service; flags interval; elements = { $v4s } }
-		set six { type ipv6_addr . inet_service; flags interval; elements = { $v6s } }" >sets.nft
+	nft_rules "$1" accept | nft_table "" >nft-linear.nft
+	cp nft-linear.nft nft-folded.nft
+	nft_sets "$1" >sets
+	nft_by_sets "$1" accept | nft_table sets >nft-sets.nft
 	compile rules <<END
 default deny;
 pool 10.66.0.0/16, fd66::/48;
 endpoint bob = app == "bob";
-policy bob { $policy }
+policy bob {
+	$(rule_lines "$1" 'print "allow from", p, "on udp", port ";"')
+	allow from 192.0.2.0/24, 2001:db8:1::/64 on tcp 7;
+}
 END
+}
+
+on() { # VARIANT: false: it cannot be had, and why is in on.out
+	case $1 in
+	none) ;;
+	# without what nftables' rules have left in the kernel's table of connections: it would fill ours
+	polc) "$POLLOAD" apply rules.bpf.o -H host.yaml --no-import >/dev/null ;;
+	nft-folded) timeout 60 nft -o -f nft-folded.nft ;;
+	*) timeout 60 nft -f "$1.nft" ;;
+	esac >on.out 2>&1
+}
+
+# KiB that the kernel holds of its own: rules and sets of nftables are in slabs, maps of BPF in vmalloc and per CPU.
+held() {
+	awk '/^(Slab|VmallocUsed|Percpu):/ { s += $2 } END { print s }' /proc/meminfo
 }
 
 arrived() {
 	inside bob ip -s -j link show eth0 | jq '.[0].stats64.rx.packets'
 }
 
-wire_frames() { # frames|answers FAMILY RULES SALT
+wire_frames() { # frames|answers FAMILY RULES COUNT SALT
 	local a=${v4[bob]}
 	[ "$2" = v4 ] || a=${v6[bob]}
 	if [ "$1" = frames ]; then
-		inside world "$wire" frames eth0 "$(mac_of inside world eth0)" "$(mac_of up0)" "$a" "$3" $frames "$4"
+		inside world "$wire" frames eth0 "$(mac_of world eth0)" "$(mac_of up0)" "$a" "$3" "$4" "$5"
 	else
-		inside bob "$wire" answers eth0 "$(mac_of inside bob eth0)" "$(mac_of v-bob)" "$a" "$3" $frames "$4"
+		inside bob "$wire" answers eth0 "$(mac_of bob eth0)" "$(mac_of v-bob)" "$a" "$3" "$4" "$5"
 	fi
 }
 
-variant_on() { # VARIANT
-	case $1 in
-	none) ;;
-	# without what nftables' rules have left in the kernel's table of connections: it would fill ours
-	polc) "$POLLOAD" apply rules.bpf.o -H host.yaml --no-import >/dev/null ;;
-	linear) nft -f linear.nft ;;
-	sets) nft -f sets.nft ;;
-	folded) nft -o -f folded.nft 2>folded.out >&2 ;;
-	esac || bail "$1 cannot be installed"
-}
-
-variants="none polc linear sets folded"
 salt=0
-for rules in ${RULES:-10 100 1000}; do
-	write_rules "$rules"
-	for _ in $(seq "$rounds"); do
-		for variant in $variants; do
-			variant_on "$variant"
-			for family in v4 v6; do
-				salt=$((salt + 1))
-				before=$(arrived)
-				samples "new.$variant.$family.$rules" "$(wire_frames frames $family "$rules" $salt)"
-				[ $(($(arrived) - before)) -ge $((frames * 99 / 100)) ] ||
-					echo "note: $variant, $rules rules, $family: only $(($(arrived) - before)) of $frames arrived" >&2
-				wire_frames answers $family "$rules" $salt >/dev/null
-				samples "old.$variant.$family.$rules" "$(wire_frames frames $family "$rules" $salt)"
-			done
-			remove
-		done
+measure() { # ROUND VARIANT RULES
+	local family to before n=$frames case
+	case $2-$3 in nft-linear-100000) n=100 ;; nft-linear-10000) n=1000 ;; esac
+	for family in $(rule_families "$3"); do
+		case="rules=$3 family=$family"
+		salt=$((salt + 1))
+		before=$(arrived)
+		sample veth "$case" "$2" first ns "$1" "$(wire_frames frames "$family" "$3" "$n" $salt)"
+		[ $(($(arrived) - before)) -ge $((n * 99 / 100)) ] ||
+			echo "note: $2, $3 rules, $family: only $(($(arrived) - before)) of $n arrived" >&2
+		wire_frames answers "$family" "$3" "$n" $salt >/dev/null
+		sample veth "$case" "$2" later ns "$1" "$(wire_frames frames "$family" "$3" "$n" $salt)"
+		to=${v4[bob]}
+		[ "$family" = v4 ] || to=${v6[bob]}
+		sample connections "$case" "$2" rate 1/s "$1" "$(inside world "$wire" connects "$to" 150)"
 	done
-done
-
-over() { # WHAT VARIANT FAMILY RULES: ns more than without any policy
-	awk -v a="$(median "$1.$2.$3.$4")" -v b="$(median "$1.none.$3.$4")" 'BEGIN { printf "%.0f", a - b }'
 }
 
-echo
-echo "Frames from an uplink to a container, all of a flow of its own, allowed by one of N rules (a prefix, a port; stateful);"
-echo "ns of CPU, medians of $rounds rounds [lowest, highest]; over none: what the policy adds"
-echo
-echo "| rules | family | | first packet | over none | to polc | later packet | over none | to polc |"
-echo "|---|---|---|---|---|---|---|---|---|"
-for rules in ${RULES:-10 100 1000}; do
-	for family in v4 v6; do
-		for variant in $variants; do
-			printf '| %s | %s | %s |' "$rules" $family "$variant"
-			for what in new old; do
-				cell "$what.$variant.$family.$rules"
-				printf ' %s |' "$(over $what "$variant" $family "$rules")"
-				awk -v a="$(over $what "$variant" $family "$rules")" \
-					-v b="$(over $what polc $family "$rules")" \
-					'BEGIN { if (b > 0) printf " %.1f |", a / b; else printf " |" }'
-			done
-			echo
+for rules in ${RULES:-$(quick "10 100 1000 10000 100000" "10 1000")}; do
+	write_rules "$rules"
+	often=$usual
+	[ "$rules" -lt 10000 ] || often=$(((usual + 1) / 2))
+	[ "$rules" -lt 100000 ] || often=$(((usual + 2) / 3))
+	for ((round = 1; round <= often; round++)); do
+		for variant in none polc nft-linear nft-sets nft-folded; do
+			[ ! -e "cannot.$variant.$rules" ] || continue
+			before=$(held) began=$(date +%s%N)
+			if ! on "$variant"; then
+				: >"cannot.$variant.$rules"
+				for family in $(rule_families "$rules"); do
+					cannot veth "rules=$rules family=$family" "$variant" "not within a minute: $(head -n 1 on.out | cut -c1-60)"
+				done
+				cannot install "rules=$rules" "$variant" "not within a minute"
+				off
+				continue
+			fi
+			took=$((($(date +%s%N) - began) / 1000000))
+			if [ "$variant" != none ]; then
+				sample install "rules=$rules" "$variant" wall ms "$round" $took
+				sample memory "rules=$rules" "$variant" kernel KiB "$round" $(($(held) - before))
+			fi
+			measure "$round" "$variant" "$rules"
+			off
 		done
 	done
 done
+bench_done
