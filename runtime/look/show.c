@@ -268,6 +268,13 @@ static void endpoint_json(struct pol_buf *out, const struct prt_member *m,
 	pol_buf_addc(out, '}');
 }
 
+static int by_name(const void *a, const void *b)
+{
+	const struct prt_member *x = a, *y = b;
+
+	return strcmp(x->info.name, y->info.name);
+}
+
 int prt_show_endpoints(struct prt_env *env, struct pol_buf *out, struct pol_err *e)
 {
 	struct pol_arena *arena = pol_arena_new();
@@ -276,6 +283,8 @@ int prt_show_endpoints(struct prt_env *env, struct pol_buf *out, struct pol_err 
 
 	prt_live_init(&l);
 	r = prt_live_open(env, PRT_LOCK_SHARED, &l, e);
+	if (!r && l.world.member.n)
+		qsort(l.world.member.v, l.world.member.n, sizeof(*l.world.member.v), by_name);
 	if (!r && env->json)
 		pol_buf_addc(out, '[');
 	for (size_t i = 0; !r && i < l.world.member.n; i++) {
