@@ -9,6 +9,7 @@ enum {
 	QUERY = 4, /* pchar, `/` and `?` (RFC 3986, 3.4) */
 	HEX = 8,
 	DIGIT = 16,
+	HOST = 32, /* of a name or an IPv4 address (RFC 3986, 3.2.2), and `_` */
 };
 #define NAME (TOKEN | VALUE | QUERY)
 
@@ -23,24 +24,24 @@ static const uint8_t kind[256] = {
 	['(' ... ')'] = VALUE | QUERY,
 	['*' ... '+'] = NAME,
 	[','] = VALUE | QUERY,
-	['-' ... '.'] = NAME,
+	['-' ... '.'] = NAME | HOST,
 	['/'] = VALUE | QUERY,
-	['0' ... '9'] = NAME | HEX | DIGIT,
+	['0' ... '9'] = NAME | HEX | DIGIT | HOST,
 	[':' ... ';'] = VALUE | QUERY,
 	['<'] = VALUE,
 	['='] = VALUE | QUERY,
 	['>'] = VALUE,
 	['?' ... '@'] = VALUE | QUERY,
-	['A' ... 'F'] = NAME | HEX,
-	['G' ... 'Z'] = NAME,
+	['A' ... 'F'] = NAME | HEX | HOST,
+	['G' ... 'Z'] = NAME | HOST,
 	['['] = VALUE | QUERY,
 	['\\'] = VALUE,
 	[']'] = VALUE | QUERY,
 	['^'] = TOKEN | VALUE,
-	['_'] = NAME,
+	['_'] = NAME | HOST,
 	['`'] = TOKEN | VALUE,
-	['a' ... 'f'] = NAME | HEX,
-	['g' ... 'z'] = NAME,
+	['a' ... 'f'] = NAME | HEX | HOST,
+	['g' ... 'z'] = NAME | HOST,
 	['{'] = VALUE,
 	['|'] = TOKEN | VALUE,
 	['}'] = VALUE,
@@ -333,7 +334,7 @@ bool px_head_host(struct px_head *h, struct pol_str v, struct px_fault *fault)
 			return bad(fault, 400, "Host is no host");
 		at++;
 	} else {
-		while (at < v.n && (is(v.p[at], TOKEN) && !strchr("!#$%&'*+^`|~", v.p[at])))
+		while (at < v.n && is(v.p[at], HOST))
 			at++;
 		if (!at || v.p[0] == '.' || v.p[0] == '-' || v.p[at - 1] == '.')
 			return bad(fault, 400, "Host is no host");

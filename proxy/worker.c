@@ -201,7 +201,8 @@ void px_worker_run(const struct px_start *s)
 	ev_timer_init(&r.on_room, on_room, 0, 0.1);
 	ev_prepare_init(&r.on_sleep, on_sleep);
 	r.on_room.data = r.on_sleep.data = &r;
-	ev_prepare_start(r.w.loop, &r.on_sleep);
+	if (s->log >= 0)
+		ev_prepare_start(r.w.loop, &r.on_sleep);
 	ev_io_init(&r.on_control, on_control, s->control, EV_READ);
 	r.on_control.data = &r;
 	ev_io_start(r.w.loop, &r.on_control);

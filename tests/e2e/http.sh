@@ -58,6 +58,8 @@ status() { # FROM TO PATH [HOW...]
 
 "$POLLOAD" apply web.bpf.o -H host.yaml >out 2>&1 || bail "apply: $(cat out)"
 is "status says that nothing is missing" 0 "$("$POLLOAD" status >status.txt 2>&1; echo $?)"
+is "the proxy has started once more, without restartable sequences" 1 \
+	"$(tr '\0' '\n' <"/proc/$(pgrep -xo polproxy)/environ" | grep -c '^GLIBC_TUNABLES=glibc.pthread.rseq=0$')"
 is "an allowed path" "200 200" "$(status client server /products/7)"
 truncate -s 3000001 large
 is "body_max of the host file" "413 413" "$(status client server /orders -H 'Content-Type: application/json' --data-binary @large)"
