@@ -50,6 +50,7 @@ cat >aims <<'END'
 3	ten times	wire first rules=10 | (linear - none) / (polc - none)	>= 10	`make bench`
 3	too much	wire first rules=10 | polc / none	< 1.05	`make bench`
 3	grows	wire first rules=10 | polc{rules=1000} / polc	< 1.5	`make bench`
+3	hidden	wire first rules=10 | polc	> 1200	`make bench`
 4	elsewhere	-		`make check`
 5	absent	edge frame lines=10 | polc	< 80	`make bench`
 END
@@ -96,12 +97,13 @@ has "quartiles and quotients" report.md "| 10 | v4 | 1,000 [1,000, 1,500] | 100 
 has "what cannot be had says why" report.md "| 1,000 | v4 | 1,000 | 150 | 9,000, 60.0x | not within two minutes |"
 has "a picture" report.md "![First & last](first.svg)"
 has "nothing to draw" report.md "*(nothing to draw: edge was not measured in this run)*"
-has "an aim that is met" report.md "| 3 | ten times | 10.0 | met | \`make bench\` |"
-has "an aim that is missed" report.md "| 3 | too much | 1.10 | **missed** | \`make bench\` |"
+has "an aim that is met" report.md "| 3 | ten times | 10.0 [10.0, 10.0] | met | \`make bench\` |"
+has "an aim that is missed" report.md "| 3 | too much | 1.10 [1.10, 1.10] | **missed** | \`make bench\` |"
 has "a quotient of two cases" report.md "| 3 | grows | 1.05 | met | \`make bench\` |"
+has "an aim that the noise hides" report.md "| 3 | hidden | 1,100 [1,100, 1,650] | within the noise | \`make bench\` |"
 has "an aim of another command" report.md "| 4 | elsewhere |  |  | \`make check\` |"
 has "an aim without a figure" report.md "| 5 | absent | (not measured) | not in this run | \`make bench\` |"
-has "how many" report.md "Of the aims that this run measures 2 are met, 1 missed."
+has "how many" report.md "Of the aims that this run measures 2 are met, 1 missed, 1 within the noise."
 has "the title of a picture" first.svg "<title>First &amp; last</title>"
 has "a line through both cases" first.svg \
 	'<path d="M52.0 215.1 L540.0 209.6" fill="none" stroke="#2f81f7" stroke-width="2.5"/>'

@@ -162,7 +162,8 @@ static int prepare(struct subject *s, const char *arg, const struct build_paths 
 		return fail(arg, r);
 	}
 	snprintf(s->name, sizeof(s->name), "set=%.40s lines=%zu",
-		 strrchr(path, '/') ? strrchr(path, '/') + 1 : path, s->b.ir->filters.v[0].n);
+		 strrchr(path, '/') ? strrchr(path, '/') + 1 : path,
+		 lines < UINT32_MAX ? (size_t)lines : s->b.ir->filters.v[0].n - 1);
 	pol_buf_free(&text);
 	make_mix(s);
 	return load(s);

@@ -11,7 +11,7 @@
 #	@sections				how each section ended
 #	@aims					the table of aims
 #	@include FILE				of the folder `out`
-#	{{EXPERIMENT METRIC KEY=VALUE,... | TERM}}	the median of a term (stats.awk)
+#	{{EXPERIMENT METRIC KEY=VALUE,... | TERM}}	the median of a term (stats.awk), "-": of all cases
 #
 # Between @table and @end, where TERM is stats.awk's and HEADING what a person reads:
 #
@@ -145,7 +145,7 @@ function case_number(v) {
 function table(    i, k, c, row, some, line, head) {
 	for (i = 1; i <= ncases[experiment]; i++) {
 		c = cases[experiment, i]
-		if (c == "-" || !case_has(c, where))
+		if (!((experiment, metric, c) in last_round) || !case_has(c, where))
 			continue
 		row = ""
 		some = 0
@@ -181,13 +181,18 @@ function table_head(c,    k, line) {
 function figure(text,    w, at, t, i, n, c, all) {
 	at = index(text, " | ")
 	split(substr(text, 1, at - 1), w, " ")
+	w[3] = w[3] == "-" ? "" : w[3]
 	t = substr(text, at + 3)
 	nfigures = 0
+	with_spread = ""
 	for (i = 1; i <= ncases[w[1]]; i++) {
 		c = cases[w[1], i]
 		if (!case_has(c, w[3]) || !(n = terms_of(w[1], w[2], c, t)))
 			continue
 		figures[++nfigures] = quantile(n, 0.5)
+		figure_low[nfigures] = quantile(n, 0.25)
+		figure_high[nfigures] = quantile(n, 0.75)
+		with_spread = with_spread (with_spread != "" ? " and " : "") spread(n)
 		all = all (all != "" ? " and " : "") number(figures[nfigures])
 	}
 	return all != "" ? all : "(not measured)"
@@ -217,34 +222,43 @@ function add_aim(    f) {
 	aim_shown[naims] = f[5]
 }
 
-function all_aims(    i, reached, verdict, missed, met) {
+function all_aims(    i, reached, verdict, count) {
 	print "| issue | aim | reached | | shown by |"
 	print "|---|---|---|---|---|"
 	for (i = 1; i <= naims; i++) {
 		reached = verdict = ""
 		if (aim_figure[i] != "-") {
 			reached = figure(aim_figure[i])
+			reached = nfigures ? with_spread : reached
 			verdict = judged(aim_bound[i])
-			met += verdict == "met"
-			missed += verdict == "**missed**"
+			count[verdict]++
 		}
 		printf "| %s | %s | %s | %s | %s |\n", aim_issue[i], aim_text[i], reached, verdict, aim_shown[i]
 	}
-	printf "\nOf the aims that this run measures %d are met, %d missed.\n", met, missed
+	printf "\nOf the aims that this run measures %d are met, %d missed, %d within the noise.\n",
+		count["met"], count["**missed**"], count["within the noise"]
 }
 
-# Every one of the figures must be within the bound: "< 80", ">= 1.5".
-function judged(bound,    w, i, good) {
-	split(bound, w, " ")
+function within(v, how, bound) {
+	return how == "<" ? v < bound : how == "<=" ? v <= bound : how == ">" ? v > bound : v >= bound
+}
+
+# Every one of the figures must be within the bound: "< 80", ">= 1.5"; "-": there is none. Within the noise: a median is not,
+# but the quartile on its good side is.
+function judged(bound,    w, i, verdict) {
 	if (!nfigures)
 		return "not in this run"
+	if (split(bound, w, " ") != 2)
+		return ""
+	verdict = "met"
 	for (i = 1; i <= nfigures; i++) {
-		good = w[1] == "<" ? figures[i] < w[2] + 0 : w[1] == "<=" ? figures[i] <= w[2] + 0 : \
-			w[1] == ">" ? figures[i] > w[2] + 0 : figures[i] >= w[2] + 0
-		if (!good)
+		if (within(figures[i], w[1], w[2] + 0))
+			continue
+		if (!within(w[1] ~ /</ ? figure_low[i] : figure_high[i], w[1], w[2] + 0))
 			return "**missed**"
+		verdict = "within the noise"
 	}
-	return "met"
+	return verdict
 }
 
 # ---- how it went --------------------------------------------------------------------------------
