@@ -13,6 +13,7 @@ unit_tests = \
 	tests/unit/test_contain \
 	tests/unit/test_edits \
 	tests/unit/test_eval \
+	tests/unit/test_flips \
 	tests/unit/test_filters \
 	tests/unit/test_hostfile \
 	tests/unit/test_http \
@@ -37,6 +38,7 @@ tests_unit_test_confine_LDADD = $(proxy_libs) $(CMOCKA_LIBS)
 tests_unit_test_contain_SOURCES = tests/unit/test_contain.c
 tests_unit_test_eval_SOURCES = tests/unit/test_eval.c tests/unit/policy_text.h
 tests_unit_test_filters_SOURCES = tests/unit/test_filters.c tests/unit/policy_text.h $(filter_gen)
+tests_unit_test_flips_SOURCES = tests/fuzz/fuzz_object.c tests/unit/object_maker.h tests/unit/test_flips.c
 tests_unit_test_hostfile_SOURCES = tests/unit/test_hostfile.c
 tests_unit_test_http_SOURCES = tests/unit/test_http.c
 tests_unit_test_input_SOURCES = tests/unit/test_input.c
@@ -49,7 +51,7 @@ tests_unit_test_place_SOURCES = tests/unit/test_place.c tests/unit/place_policy.
 tests_unit_test_requests_SOURCES = tests/unit/test_requests.c tests/unit/policy_text.h
 tests_unit_test_sign_SOURCES = tests/unit/test_sign.c
 tests_unit_test_table_SOURCES = tests/unit/test_table.c
-tests_unit_test_tabulate_SOURCES = tests/unit/test_tabulate.c
+tests_unit_test_tabulate_SOURCES = tests/unit/judge.h tests/unit/test_tabulate.c
 
 # A traffic helper; the demo needs it too.
 noinst_PROGRAMS += tests/tools/probe
@@ -215,23 +217,25 @@ bench-keep:
 
 # Compiled apart from everything else: by the compiler that has libFuzzer, and with the
 # sanitizers, whatever the rest is built with.
-fuzzers = tests/fuzz/parse-fuzzer tests/fuzz/import-fuzzer tests/fuzz/object-fuzzer \
-	tests/fuzz/hostfile-fuzzer tests/fuzz/http-fuzzer tests/fuzz/query-fuzzer tests/fuzz/http1-fuzzer tests/fuzz/h2-fuzzer \
-	tests/fuzz/lsp-fuzzer tests/fuzz/container-fuzzer
+FUZZ_OUT = tests/fuzz
+fuzzers = $(FUZZ_OUT)/parse-fuzzer $(FUZZ_OUT)/compile-fuzzer $(FUZZ_OUT)/import-fuzzer $(FUZZ_OUT)/object-fuzzer \
+	$(FUZZ_OUT)/hostfile-fuzzer $(FUZZ_OUT)/http-fuzzer $(FUZZ_OUT)/query-fuzzer $(FUZZ_OUT)/http1-fuzzer $(FUZZ_OUT)/h2-fuzzer \
+	$(FUZZ_OUT)/lsp-fuzzer $(FUZZ_OUT)/container-fuzzer
 
 # A source is compiled once for all of them.
 FUZZ_COMPILE = $(MKDIR_P) $(@D) && $(FUZZ_CC) $(FUZZ_CFLAGS) $(DEFAULT_INCLUDES) $(AM_CPPFLAGS)
-fuzz_objects = $(patsubst %.c,tests/fuzz/objects/%.o,$(1))
+fuzz_objects = $(patsubst %.c,$(FUZZ_OUT)/objects/%.o,$(1))
 
-tests/fuzz/objects/%.o: %.c | lang/parse.c lang/scan.c
+$(FUZZ_OUT)/objects/%.o: %.c | lang/parse.c lang/scan.c
 	$(AM_V_CC)$(FUZZ_COMPILE) -MMD -MP -c -o $@ $<
--include $(wildcard tests/fuzz/objects/*/*.d tests/fuzz/objects/*/*/*.d)
+-include $(wildcard $(FUZZ_OUT)/objects/*/*.d $(FUZZ_OUT)/objects/*/*/*.d)
 
 FUZZ_LINK = $(AM_V_CCLD)$(FUZZ_COMPILE) -o $@ $^ $(FUZZ_LIBS)
 FUZZ_LIBS = $(LIBELF_LIBS) $(LIBYAML_LIBS) $(LIBSODIUM_LIBS)
 
 fuzz_base = $(filter %.c,$(base_libpolbase_a_SOURCES))
 fuzz_lang = $(fuzz_base) $(filter %.c,$(lang_liblang_a_SOURCES)) lang/parse.c lang/scan.c
+fuzz_compile = $(fuzz_lang) $(filter compiler/%.c,$(compiler_libcompiler_a_SOURCES))
 fuzz_hostfile = $(fuzz_base) \
 	runtime/input/endpoint.c runtime/input/hostfile.c runtime/input/input.c
 fuzz_object = $(fuzz_base) \
@@ -252,38 +256,41 @@ fuzz_container = $(fuzz_base) \
 	container/link.c container/whose.c \
 	runtime/input/endpoint.c runtime/input/hostfile.c runtime/input/input.c runtime/host/netlink.c
 
-tests/fuzz/parse-fuzzer: $(call fuzz_objects,tests/fuzz/fuzz_parse.c $(fuzz_lang) $(fuzz_driver))
+$(FUZZ_OUT)/parse-fuzzer: $(call fuzz_objects,tests/fuzz/fuzz_parse.c $(fuzz_lang) $(fuzz_driver))
 	$(FUZZ_LINK)
 
-tests/fuzz/object-fuzzer: $(call fuzz_objects,tests/fuzz/fuzz_object.c $(fuzz_object) $(fuzz_driver))
+$(FUZZ_OUT)/compile-fuzzer: $(call fuzz_objects,tests/fuzz/fuzz_compile.c $(fuzz_compile) $(fuzz_driver))
 	$(FUZZ_LINK)
 
-tests/fuzz/hostfile-fuzzer: $(call fuzz_objects,tests/fuzz/fuzz_hostfile.c $(fuzz_hostfile) $(fuzz_driver))
+$(FUZZ_OUT)/object-fuzzer: $(call fuzz_objects,tests/fuzz/fuzz_object.c $(fuzz_object) $(fuzz_driver))
 	$(FUZZ_LINK)
 
-tests/fuzz/query-fuzzer: $(call fuzz_objects,tests/fuzz/fuzz_query.c $(fuzz_query) $(fuzz_driver))
+$(FUZZ_OUT)/hostfile-fuzzer: $(call fuzz_objects,tests/fuzz/fuzz_hostfile.c $(fuzz_hostfile) $(fuzz_driver))
 	$(FUZZ_LINK)
 
-tests/fuzz/import-fuzzer: $(call fuzz_objects,tests/fuzz/fuzz_import.c $(fuzz_import) $(fuzz_driver))
+$(FUZZ_OUT)/query-fuzzer: $(call fuzz_objects,tests/fuzz/fuzz_query.c $(fuzz_query) $(fuzz_driver))
 	$(FUZZ_LINK)
 
-tests/fuzz/http-fuzzer: $(call fuzz_objects,tests/fuzz/fuzz_http.c $(fuzz_http) $(fuzz_driver))
+$(FUZZ_OUT)/import-fuzzer: $(call fuzz_objects,tests/fuzz/fuzz_import.c $(fuzz_import) $(fuzz_driver))
 	$(FUZZ_LINK)
 
-tests/fuzz/http1-fuzzer: $(call fuzz_objects,tests/fuzz/fuzz_http1.c $(fuzz_http1) $(fuzz_driver))
+$(FUZZ_OUT)/http-fuzzer: $(call fuzz_objects,tests/fuzz/fuzz_http.c $(fuzz_http) $(fuzz_driver))
 	$(FUZZ_LINK)
 
-tests/fuzz/h2-fuzzer: $(call fuzz_objects,tests/fuzz/fuzz_h2.c $(fuzz_h2) $(fuzz_driver))
+$(FUZZ_OUT)/http1-fuzzer: $(call fuzz_objects,tests/fuzz/fuzz_http1.c $(fuzz_http1) $(fuzz_driver))
+	$(FUZZ_LINK)
+
+$(FUZZ_OUT)/h2-fuzzer: $(call fuzz_objects,tests/fuzz/fuzz_h2.c $(fuzz_h2) $(fuzz_driver))
 	$(FUZZ_LINK) $(LIBBPF_LIBS) $(LIBEV_LIBS) $(LIBNGHTTP2_LIBS)
 
-tests/fuzz/lsp-fuzzer: $(call fuzz_objects,tests/fuzz/fuzz_lsp.c $(fuzz_lsp) $(fuzz_driver))
+$(FUZZ_OUT)/lsp-fuzzer: $(call fuzz_objects,tests/fuzz/fuzz_lsp.c $(fuzz_lsp) $(fuzz_driver))
 	$(FUZZ_LINK) $(JANSSON_LIBS)
 
-tests/fuzz/container-fuzzer: $(call fuzz_objects,tests/fuzz/fuzz_container.c $(fuzz_container) $(fuzz_driver))
+$(FUZZ_OUT)/container-fuzzer: $(call fuzz_objects,tests/fuzz/fuzz_container.c $(fuzz_container) $(fuzz_driver))
 	$(FUZZ_LINK) $(JANSSON_LIBS)
 
 check_SCRIPTS += $(fuzzers)
-CLEANFILES += $(fuzzers)
+CLEANFILES += $(fuzzers) tests/unit/flips.bpf.o
 if FUZZERS
 noinst_SCRIPTS = $(fuzzers)
 endif
@@ -291,9 +298,21 @@ endif
 # Each for a while: make fuzz FUZZ_SECONDS=3600 FUZZ_SEED=7
 FUZZ_SECONDS = 600
 FUZZ_SEED =
+fuzz_run = $(AM_TESTS_ENVIRONMENT) POLC_FUZZ_SECONDS='$(FUZZ_SECONDS)' POLC_FUZZ_SEED='$(FUZZ_SEED)'
 fuzz: $(fuzzers)
-	$(AM_TESTS_ENVIRONMENT) \
-	POLC_FUZZ_SECONDS='$(FUZZ_SECONDS)' POLC_FUZZ_SEED='$(FUZZ_SEED)' $(srcdir)/tests/fuzz/run.sh
+	$(fuzz_run) $(srcdir)/tests/fuzz/run.sh
+
+# Goes on where it was last night, and says what it reaches by now: eight hours, or 11 times FUZZ_SECONDS.
+fuzz-nightly: $(fuzzers)
+	$(fuzz_run) POLC_FUZZ_SECONDS='$(subst 600,2600,$(FUZZ_SECONDS))' POLC_FUZZ_KEEP=1 $(srcdir)/tests/fuzz/run.sh
+	$(MAKE) $(AM_MAKEFLAGS) fuzz-coverage FUZZ_SECONDS=1
+
+# Which lines of each room they reach, after so long: make fuzz-coverage FUZZ_SECONDS=10
+FUZZ_COVERAGE = -std=gnu11 -O1 -g -fsanitize=fuzzer -fprofile-instr-generate -fcoverage-mapping
+fuzz-coverage:
+	$(MAKE) $(AM_MAKEFLAGS) fuzz-coverage-run FUZZ_OUT=tests/fuzz/coverage FUZZ_CFLAGS='$(FUZZ_COVERAGE)'
+fuzz-coverage-run: $(fuzzers)
+	$(fuzz_run) POLC_FUZZ_COVERAGE=1 $(srcdir)/tests/fuzz/run.sh
 
 # ---- what `make check` runs -----------------------------------------------------------
 
@@ -411,10 +430,12 @@ check-soak: all tests/tools/entries tests/tools/frame tests/tools/probe tests/to
 	$(AM_TESTS_ENVIRONMENT) $(srcdir)/tests/e2e/soak.sh
 
 # Every fault of every command, and the program killed at every point: hours.
-check-faults: all tests/tools/faultat tests/tools/probe
+check-faults: all tests/tools/faultat tests/tools/probe tests/unit/test_flips
 	$(AM_TESTS_ENVIRONMENT) FAULTS='$(FAULTS)' FAULT_COMMANDS='apply rollback shadow add del remove first boot' \
 		$(srcdir)/tests/e2e/errno.sh
 	$(AM_TESTS_ENVIRONMENT) POINTS=200 $(srcdir)/tests/e2e/kill.sh
+	$(AM_TESTS_ENVIRONMENT) POLC_FLIPS=all tests/unit/test_flips
+	$(AM_TESTS_ENVIRONMENT) $$POLC $(srcdir)/lang/examples/shop.pol -o tests/unit/flips.bpf.o && POLC_FLIPS=tests/unit/flips.bpf.o tests/unit/test_flips
 FAULTS = all
 
 check-quality: all
@@ -431,10 +452,10 @@ print-unit-tests:
 	@echo $(unit_tests)
 
 clean-local:
-	rm -rf tests/quality/dist.dir tests/quality/dist.dir.src tests/sanitize.dir tests/sanitize.dir.src tests/fuzz/run tests/fuzz/objects
+	rm -rf tests/quality/dist.dir tests/quality/dist.dir.src tests/sanitize.dir tests/sanitize.dir.src tests/fuzz/run tests/fuzz/objects tests/fuzz/coverage tests/fuzz/grown
 	rm -f $(TEST_LOGS) $(TEST_LOGS:.log=.trs)
 
-.PHONY: bench bench-keep check-churn check-faults check-quality check-soak count-tests fuzz print-compile-flags print-sanitized-tests print-unit-tests
+.PHONY: bench bench-keep check-churn check-faults check-quality check-soak count-tests fuzz fuzz-coverage fuzz-coverage-run fuzz-nightly print-compile-flags print-sanitized-tests print-unit-tests
 
 EXTRA_DIST += \
 	.ci/run \
@@ -466,13 +487,15 @@ EXTRA_DIST += \
 	tests/fuzz/fuzz_lsp.c \
 	tests/fuzz/fuzz_container.c \
 	tests/fuzz/container-corpus \
-	tests/fuzz/fuzz_object.c \
+	tests/fuzz/fuzz_compile.c \
 	tests/fuzz/fuzz_parse.c \
+	tests/fuzz/texts.h \
 	tests/fuzz/hostfile-corpus \
 	tests/fuzz/query-corpus \
 	tests/fuzz/http-corpus \
 	tests/fuzz/import-corpus \
 	tests/fuzz/object-corpus \
+	tests/fuzz/regressions \
 	tests/SECURITY.md \
 	tests/bench/apply.sh \
 	tests/bench/bench.sh \

@@ -16,6 +16,9 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
+extern unsigned long fuzz_object_accepted; /* for tests/unit/test_flips.c */
+unsigned long fuzz_object_accepted; /* inputs that were good objects */
+
 #define L4 3
 #define PAGES 64
 #define VERDICTS 16
@@ -166,6 +169,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	if (prt_rules_parse(o, &rules, &err) && !err.text[0])
 		abort();
 	place(o);
+	fuzz_object_accepted++;
 	prt_rules_free(&rules);
 	prt_object_free(o);
 	return 0;

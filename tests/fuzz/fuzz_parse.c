@@ -2,9 +2,7 @@
 /*
  * The fuzzer of scanner, parser, resolver, diagnostics, flows and formatter.
  *
- * The input is one policy text. A byte 0x1e cuts it into several files: the
- * root a.pol, then b.pol, c.pol and the list l.txt, so that imports and lists are
- * reached; nothing of the real file system is. What the fuzzer asks for beyond
+ * The input is one policy (texts.h). What the fuzzer asks for beyond
  * not crashing: a text that parses is laid out, the layout parses to the same
  * tree, and laying it out again changes nothing.
  */
@@ -18,32 +16,9 @@
 #include "lang/diag.h"
 #include "lang/format.h"
 #include "lang/resolve.h"
-#include "lang/source.h"
+#include "texts.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-#define FILES 4
-
-static const char *const names[FILES] = { "a.pol", "b.pol", "c.pol", "l.txt" };
-
-static void cut(const char *p, size_t n, struct pol_memory_file files[FILES + 1])
-{
-	size_t count = 0;
-
-	for (;;) {
-		const char *end = count + 1 < FILES && n ? memchr(p, 0x1e, n) : NULL;
-		size_t len = end ? (size_t)(end - p) : n;
-
-		files[count].path = names[count];
-		files[count].text = (struct pol_str){ p, len };
-		count++;
-		if (!end)
-			break;
-		p = end + 1;
-		n -= len + 1;
-	}
-	files[count] = (struct pol_memory_file){ 0 };
-}
 
 static void render(const struct pol_diags *d, const struct pol_sources *s)
 {

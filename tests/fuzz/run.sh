@@ -1,19 +1,28 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # Fuzzes what reads what others wrote, each from a corpus in the tree.
-#   tests/fuzz/run.sh [parse|import|object|hostfile|query|http|http1|h2|lsp|container]...   all, if none is named
+#   tests/fuzz/run.sh [parse|compile|import|object|hostfile|query|http|http1|h2|lsp|container]...   all, if none is named
 #   POLC_FUZZ_SECONDS=N (10 for parse, 5 for the others)   POLC_FUZZ_SEED=N (by the clock, printed)
+#   POLC_FUZZ_KEEP=1      goes on where the last such run was: what it finds stays in the build's tests/fuzz/grown
+#   POLC_FUZZ_COVERAGE=1  with fuzzers that count lines: a table of how many each reaches, by room
+# What a fuzzer ever found is in regressions/NAME, and tried first.
 # shellcheck disable=SC2317 # called by name
 set -u
 top=${top_srcdir:-$(cd "$(dirname "$0")/../.." && pwd)}
 build=${top_builddir:-$top/build}
 seed=${POLC_FUZZ_SEED:-$(date +%s)}
-[ $# -gt 0 ] || set -- parse import object hostfile query http http1 h2 lsp container
+[ $# -gt 0 ] || set -- parse compile import object hostfile query http http1 h2 lsp container
 export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
 tests=0
 failed=0
+fuzzers=$build/tests/fuzz
+[ -z "${POLC_FUZZ_COVERAGE:-}" ] || fuzzers=$build/tests/fuzz/coverage
 
 # ---- what to begin with: files in corpus/, and `words` ---------------------------------
+
+compile_corpus() {
+	parse_corpus
+}
 
 # Every policy of the tree; every word of the language, and some values on its edges.
 parse_corpus() {
@@ -137,30 +146,60 @@ fuzz() { # NAME SECONDS
 	*/_build/sub) seconds=${POLC_FUZZ_SECONDS:-5} ;; # distcheck
 	esac
 	tests=$((tests + 1))
-	[ -x "$build/tests/fuzz/$name-fuzzer" ] || {
-		echo "no fuzzer at $build/tests/fuzz/$name-fuzzer"
+	[ -x "$fuzzers/$name-fuzzer" ] || {
+		echo "no fuzzer at $fuzzers/$name-fuzzer"
 		exit 99
 	}
 	rm -rf "$work"
-	mkdir -p "$work/corpus" "$work/grown" && cd "$work" || exit 99
+	mkdir -p "$work/corpus" && cd "$work" || exit 99
 	"${name}_corpus"
+	if [ -n "${POLC_FUZZ_KEEP:-}${POLC_FUZZ_COVERAGE:-}" ]; then
+		mkdir -p "$build/tests/fuzz/grown/$name"
+		ln -s "$build/tests/fuzz/grown/$name" grown
+	else
+		mkdir grown
+	fi
+	export LLVM_PROFILE_FILE=$work/profile
+	regressions "$name" || return
 	echo "# $name: seed $seed, $seconds s, $(find corpus -type f | wc -l) inputs to begin with"
-	if "$build/tests/fuzz/$name-fuzzer" -max_total_time="$seconds" -seed="$seed" -max_len=16384 -timeout=10 \
+	if "$fuzzers/$name-fuzzer" -max_total_time="$seconds" -seed="$seed" -max_len=16384 -timeout=10 \
 		-rss_limit_mb=2048 -dict=words -print_final_stats=1 -artifact_prefix="$work/" grown corpus >out 2>&1; then
 		grep -E 'number_of_executed_units|^[0-9]+ (runs|inputs)|DONE' out | sed 's/^/# /'
 		echo "ok $tests - $name, $seconds seconds"
 	else
 		tail -n 60 out | sed 's/^/# /'
-		echo "# seed $seed; the input is in $work"
+		echo "# seed $seed; the input is in $work: mend what it shows, and keep it in tests/fuzz/regressions/$name"
 		echo "not ok $tests - $name, $seconds seconds"
 		failed=1
 	fi
+	[ -z "${POLC_FUZZ_COVERAGE:-}" ] || coverage "$name"
+}
+
+regressions() { # NAME
+	local found=("$top/tests/fuzz/regressions/$1"/*)
+	[ -e "${found[0]}" ] || return 0
+	"$fuzzers/$1-fuzzer" -timeout=10 "${found[@]}" >out 2>&1 && return
+	tail -n 60 out | sed 's/^/# /'
+	echo "not ok $tests - $1: what was found before"
+	failed=1
+	return 1
+}
+
+# Lines of the sources that are in this fuzzer, and how many of them an input has reached.
+coverage() { # NAME
+	llvm-profdata merge -o merged profile && llvm-cov export -summary-only -instr-profile merged \
+		"$fuzzers/$1-fuzzer" >summary || return
+	jq -r --arg top "$top/" --arg name "$1" '[.data[0].files[] | { lines: .summary.lines, branches: .summary.branches,
+		file: .filename | sub(".*/\\.\\./"; "") | ltrimstr($top) }] | map(. + { room: .file | split("/")[0] }) |
+		map(select(.room != "tests")) | group_by(.room)[] | "\($name) \(.[0].room) " +
+		"\(map(.lines.covered) | add) \(map(.lines.count) | add) \(map(.branches.covered) | add) \(map(.branches.count) | add)"' summary |
+		awk '{ printf "# coverage: %-10s %-10s lines %5d of %5d, %3d %%   branches %5d of %5d, %3d %%\n", $1, $2, $3, $4, 100 * $3 / ($4 ? $4 : 1), $5, $6, 100 * $5 / ($6 ? $6 : 1) }'
 }
 
 for name; do
 	case $name in
 	parse) fuzz parse 10 ;;
-	import | object | hostfile | query | http | http1 | h2 | lsp | container) fuzz "$name" 5 ;;
+	compile | import | object | hostfile | query | http | http1 | h2 | lsp | container) fuzz "$name" 5 ;;
 	*)
 		echo "$name: there is no such fuzzer"
 		exit 99
