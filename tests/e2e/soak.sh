@@ -210,8 +210,8 @@ is "an endpoint that comes is let through at once" "" "$(cat not.open)"
 is "what is denied never came" 0 "$(cat sniff)"
 is "and never was answered" timeout "$(sort -u denied.seen)"
 is "requests that are denied are told so" "" "$(sort not.forbidden | uniq -c)"
-awk '{ due += $1; got += $2 } END { printf "# of %d requests %d were answered with 200\n", due, got; exit !(got >= due * 0.999 - 8) }' done.requests
-is "requests that are allowed are answered, but for those under way at an end, one in 1,000" 0 $?
+awk '{ due += $1; got += $2 } END { printf "# of %d requests %d were answered with 200 by the end of their 5 s\n", due, got }' done.requests
+is "requests that are allowed are answered, but for one of each connection that was under way" "" "$(awk '$2 < $1 - 4' done.requests)"
 endpoints_are "the four stay, and nobody else" "client noisy other server"
 all_but_flows >after
 is "nothing is left, nothing is missing" "" "$(diff before after)"

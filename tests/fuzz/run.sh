@@ -189,9 +189,9 @@ regressions() { # NAME
 coverage() { # NAME
 	llvm-profdata merge -o merged profile && llvm-cov export -summary-only -instr-profile merged \
 		"$fuzzers/$1-fuzzer" >summary || return
-	jq -r --arg top "$top/" --arg name "$1" '[.data[0].files[] | { lines: .summary.lines, branches: .summary.branches,
-		file: .filename | sub(".*/\\.\\./"; "") | ltrimstr($top) }] | map(. + { room: .file | split("/")[0] }) |
-		map(select(.room != "tests")) | group_by(.room)[] | "\($name) \(.[0].room) " +
+	jq -r --arg top "$top/" --arg build "$build/" --arg name "$1" '[.data[0].files[] | { lines: .summary.lines, branches: .summary.branches,
+		file: .filename | sub(".*/\\.\\./"; "") | ltrimstr($build) | ltrimstr($top) }] | map(. + { room: .file | split("/")[0] }) |
+		map(select(.room != "tests" and .room != "include")) | group_by(.room)[] | "\($name) \(.[0].room) " +
 		"\(map(.lines.covered) | add) \(map(.lines.count) | add) \(map(.branches.covered) | add) \(map(.branches.count) | add)"' summary |
 		awk '{ printf "# coverage: %-10s %-10s lines %5d of %5d, %3d %%   branches %5d of %5d, %3d %%\n", $1, $2, $3, $4, 100 * $3 / ($4 ? $4 : 1), $5, $6, 100 * $5 / ($6 ? $6 : 1) }'
 }
