@@ -28,6 +28,7 @@ static __always_inline __u32 pol_class_v4(__u32 addr)
 
 		pol_opaque(k);
 		i = (i << 1) + ((k - x - 1) >> 63);
+		pol_opaque(i); /* as in pol_within() */
 	}
 	return pol_v4_class[i & ((1ull << POL_V4_DEPTH) - 1)];
 }
@@ -148,8 +149,8 @@ static __always_inline __u32 pol_l4(__u8 proto, __u32 key)
 	case IPPROTO_ICMPV6: slot = POL_L4_ICMPV6; break;
 	default: return pol_proto_class[proto];
 	}
-	page = pol_l4_page[slot][(key >> 8) & 255];
-	return pol_l4_class[(page * 256 + (key & 255)) & (POL_L4_CLASS_LEN - 1)];
+	page = pol_l4_page[slot][pol_within(key >> 8, 256)];
+	return pol_l4_class[pol_within(page * 256 + (key & 255), POL_L4_CLASS_LEN)];
 }
 
 /* Number of the verdict at (column, l4) in the tree of a row. */
@@ -161,13 +162,13 @@ static __always_inline __u32 pol_walk(__u32 root, __u32 column, __u32 l4)
 	for (int s = POL_COLUMN_LEVELS - 1; s >= 0; s--) {
 		__u32 at = (column >> (s * POL_PAGE_BITS)) & (POL_PAGE - 1);
 
-		idx = pol_pages[((idx << POL_PAGE_BITS) + at) & (POL_PAGES_LEN - 1)];
+		idx = pol_pages[pol_within((idx << POL_PAGE_BITS) + at, POL_PAGES_LEN)];
 	}
 #pragma clang loop unroll(full)
 	for (int s = POL_L4_LEVELS - 1; s >= 0; s--) {
 		__u32 at = (l4 >> (s * POL_PAGE_BITS)) & (POL_PAGE - 1);
 
-		idx = pol_pages[((idx << POL_PAGE_BITS) + at) & (POL_PAGES_LEN - 1)];
+		idx = pol_pages[pol_within((idx << POL_PAGE_BITS) + at, POL_PAGES_LEN)];
 	}
 	return idx & (POL_VERDICTS_LEN - 1);
 }

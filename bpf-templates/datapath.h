@@ -143,7 +143,12 @@ static __always_inline const struct pol_if *pol_device(struct __sk_buff *skb, st
 /* Does the endpoint of this device own the address? */
 static __always_inline int pol_own(const struct pol_if *i, const struct pol_addr *a, int v6)
 {
-	return pol_same_addr(&i->addr[v6 & 1], a) || pol_owned_by(a, i->ep);
+	const struct pol_owner *o;
+
+	if (pol_same_addr(&i->addr[v6 & 1], a))
+		return 1;
+	o = pol_local(pol_owner_here(a));
+	return o && o->ep == i->ep;
 }
 
 static __always_inline int pol_mac_ok(struct __sk_buff *skb, struct pol_pkt *p,
@@ -313,11 +318,17 @@ static __always_inline int pol_uplink_end(struct __sk_buff *skb, struct pol_pkt 
 	return pol_end(skb, p, reason, p->ep, watched);
 }
 
+/* As pol_flow_spoofed(), with the packet on the stack. */
+static __always_inline int pol_uplink_spoofed(const struct pol_pkt *p)
+{
+	return pol_is_here(pol_owner_here(&p->src));
+}
+
 /* What comes in by an uplink and is of no live flow: ours only if it is for an endpoint that lives here. */
 static __always_inline int pol_uplink_other(struct __sk_buff *skb, struct pol_pkt *p,
 					    const int watched)
 {
-	struct pol_owner *to = bpf_map_lookup_elem(&ep_by_addr, &p->dst);
+	struct pol_owner *to = pol_owner_here(&p->dst);
 	int reason;
 
 	if (!to || !to->ifindex) {

@@ -83,17 +83,21 @@ static __always_inline int pol_watch_token(struct pol_watch_lost *l, const struc
 static __always_inline void pol_watch_tell(const struct pol_watch *w, struct pol_telling *t)
 {
 	struct pol_watch_lost *l = bpf_map_lookup_elem(&watch_lost, &t->at);
-	__u32 kind = t->e.kind;
+	__u32 kind;
 	void *ring;
 
-	if (!l || kind >= POL_EVENT_KINDS)
+	if (!l)
 		return;
 	if (pol_watch_token(l, w, t->e.time_ns)) {
 		ring = bpf_map_lookup_elem(&rings, &t->at);
 		if (ring && !bpf_ringbuf_output(ring, &t->e, sizeof(t->e), 0))
 			return;
 	}
-	l->lost[kind]++;
+	/* looked at where it is used: what is kept on the stack has no bounds for verifiers before 6.3 */
+	kind = t->e.kind;
+	pol_opaque(kind);
+	if (kind < POL_EVENT_KINDS)
+		l->lost[kind]++;
 }
 
 /* ---- audit -------------------------------------------------------------------- */
@@ -141,13 +145,27 @@ static __always_inline void pol_audit(const struct pol_pkt *p, __u32 rule, struc
 
 /* ---- events ------------------------------------------------------------------- */
 
-/* Whoever watches and wants it gets t->e. */
+/* Reader t->at gets t->e if it wants it. */
+static __noinline int pol_tell_one(struct pol_watch_set *set, struct pol_telling *t)
+{
+	const struct pol_watch *w = &set->at[t->at & (POL_WATCHERS - 1)];
+
+	if (pol_watch_wants(w, &t->e))
+		pol_watch_tell(w, t);
+	return 0;
+}
+
+/*
+ * Whoever watches and wants it gets t->e.  The loop is one block, its body a call: of a
+ * longer one clang may put the end before the head, and verifiers before Linux 6.8 refuse a
+ * loop whose body falls back into its head without a jump (tests/tools/backedge.c).
+ */
 static __always_inline void pol_tell_all(struct pol_watch_set *set, struct pol_telling *t)
 {
+#pragma clang loop unroll(disable)
 	for (__u32 i = 0; i < POL_WATCHERS; i++) {
 		t->at = i;
-		if (pol_watch_wants(&set->at[i], &t->e))
-			pol_watch_tell(&set->at[i], t);
+		pol_tell_one(set, t);
 	}
 }
 

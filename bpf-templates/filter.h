@@ -164,10 +164,13 @@ static __always_inline __u64 pol_some(__u64 x)
 /* Number of the lowest bit that is set; x is not 0.  No branch: each would double the verifier's paths. */
 static __always_inline __u32 pol_lowest64(__u64 x)
 {
+	__u32 n;
+
 	x &= -x;
-	return pol_some(x & 0xaaaaaaaaaaaaaaaaull) | pol_some(x & 0xccccccccccccccccull) << 1 |
-	       pol_some(x & 0xf0f0f0f0f0f0f0f0ull) << 2 | pol_some(x & 0xff00ff00ff00ff00ull) << 3 |
-	       pol_some(x & 0xffff0000ffff0000ull) << 4 | pol_some(x & 0xffffffff00000000ull) << 5;
+	n = pol_some(x & 0xaaaaaaaaaaaaaaaaull) | pol_some(x & 0xccccccccccccccccull) << 1 |
+	    pol_some(x & 0xf0f0f0f0f0f0f0f0ull) << 2 | pol_some(x & 0xff00ff00ff00ff00ull) << 3 |
+	    pol_some(x & 0xffff0000ffff0000ull) << 4 | pol_some(x & 0xffffffff00000000ull) << 5;
+	return pol_within(n, 64);
 }
 
 #if POL_USES_FILTER_LIMITS
@@ -210,7 +213,7 @@ __noinline __u32 pol_filter_says(struct pol_edge *p, __u32 f)
 	head = &pol_filter_head[f];
 	says = head->last;
 	at = 2 * f + (p->v6 & 1);
-	pol_opaque(at); /* or clang makes an OR of the sum, of which the verifier knows no bound */
+	pol_opaque(at); /* as in pol_within() */
 	if (at >= 2 * POL_FILTERS)
 		return 0;
 	h = &pol_filter_half[at];

@@ -194,7 +194,7 @@ __noinline int pol_flow_answering(struct pol_pkt *p)
 
 	if (!p)
 		return POL_REASON_INTERNAL;
-	to = bpf_map_lookup_elem(&ep_by_addr, &p->dst);
+	to = pol_owner_of(&p->dst);
 	host = p->from_host;
 	p->rev = 1;
 	p->from_host = to && to->entity == POL_ENTITY_HOST;
@@ -367,10 +367,10 @@ static __always_inline int pol_flow_known(struct __sk_buff *skb, struct pol_pkt 
 }
 
 /* The sender of what came in by an uplink can be neither this host nor live on it. */
-static __always_inline int pol_uplink_spoofed(const struct pol_pkt *p)
+static __always_inline int pol_flow_spoofed(const struct pol_pkt *p)
 {
 	return p->hook == POL_HOOK_UPLINK_IN &&
-	       pol_is_here(bpf_map_lookup_elem(&ep_by_addr, &p->src));
+	       pol_is_here(pol_owner_of(&p->src));
 }
 
 /* A packet that may open, belong to or change a flow. */
@@ -403,13 +403,11 @@ __noinline int pol_flow_slow(struct __sk_buff *skb, struct pol_pkt *p)
 }
 
 /* Everything but the next packet of an established flow. */
-__noinline int pol_flow_rest(struct __sk_buff *skb, struct pol_pkt *p)
+static __always_inline int pol_flow_rest(struct __sk_buff *skb, struct pol_pkt *p)
 {
 	int reason;
 
-	if (!p)
-		return POL_REASON_INTERNAL;
-	if (pol_uplink_spoofed(p))
+	if (pol_flow_spoofed(p))
 		return POL_REASON_SPOOFED;
 	if (p->frag == POL_FRAG_LATER)
 		return pol_frag_later(p);

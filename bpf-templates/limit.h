@@ -86,12 +86,15 @@ __noinline int pol_limit_own(struct pol_limit_key *k, __u32 back)
 {
 	__u64 now = bpf_ktime_get_ns(), cost, burst, old;
 	struct pol_limit_place *c, *use = NULL;
+	const struct pol_limit *l;
 	__u32 set, at;
 	int mine, r = POL_LIMIT_NO_PLACE;
 
 	if (!k || k->limit >= POL_LIMITS_LEN)
 		return -1;
-	cost = pol_limits[k->limit].ns_per_token, burst = pol_limits[k->limit].burst_ns;
+	l = &pol_limits[k->limit];
+	pol_opaque(l); /* now, not behind the loop: on the stack verifiers before 6.3 forget the bounds */
+	cost = l->ns_per_token, burst = l->burst_ns;
 	set = pol_limit_set(k);
 #pragma clang loop unroll(full)
 	for (__u32 i = 0; i < POL_LIMIT_WAYS; i++) {
@@ -128,12 +131,14 @@ __noinline int pol_limit_shared(struct pol_limit_key *k, __u32 back)
 {
 	__u64 now = bpf_ktime_get_ns(), cost, burst;
 	struct pol_limit_cell *c;
+	struct pol_limit_key key;
 	int r;
 
 	if (!k || k->limit >= POL_LIMITS_LEN)
 		return -1;
 	cost = pol_limits[k->limit].ns_per_token, burst = pol_limits[k->limit].burst_ns;
-	c = pol_limit_cell(k, now - burst);
+	key = *k; /* as pol_owner_of() has it */
+	c = pol_limit_cell(&key, now - burst);
 	if (!c)
 		return -1;
 	bpf_spin_lock(&c->lock);

@@ -131,7 +131,7 @@ static __always_inline int pol_forwarded(struct __sk_buff *skb, const struct pol
 
 	if (pol_is_near_group(&p->dst) || pol_is_link_local(&p->dst))
 		return 0;
-	o = bpf_map_lookup_elem(&ep_by_addr, &p->dst);
+	o = pol_owner_of(&p->dst);
 	if (o && (o->entity == POL_ENTITY_HOST || o->ifindex))
 		return 0;
 	return p->group || !pol_bridged_on(skb);
@@ -207,7 +207,7 @@ static __always_inline int pol_dhcp_out(const struct pol_pkt *p)
 	/* to renew: of this host or by broadcast; to one elsewhere it needs a rule, see pol_dhcp_near() */
 	if (p->v6 ? pol_is_near_group(&p->dst) : p->dst.w_be[3] == 0xffffffff)
 		return POL_LINK_PASS;
-	to = bpf_map_lookup_elem(&ep_by_addr, &p->dst);
+	to = pol_owner_of(&p->dst);
 	return to && to->entity == POL_ENTITY_HOST ? POL_LINK_PASS : POL_LINK_NONE;
 }
 
@@ -271,7 +271,7 @@ static __always_inline int pol_dhcp_near(const struct pol_pkt *p)
 		return 1;
 	if (p->v6)
 		return pol_is_link_local(&p->src);
-	o = bpf_map_lookup_elem(&ep_by_addr, &p->src);
+	o = pol_owner_of(&p->src);
 	return o && o->entity == POL_ENTITY_HOST;
 }
 

@@ -108,6 +108,11 @@ struct pol_pkt {
 
 /* Hide a value from the optimiser, which would turn the arithmetic into branches. */
 #define pol_opaque(x) asm volatile("" : "+r"(x))
+/*
+ * i of a table of n, a power of two.  Hidden before it is masked: clang leaves out masks of what it knows
+ * and makes an OR of a sum; verifiers before 6.10 have no bounds of an OR, nor of swapped bytes.
+ */
+#define pol_within(i, n) ({ __u32 pol_i = (i); pol_opaque(pol_i); pol_i & ((n) - 1); })
 /* An argument that nothing reads is left undefined by clang, and refused by the verifier. */
 #define pol_used(x) asm volatile("" : : "r"(x))
 #define pol_likely(x) __builtin_expect(!!(x), 1)
@@ -186,12 +191,32 @@ static __always_inline const struct pol_if *pol_if_of(__u32 ifindex)
 	return i && i->kind == POL_IF_ENDPOINT ? i : NULL;
 }
 
-/* The endpoint that owns an address on this host, or NULL. */
+/*
+ * What is known of an address, or NULL.  Verifiers before 6.2 take no key out of what a global
+ * function was given, so it is copied; where the packet is on the caller's own stack
+ * pol_owner_here() spares that and 16 bytes of it.
+ */
+static __always_inline struct pol_owner *pol_owner_here(const struct pol_addr *a)
+{
+	return bpf_map_lookup_elem(&ep_by_addr, a);
+}
+
+static __always_inline struct pol_owner *pol_owner_of(const struct pol_addr *a)
+{
+	struct pol_addr key = *a;
+
+	return pol_owner_here(&key);
+}
+
+/* The same if it is an endpoint on this host, or NULL. */
+static __always_inline struct pol_owner *pol_local(struct pol_owner *o)
+{
+	return o && o->entity == POL_ENTITY_ENDPOINT && o->ifindex ? o : NULL;
+}
+
 static __always_inline struct pol_owner *pol_local_owner(const struct pol_addr *a)
 {
-	struct pol_owner *o = bpf_map_lookup_elem(&ep_by_addr, a);
-
-	return o && o->entity == POL_ENTITY_ENDPOINT && o->ifindex ? o : NULL;
+	return pol_local(pol_owner_of(a));
 }
 
 static __always_inline int pol_owned_by(const struct pol_addr *a, __u32 ep)

@@ -126,7 +126,7 @@ static __always_inline int pol_svc_port(__u32 port)
 	__u32 zero = 0;
 	const struct pol_svc_ports *p = bpf_map_lookup_elem(&svc_ports, &zero);
 
-	return p && p->bit[port >> 6 & 1023] >> (port & 63) & 1;
+	return p && p->bit[pol_within(port >> 6, 1024)] >> (port & 63) & 1;
 }
 
 /* ---- the table ------------------------------------------------------------------------- */
@@ -403,10 +403,18 @@ static __always_inline void pol_svc_write(struct pol_svc_entry *e, const struct 
 	e->flags = s->flags;
 }
 
+/* The number is copied, as pol_owner_of() has it. */
+static __always_inline struct pol_svc_hits *pol_svc_hits_of(const struct pol_svc *s)
+{
+	__u32 service = s->service;
+
+	return bpf_map_lookup_elem(&svc_hits, &service);
+}
+
 /* The entry, which is ours now, was another's: what of it was worth counting. */
 static __always_inline void pol_svc_displaced(const struct pol_svc *s, const struct pol_svc_entry *e)
 {
-	struct pol_svc_hits *h = bpf_map_lookup_elem(&svc_hits, &s->service);
+	struct pol_svc_hits *h = pol_svc_hits_of(s);
 
 	if (!h || pol_svc_expired(e, s->now) || pol_svc_over(e))
 		return;
@@ -458,39 +466,58 @@ static __always_inline __u32 pol_svc_choice(const struct pol_svc *s, __u32 seed)
 	return pol_mix(x ^ (__u64)bpf_ntohs(s->cport_be) << 16 ^ bpf_ntohs(s->oport_be)) >> 32;
 }
 
+/* The number is copied, as pol_owner_of() has it. */
+static __always_inline const struct pol_service *pol_service_of(const struct pol_svc *s)
+{
+	__u32 service = s->service;
+
+	return bpf_map_lookup_elem(&svc, &service);
+}
+
 /* A client that is a backend itself is not sent to itself: its own stack would refuse that. */
 #define POL_SVC_OTHERS 16
 
-/* s->to, s->flags; 0, or -1: no backend is up. */
+/* The backend at place x of the ring: 0: it is s->to; 1: not this one; -1: none is up. */
+static __noinline int pol_svc_try(const struct pol_service *v, struct pol_svc *s, __u32 x)
+{
+	__u32 place = x % v->size, at = v->ring + place / POL_RING_BLOCK, index;
+	const struct pol_ring_block *r = bpf_map_lookup_elem(&svc_ring, &at);
+	const struct pol_svc_backend *b;
+
+	if (!r)
+		return -1;
+	index = r->backend[place % POL_RING_BLOCK];
+	b = bpf_map_lookup_elem(&svc_backends, &index);
+	if (!b || !b->port_be)
+		return -1;
+	if (pol_same_addr(&b->addr, &s->client))
+		return 1;
+	s->to = b->addr;
+	s->to_port_be = b->port_be;
+	s->flags = (s->flags & POL_SVC_INSIDE) | (b->flags & POL_BACKEND_LOCAL ? POL_SVC_LOCAL :
+						  v->flags & POL_SVC_DSR       ? POL_SVC_TUNNEL : 0);
+	return 0;
+}
+
+/*
+ * s->to, s->flags; 0, or -1: no backend is up.  The body of the loop is a call: else its counter is
+ * kept on the stack, where the verifier of 6.1 loses it.
+ */
 __noinline int pol_svc_pick(struct pol_svc *s)
 {
 	const struct pol_service *v;
 	__u32 x;
 
-	v = s ? bpf_map_lookup_elem(&svc, &s->service) : NULL;
+	v = s ? pol_service_of(s) : NULL;
 	if (!v || !v->size)
 		return -1;
 	x = v->flags & POL_SVC_RANDOM ? bpf_get_prandom_u32() : pol_svc_choice(s, v->seed);
 #pragma clang loop unroll(disable)
 	for (int tries = 0; tries < POL_SVC_OTHERS; tries++) {
-		__u32 place = x % v->size, at = v->ring + place / POL_RING_BLOCK, index;
-		const struct pol_ring_block *r = bpf_map_lookup_elem(&svc_ring, &at);
-		const struct pol_svc_backend *b;
+		int r = pol_svc_try(v, s, x);
 
-		if (!r)
-			return -1;
-		index = r->backend[place % POL_RING_BLOCK];
-		b = bpf_map_lookup_elem(&svc_backends, &index);
-		if (!b || !b->port_be)
-			return -1;
-		if (!pol_same_addr(&b->addr, &s->client)) {
-			s->to = b->addr;
-			s->to_port_be = b->port_be;
-			s->flags = (s->flags & POL_SVC_INSIDE) |
-				   (b->flags & POL_BACKEND_LOCAL ? POL_SVC_LOCAL :
-				    v->flags & POL_SVC_DSR	 ? POL_SVC_TUNNEL : 0);
-			return 0;
-		}
+		if (r <= 0)
+			return r;
 		x = pol_mix(x + 0x9e3779b97f4a7c15ull);
 	}
 	return -1;
@@ -521,7 +548,7 @@ __noinline int pol_svc_new(struct pol_svc *s)
 
 static __always_inline void pol_svc_count(const struct pol_svc *s, __u32 bytes, int reason)
 {
-	struct pol_svc_hits *h = bpf_map_lookup_elem(&svc_hits, &s->service);
+	struct pol_svc_hits *h = pol_svc_hits_of(s);
 
 	if (!h)
 		return;

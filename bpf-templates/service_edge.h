@@ -333,8 +333,10 @@ __noinline int pol_edge_icmp_body(struct xdp_md *ctx, struct pol_edge *p, __u32 
 	if (!p)
 		return 0;
 	n = p->l3_len > POL_EDGE_QUOTE ? POL_EDGE_QUOTE : p->l3_len;
-	pol_opaque(n);
-	if (n < 1 || n > POL_EDGE_QUOTE || bpf_xdp_load_bytes(ctx, p->l3_off, m.quote, n))
+	if (!n)
+		return 0;
+	n = pol_within(n - 1, POL_EDGE_QUOTE) + 1; /* as pol_answer_icmp() has it */
+	if (bpf_xdp_load_bytes(ctx, p->l3_off, m.quote, n))
 		return 0;
 	m.type_code = bpf_htons(type_code);
 	m.mtu_be = bpf_htonl(mtu);
@@ -722,7 +724,7 @@ __noinline int pol_edge_host(struct pol_edge *p, __u32 what, const struct pol_ad
  */
 __noinline int pol_edge_unpack(struct xdp_md *ctx, struct pol_edge *p, __u32 what)
 {
-	struct pol_addr chosen;
+	struct pol_addr chosen, sender;
 	const struct pol_owner *o;
 	__u8 outer6;
 	int r;
@@ -732,9 +734,10 @@ __noinline int pol_edge_unpack(struct xdp_md *ctx, struct pol_edge *p, __u32 wha
 	outer6 = p->v6;
 	chosen = p->dst;
 	what |= (POL_SVC_LOCAL | POL_SVC_UNPACKED | (outer6 ? POL_SVC_OUTER6 : 0)) << 8;
-	if (!bpf_map_lookup_elem(&svc_balancers, &p->src))
+	sender = p->src; /* a copy, as pol_owner_of() has it */
+	if (!bpf_map_lookup_elem(&svc_balancers, &sender))
 		return POL_SVC_NOT;
-	o = bpf_map_lookup_elem(&ep_by_addr, &p->dst);
+	o = pol_owner_of(&p->dst);
 	if (!pol_is_here(o))
 		return POL_SVC_NOT;
 	if (p->reason || p->frag)

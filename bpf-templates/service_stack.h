@@ -230,21 +230,22 @@ __noinline int pol_stack_frag_first(struct pol_svc *s, __u32 id)
 	return bpf_map_update_elem(&frags, &k, &f, BPF_ANY);
 }
 
-/* An error by or from behind a backend, about what its client sent: the client knows only the VIP. */
-__noinline int pol_stack_error(struct __sk_buff *skb, struct pol_svc *s, struct pol_place *at)
+/*
+ * Where the ports stand that an error quotes, if it is by or from behind a backend and about what its
+ * client sent, else 0; s becomes the quoted connection's.
+ */
+#define POL_STACK_OWN (1u << 31) /* and the backend itself says it, not a router on the way */
+__noinline __u32 pol_stack_error_of(struct __sk_buff *skb, struct pol_svc *s, const struct pol_place *at)
 {
 	struct pol_quote q = {};
-	struct pol_place in = {};
-	struct pol_addr from;
-	__be16 port[2], was;
+	__be16 port[2];
+	__u32 own;
 	__u8 type;
-	__u64 diff;
 
 	if (!s || !at || bpf_skb_load_bytes(skb, at->l4_off, &type, 1))
 		return 0;
 	if (at->v6 ? type < 1 || type > 4 : type != 3 && type != 11 && type != 12)
 		return 0;
-	from = s->other;
 	q.off = at->l4_off + 8;
 	if (at->v6 ? pol_quote_v6(skb, &q) : pol_quote_v4(skb, &q))
 		return 0;
@@ -254,46 +255,58 @@ __noinline int pol_stack_error(struct __sk_buff *skb, struct pol_svc *s, struct 
 	/* quoted: from the client to the backend */
 	if (!pol_same_addr(&q.src, &s->client))
 		return 0;
+	own = pol_same_addr(&s->other, &q.dst) ? POL_STACK_OWN : 0;
 	s->other = q.dst;
 	s->proto = q.proto;
 	s->cport_be = port[0];
-	s->oport_be = was = port[1];
+	s->oport_be = port[1];
+	return q.off | own;
+}
+
+/* The VIP that the quoted connection is of, into s->to. */
+static __always_inline int pol_stack_error_vip(struct pol_svc *s)
+{
+	struct pol_svc_bucket *b;
+	__u32 way;
+
 	s->hash = pol_svc_hash(s);
 	s->slot = pol_svc_in(s, 0) ?: pol_svc_in(s, 1);
-	if (!s->slot)
-		return 0;
-	{
-		__u32 way;
-		struct pol_svc_bucket *b = pol_svc_slot(s->slot, &way);
+	b = s->slot ? pol_svc_slot(s->slot, &way) : NULL;
+	if (!b)
+		return -1;
+	s->to = b->entry[way].vip;
+	s->to_port_be = b->entry[way].vport_be;
+	return 0;
+}
 
-		if (!b)
-			return 0;
-		s->to = b->entry[way].vip;
-		s->to_port_be = b->entry[way].vport_be;
-	}
+/* The client knows only the VIP: 1: the error speaks of that now; 0, -1: as pol_stack_answer() */
+__noinline int pol_stack_error(struct __sk_buff *skb, struct pol_svc *s, struct pol_place *at)
+{
+	__u32 quoted = pol_stack_error_of(skb, s, at), off = quoted & ~POL_STACK_OWN;
+	__u64 diff;
+
+	if (!s || !at || !off || pol_stack_error_vip(s))
+		return 0;
 	/* the quoted destination, and its port */
 	if (at->v6) {
-		diff = bpf_csum_diff((__be32 *)&q.dst, 16, (__be32 *)&s->to, 16, 0);
+		diff = bpf_csum_diff((__be32 *)&s->other, 16, (__be32 *)&s->to, 16, 0);
 		if (bpf_l4_csum_replace(skb, at->l4_off + 2, 0, diff, 0) ||
 		    bpf_skb_store_bytes(skb, at->l4_off + 8 + 24, &s->to, 16, 0))
 			return -1;
-	} else if (bpf_l3_csum_replace(skb, at->l4_off + 8 + 10, q.dst.w_be[3], s->to.w_be[3], 4) ||
+	} else if (bpf_l3_csum_replace(skb, at->l4_off + 8 + 10, s->other.w_be[3], s->to.w_be[3], 4) ||
 		   bpf_skb_store_bytes(skb, at->l4_off + 8 + 16, &s->to.w_be[3], 4, 0)) {
 		return -1;
 	}
-	if (bpf_l4_csum_replace(skb, at->l4_off + 2, was, s->to_port_be, 2) ||
-	    bpf_skb_store_bytes(skb, q.off + 2, &s->to_port_be, 2, 0))
+	if (bpf_l4_csum_replace(skb, at->l4_off + 2, s->oport_be, s->to_port_be, 2) ||
+	    bpf_skb_store_bytes(skb, off + 2, &s->to_port_be, 2, 0))
 		return -1;
-	if (!pol_same_addr(&from, &q.dst))
+	if (!(quoted & POL_STACK_OWN))
 		return 1; /* a router on the way says it in its own name */
-	in = *at;
-	in.l4_off = 0;
-	if (at->v6) {
-		diff = bpf_csum_diff((__be32 *)&from, 16, (__be32 *)&s->to, 16, 0);
-		if (bpf_l4_csum_replace(skb, at->l4_off + 2, 0, diff, BPF_F_PSEUDO_HDR))
-			return -1;
-	}
-	return pol_stack_translate(skb, &in, &from, &s->to, 0) ? -1 : 1;
+	/* diff is that of the source too, which is the same address */
+	if (at->v6 && bpf_l4_csum_replace(skb, at->l4_off + 2, 0, diff, BPF_F_PSEUDO_HDR))
+		return -1;
+	at->l4_off = 0; /* an address without a port */
+	return pol_stack_translate(skb, at, &s->other, &s->to, 0) ? -1 : 1;
 }
 
 /*

@@ -99,6 +99,12 @@ check_PROGRAMS += tests/tools/faultat
 tests_tools_faultat_SOURCES = tests/tools/faultat.c
 tests_tools_faultat_LDADD =
 
+check_PROGRAMS += tests/tools/backedge
+tests_tools_backedge_SOURCES = tests/tools/backedge.c
+
+check_PROGRAMS += tests/tools/verified
+tests_tools_verified_SOURCES = tests/tools/verified.c
+
 check_PROGRAMS += tests/tools/repin
 tests_tools_repin_SOURCES = tests/tools/repin.c
 
