@@ -69,7 +69,7 @@ void pol_explain_filters(const struct pol_ir *ir, struct pol_arena *a, struct po
 	for (size_t i = 0; i < ir->filters.n; i++) {
 		x->filter[i].filter = &ir->filters.v[i];
 		pol_eval_filter(ir, &ir->filters.v[i], &x->packet, &x->filter[i].eval);
-		if (x->filter[i].eval.action == POL_FILTER_DROP && i < x->dropped)
+		if (i < x->dropped && x->filter[i].eval.action == POL_FILTER_DROP)
 			x->dropped = i;
 	}
 	/* What is sent without an answer, as much of UDP is, gets where it should. */

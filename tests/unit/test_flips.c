@@ -63,8 +63,8 @@ static char *input_of(size_t *n)
 	assert_non_null(abi);
 	text = malloc(m.n + 64);
 	assert_non_null(text);
-	*n = (size_t)sprintf(text, "%.*s\nabi: %u%s%c%c", (int)(abi - m.p), m.p, POL_ABI_VERSION,
-			     strchr(abi + 1, '\n'), 0x1e, 0x1e);
+	*n = (size_t)sprintf(text, "%.*s\nabi: %u%s%c%c", (int)(abi - m.p), m.p,
+			     (unsigned)POL_ABI_VERSION, strchr(abi + 1, '\n'), 0x1e, 0x1e);
 	free((char *)m.p);
 	return text;
 }
