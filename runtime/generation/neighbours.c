@@ -56,6 +56,22 @@ static uint32_t tcx_at(uint32_t ifindex, enum bpf_attach_type place)
 	return n ? id[0] : 0;
 }
 
+/* A dispatcher of libxdp has others' programs in it, which `ip` would take away unseen. */
+static int foreign_xdp(const struct prt_link *link, struct pol_err *e)
+{
+	char name[BPF_OBJ_NAME_LEN], undo[128 + 2 * PRT_IFNAME];
+
+	program_name(link->xdp, name);
+	if (!strcmp(name, "xdp_dispatcher"))
+		snprintf(undo, sizeof(undo),
+			 "it runs what libxdp loaded, see `xdp-loader status %s`; remove it: xdp-loader unload %s --all",
+			 prt_safe(link->name), prt_safe(link->name));
+	else
+		snprintf(undo, sizeof(undo), "remove it: ip link set dev %s xdp off",
+			 prt_safe(link->name));
+	return foreign(link, "XDP", link->xdp, undo, e);
+}
+
 int prt_neighbours_check_link(const struct prt_link *link, struct pol_err *e)
 {
 	static const struct {
@@ -64,11 +80,8 @@ int prt_neighbours_check_link(const struct prt_link *link, struct pol_err *e)
 	} tcx[] = { { TCX_INGRESS, "tcx ingress" }, { TCX_EGRESS, "tcx egress" } };
 	char undo[64 + PRT_IFNAME];
 
-	if (link->xdp && !prt_xdp_is_stub(link->xdp)) {
-		snprintf(undo, sizeof(undo), "remove it: ip link set dev %s xdp off",
-			 prt_safe(link->name));
-		return foreign(link, "XDP", link->xdp, undo, e);
-	}
+	if (link->xdp && !prt_xdp_is_stub(link->xdp))
+		return foreign_xdp(link, e);
 	for (size_t i = 0; i < POL_ARRAY_LEN(tcx); i++) {
 		uint32_t id = tcx_at(link->ifindex, tcx[i].place);
 
