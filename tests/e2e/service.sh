@@ -93,6 +93,34 @@ expect open client vip udp 53
 is "an echo to the VIP" "open open" "$(try client vip ping)"
 expect timeout client b1 tcp 80
 
+# A hop limit that ends here: the stack answers as a router, and one more gets there.
+phase="hop limit 1"
+exceeded() { # how often the client was told so, v4 and v6
+	inside client nstat -asz IcmpInTimeExcds Icmp6InTimeExcds | awk '!/^#/ { printf "%s%d", sep, $2; sep = " " }'
+}
+via() { # HOPLIMIT: to the VIP
+	inside client ip route replace 198.51.100.10 via 192.0.2.1 hoplimit "$1"
+	inside client ip -6 route replace 2001:db8:2::10 via 2001:db8:1::1 hoplimit "$1"
+}
+ip route add default via 192.0.2.7
+ip -6 route add default via 2001:db8:1::7
+inside client sh -c 'echo 0 >/proc/sys/net/ipv4/icmp_ratelimit'
+echo 0 >/proc/sys/net/ipv4/icmp_ratelimit
+echo 0 >/proc/sys/net/ipv6/icmp/ratelimit
+is "none yet" "0 0" "$(exceeded)"
+via 1
+is "TCP" "timeout timeout" "$(try client vip tcp 80 | sed 's/unreachable/timeout/g')"
+is "time exceeded, once or more in each family" "yes yes" "$(exceeded | awk '{ print ($1 ? "yes" : "no"), ($2 ? "yes" : "no") }')"
+via 2
+phase="hop limit 2"
+expect open client vip tcp 80
+expect open client vip udp 53
+inside client ip route replace 198.51.100.10 via 192.0.2.1
+inside client ip -6 route replace 2001:db8:2::10 via 2001:db8:1::1
+ip route del default
+ip -6 route del default
+phase=
+
 # What XDP drops is told too.
 "$POLLOAD" monitor --json --each --count 1 drop >fragment &
 monitor=$!
