@@ -83,6 +83,19 @@ trap cleanup EXIT
 trap 'printf "\ndemo: interrupted, cleaning up\n" >&2; exit 130' INT
 trap 'exit 143' TERM HUP
 
+# The example names no interface; the demo has an uplink.
+if [ "$policy" = "$tree/lang/examples/shop.pol" ]; then
+	cat "$policy" - >"$work/shop.pol" <<'END' || die "cannot write to $work"
+
+# What scanners try at the api ends before the kernel has built a packet.
+filter edge on uplink0 {
+    drop from scanners on tcp 9090;
+    pass;
+}
+END
+	policy=$work/shop.pol
+fi
+
 # ---- who is who -------------------------------------------------------------------
 
 # name, address 4, address 6, and how the flow language calls it

@@ -4,6 +4,7 @@
 # polload killed at counted points, and at any instant: the old or the new policy, whole; what it
 # left behind the next run cleans up.  A point is the entry of a system call that leaves something
 # behind (tools/faultat); POINTS of them (24) are spread over all that an apply makes, fewer over the rest.
+# The policies have a filter at XDP and a service too, which differ as the rules do: all three change at once.
 . "$(dirname "$0")/lib.sh"
 . "$e2e_tree/tests/e2e/shop.sh"
 faultat=${FAULTAT:-$e2e_build/tests/tools/faultat}
@@ -11,26 +12,48 @@ faultat=${FAULTAT:-$e2e_build/tests/tools/faultat}
 points=${POINTS:-24}
 
 shop_containers
-shop_compile
+inside world ip route add 198.51.100.10 via 192.0.2.1
+edge_policy() { # PORT OTHER: a client may ask PORT, the world may not ask OTHER
+	shop_policy "$1" | sed "s/allow from world on tcp 80;/allow from world on tcp 80, 8080, 8081;/"
+	echo "filter edge on up0 { drop on tcp $2; pass; }"
+	echo "service shop { vip 198.51.100.10 on tcp $(($1 - 8000)); backend server on tcp 80; }"
+}
+edge_policy 8080 8081 | compile one
+edge_policy 8081 8080 | compile two
 container later 3 "app: client"
 
-reach() { # PORT: into reach.PORT
-	inside client "$PROBE" connect tcp "${v4[server]}" "$1" --timeout "${patience:-250}" >"reach.$1"
+reach() { # FROM ADDRESS PORT: into reach.FROM.PORT
+	inside "$1" "$PROBE" connect tcp "$2" "$3" --timeout "${patience:-250}" >"reach.$1.$3"
 }
-enforced() { # one, two, none or a mixture, by traffic alone
-	local tries=()
-	reach 8080 &
-	tries+=($!)
-	reach 8081 &
-	tries+=($!)
-	wait "${tries[@]}"
-	case "$(cat reach.8080)/$(cat reach.8081)" in
+pair() { # FROM PORT PORT: one, two, none or closed
+	case "$(cat "reach.$1.$2")/$(cat "reach.$1.$3")" in
 	open/timeout) echo one ;;
 	timeout/open) echo two ;;
 	open/open) echo none ;;
 	timeout/timeout) echo closed ;;
-	*) echo "mixed: $(cat reach.8080)/$(cat reach.8081)" ;;
+	*) echo "mixed: $1 $(cat "reach.$1.$2")/$(cat "reach.$1.$3")" ;;
 	esac
+}
+# By traffic alone, what the rules do: one, two, none or closed; half, if the filter or the service does not do the same.
+enforced() {
+	local tries=() rules port
+	for port in 8080 8081; do
+		reach client "${v4[server]}" $port &
+		tries+=($!)
+		reach world "${v4[server]}" $port &
+		tries+=($!)
+		reach world 198.51.100.10 $((port - 8000)) &
+		tries+=($!)
+	done
+	wait "${tries[@]}"
+	rules=$(pair client 8080 8081)
+	case $rules in
+	one | two)
+		[ "$(pair world 8080 8081)/$(pair world 80 81 | sed 's/mixed: world open.*/one/; s/mixed: world [a-z]*.open/two/')" = "$rules/$rules" ] ||
+			rules=half
+		;;
+	esac
+	echo "$rules"
 }
 among() { # WORD LIST
 	case " $2 " in *" $1 "*) return 0 ;; esac
@@ -65,7 +88,7 @@ settled() { # nothing is left over
 	! grep MISSING <<<"$out" | grep -qv "'v-later'" && [ "$(find bpf/polc -maxdepth 1 -name 'gen_*' | wc -l)" = 1 ] &&
 		[ "$(find "$POLC_STATE_DIR" -name 'gen-*' | wc -l)" -le 2 ]
 }
-nothing() { [ -z "$(find bpf state -mindepth 1 ! -name "*.debug" ! -name 'good*' ! -path state/polc)$(tc qdisc show | grep clsact)" ]; }
+nothing() { [ -z "$(find bpf state -mindepth 1 ! -name "*.debug" ! -name 'good*' ! -path state/polc)$(tc qdisc show | grep clsact)$(ip link show up0 | grep xdp)" ]; }
 left=0
 
 before() { apply one.bpf.o -H host.yaml; }
@@ -101,7 +124,8 @@ after() {
 	"$POLLOAD" remove >/dev/null 2>>trouble
 	nothing || left=$((left + 1))
 }
-kill_points "a removal" 5 "one none" "$POLLOAD" remove
+# the hooks go one by one
+kill_points "a removal" 5 "one half none" "$POLLOAD" remove
 before() { "$POLLOAD" remove >/dev/null 2>>trouble; }
 # what has hooks and no policy yet is closed; nothing else is in between
 kill_points "a first apply" 5 "none one closed" "$POLLOAD" apply one.bpf.o -H host.yaml
