@@ -101,29 +101,25 @@ static __always_inline __u32 pol_filter_kind(const struct pol_filter_half *h, co
 
 /* ---- cells ---------------------------------------------------------------------------- */
 
-/* -1 if x is 0, else 0.  No branch: which cells a packet has nobody can guess. */
-static __always_inline __u64 pol_filter_zero(__u64 x)
+/*
+ * What the first line of a group says that holds, or POL_FILTER_NONE.  Two ways out before the end: nobody can
+ * guess them, but what waits for a cell then is the guess alone, and the next packet goes on meanwhile.
+ */
+static __always_inline __u32 pol_filter_cell(const struct pol_filter_group *g, __u64 src, __u64 dst,
+					     __u32 kind)
 {
-	x |= -x;
-	pol_opaque(x); /* else clang makes a branch of this, and of what is masked with it */
-	x = (x >> 63) - 1;
-	pol_opaque(x);
-	return x;
-}
-
-/* What the first line of a group says that holds, or POL_FILTER_NONE. */
-static __always_inline __u32 pol_filter_cell(const struct pol_filter_group *g, __u64 none, __u64 src,
-					     __u64 dst, __u32 kind)
-{
-	__u64 hashed = src * dst * g->mul, val;
+	__u64 hashed = src * dst * g->mul;
 	const volatile __u64 *cell;
 	__u32 spread, at;
 
+	if (!src || !dst)
+		return POL_FILTER_NONE;
 	spread = pol_filter_half_word(g->spread + (__u32)(hashed >> (g->shift & 63)));
 	at = (__u64)((__u32)(hashed >> 24) * spread) * g->cells >> 32;
 	cell = (const volatile __u64 *)pol_filter_words(g->cell + at * POL_FILTER_CELL & ~(POL_FILTER_CELL - 1));
-	val = none ^ ((none ^ cell[1]) & pol_filter_zero(cell[0] ^ (src << 32 | dst)));
-	return pol_filter_word((__u32)val + pol_filter_half_word((__u32)(val >> 32) + kind));
+	if (cell[0] != (src << 32 | dst))
+		return POL_FILTER_NONE;
+	return pol_filter_word((__u32)cell[1] + pol_filter_half_word((__u32)(cell[1] >> 32) + kind));
 }
 
 static __always_inline __u32 pol_filter_less(__u64 x, __u64 y)
@@ -226,7 +222,7 @@ __noinline __u32 pol_filter_says(struct pol_edge *p, __u32 f)
 	for (__u32 g = 0; g < POL_FILTER_GROUPS; g++) {
 		if (g >= h->ngroups)
 			break;
-		says = pol_filter_less(pol_filter_cell(&h->group[g], h->none, from[g], to[g], kind), says);
+		says = pol_filter_less(pol_filter_cell(&h->group[g], from[g], to[g], kind), says);
 	}
 	if (!head->nspecial)
 		return says;

@@ -39,12 +39,11 @@ static void emit_half(struct pol_buf *b, const struct pol_filter_half *h)
 			h->group[i].cell, h->group[i].cells);
 	pol_buf_printf(
 		b,
-		"\t  }, .ngroups = %u, .none = 0x%llx, .l4_row = %u, .l4_page = %u, .l4_class = %u,\n"
+		"\t  }, .ngroups = %u, .l4_row = %u, .l4_page = %u, .l4_class = %u,\n"
 		"\t  .sport_page = %u, .sport_class = %u, .flag_class = %u, .nsports = %u, .nflags = %u,\n"
 		"\t  .kind = %u, .kind_mask = %u, .nkinds = %u },\n",
-		h->ngroups, (unsigned long long)h->none, h->l4_row, h->l4_page, h->l4_class,
-		h->sport_page, h->sport_class, h->flag_class, h->nsports, h->nflags, h->kind,
-		h->kind_mask, h->nkinds);
+		h->ngroups, h->l4_row, h->l4_page, h->l4_class, h->sport_page, h->sport_class,
+		h->flag_class, h->nsports, h->nflags, h->kind, h->kind_mask, h->nkinds);
 }
 
 static void emit_data(struct pol_buf *b, const struct pol_filters *f)

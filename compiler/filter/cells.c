@@ -558,14 +558,10 @@ static uint32_t write_patterns(struct writing *w)
 
 static uint32_t write_lists(struct writing *w)
 {
-	uint32_t at = pol_words_room(w->h->out, w->lists.words.n + 1, 1);
+	uint32_t at = pol_words_room(w->h->out, w->lists.words.n, 1);
 
-	/* the empty list, of cells without lines, says that none holds */
-	if (w->h->out->full)
-		return 0;
-	w->h->out->w.v[at] = POL_FILTER_NONE;
-	if (w->lists.words.n)
-		memcpy(&w->h->out->w.v[at + 1], w->lists.words.v,
+	if (w->lists.words.n && !w->h->out->full)
+		memcpy(&w->h->out->w.v[at], w->lists.words.v,
 		       w->lists.words.n * sizeof(*w->lists.words.v));
 	return at;
 }
@@ -578,7 +574,7 @@ static void settle(struct writing *w, const struct pol_filter_group *g, uint32_t
 		size_t at = g->cell + POL_FILTER_CELL * i;
 		uint32_t *v = &w->h->out->w.v[at + 2], list = v[0];
 
-		v[0] = lists + (list ? 1 + w->lists.at.v[list] : 0);
+		v[0] = lists + w->lists.at.v[list];
 		v[1] = patterns + v[1] * pol_lists_count(&w->h->kinds);
 		if (list && pol_lists_len(&w->lists, list) <= POL_FILTER_CELL_LIST) {
 			memcpy(v + 2, pol_lists_at(&w->lists, list),
@@ -642,7 +638,6 @@ static bool write_all(struct writing *w)
 		return false;
 	patterns = write_patterns(w);
 	lists = write_lists(w);
-	h->head->none = (uint64_t)patterns << 32 | lists;
 	for (unsigned g = 0; g < h->head->ngroups && !h->out->full; g++)
 		settle(w, &h->head->group[g], patterns, lists);
 	return true;

@@ -124,8 +124,8 @@ struct pol_filter_side {
 #define POL_FILTER_SLACK 16	/* words behind the last that something may be at */
 
 /*
- * A label stands for a class, one of each side name a cell; 0: of no line.  Hashed: their product (so no label 0
- * goes astray) times mul.  Its leading bits are the bucket, which says by what odd number bits 24 to 55
+ * A label stands for a class, one of each side name a cell; 0: of no line, and so no cell.  Hashed: their product
+ * times mul.  Its leading bits are the bucket, which says by what odd number bits 24 to 55
  * are multiplied to spread over all cells.
  */
 struct pol_filter_group {
@@ -133,7 +133,7 @@ struct pol_filter_group {
 	__u32 spread;		/* halves: by bucket, that odd number */
 	__u32 shift;		/* to get the bucket */
 	__u32 cell;		/* words, POL_FILTER_CELL each */
-	__u32 cells;		/* those that nobody has: labels 0, and a value that says that no line holds */
+	__u32 cells;		/* those that nobody has: labels 0 */
 };
 
 /*
@@ -147,7 +147,6 @@ struct pol_filter_half {	/* of a filter, for one family */
 	struct pol_filter_side side[2];	/* source, destination */
 	struct pol_filter_group group[POL_FILTER_GROUPS];
 	__u32 ngroups;
-	__u64 none;		/* pattern << 32 | list of a cell without lines */
 	__u32 l4_row;		/* halves: [256], row of l4_page by protocol */
 	__u32 l4_page;		/* halves: [row][256], page of l4_class by high byte of port or type */
 	__u32 l4_class;		/* halves: pages of 256 */
