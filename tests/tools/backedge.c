@@ -77,14 +77,15 @@ static void walk(struct walk *w)
 			w->state[to] = OPEN;
 			w->path[depth++] = (uint32_t)to;
 		} else if (w->state[to] == OPEN && !is_jump(&w->insns[at])) {
-			printf("%s: %s: instruction %u falls back to %u\n", w->object, w->function, at,
-			       (uint32_t)to);
+			printf("%s: %s: instruction %u falls back to %u\n", w->object, w->function,
+			       at, (uint32_t)to);
 			w->found++;
 		}
 	}
 }
 
-static int function(const char *object, const char *name, const Elf_Data *code, const GElf_Sym *symbol)
+static int function(const char *object, const char *name, const Elf_Data *code,
+		    const GElf_Sym *symbol)
 {
 	struct walk w = { .object = object, .function = name };
 
@@ -122,8 +123,8 @@ static int symbols(const char *object, Elf *elf, Elf_Scn *table)
 			continue;
 		code = elf_getdata(section, NULL);
 		if (code)
-			found += function(object, elf_strptr(elf, header.sh_link, symbol.st_name), code,
-					  &symbol);
+			found += function(object, elf_strptr(elf, header.sh_link, symbol.st_name),
+					  code, &symbol);
 	}
 	return found;
 }

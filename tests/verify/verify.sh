@@ -66,6 +66,9 @@ END
 "$CLANG" -target bpf -c "$work/loop.s" -o "$work/loop.o" && ! "$backedge" "$work/loop.o" >"$work/said" &&
 	grep -q 'falls_back: instruction 2 falls back to 3' "$work/said"
 report "and one is found" $?
+"${top_builddir:-build}/tests/tools/verified" "$work/object" >"$work/said" 2>&1 &&
+	awk '$5 > 512 || $5 < 32 { bad = 1 } END { exit bad || NR < 10 }' "$work/said"
+report "no program needs more stack than Linux 6.1 gives" $?
 
 # One line of the data path wrong: the packets must tell.
 cat >"$work/wrong.pol" <<'END'
