@@ -10,11 +10,12 @@
  *			what comes in there is dropped; says "ready", and to each line on standard
  *			input how many there were. From "xdp" on they are dropped at XDP, which takes
  *			frames as they are; from "stack" on behind it, at TC
- *	balance run OBJECT DEVICE FROM-MAC TO-MAC VIP FLOWS COUNT
+ *	balance run OBJECT DEVICE FROM-MAC TO-MAC VIP FLOWS COUNT [first]
  *			COUNT UDP packets of 60 bytes to VIP port 80, in frames that no skb was made of
  *			(BPF_F_TEST_XDP_LIVE_FRAMES), over DEVICE; prints ns a packet, by the wall clock: all
  *			of their way is walked on this CPU, behind each batch of 64, and nobody else is
- *			let on it meanwhile (SCHED_FIFO, where that is allowed)
+ *			let on it meanwhile (SCHED_FIFO, where that is allowed). first: none was sent before,
+ *			so with many more flows than packets each is the first of its flow
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -157,7 +158,7 @@ static double now_ns(void)
 	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
-static int run(char **arg, struct constants *c)
+static int run(char **arg, bool first, struct constants *c)
 {
 	uint32_t count = (uint32_t)strtoul(arg[6], NULL, 0);
 	uint8_t frame[60] = { 0 };
@@ -178,8 +179,8 @@ static int run(char **arg, struct constants *c)
 	if (!o || sched_setaffinity(0, sizeof(one), &one))
 		return fail(arg[0], 0);
 	sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){ .sched_priority = 1 });
-	/* each flow once before, so that none of the measured packets is a first one */
-	opts.repeat = (int)(4 * c->flows);
+	/* each flow once before, so that none of the measured packets is a first one; or just the frames */
+	opts.repeat = first ? 64 : (int)(4 * c->flows);
 	r = bpf_prog_test_run_opts(program(o, "generate"), &opts);
 	opts.repeat = (int)count;
 	ns = now_ns();
@@ -195,8 +196,10 @@ int main(int argc, char **argv)
 {
 	struct constants c = { 0 };
 	const char *verb = argc > 2 ? argv[1] : "";
+	bool first = argc == 10 && !strcmp(argv[9], "first");
 	int r = -1;
 
+	argc -= first;
 	if (argc == 3 && !strcmp(verb, "take"))
 		r = take(argv[2]);
 	if (argc == 4 && !strcmp(verb, "sink"))
@@ -209,12 +212,12 @@ int main(int argc, char **argv)
 		r = hold(argv + 2, &c);
 	if (argc == 9 && !strcmp(verb, "run") && read_mac(argv[4], c.from) &&
 	    read_mac(argv[5], c.to) && c.device)
-		r = run(argv + 2, &c);
+		r = run(argv + 2, first, &c);
 	if (r < 0)
 		fputs("usage: balance hold OBJECT DEVICE drop|forward [TO-DEVICE MAC MAC]\n"
 		      "       balance take DEVICE\n"
 		      "       balance sink OBJECT DEVICE\n"
-		      "       balance run OBJECT DEVICE MAC MAC VIP FLOWS COUNT\n",
+		      "       balance run OBJECT DEVICE MAC MAC VIP FLOWS COUNT [first]\n",
 		      stderr);
 	return r < 0 ? 2 : r;
 }

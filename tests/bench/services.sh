@@ -3,7 +3,7 @@
 # shellcheck source-path=SCRIPTDIR
 # What balancing costs a packet (experiment `service`): IPIP and translation by polc, beside a program that drops what
 # the generator makes (drop) and one that only redirects it (empty), DNAT of nftables, and IPVS where the kernel has it;
-# the same frames for all.
+# the same frames for all. And what the first packet of a flow costs (experiment `service-first`).
 #
 #	services.sh
 #
@@ -108,19 +108,21 @@ else
 	cannot service - ipvs-nat "no IPVS in this kernel or no ipvsadm"
 fi
 
-measure() { # ROUND VARIANT FLOWS
-	local before said
+measure() { # ROUND VARIANT FLOWS [first]
+	local before said count=$count
+	# so few of so many flows that hardly one comes twice
+	[ -z "${4:-}" ] || count=65536
 	# where what this variant sends ends the cheapest
 	case $2 in
 	drop | empty | polc-*) before=$(arrived xdp) ;;
 	*) before=$(arrived stack) ;;
 	esac
-	said=$(inside gen "$balance" run "$object" eth0 "$gen_mac" "$up_mac" $vip "$3" "$count") || bail "$2 does not run"
+	said=$(inside gen "$balance" run "$object" eth0 "$gen_mac" "$up_mac" $vip "$3" "$count" ${4:+"$4"}) || bail "$2 does not run"
 	sleep 0.05
 	before=$(($(arrived) - before))
 	[ "$2" = drop ] || [ $before -ge $((count * 99 / 100)) ] ||
-		echo "note: $2, $3 flows: only $before of $((count + 4 * $3)) arrived" >&2
-	sample service "flows=$3" "$2" packet ns "$1" "$said"
+		echo "note: $2, $3 flows: only $before of $count or more arrived" >&2
+	sample "service${4:+-$4}" "flows=$3" "$2" packet ns "$1" "$said"
 }
 for ((round = 1; round <= $(rounds 7 1); round++)); do
 	for flows in ${FLOWS:-1 4096 65536}; do
@@ -129,6 +131,11 @@ for ((round = 1; round <= $(rounds 7 1); round++)); do
 			measure "$round" "$variant" "$flows"
 			off
 		done
+	done
+	for variant in "${variants[@]}"; do
+		on "$variant"
+		measure "$round" "$variant" 1048576 first
+		off
 	done
 done
 bench_done
