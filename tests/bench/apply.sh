@@ -3,11 +3,16 @@
 # shellcheck source-path=SCRIPTDIR
 # How long changes take on a host that knows so many endpoints: the first apply, an apply over another policy
 # (`apply`), and a container that comes and goes (`endpoint`), process start included. Beside them nftables: a table with
-# a map from addresses to chains, a line for each endpoint, put in force, put in force again, and one element added and deleted.
+# a map from addresses to chains, a line for each endpoint, put in force, put in force again, and one element added and
+# deleted. What that takes is `host`: bytes of our maps (bpftool), and the peak of polload's memory in an apply.
 #
 #	apply.sh
+#
+# Environment: MEASURE, the program of measure.c; and as lib.sh says.
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/lib.sh"
+measure=${MEASURE:-$e2e_build/tests/bench/measure}
+[ -x "$measure" ] || skip "$measure is not built"
 
 container alice 1 "app: alice"
 container bob 2 "app: bob"
@@ -49,14 +54,24 @@ timed() { # EXPERIMENT CASE PEER METRIC ROUND COMMAND...
 	sample "$1" "$2" "$3" "$4" ms "$5" "$(awk -v ns=$(($(date +%s%N) - began)) 'BEGIN { printf "%.2f", ns / 1e6 }')"
 }
 
-for n in $(quick "1 10 100 1000 10000" "1 1000"); do
+map_bytes() {
+	find "$POLC_BPFFS" -type f | while read -r file; do
+		bpftool -j map show pinned "$file" 2>/dev/null | jq -r 'select(.id) | "\(.id) \(.bytes_memlock)"'
+	done | sort -u | awk '{ s += $2 } END { if (s) print s }'
+}
+
+for n in $(quick "1 10 100 1000 10000 60000" "1 1000"); do
 	write "$n"
-	for ((round = 1; round <= $(rounds 7 2); round++)); do
+	often=$(rounds 7 2)
+	[ "$n" -lt 10000 ] || often=$(((often + 1) / 2))
+	for ((round = 1; round <= often; round++)); do
 		case="endpoints=$n"
 		timed apply "$case" polc first "$round" "$POLLOAD" apply one.bpf.o -H host.yaml
+		[ "$round" -gt 1 ] || sample host "$case" polc maps bytes 1 "$(map_bytes)"
 		timed apply "$case" polc again "$round" "$POLLOAD" apply two.bpf.o -H host.yaml
 		timed endpoint "$case" polc add "$round" "$POLLOAD" endpoint add alice interface=v-alice "address=${v4[alice]}" "address=${v6[alice]}" label=app=alice
 		timed endpoint "$case" polc del "$round" "$POLLOAD" endpoint del alice
+		[ "$round" -gt 1 ] || sample host "$case" polc peak MiB 1 "$("$measure" "$POLLOAD" apply one.bpf.o -H host.yaml | awk 'END { print $4 }')"
 		"$POLLOAD" remove >/dev/null || bail "remove"
 		timed apply "$case" nft-sets first "$round" nft -f first.nft
 		timed apply "$case" nft-sets again "$round" nft -f again.nft
