@@ -55,7 +55,9 @@ section() { # NAME
 	printf '%s: ' "$1" >&2
 	echo "experiment,case,peer,metric,unit,round,value" >"$out/$1.csv"
 	BENCH_CSV=$out/$1.csv timeout --kill-after=10 "${BENCH_LIMIT:-900}" \
-		bash "$here/$1.sh" >"$out/$1.log" 2>&1 </dev/null
+		bash "$here/$1.sh" >"$out/$1.log" 2>&1 </dev/null &
+	running=$!
+	wait $running
 	code=$?
 	sed -i "/^$1,/d" "$out/status.csv"
 	echo "$1,$code,$((SECONDS - began)),$when" >>"$out/status.csv"
@@ -63,6 +65,9 @@ section() { # NAME
 	echo "$([ $code = 0 ] && echo whole || echo "exit code $code, see $out/$1.log"), $((SECONDS - began)) s" >&2
 }
 
+# timeout has a process group of its own: it would not hear of an interrupt.
+running=
+trap '[ -z "$running" ] || kill $running 2>/dev/null; exit 130' INT TERM HUP
 failed=0
 machine >"$out/machine.md"
 pulse
