@@ -66,6 +66,11 @@ ours polc - none : polc
 peer linear - none : linear
 peer folded : folded
 @end
+@table wire first
+ours linear - none : linear
+peer polc - none : better
+@end
+@ahead
 @lines first.svg wire first
 title First & last
 x rules : rules
@@ -95,6 +100,7 @@ has "what was not run" report.md "*This section (pigeons) was not run.*"
 has "a table's head" report.md "| rules | family | no policy | polc | linear | folded |"
 has "quartiles and quotients" report.md "| 10 | v4 | 1,000 [1,000, 1,500] | 100 [100, 150] | 1,000 [1,000, 1,500], 10.0x |  |"
 has "what cannot be had says why" report.md "| 1,000 | v4 | 1,000 | 150 | 9,000, 60.0x | not within two minutes |"
+has "where a peer is ahead" report.md "| better | wire first | rules 10, family v4 | 0.100x |"
 has "a picture" report.md "![First & last](first.svg)"
 has "nothing to draw" report.md "*(nothing to draw: edge was not measured in this run)*"
 has "an aim that is met" report.md "| 3 | ten times | 10.0 [10.0, 10.0] | met | \`make bench\` |"

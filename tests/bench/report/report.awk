@@ -10,6 +10,7 @@
 #	@section NAME				says so if that section's measurements are missing
 #	@sections				how each section ended
 #	@aims					the table of aims
+#	@ahead					where a peer in a table above is ahead of ours
 #	@include FILE				of the folder `out`
 #	{{EXPERIMENT METRIC KEY=VALUE,... | TERM}}	the median of a term (stats.awk), "-": of all cases
 #
@@ -35,6 +36,7 @@ block != "" { block_line(); next }
 /^@section / { tell_section($2); next }
 /^@sections/ { all_sections(); next }
 /^@aims/ { all_aims(); next }
+/^@ahead/ { all_ahead(); next }
 /^@include / { include(out "/" $2); next }
 kind == "template" { print filled($0) }
 
@@ -111,16 +113,34 @@ function end_block(    drawn) {
 
 # ---- tables -------------------------------------------------------------------------------
 
-# A peer's quotient to ours; "" where it cannot be said.
-function to_ours(c, t,    n) {
+# A peer's quotient to ours; "" where it cannot be said. Where the peer is ahead, by more than the quartiles, is kept for @ahead.
+function to_ours(c, i,    n, t, more) {
+	t = term[i]
 	n = terms_of(experiment, metric, c, (t ~ / - / ? "(" t ")" : t) " / " (ours ~ / - / ? "(" ours ")" : ours))
-	return n ? sprintf(", %sx", number(quantile(n, 0.5))) : ""
+	if (!n)
+		return ""
+	more = unit_of[experiment, metric] ~ /\/s$/ # such as requests: more is better
+	if (more ? quantile(n, 0.25) > 1 : quantile(n, 0.75) < 1)
+		ahead[++nahead] = sprintf("| %s | %s %s | %s | %sx |", term_name[i], experiment, metric, case_beyond(c, ""),
+			number(quantile(n, 0.5)))
+	return sprintf(", %sx", number(quantile(n, 0.5)))
+}
+
+function all_ahead(    i) {
+	if (!nahead) {
+		print "Nowhere in this run."
+		return
+	}
+	print "| peer | measured | where | so many times ours |"
+	print "|---|---|---|---|"
+	for (i = 1; i <= nahead; i++)
+		print ahead[i]
 }
 
 function cell(c, i,    n, peer) {
 	n = terms_of(experiment, metric, c, term[i])
 	if (n)
-		return spread(n) (term_how[i] == "times" ? "x" : term_how[i] == "peer" ? to_ours(c, term[i]) : "")
+		return spread(n) (term_how[i] == "times" ? "x" : term_how[i] == "peer" ? to_ours(c, i) : "")
 	peer = term[i]
 	sub(/ .*/, "", peer)
 	gsub(/[()]/, "", peer)
