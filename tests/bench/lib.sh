@@ -27,7 +27,10 @@ bench_alone=${BENCH_CSV:+no}
 : "${BENCH_CSV:=$work/samples.csv}"
 
 sample() { # EXPERIMENT CASE PEER METRIC UNIT ROUND VALUE
-	[ $# = 7 ] && [ -n "$7" ] || { echo "no value: $*" >&2; return 0; }
+	if [ -z "${7:-}" ]; then
+		echo "no value: $*" >&2
+		return
+	fi
 	printf '%s,%s,%s,%s,%s,%s,%s\n' "$@" >>"$BENCH_CSV"
 }
 
