@@ -17,7 +17,10 @@ build=${top_builddir:-$here/../../build}
 out=${1:-bench}
 all="packets wire edge filters services proxy compile questions apply monitor guard"
 mkdir -p "$out" && out=$(cd "$out" && pwd) || exit 1
-[ -n "${BENCH_SECTIONS:-}" ] || rm -f "$out"/*.csv "$out"/*.log "$out"/*.svg "$out"/report.md
+if [ -z "${BENCH_SECTIONS:-}" ]; then
+	rm -f "$out"/*.svg "$out"/*.log "$out/report.md" "$out/status.csv" "$out/machine.csv"
+	for name in $all; do rm -f "$out/$name.csv"; done # and not kernels.csv of `make check-kernels`
+fi
 touch "$out/status.csv"
 
 version() { # COMMAND...: the first thing like a version that it says
