@@ -234,6 +234,8 @@ int main(int argc, char **argv)
 		return 1;
 	for (int i = first; i < argc && !r; i++)
 		r = prepare(&subjects[n++], argv[i], &paths);
+	/* nobody is let on this CPU meanwhile, where that is allowed: figures hold on a busy machine too */
+	sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){ .sched_priority = 1 });
 	for (unsigned k = 1; k <= rounds && !r; k++)
 		for (unsigned i = 0; i < n && !r; i++)
 			r = run_round(&subjects[i], k);
