@@ -48,10 +48,20 @@ struct pol_arena {
 	struct chunk *head;
 };
 
+/* What was begun is undone by the next run, as after a crash. */
+_Noreturn void pol_no_memory(void)
+{
+	static const char text[] = "out of memory\n";
+	ssize_t n = write(STDERR_FILENO, text, sizeof(text) - 1);
+
+	(void)n;
+	abort();
+}
+
 static void *must(void *p)
 {
 	if (!p)
-		abort();
+		pol_no_memory();
 	return p;
 }
 
@@ -120,7 +130,7 @@ struct pol_str pol_arena_printf(struct pol_arena *a, const char *fmt, ...)
 	n = vasprintf(&z, fmt, ap);
 	va_end(ap);
 	if (n < 0)
-		abort();
+		pol_no_memory();
 	out = pol_arena_str(a, (struct pol_str){ z, (size_t)n });
 	free(z);
 	return out;
@@ -423,7 +433,7 @@ int pol_write_file(const char *path, const void *data, size_t n, struct pol_err 
 		return r ? pol_err(e, r, "%s: cannot write: %s", path, strerror(-r)) : 0;
 	}
 	if (asprintf(&tmp, "%s.XXXXXX", path) < 0)
-		abort();
+		pol_no_memory();
 	fd = mkostemp(tmp, O_CLOEXEC);
 	if (fd < 0)
 		return pol_err(e, -errno, "%s: cannot create: %s", path, strerror(errno));

@@ -2,7 +2,7 @@
 /*
  * The small things that every room uses: memory, vectors, strings, errors.
  *
- * Allocation failure aborts in the arena and in vectors (the compiler runs and
+ * Allocation failure says "out of memory" and aborts in the arena and in vectors (the compiler runs and
  * exits); nothing here prints or exits otherwise.
  */
 #ifndef POLC_BASE_H
@@ -42,6 +42,8 @@ struct pol_arena;
 
 struct pol_arena *pol_arena_new(void);
 void pol_arena_free(struct pol_arena *a);	/* NULL is fine */
+/* What an allocation that fails ends in: "out of memory" on standard error, and abort(). */
+_Noreturn void pol_no_memory(void);
 void *pol_arena_alloc(struct pol_arena *a, size_t size);	/* aligned to 16, zeroed, never NULL */
 struct pol_str pol_arena_str(struct pol_arena *a, struct pol_str s);	/* copy, NUL-terminated */
 struct pol_str pol_arena_printf(struct pol_arena *a, const char *fmt, ...) POL_PRINTF(2, 3);

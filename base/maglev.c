@@ -116,7 +116,7 @@ size_t pol_maglev_fill(const struct pol_maglev *b, size_t n, uint16_t *ring, uin
 	size_t m, up = 0;
 
 	if (!t || !all)
-		abort();
+		pol_no_memory();
 	m = turns_of(b, n, size, t);
 	for (size_t i = 0; i < m; i++)
 		up += b[t[i].backend].up;

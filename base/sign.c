@@ -222,7 +222,7 @@ int pol_keygen(const char *path, struct pol_err *e)
 	if (r)
 		return r;
 	if (asprintf(&public_path, "%s.pub", path) < 0)
-		abort();
+		pol_no_memory();
 	randombytes_buf(seed, sizeof(seed));
 	crypto_sign_seed_keypair(public_key, key.bytes, seed);
 	write_pem(open_text, "polc: public key; /etc/polc/trust.d/ANYTHING.pub trusts it",

@@ -56,7 +56,7 @@ static void index_grow(struct index *x)
 		return;
 	slot = calloc(cap, sizeof(*slot));
 	if (!slot)
-		abort();
+		pol_no_memory();
 	for (uint32_t i = 0; i < x->cap; i++) {
 		uint32_t at = x->slot[i].tag & (cap - 1);
 
@@ -146,7 +146,7 @@ struct pol_table *pol_table_new(uint32_t max_pages, uint32_t max_verdicts)
 				    .action = POL_NONE };
 
 	if (!t)
-		abort();
+		pol_no_memory();
 	t->max_pages = max_pages;
 	t->max_verdicts = max_verdicts;
 	pol_table_verdict(t, &closed);
@@ -365,7 +365,7 @@ static void memo_grow(struct pol_table *t)
 	}
 	memo = malloc(cap * sizeof(*memo));
 	if (!memo)
-		abort();
+		pol_no_memory();
 	memset(memo, 0xff, cap * sizeof(*memo));
 	for (uint32_t i = 0; i < t->memo_cap; i++)
 		if (t->memo[i].op_height != 0xff)
@@ -531,7 +531,7 @@ static uint32_t import(struct pol_table *t, const struct pol_table *from, uint32
 	if (!*map) {
 		*map = calloc(n, sizeof(**map));
 		if (!*map)
-			abort();
+			pol_no_memory();
 	}
 	if ((*map)[node])
 		return (*map)[node] - 1;

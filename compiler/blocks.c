@@ -128,7 +128,7 @@ static void add_world(struct pol_tabulation *b, const struct pol_term *term, pol
 	} else if (world || in_pool) {
 		room = calloc(all.n + pool.n + 1, sizeof(*room));
 		if (!room)
-			abort();
+			pol_no_memory();
 		part.run = room;
 		part.n = pol_range32_combine(world ? POL_SET_SUBTRACT : POL_SET_INTERSECT, all.run,
 					     all.n, pool.run, pool.n, room);
@@ -364,7 +364,7 @@ static int publish(struct building *g)
 	int r;
 
 	if (!ref)
-		abort();
+		pol_no_memory();
 	ref[0] = (struct pol_table_ref){ k->root, t->column_levels + t->l4_levels };
 	ref[1] = (struct pol_table_ref){ k->base, t->l4_levels };
 	for (size_t i = 0; i < k->rows.n; i++)

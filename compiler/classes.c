@@ -382,7 +382,7 @@ int pol_tabulate_l4(struct pol_tabulation *b)
 	int r = 0;
 
 	if (!cells)
-		abort();
+		pol_no_memory();
 	for (unsigned i = 0; i < POL_L4_SLOTS; i++)
 		f.class[i] = cells + (size_t)i * 65536;
 	pol_classes_init(&f.classes);

@@ -8,7 +8,7 @@ static void *zeroed(size_t n, size_t size)
 	void *p = calloc(n, size);
 
 	if (!p)
-		abort();
+		pol_no_memory();
 	return p;
 }
 

@@ -152,7 +152,7 @@ static void make_places(struct work *w)
 
 	w->in_rank = calloc(w->nranks, sizeof(*w->in_rank));
 	if (!w->in_rank)
-		abort();
+		pol_no_memory();
 	w->first = pol_arena_alloc(w->arena, (l->nedges + 1) * sizeof(*w->first));
 	for (size_t i = 0; i < l->nnodes; i++)
 		add_place(w, w->rank[i], (int64_t)i, -1, l->node[i].w, l->node[i].h);
@@ -246,7 +246,7 @@ static void settle_rank(struct work *w, uint32_t r)
 	double offset = 0;
 
 	if (!pool)
-		abort();
+		pol_no_memory();
 	for (size_t i = 0; i < n; i++) {
 		if (i)
 			offset += between(&w->places.v[v[i - 1]], &w->places.v[v[i]]);

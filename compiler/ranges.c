@@ -130,7 +130,7 @@ static void *room(size_t n, size_t size)
 	void *p = calloc(n ? n : 1, size);
 
 	if (!p)
-		abort();
+		pol_no_memory();
 	return p;
 }
 

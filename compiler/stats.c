@@ -79,7 +79,7 @@ static void dearest(struct pol_buf *b, const struct pol_tables *t)
 	const struct pol_block **order = calloc(t->blocks.n + 1, sizeof(struct pol_block *));
 
 	if (!order)
-		abort();
+		pol_no_memory();
 	for (size_t i = 0; i < t->blocks.n; i++)
 		order[i] = &t->blocks.v[i];
 	qsort(order, t->blocks.n, sizeof(*order), by_cost);

@@ -173,7 +173,7 @@ struct pol_tables *pol_tabulate(const struct pol_ir *ir, const struct pol_capaci
 	};
 
 	if (!t)
-		abort();
+		pol_no_memory();
 	t->ir = ir;
 	t->arena = pol_arena_new();
 	b.aset_used = pol_arena_alloc(t->arena, ir->asets.n);

@@ -27,7 +27,7 @@ struct lsp_doc *lsp_doc_open(struct lsp_docs *d, const char *uri, struct pol_str
 		return NULL;
 	doc = calloc(1, sizeof(*doc));
 	if (!doc)
-		abort();
+		pol_no_memory();
 	doc->uri = strdup(uri);
 	doc->path = lsp_path_of(uri);
 	doc->real = realpath(doc->path, NULL);

@@ -23,7 +23,7 @@ struct lsp *lsp_new(const struct pol_fs *files)
 	struct lsp *s = calloc(1, sizeof(*s));
 
 	if (!s)
-		abort();
+		pol_no_memory();
 	s->over = -1;
 	s->docs.files = files ? files : &pol_fs_disk;
 	return s;

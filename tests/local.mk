@@ -105,6 +105,11 @@ tests_tools_backedge_SOURCES = tests/tools/backedge.c
 check_PROGRAMS += tests/tools/verified
 tests_tools_verified_SOURCES = tests/tools/verified.c
 
+check_SCRIPTS += tests/tools/nomem.so
+CLEANFILES += tests/tools/nomem.so
+tests/tools/nomem.so: tests/tools/nomem.c
+	$(AM_V_CCLD)$(MKDIR_P) $(@D) && $(CC) -std=gnu11 $(CFLAGS) -shared -fPIC -o $@ $<
+
 check_PROGRAMS += tests/tools/repin
 tests_tools_repin_SOURCES = tests/tools/repin.c
 
@@ -377,6 +382,7 @@ e2e_tests = \
 	tests/e2e/endpoint.sh \
 	tests/e2e/errno.sh \
 	tests/e2e/fail.sh \
+	tests/e2e/faults.sh \
 	tests/e2e/filter.sh \
 	tests/e2e/filterflood.sh \
 	tests/e2e/flood.sh \
@@ -436,9 +442,10 @@ check-soak: all tests/tools/entries tests/tools/frame tests/tools/probe tests/to
 	$(AM_TESTS_ENVIRONMENT) $(srcdir)/tests/e2e/soak.sh
 
 # Every fault of every command, and the program killed at every point: hours.
-check-faults: all tests/tools/faultat tests/tools/probe tests/unit/test_flips
+check-faults: all tests/tools/faultat tests/tools/nomem.so tests/tools/probe tests/unit/test_flips
 	$(AM_TESTS_ENVIRONMENT) FAULTS='$(FAULTS)' FAULT_COMMANDS='apply rollback shadow add del remove first boot' \
 		$(srcdir)/tests/e2e/errno.sh
+	$(AM_TESTS_ENVIRONMENT) FAULTS='$(FAULTS)' $(srcdir)/tests/e2e/faults.sh
 	$(AM_TESTS_ENVIRONMENT) POINTS=200 $(srcdir)/tests/e2e/kill.sh
 	$(AM_TESTS_ENVIRONMENT) POLC_FLIPS=all tests/unit/test_flips
 	$(AM_TESTS_ENVIRONMENT) $$POLC $(srcdir)/lang/examples/shop.pol -o tests/unit/flips.bpf.o && POLC_FLIPS=tests/unit/flips.bpf.o tests/unit/test_flips
@@ -502,6 +509,7 @@ EXTRA_DIST += \
 	tests/fuzz/import-corpus \
 	tests/fuzz/object-corpus \
 	tests/fuzz/regressions \
+	tests/tools/nomem.c \
 	tests/SECURITY.md \
 	tests/bench/apply.sh \
 	tests/bench/bench.sh \

@@ -139,7 +139,7 @@ static int sign_file(const struct pol_secret_key *key, const char *path, struct 
 	if (r)
 		return r;
 	if (asprintf(&to, "%s" POL_SIGN_SUFFIX, path) < 0)
-		abort();
+		pol_no_memory();
 	pol_sign(key, data, n, signature);
 	return pol_write_file(to, signature, sizeof(signature), e);
 }

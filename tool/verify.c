@@ -22,7 +22,7 @@ static char *policy_of(const struct prt_object *o, const char *object, struct po
 	for (int beside = 1; beside >= 0; beside--) {
 		if (asprintf(&path, "%.*s%.*s", slash && beside ? (int)(slash - object + 1) : 0,
 			     object, POL_STR_ARG(name)) < 0)
-			abort();
+			pol_no_memory();
 		if (access(path, F_OK) == 0)
 			return path;
 		free(path);

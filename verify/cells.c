@@ -41,7 +41,7 @@ static void grow(struct gather *g)
 	g->cap = g->cap ? 2 * g->cap : 1024;
 	g->slot = calloc(g->cap, sizeof(*g->slot));
 	if (!g->slot)
-		abort();
+		pol_no_memory();
 	for (size_t i = 0; i < g->found.n; i++)
 		g->slot[slot_of(g, g->found.v[i].class, g->found.v[i].set)] = (uint32_t)i + 1;
 }
@@ -111,7 +111,7 @@ static void finish(struct ver_cells *c, struct gather *g, uint32_t nclasses, siz
 	c->first = pol_arena_alloc(a, (nclasses + 1) * sizeof(*c->first));
 	c->in = calloc(nsets, sizeof(*c->in));
 	if (!c->in)
-		abort();
+		pol_no_memory();
 	for (uint32_t class = 0; class < nclasses; class ++) {
 		c->first[class] = (uint32_t)c->v.n;
 		for (; at < g->found.n && g->found.v[at].class == class; at++) {

@@ -49,7 +49,7 @@ static void grow(struct ver_lists *l)
 	l->cap = l->cap ? 2 * l->cap : 256;
 	l->slot = calloc(l->cap, sizeof(*l->slot));
 	if (!l->slot)
-		abort();
+		pol_no_memory();
 	for (size_t i = 0; i < l->v.n; i++)
 		l->slot[slot_of(l, l->v.v[i])] = (uint32_t)i + 1;
 }
@@ -193,7 +193,7 @@ bool ver_pairs_add(struct ver_pairs *p, uint32_t a, uint32_t b)
 		p->cap = n ? 2 * n : 1024;
 		p->v = calloc(p->cap, sizeof(*p->v));
 		if (!p->v)
-			abort();
+			pol_no_memory();
 		for (size_t i = 0; i < n; i++)
 			if (old[i])
 				p->v[pair_slot(p, old[i])] = old[i];

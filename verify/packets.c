@@ -596,7 +596,7 @@ int ver_packets(struct ver_report *r, const char *host, struct pol_err *e)
 	int ret;
 
 	if (!d)
-		abort();
+		pol_no_memory();
 	d->r = r;
 	for (uint32_t i = 0; i < ir->rules.n; i++)
 		rule[i] = i;

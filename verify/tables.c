@@ -211,7 +211,7 @@ static void use_list(struct walk *w, uint32_t number)
 		free(w->l4_next);
 		w->l4_next = malloc(w->l4_room * sizeof(*w->l4_next));
 		if (!w->l4_next)
-			abort();
+			pol_no_memory();
 	}
 	w->l4_now++;
 	w->l4_marked.n = 0;

@@ -6,7 +6,7 @@ static uint32_t *ids_new(size_t n)
 	uint32_t *v = malloc((n + 1) * sizeof(*v));
 
 	if (!v)
-		abort();
+		pol_no_memory();
 	return v;
 }
 

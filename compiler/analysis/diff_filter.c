@@ -166,7 +166,7 @@ static struct list narrow(struct walking *w, unsigned side, const struct list *o
 	struct list in = { .line = malloc((outer->n + 1) * sizeof(*in.line)), .open = SIZE_MAX };
 
 	if (!in.line)
-		abort();
+		pol_no_memory();
 	w->steps -= w->steps < outer->n ? w->steps : outer->n;
 	for (size_t i = 0; i < outer->n; i++) {
 		const struct pol_filter_line *l = &w->line[side][outer->line[i]];
@@ -313,7 +313,7 @@ static void walk_all(struct walking *w)
 		all[i].n = w->n[i];
 		all[i].line = malloc((w->n[i] + 1) * sizeof(*all[i].line));
 		if (!all[i].line)
-			abort();
+			pol_no_memory();
 		for (uint32_t k = 0; k < w->n[i]; k++)
 			all[i].line[k] = k;
 	}

@@ -209,7 +209,7 @@ static bool holds_without(const struct pol_space *s, uint32_t sel, uint32_t key)
 	bool found;
 
 	if (!labels)
-		abort();
+		pol_no_memory();
 	memcpy(labels, s->any, s->words * sizeof(*labels));
 	memset(labels + s->key[key].word, 0, s->key[key].words * sizeof(*labels));
 	labels[s->key[key].word] = 1;

@@ -65,7 +65,7 @@ static void index_family(struct linting *l, struct family *y)
 	y->hull = calloc(n, sizeof(*y->hull));
 	y->any = calloc(n, sizeof(*y->any));
 	if (!y->hull || !y->any)
-		abort();
+		pol_no_memory();
 	for (uint32_t i = 0; i < n; i++) {
 		y->any[i] = pol_packets_hull(l->s, 0, &l->f->line[i], y->is, &y->hull[i]);
 		for (unsigned e = 0; y->any[i] && e < POL_ENDS; e++)
@@ -162,7 +162,7 @@ static enum pol_answer covered(struct linting *l, const struct pol_packets *b, c
 	l->steps -= n;
 	left = malloc(n * sizeof(*left));
 	if (!left)
-		abort();
+		pol_no_memory();
 	for (size_t i = 0; i < n; i++) {
 		enum pol_answer a = pol_packets_line(l->s, 0, &l->f->line[some[i]], b);
 
@@ -324,7 +324,7 @@ static void lint_filter(const struct pol_ir *ir, const struct pol_space *s,
 
 	l.off = calloc(f->n + 1, sizeof(*l.off));
 	if (!l.off)
-		abort();
+		pol_no_memory();
 	for (unsigned i = 0; i < 2; i++)
 		index_family(&l, &l.family[i]);
 	/* The last line has to be there. */

@@ -77,7 +77,7 @@ static void hull_sel(const struct pol_space *s, uint32_t sel, bool negated, uint
 	}
 	part = calloc(s->words + 1, sizeof(*part));
 	if (!part)
-		abort();
+		pol_no_memory();
 	if (!meet)
 		memset(out, 0, s->words * sizeof(*out));
 	for (size_t i = 0; i < x->n; i++) {
@@ -220,7 +220,7 @@ static void gather(struct linting *l)
 	uint32_t *first = calloc(l->ir->sels.n * POL_DIRECTIONS + 1, sizeof(*first));
 
 	if (!first)
-		abort();
+		pol_no_memory();
 	for (size_t i = 0; i < l->ir->by_order.n; i++) {
 		const struct pol_rule *r = &l->ir->rules.v[l->ir->by_order.v[i]];
 
@@ -592,7 +592,7 @@ struct pol_rule_life *pol_lint_rules(const struct pol_space *s, struct pol_arena
 	l.hull = aligned_alloc(_Alignof(struct hull), (ir->rules.n + 1) * sizeof(*l.hull));
 	l.group_of = calloc(ir->rules.n + 1, sizeof(*l.group_of));
 	if (!l.hull || !l.group_of)
-		abort();
+		pol_no_memory();
 	for (size_t i = 0; i < ir->rules.n; i++) {
 		const struct pol_rule *r = &ir->rules.v[i];
 

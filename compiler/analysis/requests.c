@@ -196,7 +196,7 @@ static void grow(struct walk *w)
 	w->nslots = w->nslots ? 2 * w->nslots : 1024;
 	w->slot = calloc(w->nslots, sizeof(*w->slot));
 	if (!w->slot)
-		abort();
+		pol_no_memory();
 	for (size_t i = 0; i < w->nodes.n; i++)
 		w->slot[slot_of(w, &w->nodes.v[i])] = (uint32_t)i + 1;
 }

@@ -451,7 +451,7 @@ static const uint64_t *part_labels(const struct pol_space *s, const struct pol_b
 	uint64_t *v = malloc(s->words * sizeof(*v));
 
 	if (!v)
-		abort();
+		pol_no_memory();
 	memcpy(v, b->end[c->end].labels, s->words * sizeof(*v));
 	for (uint32_t i = 0; i < k->words; i++)
 		v[k->word + i] &= second ? ~c->bits[i] : c->bits[i];

@@ -88,7 +88,7 @@ static void make_records(struct half *h, int which)
 	u32s tmp = { 0 };
 
 	if (!used)
-		abort();
+		pol_no_memory();
 	for (size_t i = 0; i < h->lines.n; i++)
 		if (!h->lines.v[i].special)
 			used[h->lines.v[i].set[which]] |=
@@ -208,7 +208,7 @@ static void write_v4(struct half *h, int which)
 	gather_v4(&h->side[which], &all);
 	first = calloc(all.n, sizeof(*first));
 	if (!first)
-		abort();
+		pol_no_memory();
 	for (size_t i = 0; i < all.n; i++)
 		first[i] = all.v[i].first;
 	write_top(h, to, first, all.n, 32);

@@ -154,7 +154,7 @@ static bool build_half(const struct pol_ir *ir, const struct pol_ir_filter *f, i
 	bool ok;
 
 	if (!nr.of[0] || !nr.of[1])
-		abort();
+		pol_no_memory();
 	pol_lists_init(&h.side[0].sets);
 	pol_lists_init(&h.side[1].sets);
 	collect(&h, &nr);

@@ -70,7 +70,7 @@ static void cells_grow(struct cells *c)
 	free(c->slot);
 	c->slot = calloc(c->cap, sizeof(*c->slot));
 	if (!c->slot)
-		abort();
+		pol_no_memory();
 	for (uint32_t i = 0; i < c->cell.n; i++) {
 		size_t at = mix(c->cell.v[i].key) & (c->cap - 1);
 
@@ -134,7 +134,7 @@ static void classes_of(const struct half_side *side, unsigned g, struct classes_
 	out->at = calloc(side->aset.n + 2, sizeof(*out->at));
 	out->v = calloc(l->words.n + 1, sizeof(*out->v));
 	if (!fill || !out->at || !out->v)
-		abort();
+		pol_no_memory();
 	for (size_t i = 0; i < l->words.n; i++)
 		out->at[l->words.v[i] + 1]++;
 	for (size_t i = 0; i < side->aset.n; i++)
@@ -477,7 +477,7 @@ static bool find_hash(const struct cells *c, struct hash *p)
 	p->order = calloc(nb, sizeof(*p->order));
 	p->taken = calloc(p->cells, 1);
 	if (!p->spread || !p->hashed || !p->place || !p->first || !p->key || !p->order || !p->taken)
-		abort();
+		pol_no_memory();
 	for (uint64_t seed = 1; seed <= SEEDS; seed++)
 		if (try_seed(p, c, seed))
 			return true;
@@ -534,7 +534,7 @@ static uint32_t write_patterns(struct writing *w)
 	uint8_t *holds = calloc(npreds, 1);
 
 	if (!holds)
-		abort();
+		pol_no_memory();
 	h->stats->patterns = n;
 	for (uint32_t k = 0; k < nkinds && !h->out->full; k++) {
 		memset(holds, 0, npreds);
@@ -591,7 +591,7 @@ static void heavy_preds(struct writing *w)
 	uint32_t *in = calloc(pol_lists_count(&h->preds), sizeof(*in));
 
 	if (!in)
-		abort();
+		pol_no_memory();
 	for (size_t i = 0; i < w->patterns.words.n; i++)
 		in[w->patterns.words.v[i]]++;
 	h->nheavy = 0;

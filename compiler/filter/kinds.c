@@ -58,7 +58,7 @@ static void cut(struct field *f, const struct pol_ir *ir)
 	f->row = f->set.n / 64 + 1;
 	f->has = calloc(f->classes.set_of.n * f->row, sizeof(*f->has));
 	if (!f->has)
-		abort();
+		pol_no_memory();
 	for (uint32_t c = 0; c < f->classes.set_of.n; c++)
 		mark(f, f->classes.sets, c, f->classes.set_of.v[c]);
 }

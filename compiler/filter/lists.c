@@ -6,7 +6,7 @@ void pol_lists_init(struct pol_lists *l)
 	*l = (struct pol_lists){ .cap = 256 };
 	l->slot = calloc(l->cap, sizeof(*l->slot));
 	if (!l->slot)
-		abort();
+		pol_no_memory();
 	*pol_vec_push(&l->at) = 0;
 	pol_lists_get(l, NULL, 0);
 }
@@ -30,7 +30,7 @@ static void grow(struct pol_lists *l)
 	l->cap *= 2;
 	l->slot = calloc(l->cap, sizeof(*l->slot));
 	if (!l->slot)
-		abort();
+		pol_no_memory();
 	for (uint32_t i = 0; i < pol_lists_count(l); i++) {
 		size_t at = hash_of(pol_lists_at(l, i), pol_lists_len(l, i)) & (l->cap - 1);
 

@@ -84,7 +84,7 @@ static void begin(struct blocks *b, const struct pol_dfa *d)
 	b->end = numbers(d->states);
 	b->moved = numbers(d->states);
 	if (!all)
-		abort();
+		pol_no_memory();
 	for (uint32_t s = 0; s < d->states; s++)
 		all[s] = (struct by_accept){ d->accept[s], s };
 	qsort(all, d->states, sizeof(*all), compare_accept);
@@ -152,7 +152,7 @@ static void refine(struct blocks *b, const struct pol_dfa *d)
 
 	q.in = calloc(d->states, sizeof(*q.in));
 	if (!q.in)
-		abort();
+		pol_no_memory();
 	invert(&v, d);
 	for (uint32_t k = 0; k < b->n; k++)
 		enqueue(&q, k);

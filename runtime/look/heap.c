@@ -93,7 +93,7 @@ static struct pol_proxy_request *copy_of(const struct pol_proxy_request *q, size
 	struct pol_proxy_request *c = malloc(sizeof(*c));
 
 	if (!c)
-		abort();
+		pol_no_memory();
 	*c = *q;
 	if (n >= WHOLE_MAX) /* told apart by no path: it would be one of many */
 		c->method = c->host = c->path = 0;

@@ -83,7 +83,7 @@ static struct pair *pairs_of(const prt_flows *flows, size_t *n)
 	size_t k = 0;
 
 	if (!v)
-		abort();
+		pol_no_memory();
 	for (size_t i = 0; i < flows->n; i++) {
 		struct prt_ends end = prt_show_ends(&flows->v[i]);
 

@@ -42,7 +42,7 @@ struct prt_image {
 static void *must(void *p)
 {
 	if (!p)
-		abort();
+		pol_no_memory();
 	return p;
 }
 

@@ -11,7 +11,7 @@
 static void *must(void *p)
 {
 	if (!p)
-		abort();
+		pol_no_memory();
 	return p;
 }
 

@@ -153,7 +153,7 @@ static void size_ring(struct prt_services *s, struct prt_svc_ring *ring)
 	struct pol_maglev *b = calloc(ring->n + 1, sizeof(*b));
 
 	if (!b)
-		abort();
+		pol_no_memory();
 	for (uint32_t i = 0; i < ring->n; i++)
 		b[i].weight = prt_svc_weight(&s->backend.v[ring->first + i]);
 	ring->places = pol_maglev_size(b, ring->n);

@@ -150,7 +150,7 @@ static int write_ring(const struct prt_svc_maps *m, struct prt_services *s, uint
 				  .seed = (uint32_t)pol_hash(v->name.p, v->name.n, 0) };
 
 	if (!b || !places)
-		abort();
+		pol_no_memory();
 	for (uint32_t i = 0; i < ring->n; i++) {
 		const struct prt_svc_backend *k = &s->backend.v[ring->first + i];
 

@@ -1,0 +1,153 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck source-path=SCRIPTDIR disable=SC2317 # looks are called by name
+# What happens to a host under a policy: its BPF file system is unmounted, interfaces are renamed, disks are full, the
+# clock is set; and system calls of the compiler and of a proxy that starts fail (faultat; of polload: errno.sh).
+#   FAULTS=N (1)   faults of each command; all: every one of them
+. "$(dirname "$0")/lib.sh"
+. "$e2e_tree/tests/e2e/shop.sh"
+faultat=${FAULTAT:-$e2e_build/tests/tools/faultat} polproxy=${POLPROXY:-$e2e_build/polproxy}
+nomem=${NOMEM_SO:-$e2e_build/tests/tools/nomem.so}
+for program in "$faultat" "$polproxy" "$nomem"; do
+	[ -x "$program" ] || skip "$program is not built"
+done
+faults=${FAULTS:-1}
+
+shop_containers
+shop_compile
+"$POLLOAD" apply one.bpf.o -H host.yaml >/dev/null || bail "apply"
+
+# ---- interfaces ---------------------------------------------------------------------------
+
+phase="an interface that is renamed in use"
+rename() { # FROM TO: up, as Linux 6.2 and later allow; else its IPv6 address goes with it
+	ip link set "$1" name "$2" 2>/dev/null && return
+	ip link set "$1" down
+	ip link set "$1" name "$2"
+	ip link set "$2" up
+	ip addr add fd66:0:0:1::1/64 dev "$2" nodad
+}
+rename v-client v-other
+shop_in_force one
+run "$POLLOAD" apply two.bpf.o
+is "$phase: an apply without a host file goes on" 0 "$code"
+run "$POLLOAD" apply one.bpf.o -H host.yaml
+is "$phase: one with the host file that names it refuses" 2 "$code"
+like "and says which" "there is no interface 'v-client'" "$err"
+shop_in_force two
+rename v-other v-client
+
+# ---- pins ----------------------------------------------------------------------------------
+
+# Without a pin the kernel empties the table of programs that the stubs jump by: no program, no passage.
+phase="the BPF file system is unmounted"
+umount -l bpf
+for _ in {1..50}; do
+	[ "$(inside client "$PROBE" connect tcp "${v4[server]}" 8081 --timeout 200)" = timeout ] && break
+done
+expect timeout client server tcp 7000
+run "$POLLOAD" status
+is "$phase: status" 1 "$code"
+run "$POLLOAD" apply one.bpf.o -H host.yaml
+is "$phase: apply" 2 "$code"
+like "says what to do" "mount -t bpf" "$err"
+mount -t bpf bpf bpf
+run "$POLLOAD" apply one.bpf.o -H host.yaml
+is "$phase: the next apply takes over what hangs there" 0 "$code"
+phase="and then"
+shop_in_force one
+
+# ---- disks -----------------------------------------------------------------------------------
+
+mkdir full
+mount -t tmpfs -o size=64k tmpfs full
+echo old >full/out.bpf.o
+run "$POLC" one.pol -o full/out.bpf.o
+is "an object for which there is no room: exit code" 3 "$code"
+like "says why" "No space left on device" "$err"
+is "what was there is there, and nothing else" "out.bpf.o old" "$(ls full) $(cat full/out.bpf.o)"
+umount full
+for command in "$POLC list one.pol" "$POLC fmt one.pol" "$POLC --help" "$POLLOAD status" "$POLLOAD endpoints --json" "$POLLOAD --help"; do
+	$command >/dev/full 2>full.err
+	code=$?
+	[ "$code" != 0 ] && grep -q "No space left on device" full.err
+	is "\`$(basename "${command%% *}") ${command#* }\` to a full disk says so" 0 $?
+done
+
+# ---- the clock ---------------------------------------------------------------------------------
+
+# Nothing that decides reads the time of day: no program of the data path has a helper for it, and of the loader only
+# what people read of it.
+is "the data path knows no time of day" "" \
+	"$(grep -nE 'ktime_get_(tai|real)' "$e2e_tree"/bpf-templates/*.h)"
+is "nor does the proxy" "" \
+	"$(grep -lE 'CLOCK_REALTIME|time\(NULL\)|gettimeofday' "$e2e_tree"/proxy/*.c | grep -v /confine.c)" # names it to seccomp
+
+# ---- system calls --------------------------------------------------------------------------------
+
+each_fault() { # WHAT LOOK [-f] COMMAND...: LOOK says what is odd after a run; $code, fault.err
+	local what=$1 look=$2 total step i fault odd=()
+	shift 2
+	total=$("$faultat" fail 0 "$@" 2>/dev/null | wc -l)
+	step=$(((total + faults - 1) / faults))
+	[ "$total" -gt 5 ] || bail "$what: no system calls"
+	for ((i = 1 + step / 2; i <= total; i += step)); do
+		fault=$("$faultat" fail "$i" "$@" 2>fault.err)
+		code=$?
+		seen=$($look)
+		[ -z "$seen" ] || odd+=("fault $i, $fault: $seen (exit code $code, $(head -n 1 fault.err))")
+	done
+	is "$what: $faults of its $total faults" "" "$(printf '%s\n' "${odd[@]}" | head -n 20)"
+}
+[ "$faults" != all ] || faults=1000000
+
+# The same with memory that runs out: it says so, in any of its ways, and nobody reads what is not there.
+each_allocation() { # WHAT LOOK COMMAND...
+	local what=$1 look=$2 total step i odd=()
+	shift 2
+	NOMEM_FILE=$work/total LD_PRELOAD=$nomem "$@" >/dev/null 2>&1
+	total=$(cat total) code=0
+	$look >/dev/null
+	step=$(((total + faults - 1) / faults))
+	for ((i = 1 + step / 2; i <= total; i += step)); do
+		{ NOMEM=$i LD_PRELOAD=$nomem "$@" >/dev/null 2>fault.err; } 2>>aborted
+		code=$?
+		seen=$($look)
+		case $code in
+		13[012345678] | 139) [ "$code" = 134 ] && grep -q "out of memory" fault.err || seen+=" died" ;;
+		esac
+		[ -z "$seen" ] || odd+=("allocation $i: $seen (exit code $code, $(head -n 1 fault.err))")
+	done
+	is "$what: memory runs out at $faults of its $total allocations" "" "$(printf '%s\n' "${odd[@]}" | head -n 20)"
+}
+
+look_compiled() {
+	if [ "$code" = 0 ]; then
+		cmp -s one.bpf.o out/o || echo "another object"
+	else
+		grep -q "^polc: error: \|out of memory\|: error" fault.err || echo "no message"
+		[ -z "$(find out -type f)" ] || echo "left over: $(ls out)"
+	fi
+	rm -rf out
+	mkdir out
+}
+mkdir out
+each_fault "a compilation" look_compiled "$POLC" one.pol -o out/o
+# without clang, whose memory is its own
+look_nothing() { [ "$code" = 0 ] || [ -s fault.err ] || echo "no message"; }
+each_allocation "a check" look_nothing "$POLC" check one.pol
+each_allocation "an object that is inspected" look_nothing "$POLLOAD" inspect one.bpf.o
+look_in_force() {
+	look_nothing
+	[ "$("$POLLOAD" status --json | jq -r .policy)" = "$([ "$code" = 0 ] && echo two.pol || echo one.pol)" ] || echo "not in force"
+	"$POLLOAD" apply one.bpf.o -H host.yaml >/dev/null || echo "the next apply fails"
+}
+each_allocation "an apply" look_in_force "$POLLOAD" apply two.bpf.o -H host.yaml
+
+look_started() { # it runs on, or ends with a word
+	[ "$code" = 124 ] || grep -q "^polproxy: .\|loading shared libraries" fault.err || echo "ended without a word"
+	[ "$code" -lt 128 ] || [ "$code" = 137 ] || echo "died"
+	rm -f control
+}
+each_fault "a proxy that starts" look_started -f /usr/bin/timeout -k 1 0.5 "$polproxy" --control "$work/control" --port 17000
+finish
