@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Pictures.  draw_lines() and draw_bars() write one SVG file from what a template's block says (report.awk)
-# and the samples (stats.awk).  No background is drawn and text takes the colour that the
-# reader's scheme asks for, so that a picture stands on a light page and on a dark one.
+# and the samples (stats.awk).  No background is drawn and text takes the colour that the reader's scheme asks for, or
+# one between where nobody says, so that a picture stands on a light page and on a dark one.
 
 function colour(i,    c, n) {
 	n = split("#2f81f7 #d1453b #d98b0b #2da44e #8957e5 #7d8590 #bf3989 #1b9aaa", c, " ")
@@ -31,7 +31,8 @@ function log10(v) {
 function svg_begin(file, width, height, title) {
 	printf "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" height=\"%d\" font-family=\"sans-serif\" font-size=\"12\">\n",
 		width, height, width, height >file
-	print "<style>text { fill: #24292f } .grid { stroke: #7d8590; stroke-opacity: 0.25 } .axis { stroke: #7d8590 }" >file
+	print "<style>text { fill: #6e7781 } .grid { stroke: #7d8590; stroke-opacity: 0.25 } .axis { stroke: #7d8590 }" >file
+	print "@media (prefers-color-scheme: light) { text { fill: #24292f } }" >file
 	print "@media (prefers-color-scheme: dark) { text { fill: #d0d7de } }</style>" >file
 	printf "<title>%s</title>\n", escaped(title) >file
 	svg_text(file, 12, 20, "start", title, "font-size=\"15\" font-weight=\"bold\"")
@@ -200,16 +201,18 @@ function draw_lines(file, e, m, where, xkey, xname, yname, title,    l) {
 # ---- bars -----------------------------------------------------------------------------
 
 # A group for each case, a bar for each term; the name of a group is what the case has beyond `where`.
-function draw_bars(file, e, m, where, yname, title,    i, l, n, y, max, rows, w, c) {
+function draw_bars(file, e, m, where, yname, title,    i, l, n, y, max, rows, groups, last, w, c) {
 	for (i = 1; i <= ncases[e]; i++)
 		for (l = 1; l <= nterms; l++)
 			if (case_has(cases[e, i], where) && (n = terms_of(e, m, cases[e, i], term[l]))) {
 				rows++
+				groups += last != i
+				last = i
 				max = quantile(n, 0.75) > max ? quantile(n, 0.75) : max
 			}
 	if (!rows || max <= 0)
 		return 0
-	svg_begin(file, 740, 60 + rows * 18 + ncases[e] * 10, title)
+	svg_begin(file, 740, 60 + rows * 18 + groups * 10, title)
 	svg_text(file, 12, 38, "start", yname, "font-size=\"11\"")
 	y = 56
 	for (i = 1; i <= ncases[e]; i++) {
