@@ -30,7 +30,7 @@ version() { # COMMAND...: the first thing like a version that it says
 
 machine() {
 	local cpu=/sys/devices/system/cpu/cpu0 cache
-	echo "- polc $(version "${POLC:-$build/polc}" --version), $(git -C "$here" describe --always --dirty 2>/dev/null || echo "not from a repository"); $(date -u '+%Y-%m-%d %H:%M') UTC${BENCH_QUICK:+; **a quick run: few rounds, to see that all works**}"
+	echo "- polc $(version "${POLC:-$build/polc}" --version), $(git -C "$here" describe --always --dirty 2>/dev/null || echo "not from a repository"); $(date -u '+%Y-%m-%d %H:%M') UTC${BENCH_QUICK:+; **a quick run: few rounds, to see that all works**}${ROUNDS:+; **$ROUNDS rounds only**}"
 	echo "- $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) CPUs$(grep -qw hypervisor /proc/cpuinfo && echo ", a virtual machine"), $(awk '/^MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo)"
 	printf -- '- caches of a CPU:'
 	for cache in "$cpu"/cache/index*; do
