@@ -458,6 +458,11 @@ check-quality: all
 print-compile-flags:
 	@printf '%s\n' $(DEFAULT_INCLUDES) $(AM_CPPFLAGS) $(MICROHTTPD_CFLAGS) $(AM_CFLAGS)
 
+# Under other kernels, in QEMU: KERNELS="6.1." for one.
+KERNELS =
+check-kernels: all $(filter-out $(fuzzers),$(check_PROGRAMS)) $(check_DATA)
+	$(AM_TESTS_ENVIRONMENT) $(srcdir)/tests/vm/kernels.sh $(KERNELS)
+
 # What tests/sanitize runs in its own build.
 print-sanitized-tests:
 	@echo $(unit_tests) tests/golden/run.sh
@@ -468,7 +473,7 @@ clean-local:
 	rm -rf tests/quality/dist.dir tests/quality/dist.dir.src tests/sanitize.dir tests/sanitize.dir.src tests/fuzz/run tests/fuzz/objects tests/fuzz/coverage tests/fuzz/grown
 	rm -f $(TEST_LOGS) $(TEST_LOGS:.log=.trs)
 
-.PHONY: bench bench-keep check-churn check-faults check-quality check-soak count-tests fuzz fuzz-coverage fuzz-coverage-run fuzz-nightly print-compile-flags print-sanitized-tests print-unit-tests
+.PHONY: bench bench-keep check-churn check-faults check-kernels check-quality check-soak count-tests fuzz fuzz-coverage fuzz-coverage-run fuzz-nightly print-compile-flags print-sanitized-tests print-unit-tests
 
 EXTRA_DIST += \
 	.ci/run \
@@ -489,6 +494,10 @@ EXTRA_DIST += \
 	tests/e2e/lib.sh \
 	tests/e2e/shop.sh \
 	tests/demo/demo.sh \
+	tests/vm/guest.sh \
+	tests/vm/init \
+	tests/vm/kernels.sh \
+	tests/vm/vm.sh \
 	tests/fuzz/corpus \
 	tests/fuzz/driver.c \
 	tests/fuzz/fuzz_h2.c \
