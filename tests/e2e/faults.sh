@@ -88,7 +88,8 @@ is "nor does the proxy" "" \
 each_fault() { # WHAT LOOK [-f] COMMAND...: LOOK says what is odd after a run; $code, fault.err
 	local what=$1 look=$2 total step i fault odd=()
 	shift 2
-	total=$("$faultat" fail 0 "$@" 2>/dev/null | wc -l)
+	total=$("$faultat" fail 0 "$@" 2>/dev/null | wc -l) code=0
+	$look >/dev/null # as before it
 	step=$(((total + faults - 1) / faults))
 	[ "$total" -gt 5 ] || bail "$what: no system calls"
 	for ((i = 1 + step / 2; i <= total; i += step)); do
