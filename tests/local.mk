@@ -454,6 +454,15 @@ FAULTS = all
 check-quality: all
 	$(MAKE) check TESTS='$(quality_tests)' check_PROGRAMS= check_SCRIPTS= check_DATA=
 
+# The Debian packages in a fresh root; tests/package/check.sh says what it needs.
+check-package: all
+	top_srcdir='$(abs_srcdir)' top_builddir='$(abs_builddir)' $(srcdir)/tests/package/check.sh
+
+# What another commit of this tree put in force, taken over by this one: make check-previous PREVIOUS=COMMIT
+check-previous: all tests/tools/probe
+	$(AM_TESTS_ENVIRONMENT) PREVIOUS='$(PREVIOUS)' $(srcdir)/tests/package/previous.sh
+.PHONY: check-package check-previous
+
 # Word by word, how a C file is compiled.
 print-compile-flags:
 	@printf '%s\n' $(DEFAULT_INCLUDES) $(AM_CPPFLAGS) $(MICROHTTPD_CFLAGS) $(AM_CFLAGS)
@@ -470,7 +479,7 @@ print-unit-tests:
 	@echo $(unit_tests)
 
 clean-local:
-	rm -rf tests/quality/dist.dir tests/quality/dist.dir.src tests/sanitize.dir tests/sanitize.dir.src tests/fuzz/run tests/fuzz/objects tests/fuzz/coverage tests/fuzz/grown
+	rm -rf tests/quality/dist.dir tests/quality/dist.dir.src tests/sanitize.dir tests/sanitize.dir.src tests/fuzz/run tests/fuzz/objects tests/fuzz/coverage tests/fuzz/grown tests/package.dir tests/previous.dir
 	rm -f $(TEST_LOGS) $(TEST_LOGS:.log=.trs)
 
 .PHONY: bench bench-keep check-churn check-faults check-kernels check-quality check-soak count-tests fuzz fuzz-coverage fuzz-coverage-run fuzz-nightly print-compile-flags print-sanitized-tests print-unit-tests
@@ -482,6 +491,9 @@ EXTRA_DIST += \
 	$(script_tests) \
 	$(quality_tests) \
 	$(e2e_tests) \
+	tests/package/check.sh \
+	tests/package/inside.sh \
+	tests/package/previous.sh \
 	tests/quality/all.pol \
 	tests/quality/cppcheck.h \
 	tests/quality/cppcheck.suppress \
