@@ -390,6 +390,8 @@ static int drop_dwarf(Elf *elf, size_t names, struct pol_err *e)
 		if (!name || (strncmp(name, ".debug_", 7) && strncmp(name, ".rel.debug_", 11)))
 			continue;
 		d = elf_getdata(scn, NULL);
+		if (!d && h.sh_size)
+			return elf_trouble("read a section", e);
 		if (!d)
 			continue;
 		d->d_size = 0;
