@@ -63,9 +63,10 @@ static int foreign_xdp(const struct prt_link *link, struct pol_err *e)
 
 	program_name(link->xdp, name);
 	if (!strcmp(name, "xdp_dispatcher"))
-		snprintf(undo, sizeof(undo),
-			 "it runs what libxdp loaded, see `xdp-loader status %s`; remove it: xdp-loader unload %s --all",
-			 prt_safe(link->name), prt_safe(link->name));
+		snprintf(
+			undo, sizeof(undo),
+			"it runs what libxdp loaded, see `xdp-loader status %s`; remove it: xdp-loader unload %s --all",
+			prt_safe(link->name), prt_safe(link->name));
 	else
 		snprintf(undo, sizeof(undo), "remove it: ip link set dev %s xdp off",
 			 prt_safe(link->name));

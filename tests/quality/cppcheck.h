@@ -3,6 +3,7 @@
 #ifndef POLC_TESTS_CPPCHECK_H
 #define POLC_TESTS_CPPCHECK_H
 
+#define _Noreturn __attribute__((noreturn))
 #define LIBBPF_OPTS(type, name, ...) struct type name = { __VA_ARGS__ }
 #define bpf_object__for_each_program(p, o)                                                         \
 	for (p = NULL; (p = bpf_object__next_program(o, p));)

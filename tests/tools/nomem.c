@@ -27,31 +27,31 @@ static bool fails(void)
 	return true;
 }
 
-void *malloc(size_t n)
+void *malloc(size_t size)
 {
-	return fails() ? NULL : __libc_malloc(n);
+	return fails() ? NULL : __libc_malloc(size);
 }
 
-void *calloc(size_t count, size_t n)
+void *calloc(size_t nmemb, size_t size)
 {
-	return fails() ? NULL : __libc_calloc(count, n);
+	return fails() ? NULL : __libc_calloc(nmemb, size);
 }
 
-void *realloc(void *p, size_t n)
+void *realloc(void *ptr, size_t size)
 {
-	return fails() ? NULL : __libc_realloc(p, n);
+	return fails() ? NULL : __libc_realloc(ptr, size);
 }
 
 /* The C library's own calls realloc() by a name of its own. */
-void *reallocarray(void *p, size_t count, size_t n)
+void *reallocarray(void *ptr, size_t nmemb, size_t size)
 {
 	size_t all;
 
-	if (__builtin_mul_overflow(count, n, &all)) {
+	if (__builtin_mul_overflow(nmemb, size, &all)) {
 		errno = ENOMEM;
 		return NULL;
 	}
-	return realloc(p, all);
+	return realloc(ptr, all);
 }
 
 __attribute__((constructor)) static void begin(void)
