@@ -126,7 +126,7 @@ __noinline int pol_steer_listener(struct __sk_buff *skb, struct pol_pkt *p, __u3
 		return 0;
 	if (sk->state == POL_TCP_LISTEN && pol_proxys(sk)) {
 		if (again)
-			ret = pol_again_leave(p, sk, POL_AGAIN_LISTENER(worker, p->v6));
+			ret = pol_again_leave(p, POL_AGAIN_LISTENER(worker, p->v6));
 		else
 			ret = bpf_sk_assign(skb, sk, 0) ? -1 : 1;
 	}

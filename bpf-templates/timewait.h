@@ -13,7 +13,9 @@
  * That program sees every look-up for a listener in this network namespace, and no mark.  It names the
  * listener only for a leave in proxy_again, that the SYN in hand wrote when it was judged and
  * assigned: same addresses and ports, used once, for a second.  All else passes it by: nobody reaches the
- * proxy through it who was not redirected.
+ * proxy through it who was not redirected.  The listeners stand in a SOCKMAP that the proxy fills
+ * when it is told of a policy (polc/proxy.h; kernels after 7.2 let no program do it); one that is
+ * closed leaves it by itself, and then nobody listens.
  */
 #ifndef POL_BPF_TIMEWAIT_H
 #define POL_BPF_TIMEWAIT_H
@@ -23,12 +25,8 @@
 
 #if POL_USES_HTTP
 
-/*
- * Leave for the SYN in hand to open a connection at `sk`, which is listener `n` of the proxy.  1, or
- * -1: there is none.  The listener is entered each time: a proxy that was started anew has others,
- * and a socket that is closed leaves a SOCKMAP by itself.
- */
-static __always_inline int pol_again_leave(const struct pol_pkt *p, struct bpf_sock *sk, __u32 n)
+/* Leave for the SYN in hand to open a connection at listener `n` of the proxy.  1, or -1: there is none. */
+static __always_inline int pol_again_leave(const struct pol_pkt *p, __u32 n)
 {
 	struct pol_proxy_again a = { .listener = n, .at_ns = bpf_ktime_get_ns() };
 	struct pol_proxy_key k = {};
@@ -37,8 +35,6 @@ static __always_inline int pol_again_leave(const struct pol_pkt *p, struct bpf_s
 	k.dst = p->dst;
 	k.sport_be = p->sport_be;
 	k.dport_be = p->dport_be;
-	if (bpf_map_update_elem(&proxy_listeners, &n, sk, BPF_ANY))
-		return -1;
 	return bpf_map_update_elem(&proxy_again, &k, &a, BPF_ANY) ? -1 : 1;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "proxy/control.h"
 
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -371,6 +372,22 @@ static int watch_all(struct parent *p, int fds[POL_PROXY_FDS])
 	return r;
 }
 
+/* The map is polload's; who may write to it may name sockets there, and nothing of the policy. */
+static int enter_listeners(const struct parent *p, int map)
+{
+	int r = 0;
+
+	for (uint32_t i = 0; i < 2 * p->o->workers && !r; i++) {
+		uint32_t at = POL_AGAIN_LISTENER(i / 2, i % 2);
+		uint64_t fd = (uint64_t)p->worker[i / 2].listener[i % 2];
+
+		if (p->worker[i / 2].listener[i % 2] >= 0 &&
+		    bpf_map_update_elem(map, &at, &fd, BPF_ANY))
+			r = -errno;
+	}
+	return r;
+}
+
 static void obey(struct parent *p, struct pol_proxy_msg *m, int fds[POL_PROXY_FDS])
 {
 	m->status = 0;
@@ -399,6 +416,9 @@ static void obey(struct parent *p, struct pol_proxy_msg *m, int fds[POL_PROXY_FD
 		break;
 	case POL_PROXY_WATCH:
 		m->status = watch_all(p, fds);
+		break;
+	case POL_PROXY_LISTENERS:
+		m->status = enter_listeners(p, fds[0]);
 		break;
 	default:
 		m->status = -EINVAL;

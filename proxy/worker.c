@@ -84,6 +84,7 @@ static void obey(struct running *r, struct pol_proxy_msg *m, int fds[POL_PROXY_F
 	case POL_PROXY_HELLO: /* it has told all that there is to know: who came before that, waits */
 		listen_for(r, !r->w.draining);
 		break;
+	case POL_PROXY_LISTENERS: /* the parent's */
 	default:
 		m->status = -EINVAL;
 	}

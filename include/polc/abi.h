@@ -637,7 +637,7 @@ enum pol_hook {
 #define POL_MAP_PROXY_ONWARD "proxy_onward" /* LRU_HASH struct pol_onward_key -> struct pol_onward */
 #define POL_MAP_PROXY_SELF "proxy_self" /* ARRAY[1] struct pol_proxy_self */
 #define POL_MAP_PROXY_AGAIN "proxy_again" /* LRU_HASH struct pol_proxy_key -> struct pol_proxy_again */
-#define POL_MAP_PROXY_LISTENERS "proxy_listeners" /* SOCKMAP[POL_AGAIN_LISTENERS]; filled by the data path */
+#define POL_MAP_PROXY_LISTENERS "proxy_listeners" /* SOCKMAP[POL_AGAIN_LISTENERS]; filled by the proxy (polc/proxy.h) */
 #define POL_MAP_SCRATCH "scratch"	/* PERCPU_ARRAY[1] struct pol_scratch */
 #define POL_MAP_ASKED "asked"		/* PERCPU_ARRAY[2] struct pol_asked */
 #define POL_MAP_SHADOW "shadow"		/* PROG_ARRAY[1]: pol_shadow of the generation that judges beside */

@@ -12,7 +12,7 @@
  * of another uid than 0 are refused.  One request a packet, one answer, in order.
  * Structs are free of padding; integers in host byte order.
  *
- * polload apply: LOAD the new generation, flip `active`, and after its grace period
+ * polload apply: LISTENERS; LOAD the new generation, flip `active`, and after its grace period
  * FORGET the old one.  A flow is judged by the generation that its entry
  * names.  Of a generation that is not loaded nothing is known: the request gets 503
  * and its connection closes.
@@ -22,7 +22,7 @@
 
 #include <polc/abi.h>
 
-#define POL_PROXY_VERSION 1u
+#define POL_PROXY_VERSION 2u
 #define POL_PROXY_PORT 15006u		/* default of the first worker's port */
 #define POL_PROXY_WORKERS_MAX 64u
 #define POL_PROXY_CONTROL "/run/polc/proxy.sock"
@@ -36,6 +36,7 @@ enum pol_proxy_op {
 	POL_PROXY_STATUS = 4,	/* answers counters as JSON in text */
 	POL_PROXY_DRAIN = 5,	/* accepts no more, ends when the last request is done */
 	POL_PROXY_WATCH = 6,	/* and one end of a SOCK_SEQPACKET pair: struct pol_proxy_request goes there */
+	POL_PROXY_LISTENERS = 7,/* and POL_MAP_PROXY_LISTENERS, where it enters its listeners */
 };
 
 enum pol_proxy_fd {		/* map descriptors; read-only, or of a frozen map */

@@ -46,8 +46,7 @@ static int tell_proxy(struct prt_tx *t, struct pol_err *e)
 
 	if (t->proxy.fd < 0)
 		return 0;
-	r = prt_proxy_load(&t->proxy, &t->next, t->shared.map[PRT_SHARED_PROXY_FLOWS],
-			   t->shared.map[PRT_SHARED_PROXY_SELF], e);
+	r = prt_proxy_load(&t->proxy, &t->next, &t->shared, e);
 	r = r ? r : prt_neighbours_check_way(&t->way, e);
 	r = r ? r : prt_net_way_make(&t->way, e);
 	return r ? r : prt_lookup_attach(t->env, t->next.prog[PRT_PROG_LISTENER], e);
@@ -216,9 +215,7 @@ int prt_proxy_again(struct prt_env *env, struct pol_err *e)
 		r = pol_err(e, -ENOENT, "no policy is in force");
 	if (!r && prt_gen_uses_http(&t.old)) {
 		r = prt_proxy_open(env, true, NULL, &t.proxy, e);
-		r = r ? r
-		      : prt_proxy_load(&t.proxy, &t.old, t.shared.map[PRT_SHARED_PROXY_FLOWS],
-				       t.shared.map[PRT_SHARED_PROXY_SELF], e);
+		r = r ? r : prt_proxy_load(&t.proxy, &t.old, &t.shared, e);
 		r = r ? r : prt_proxy_keep(&t.proxy, t.old.number, e);
 		t.way = prt_net_way(&t.old_way) ? t.old_way : choose_way(&t.way, NULL);
 		r = r ? r : prt_net_way_make(&t.way, e);

@@ -247,7 +247,15 @@ int prt_proxy_open(const struct prt_env *env, bool start, const struct prt_hostf
 
 	if (!r)
 		return 0;
-	if (r != -ENOENT && r != -ECONNREFUSED)
+	/* one that has just died leaves its socket, and may have taken the connection with it */
+	if (r == -EPIPE) {
+		pol_err_help(
+			e,
+			"end it (SIGTERM); `polload proxy` or the next apply starts its successor");
+		return pol_err(e, -EPROTONOSUPPORT, "%s: the polproxy there is of another version",
+			       env->proxy_socket);
+	}
+	if (r != -ENOENT && r != -ECONNREFUSED && r != -ECONNRESET)
 		return pol_err(e, r, "%s: cannot reach polproxy: %s", env->proxy_socket,
 			       strerror(-r));
 	if (!start)
@@ -282,7 +290,16 @@ static int read_only(int fd)
 	return bpf_map_get_fd_by_id_opts(info.id, &opts);
 }
 
-int prt_proxy_load(const struct prt_proxy *p, const struct prt_gen *g, int flows, int map,
+/* A policy of an older polc has no such map: then a port that the proxy closed waits for its TIME_WAIT. */
+static int enter_listeners(const struct prt_proxy *p, const struct prt_shared *s, struct pol_err *e)
+{
+	struct pol_proxy_msg m = request(POL_PROXY_LISTENERS, 0);
+	const int *map = &s->map[PRT_SHARED_PROXY_LISTENERS];
+
+	return *map < 0 ? 0 : ask_with(p, &m, map, 1, "say where it listens", e);
+}
+
+int prt_proxy_load(const struct prt_proxy *p, const struct prt_gen *g, const struct prt_shared *s,
 		   struct pol_err *e)
 {
 	const struct pol_proxy_self self = {
@@ -291,7 +308,7 @@ int prt_proxy_load(const struct prt_proxy *p, const struct prt_gen *g, int flows
 	const int from[POL_PROXY_FDS] = { [POL_PROXY_FD_HTTP] = g->fd[PRT_GEN_HTTP],
 					  [POL_PROXY_FD_EP_INFO] = g->fd[PRT_GEN_EP_INFO],
 					  [POL_PROXY_FD_EP_BY_ADDR] = g->fd[PRT_GEN_EP_BY_ADDR],
-					  [POL_PROXY_FD_FLOWS] = flows };
+					  [POL_PROXY_FD_FLOWS] = s->map[PRT_SHARED_PROXY_FLOWS] };
 	struct pol_proxy_msg m = request(POL_PROXY_LOAD, g->number);
 	int fd[POL_PROXY_FDS], r = 0;
 
@@ -304,7 +321,9 @@ int prt_proxy_load(const struct prt_proxy *p, const struct prt_gen *g, int flows
 				    strerror(-fd[i]));
 	}
 	r = r ? r : ask(p, &m, fd, "take the policy", e);
-	if (!r && bpf_map_update_elem(map, &(uint32_t){ 0 }, &self, BPF_ANY))
+	r = r ? r : enter_listeners(p, s, e);
+	if (!r &&
+	    bpf_map_update_elem(s->map[PRT_SHARED_PROXY_SELF], &(uint32_t){ 0 }, &self, BPF_ANY))
 		r = pol_err(e, -errno, "map '%s': cannot write: %s", POL_MAP_PROXY_SELF,
 			    strerror(errno));
 	for (size_t i = 0; i < POL_PROXY_FDS; i++)

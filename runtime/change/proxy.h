@@ -27,8 +27,8 @@ void prt_proxy_close(struct prt_proxy *p);
  */
 int prt_proxy_open(const struct prt_env *env, bool start, const struct prt_hostfile *host,
 		   struct prt_proxy *p, struct pol_err *e);
-/* Hands it the generation, and the data path who it is: `map` is proxy_self. */
-int prt_proxy_load(const struct prt_proxy *p, const struct prt_gen *g, int flows, int map,
+/* Hands it the generation, and the data path who it is and where it listens. */
+int prt_proxy_load(const struct prt_proxy *p, const struct prt_gen *g, const struct prt_shared *s,
 		   struct pol_err *e);
 /* A generation that it does not know is fine. */
 int prt_proxy_forget(const struct prt_proxy *p, uint64_t gen, struct pol_err *e);

@@ -86,8 +86,9 @@ fi
 is "and it is counted" 0 $?
 "$POLLOAD" apply one.bpf.o >/dev/null || not_ok "apply"
 
-lookups() { # programs of ours at sk_lookup of this host
-	bpftool -j link show | jq '[.[] | select(.type == "netns" and .attach_type == "sk_lookup")] | length'
+lookups() { # programs at sk_lookup of this host; other tests have theirs in other namespaces
+	bpftool -j link show | jq --argjson here "$(stat -Lc %i /proc/self/ns/net)" \
+		'[.[] | select(.type == "netns" and .attach_type == "sk_lookup" and .netns_ino == $here)] | length'
 }
 
 # ---- a client's port again, where the proxy closed first ------------------------------------
