@@ -245,9 +245,13 @@ int prt_proxy_open(const struct prt_env *env, bool start, const struct prt_hostf
 {
 	int r = dial(env->proxy_socket, p);
 
+	/* one that dies takes its connections first, and then its socket */
+	for (int i = 0; i < START_TRIES && r == -ECONNRESET; i++) {
+		usleep(50000);
+		r = dial(env->proxy_socket, p);
+	}
 	if (!r)
 		return 0;
-	/* one that has just died leaves its socket, and may have taken the connection with it */
 	if (r == -EPIPE) {
 		pol_err_help(
 			e,
@@ -255,7 +259,7 @@ int prt_proxy_open(const struct prt_env *env, bool start, const struct prt_hostf
 		return pol_err(e, -EPROTONOSUPPORT, "%s: the polproxy there is of another version",
 			       env->proxy_socket);
 	}
-	if (r != -ENOENT && r != -ECONNREFUSED && r != -ECONNRESET)
+	if (r != -ENOENT && r != -ECONNREFUSED)
 		return pol_err(e, r, "%s: cannot reach polproxy: %s", env->proxy_socket,
 			       strerror(-r));
 	if (!start)

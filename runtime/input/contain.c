@@ -81,6 +81,18 @@ static void allow_if(struct filter *f, long nr, unsigned arg, uint32_t value)
 	end(f, SECCOMP_RET_KILL_PROCESS);
 }
 
+/* Only into the pipe.  Standard error is closed, and who says there that memory is out (base.h) is told so. */
+static void allow_write(struct filter *f, uint32_t pipe_end)
+{
+	test(f, BPF_JEQ, SYS_write, 0, 6);
+	load(f, ARG(0));
+	test(f, BPF_JEQ, pipe_end, 0, 1);
+	end(f, SECCOMP_RET_ALLOW);
+	test(f, BPF_JEQ, STDERR_FILENO, 0, 1);
+	end(f, SECCOMP_RET_ERRNO | EBADF);
+	end(f, SECCOMP_RET_KILL_PROCESS);
+}
+
 /* Memory that is no file and no program. */
 static void allow_memory(struct filter *f)
 {
@@ -139,7 +151,7 @@ static void write_filter(struct filter *f, int pipe_end, pid_t self, uint32_t ar
 		answer(f, allowed[i], SECCOMP_RET_ALLOW);
 	for (size_t i = 0; i < POL_ARRAY_LEN(refused); i++)
 		answer(f, refused[i], SECCOMP_RET_ERRNO | EACCES);
-	allow_if(f, SYS_write, 0, (uint32_t)pipe_end);
+	allow_write(f, (uint32_t)pipe_end);
 	allow_if(f, SYS_tgkill, 0, (uint32_t)self);
 	allow_memory(f);
 	end(f, SECCOMP_RET_KILL_PROCESS);

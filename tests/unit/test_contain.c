@@ -97,7 +97,9 @@ static int reader(void *ctx, struct pol_err *e)
 static int writer(void *ctx, struct pol_err *e)
 {
 	(void)ctx;
-	return write(2, "it could write\n", 15) < 0 ? 0 : pol_err(e, -EIO, "it could write");
+	if (write(2, "it could write\n", 15) >= 0)
+		return pol_err(e, -EIO, "it could write");
+	return write(1, "it could write\n", 15) < 0 ? 0 : pol_err(e, -EIO, "it could write");
 }
 
 static int networker(void *ctx, struct pol_err *e)
