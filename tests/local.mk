@@ -472,6 +472,10 @@ KERNELS =
 check-kernels: all $(filter-out $(fuzzers),$(check_PROGRAMS)) $(check_DATA)
 	$(AM_TESTS_ENVIRONMENT) $(srcdir)/tests/vm/kernels.sh $(KERNELS)
 
+# The demo in such a machine, then a shell there; TRY=demo: only the demo.
+try-vm: all tests/tools/probe tests/tools/http tests/tools/h2
+	top_builddir='$(abs_builddir)' $(srcdir)/tests/vm/try.sh $(KERNELS)
+
 # What tests/sanitize runs in its own build.
 print-sanitized-tests:
 	@echo $(unit_tests) tests/golden/run.sh
@@ -482,7 +486,7 @@ clean-local:
 	rm -rf tests/quality/dist.dir tests/quality/dist.dir.src tests/sanitize.dir tests/sanitize.dir.src tests/fuzz/run tests/fuzz/objects tests/fuzz/coverage tests/fuzz/grown tests/package.dir tests/previous.dir
 	rm -f $(TEST_LOGS) $(TEST_LOGS:.log=.trs)
 
-.PHONY: bench bench-keep check-churn check-faults check-kernels check-quality check-soak count-tests fuzz fuzz-coverage fuzz-coverage-run fuzz-nightly print-compile-flags print-sanitized-tests print-unit-tests
+.PHONY: bench bench-keep check-churn check-faults check-kernels check-quality check-soak count-tests fuzz fuzz-coverage fuzz-coverage-run fuzz-nightly print-compile-flags print-sanitized-tests print-unit-tests try-vm
 
 EXTRA_DIST += \
 	.ci/run \
@@ -509,6 +513,7 @@ EXTRA_DIST += \
 	tests/vm/guest.sh \
 	tests/vm/init \
 	tests/vm/kernels.sh \
+	tests/vm/try.sh \
 	tests/vm/vm.sh \
 	tests/fuzz/corpus \
 	tests/fuzz/driver.c \

@@ -154,18 +154,26 @@ vm_initrd() { # VERSION
 
 # ---- QEMU ---------------------------------------------------------------------------------------------
 
+# The words that start a machine, to machine=(): all but where its serial line goes.
+vm_machine() { # ACCELERATOR VERSION COMMAND-LINE QEMU-OPTION...
+	local accelerator=$1 kernel=$vm_dir/kernels/$2 line=$3
+	shift 3
+	[ "$accelerator" = tcg ] && accelerator=tcg,thread=multi
+	machine=(qemu-system-x86_64 -accel "$accelerator" -cpu max
+		-smp "${POLC_VM_CPUS:-2}" -m "${POLC_VM_MEMORY:-4096}"
+		-nodefaults -no-reboot -display none -net none
+		-kernel "$kernel/vmlinuz" -initrd "$kernel/initrd"
+		-fsdev "local,id=modules,path=$(readlink -f "$kernel/modules"),security_model=none,readonly=on"
+		-device "virtio-9p-pci,fsdev=modules,mount_tag=modules"
+		-append "console=ttyS0 panic=-1 quiet $line" "$@")
+}
+
 # Boots a kernel for so long at most, prints the machine's serial line.
 vm_boot() { # SECONDS ACCELERATOR VERSION COMMAND-LINE QEMU-OPTION...
-	local seconds=$1 accelerator=$2 kernel=$vm_dir/kernels/$3 line=$4
-	shift 4
-	[ "$accelerator" = tcg ] && accelerator=tcg,thread=multi
-	timeout --kill-after=10 "$seconds" qemu-system-x86_64 -accel "$accelerator" -cpu max \
-		-smp "${POLC_VM_CPUS:-2}" -m "${POLC_VM_MEMORY:-4096}" \
-		-nodefaults -no-reboot -display none -serial stdio -net none \
-		-kernel "$kernel/vmlinuz" -initrd "$kernel/initrd" \
-		-fsdev "local,id=modules,path=$(readlink -f "$kernel/modules"),security_model=none,readonly=on" \
-		-device virtio-9p-pci,fsdev=modules,mount_tag=modules \
-		-append "console=ttyS0 panic=-1 quiet $line" "$@" </dev/null 2>>"$vm_log" | sed -u 's/\r$//'
+	local seconds=$1 machine
+	shift
+	vm_machine "$@"
+	timeout --kill-after=10 "$seconds" "${machine[@]}" -serial stdio </dev/null 2>>"$vm_log" | sed -u 's/\r$//'
 	[ "${PIPESTATUS[0]}" != 124 ] || echo "guest: ended after $seconds s"
 }
 
