@@ -8,6 +8,7 @@ void pol_lists_init(struct pol_lists *l)
 	if (!l->slot)
 		pol_no_memory();
 	*pol_vec_push(&l->at) = 0;
+	pol_vec_reserve(&l->words, 1); /* the empty list is somewhere, too */
 	pol_lists_get(l, NULL, 0);
 }
 

@@ -55,9 +55,10 @@ wait "$watcher"
 "$POLLOAD" metrics >metrics.txt 2>err
 "$POLLOAD" metrics --json >metrics.json 2>>err
 # Each sample that does not change from one moment to the next, with its labels and value, is the text's.
-is "as JSON: the same samples" "$(grep -v '^#\|polc_flows\|polc_proxy' metrics.txt | sort)" "$(jq -r '.[].samples[] | .name +
+moving='polc_flows\|polc_proxy\|polc_backend_[ch]\|idle_seconds'
+is "as JSON: the same samples" "$(grep -v "^#\|$moving" metrics.txt | sort)" "$(jq -r '.[].samples[] | .name +
 	(if .labels == {} then "" else "{" + ([.labels | to_entries[] | .key + "=" + (.value | tojson)] | join(",")) + "}" end) +
-	" " + (.value | tostring)' metrics.json | grep -v 'polc_flows\|polc_proxy' | sort)"
+	" " + (.value | tostring)' metrics.json | grep -v "$moving" | sort)"
 is "as JSON: the same families" "$(grep -c '^# TYPE' metrics.txt)" "$(jq length metrics.json)"
 run "$POLLOAD" metrics --json --listen "unix:$work/json.sock"
 is "JSON is not served" 2 "$code"
