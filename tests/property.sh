@@ -5,7 +5,7 @@
 set -u
 build=${top_builddir:-build}
 seed=${POLC_SEED:-$(date +%s)}
-policies=${POLC_POLICIES:-80}
+policies=${POLC_POLICIES:-60}
 case $build in
 */_build/sub) policies=${POLC_POLICIES:-30} ;; # distcheck asks whether it works at all
 esac
