@@ -6,13 +6,7 @@
 #include "metrics.h"
 #include "runtime/services/services_maps.h"
 
-struct all {
-	const struct prt_services *s;
-	const struct prt_svc_count *count; /* by backend */
-	const struct pol_svc_hits *hits; /* by service */
-};
-
-static void of_clients(struct prt_samples *out, const struct all *a)
+static void of_clients(struct prt_samples *out, const struct prt_seen_services *a)
 {
 	static const struct {
 		const char *name, *unit, *help;
@@ -30,41 +24,41 @@ static void of_clients(struct prt_samples *out, const struct all *a)
 
 	for (size_t c = 0; c < POL_ARRAY_LEN(counters); c++) {
 		prt_family(out, counters[c].name, "counter", counters[c].unit, counters[c].help);
-		for (size_t i = 0; i < a->s->m->nservices; i++) {
+		for (size_t i = 0; i < a->s.m->nservices; i++) {
 			uint64_t v;
 
 			memcpy(&v, (const char *)&a->hits[i] + counters[c].at, sizeof(v));
-			prt_label(out, "service", a->s->m->service[i].name.p);
+			prt_label(out, "service", a->s.m->service[i].name.p);
 			prt_sample(out, v);
 		}
 	}
 }
 
-static uint64_t up(const struct all *a, size_t i)
+static uint64_t up(const struct prt_seen_services *a, size_t i)
 {
-	return !a->s->backend.v[i].state.down;
+	return !a->s.backend.v[i].state.down;
 }
 
-static uint64_t weight(const struct all *a, size_t i)
+static uint64_t weight(const struct prt_seen_services *a, size_t i)
 {
-	return prt_svc_weight(&a->s->backend.v[i]);
+	return prt_svc_weight(&a->s.backend.v[i]);
 }
 
-static uint64_t open_ones(const struct all *a, size_t i)
+static uint64_t open_ones(const struct prt_seen_services *a, size_t i)
 {
 	return a->count[i].open;
 }
 
-static uint64_t half_open(const struct all *a, size_t i)
+static uint64_t half_open(const struct prt_seen_services *a, size_t i)
 {
 	return a->count[i].half;
 }
 
-static void of_backends(struct prt_samples *out, const struct all *a)
+static void of_backends(struct prt_samples *out, const struct prt_seen_services *a)
 {
 	static const struct {
 		const char *name, *help;
-		uint64_t (*of)(const struct all *a, size_t i);
+		uint64_t (*of)(const struct prt_seen_services *a, size_t i);
 	} gauges[] = {
 		{ "polc_backend_up", "0: its health check says that it is down.", up },
 		{ "polc_backend_weight", "Its share of new connections; 0: drained.", weight },
@@ -75,12 +69,12 @@ static void of_backends(struct prt_samples *out, const struct all *a)
 
 	for (size_t g = 0; g < POL_ARRAY_LEN(gauges); g++) {
 		prt_family(out, gauges[g].name, "gauge", NULL, gauges[g].help);
-		for (size_t i = 0; i < a->s->backend.n; i++) {
-			const struct prt_svc_backend *b = &a->s->backend.v[i];
+		for (size_t i = 0; i < a->s.backend.n; i++) {
+			const struct prt_svc_backend *b = &a->s.backend.v[i];
 			struct pol_buf place = { 0 };
 
 			prt_show_addr_port(&place, &b->addr, b->port);
-			prt_label(out, "service", a->s->m->service[b->service / 2].name.p);
+			prt_label(out, "service", a->s.m->service[b->service / 2].name.p);
 			prt_label(out, "backend", place.p);
 			prt_label(out, "endpoint", b->name ? b->name : "");
 			prt_sample(out, gauges[g].of(a, i));
@@ -91,30 +85,16 @@ static void of_backends(struct prt_samples *out, const struct all *a)
 
 int prt_metrics_services(struct prt_env *env, struct prt_samples *out, struct pol_err *e)
 {
-	struct prt_object *o POL_CLEANUP(prt_object_cleanup) = NULL;
-	struct prt_svc_count *count POL_CLEANUP(pol_cleanup_free) = NULL;
-	struct pol_svc_hits *hits POL_CLEANUP(pol_cleanup_free) = NULL;
-	struct prt_services s = { 0 };
-	struct prt_live l;
-	int r;
+	struct prt_seen_services v;
+	int r = prt_seen_services_open(env, &v, e);
 
-	prt_live_init(&l);
-	r = prt_services_read(env, &l, &o, &s, e);
 	if (r == -ENOENT) { /* no services; or no policy any more, which the next scrape says */
 		*e = (struct pol_err){ 0 };
 		r = 0;
 	} else if (!r) {
-		count = calloc(s.backend.n + 1, sizeof(*count));
-		hits = calloc(s.m->nservices + 1, sizeof(*hits));
-		r = count && hits ? prt_services_count(&l.shared, &s, count, e)
-				  : pol_err(e, -ENOMEM, "no memory for the backends");
-		r = r ? r : prt_show_service_hits(env, &l, s.m->nservices, hits, e);
-		if (!r) {
-			of_clients(out, &(struct all){ &s, count, hits });
-			of_backends(out, &(struct all){ &s, count, hits });
-		}
+		of_clients(out, &v);
+		of_backends(out, &v);
 	}
-	prt_services_free(&s);
-	prt_live_close(&l);
+	prt_seen_services_close(&v);
 	return r;
 }

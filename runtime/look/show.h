@@ -12,6 +12,7 @@
 #include "book.h"
 #include "runtime/change/boot.h"
 #include "query.h"
+#include "runtime/services/services.h"
 #include "runtime/generation/live.h"
 #include "runtime/change/shadow.h"
 
@@ -73,9 +74,17 @@ struct prt_ends { const struct pol_addr *src, *dst; uint16_t sport, dport; };
 struct prt_ends prt_show_ends(const struct pol_ct_entry *f);
 /* Counters of the first n rules; last_ns: when the latest packet was. */
 int prt_show_hits(const struct prt_gen *g, size_t n, struct pol_rule_hits *out, struct pol_err *e);
-/* What clients sent to the first n services, over both families. */
-int prt_show_service_hits(const struct prt_env *env, const struct prt_live *l, size_t n,
-			  struct pol_svc_hits *hits, struct pol_err *e);
+/* Services as they are: count by backend, hits by service. */
+struct prt_seen_services {
+	struct prt_live l;
+	struct prt_object *o;
+	struct prt_services s;
+	struct prt_svc_count *count;
+	struct pol_svc_hits *hits;
+};
+/* Close in every case.  -ENOENT: no policy, or one without services. */
+int prt_seen_services_open(struct prt_env *env, struct prt_seen_services *v, struct pol_err *e);
+void prt_seen_services_close(struct prt_seen_services *v);
 /* Adds up a per-CPU element of 64-bit numbers. */
 int prt_show_percpu(int fd, uint32_t key, size_t numbers, uint64_t *sum);
 

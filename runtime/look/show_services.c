@@ -23,8 +23,9 @@ void prt_show_addr_port(struct pol_buf *out, const struct pol_addr *a, uint16_t 
 	pol_buf_printf(out, "%s:%u", v6 ? "]" : "", port);
 }
 
-int prt_show_service_hits(const struct prt_env *env, const struct prt_live *l, size_t n,
-			  struct pol_svc_hits *hits, struct pol_err *e)
+/* What clients sent, over both families. */
+static int hits_of(const struct prt_env *env, const struct prt_live *l, size_t n,
+		   struct pol_svc_hits *hits, struct pol_err *e)
 {
 	int fd POL_CLEANUP(pol_cleanup_fd) = -1;
 	int r = prt_pin_get(env, l->gen.number, "map", POL_MAP_SVC_HITS, &fd, e);
@@ -164,32 +165,44 @@ static void service_json(struct pol_buf *out, const struct prt_services *s, uint
 	pol_buf_addz(out, "]}");
 }
 
-int prt_show_services(struct prt_env *env, struct pol_buf *out, struct pol_err *e)
+void prt_seen_services_close(struct prt_seen_services *v)
 {
-	struct prt_object *o POL_CLEANUP(prt_object_cleanup) = NULL;
-	struct pol_svc_hits *hits POL_CLEANUP(pol_cleanup_free) = NULL;
-	struct prt_svc_count *count POL_CLEANUP(pol_cleanup_free) = NULL;
-	struct prt_services s = { 0 };
-	struct prt_live l;
+	free(v->hits);
+	free(v->count);
+	prt_services_free(&v->s);
+	prt_object_free(v->o);
+	prt_live_close(&v->l);
+}
+
+int prt_seen_services_open(struct prt_env *env, struct prt_seen_services *v, struct pol_err *e)
+{
 	int r;
 
-	prt_live_init(&l);
-	r = prt_services_read(env, &l, &o, &s, e);
-	count = calloc(s.backend.n + 1, sizeof(*count));
-	hits = calloc(r ? 1 : s.m->nservices + 1, sizeof(*hits));
-	if (!r && (!count || !hits))
-		r = pol_err(e, -ENOMEM, "no memory for the backends");
-	r = r ? r : prt_services_count(&l.shared, &s, count, e);
-	r = r ? r : prt_show_service_hits(env, &l, s.m->nservices, hits, e);
+	*v = (struct prt_seen_services){ .o = NULL };
+	prt_live_init(&v->l);
+	r = prt_services_read(env, &v->l, &v->o, &v->s, e);
+	if (r)
+		return r;
+	v->count = calloc(v->s.backend.n + 1, sizeof(*v->count));
+	v->hits = calloc(v->s.m->nservices + 1, sizeof(*v->hits));
+	r = v->count && v->hits ? prt_services_count(&v->l.shared, &v->s, v->count, e)
+				: pol_err(e, -ENOMEM, "no memory for the backends");
+	return r ? r : hits_of(env, &v->l, v->s.m->nservices, v->hits, e);
+}
+
+int prt_show_services(struct prt_env *env, struct pol_buf *out, struct pol_err *e)
+{
+	struct prt_seen_services v;
+	int r = prt_seen_services_open(env, &v, e);
+
 	if (!r && env->json)
 		pol_buf_addc(out, '[');
-	for (uint32_t i = 0; !r && i < s.m->nservices; i++) {
+	for (uint32_t i = 0; !r && i < v.s.m->nservices; i++) {
 		pol_buf_addz(out, i == 0 ? "" : env->json ? ",\n " : "\n");
-		(env->json ? service_json : service_text)(out, &s, i, count, &hits[i]);
+		(env->json ? service_json : service_text)(out, &v.s, i, v.count, &v.hits[i]);
 	}
 	if (!r && env->json)
 		pol_buf_addz(out, "]\n");
-	prt_services_free(&s);
-	prt_live_close(&l);
+	prt_seen_services_close(&v);
 	return r;
 }
