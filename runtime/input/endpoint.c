@@ -341,10 +341,23 @@ static bool unpack_one(const char in[POL_EP_LABELS], size_t *at, struct pol_str 
 	return true;
 }
 
+/* How many keys there are before the empty one or the end; values may be empty. */
+static size_t count_labels(const char in[POL_EP_LABELS])
+{
+	size_t n = 0, at = 0;
+
+	while (at < POL_EP_LABELS && in[at]) {
+		for (unsigned part = 0; part < 2 && at < POL_EP_LABELS; part++)
+			at += strnlen(in + at, POL_EP_LABELS - at) + 1;
+		n++;
+	}
+	return n;
+}
+
 int prt_labels_unpack(struct pol_arena *arena, const char in[POL_EP_LABELS],
 		      const struct prt_label **labels, size_t *nlabels)
 {
-	struct prt_label *v = pol_arena_alloc(arena, POL_EP_LABELS / 3 * sizeof(*v));
+	struct prt_label *v = pol_arena_alloc(arena, count_labels(in) * sizeof(*v));
 	size_t n = 0, at = 0;
 
 	for (;;) {

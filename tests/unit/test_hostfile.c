@@ -238,7 +238,9 @@ static void test_labels_packed(void **state)
 {
 	struct prt_label in[] = { { POL_STR("app"), POL_STR("web") },
 				  { POL_STR("z"), POL_STR("") } };
+	struct prt_label empty[40];
 	struct prt_endpoint ep = { .labels = in, .nlabels = 2 };
+	struct prt_endpoint many = { .labels = empty, .nlabels = POL_ARRAY_LEN(empty) };
 	struct pol_arena *a = pol_arena_new();
 	const struct prt_label *out = NULL;
 	char packed[POL_EP_LABELS];
@@ -251,12 +253,21 @@ static void test_labels_packed(void **state)
 	assert_string_equal(out[0].value.p, "web");
 	assert_string_equal(out[1].key.p, "z");
 	assert_int_equal(out[1].value.n, 0);
+	for (size_t i = 0; i < POL_ARRAY_LEN(empty); i++)
+		empty[i] = (struct prt_label){ i % 2 ? POL_STR("odd") : POL_STR("k"), POL_STR("") };
+	prt_labels_pack(&many, packed);
+	assert_int_equal(prt_labels_unpack(a, packed, &out, &n), 0);
+	assert_int_equal(n, POL_ARRAY_LEN(empty));
+	for (size_t i = 0; i < n; i++) {
+		assert_string_equal(out[i].key.p, i % 2 ? "odd" : "k");
+		assert_int_equal(out[i].value.n, 0);
+	}
 	memset(packed, 'x', sizeof(packed));
 	assert_int_equal(prt_labels_unpack(a, packed, &out, &n), -EINVAL);
 	for (size_t i = 1; i < sizeof(packed); i += 2)
 		packed[i] = '\0';
 	assert_int_equal(prt_labels_unpack(a, packed, &out, &n), -EINVAL);
-	assert_int_equal(n, 2);
+	assert_int_equal(n, POL_ARRAY_LEN(empty));
 	pol_arena_free(a);
 }
 
