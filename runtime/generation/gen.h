@@ -69,7 +69,7 @@ struct prt_gen_info {	/* map `info`: one element */
 	uint64_t applied;	/* seconds since 1970 */
 	uint32_t flags;		/* PRT_GEN_* */
 	uint32_t pages, page_room, verdicts, verdict_room; /* for `status` */
-	uint32_t pad;
+	uint32_t columns; /* of endpoints that were ever in use, 0: not known */
 	char object[256];	/* as it was given, NUL-terminated */
 	char policy[128];
 };

@@ -157,6 +157,13 @@ int prt_publish(struct prt_gen *g, const struct prt_world *w, const struct prt_p
 		r = prt_grace(e);
 	if (r)
 		return r;
+	/* Before anything is in use by it: whoever comes after a run that is cut off here takes no column for fresh. */
+	g->info.pages = prt_place_npages(p);
+	g->info.verdicts = prt_place_nverdicts(p);
+	g->info.columns = prt_place_columns(p);
+	r = prt_gen_write_info(g, e);
+	if (r)
+		return r;
 	write_tables(g, p, u);
 	for (size_t i = 0; i < u->roots.n; i++)
 		write_root(g, at[u->roots.v[i].ep], &u->roots.v[i]);
@@ -167,15 +174,13 @@ int prt_publish(struct prt_gen *g, const struct prt_world *w, const struct prt_p
 		__atomic_store_n(&g->slot[m->addrs.v[c->address].slot].column, c->column,
 				 __ATOMIC_RELEASE);
 	}
-	g->info.pages = prt_place_npages(p);
-	g->info.verdicts = prt_place_nverdicts(p);
-	return prt_gen_write_info(g, e);
+	return 0;
 }
 
 int prt_publish_adopt(const struct prt_gen *g, const struct prt_world *w,
 		      const struct prt_place_ep *eps, struct prt_place *p, struct pol_err *e)
 {
-	int r = prt_place_adopt(p, g->pages, g->verdicts, e);
+	int r = prt_place_adopt(p, g->pages, g->verdicts, g->info.columns, e);
 
 	for (size_t i = 0; i < w->member.n && !r; i++) {
 		const struct prt_member *m = &w->member.v[i];

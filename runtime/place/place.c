@@ -157,16 +157,21 @@ void prt_place_column_set(struct prt_place *p, uint32_t i, uint32_t kind_plus_1)
 /* ---- taking up what is in force ------------------------------------------ */
 
 int prt_place_adopt(struct prt_place *p, const uint32_t *pages, const struct pol_verdict *verdicts,
-		    struct pol_err *e)
+		    uint32_t columns, struct pol_err *e)
 {
 	const struct prt_manifest *m = &p->o->manifest;
 
-	if (memcmp(pages, p->o->pages, (size_t)m->pages_used * POL_PAGE * sizeof(*pages)) != 0 ||
+	if (columns > prt_place_columns_max(p) ||
+	    memcmp(pages, p->o->pages, (size_t)m->pages_used * POL_PAGE * sizeof(*pages)) != 0 ||
 	    memcmp(verdicts, p->o->verdicts, m->verdicts_used * sizeof(*verdicts)) != 0)
 		return pol_err(e, -ESTALE, "%s: the tables in force are not of this object",
 			       p->o->path.p);
 	prt_image_adopt(p->image, pages, verdicts);
-	p->adopted = p->foreign = true;
+	p->adopted = true;
+	if (!columns)
+		columns = prt_place_columns_max(p);
+	while (p->column.n < columns)
+		pol_vec_push(&p->column);
 	return 0;
 }
 
@@ -272,6 +277,11 @@ const struct pol_verdict *prt_place_verdicts(const struct prt_place *p)
 uint32_t prt_place_npages(const struct prt_place *p)
 {
 	return prt_image_npages(p->image);
+}
+
+uint32_t prt_place_columns(const struct prt_place *p)
+{
+	return (uint32_t)p->column.n;
 }
 
 uint32_t prt_place_nverdicts(const struct prt_place *p)

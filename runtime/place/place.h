@@ -82,7 +82,8 @@ void prt_place_cleanup(struct prt_place **p);
  * For a process that changes a generation which another one published: first
  * the live contents of pol_pages and pol_verdicts (o->max_pages * POL_PAGE and
  * o->max_verdicts elements, mapped or copied; referred to until prt_place_free
- * and never written to here), then each endpoint with its roots (local) and
+ * and never written to here) and how many columns of endpoints were ever in use
+ * (prt_place_columns; 0: nobody knows), then each endpoint with its roots (local) and
  * the column of each address.  Without any table work; so adding an endpoint
  * of known kinds afterwards is only hashing.
  *
@@ -92,7 +93,7 @@ void prt_place_cleanup(struct prt_place **p);
  * cut off between two of them) are put right by the next prt_place_add.
  */
 int prt_place_adopt(struct prt_place *p, const uint32_t *pages, const struct pol_verdict *verdicts,
-		    struct pol_err *e);
+		    uint32_t columns, struct pol_err *e);
 int prt_place_adopt_ep(struct prt_place *p, const struct prt_place_ep *given,
 		       const uint32_t root[POL_DIRECTIONS], const uint32_t *column,
 		       struct pol_err *e);
@@ -132,6 +133,8 @@ bool prt_place_uses_http(const struct prt_place *p, uint32_t root);
 const struct pol_verdict *prt_place_verdicts(const struct prt_place *p);
 uint32_t prt_place_npages(const struct prt_place *p);
 uint32_t prt_place_nverdicts(const struct prt_place *p);
+/* How many columns of endpoints are or were in use; whoever adopts this without knowing has to wait for a grace period. */
+uint32_t prt_place_columns(const struct prt_place *p);
 
 /* -ENOENT: no such endpoint, or it is not local. */
 int prt_place_get_root(const struct prt_place *p, uint32_t number, uint32_t root[POL_DIRECTIONS]);

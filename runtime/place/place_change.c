@@ -26,7 +26,7 @@ struct change {
 	POL_VEC(uint32_t) build; /* own kinds without roots, ascending */
 	POL_VEC(uint32_t) patch; /* own kinds whose roots lack the new columns */
 	POL_VEC(struct taken) taken; /* columns given to new peer kinds */
-	uint32_t fresh; /* p->fresh before */
+	size_t columns_before; /* p->column.n */
 	bool grace;
 	bool *is_new; /* by column, counted likewise: one of `taken` */
 	bool *wanted; /* by block: of an own kind above */
@@ -62,23 +62,21 @@ static void change_undo(struct change *c)
 		if (t->old)
 			p->peer.v[t->old - 1].column = p->o->manifest.static_columns + t->column;
 	}
-	p->fresh = c->fresh;
+	p->column.n = c->columns_before;
 	prt_image_abort(p->image);
 }
 
-/* A column without a kind; else one whose kind nobody is of any more. */
+/* A column that never was in use; else one that nobody uses any more. */
 static bool find_column(struct change *c, uint32_t *out)
 {
 	struct prt_place *p = c->p;
 
-	while (p->fresh < prt_place_columns_max(p) && prt_place_column_kind(p, p->fresh))
-		p->fresh++;
-	if (p->fresh < prt_place_columns_max(p)) {
-		*out = p->fresh;
+	if (p->column.n < prt_place_columns_max(p)) {
+		*out = (uint32_t)p->column.n;
 		return true;
 	}
 	for (uint32_t i = 0; i < p->column.n; i++)
-		if (!p->peer.v[p->column.v[i] - 1].users) {
+		if (!p->column.v[i] || !p->peer.v[p->column.v[i] - 1].users) {
 			c->grace = true;
 			*out = i;
 			return true;
@@ -507,7 +505,7 @@ static void commit(struct change *c, const struct prt_place_ep *eps, size_t n,
 	for (size_t i = 0; i < n; i++)
 		is_new[eps[i].ep] = true;
 	p->torn.n = 0;
-	u->grace = c->grace || ch.grace || (p->foreign && c->taken.n);
+	u->grace = c->grace || ch.grace;
 	COPY_SORTED(&u->verdicts, ch.verdicts, ch.nverdicts);
 	COPY_SORTED(&u->pages, ch.pages, ch.npages);
 	report_roots(p, moved, is_new, u);
@@ -517,7 +515,7 @@ static void commit(struct change *c, const struct prt_place_ep *eps, size_t n,
 int prt_place_add(struct prt_place *p, const struct prt_place_ep *eps, size_t n,
 		  struct prt_place_update *u, struct pol_err *e)
 {
-	struct change c = { .p = p, .fresh = p->fresh };
+	struct change c = { .p = p, .columns_before = p->column.n };
 	size_t entered = 0;
 	int ret = 0;
 

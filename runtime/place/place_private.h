@@ -32,13 +32,11 @@ struct prt_place {
 	struct pol_table *work;	/* NULL until something is combined */
 	bool audits;		/* some block only audits */
 	bool adopted;		/* the image's live maps have not been marked yet */
-	bool foreign;		/* another process may have just given up columns and pages */
 	POL_VEC(struct own) own;
 	POL_VEC(struct peer) peer;
 	POL_VEC(struct ep) ep;	/* by number */
-	POL_VEC(uint32_t) column; /* by column, from the first of endpoints on: peer kind + 1 */
+	POL_VEC(uint32_t) column; /* those that were ever in use, from the first of endpoints on: peer kind + 1, 0: none now */
 	POL_VEC(uint32_t) torn;	/* further roots that are in force somewhere */
-	uint32_t fresh;		/* no column below (counted likewise) is without a peer kind */
 	uint32_t endpoints;
 };
 

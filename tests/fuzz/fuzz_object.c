@@ -129,7 +129,8 @@ static void place(const struct prt_object *o)
 	q = prt_place_new(o);
 	column[0] = prt_place_get_column(p, 1, 0);
 	column[1] = prt_place_get_column(p, 1, 1);
-	if (prt_place_adopt(q, prt_place_pages(p), prt_place_verdicts(p), &err) ||
+	if (prt_place_adopt(q, prt_place_pages(p), prt_place_verdicts(p), prt_place_columns(p),
+			    &err) ||
 	    prt_place_get_root(p, 1, root) || prt_place_adopt_ep(q, &eps[0], root, column, &err))
 		abort();
 	if (!prt_place_add(q, &eps[2], 1, &u, &err))

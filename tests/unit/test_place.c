@@ -28,7 +28,7 @@ struct maps {
 	uint32_t root[THINGS + 1][POL_DIRECTIONS];
 	uint32_t column[THINGS + 1][3];
 	struct thing thing[THINGS + 1];
-	uint32_t graces;
+	uint32_t graces, columns;
 };
 
 static void maps_new(struct maps *m, const struct policy *p)
@@ -90,6 +90,7 @@ static void publish(struct maps *m, const struct prt_place *place, struct prt_pl
 
 	check_untouched(m, u);
 	m->graces += u->grace;
+	m->columns = prt_place_columns(place);
 	for (size_t i = 0; i < u->verdicts.n; i++)
 		m->verdicts[u->verdicts.v[i]] = prt_place_verdicts(place)[u->verdicts.v[i]];
 	for (size_t i = 0; i < u->pages.n; i++)
@@ -249,7 +250,7 @@ static struct prt_place *adopt(const struct maps *m)
 	struct prt_place *place = prt_place_new(m->p->object);
 	struct pol_err err = { 0 };
 
-	if (prt_place_adopt(place, m->pages, m->verdicts, &err))
+	if (prt_place_adopt(place, m->pages, m->verdicts, m->columns, &err))
 		fail_msg("%s", err.text);
 	for (uint32_t i = 1; i <= THINGS; i++) {
 		struct view v;
@@ -493,18 +494,30 @@ static struct prt_object *wide_object(void)
 	return o;
 }
 
+struct valued {
+	struct pol_ip ip;
+	char text[16];
+	struct prt_label label;
+	struct prt_place_ep ep;
+};
+
+static void valued(struct valued *v, uint32_t value, uint32_t number)
+{
+	*v = (struct valued){ .ip = { .family = 4, .lo = number } };
+	v->label = (struct prt_label){ POL_STR("k"), { v->text, 0 } };
+	v->label.value.n = (size_t)snprintf(v->text, sizeof(v->text), "v%u", value);
+	v->ep = (struct prt_place_ep){ number, true, &v->label, 1, &v->ip, 1 };
+}
+
 static int add_value(struct prt_place *place, uint32_t value, uint32_t number,
 		     struct prt_place_update *u, struct pol_err *err)
 {
-	struct pol_ip ip = { .family = 4, .lo = number };
-	char text[16];
-	struct prt_label label = { POL_STR("k"), { text, 0 } };
-	struct prt_place_ep ep = { number, true, &label, 1, &ip, 1 };
+	struct valued v;
 
-	label.value.n = (size_t)snprintf(text, sizeof(text), "v%u", value);
+	valued(&v, value, number);
 	prt_place_update_free(u);
 	*err = (struct pol_err){ 0 };
-	return prt_place_add(place, &ep, 1, u, err);
+	return prt_place_add(place, &v.ep, 1, u, err);
 }
 
 static uint32_t rule_for(const struct prt_place *place, uint32_t ep, uint32_t peer)
@@ -554,6 +567,69 @@ static void test_columns(void **state)
 	prt_object_free(o);
 }
 
+/* What another process has of endpoint `number` of `from`; columns: as prt_place_adopt has it. */
+static struct prt_place *adopt_value(struct prt_object *o, const struct prt_place *from,
+				     uint32_t value, uint32_t number, uint32_t columns)
+{
+	struct prt_place *place = prt_place_new(o);
+	uint32_t root[POL_DIRECTIONS], column = prt_place_get_column(from, number, 0);
+	struct pol_err err = { 0 };
+	struct valued v;
+
+	valued(&v, value, number);
+	assert_int_equal(prt_place_get_root(from, number, root), 0);
+	assert_int_equal(prt_place_adopt(place, prt_place_pages(from), prt_place_verdicts(from),
+					 columns, &err),
+			 0);
+	assert_int_equal(prt_place_adopt_ep(place, &v.ep, root, &column, &err), 0);
+	return place;
+}
+
+/* A column that somebody had is not fresh for the next process; one that nobody had is, if that is known. */
+static void test_fresh(void **state)
+{
+	struct prt_object *o = wide_object();
+	struct prt_place *first = prt_place_new(o), *place;
+	struct prt_place_update u = { 0 };
+	struct pol_err err;
+	uint32_t gone;
+
+	(void)state;
+	for (uint32_t i = 0; i < 3; i++)
+		assert_int_equal(add_value(first, i, i + 1, &u, &err), 0);
+	assert_int_equal(prt_place_columns(first), 3);
+	gone = prt_place_get_column(first, 2, 0);
+	assert_int_equal(prt_place_del(first, 2, &err), 0);
+	assert_int_equal(prt_place_columns(first), 3);
+
+	place = adopt_value(o, first, 0, 1, prt_place_columns(first));
+	for (uint32_t i = 3; i < COLUMNS; i++) {
+		assert_int_equal(add_value(place, i, i + 1, &u, &err), 0);
+		assert_false(u.grace);
+		assert_true(prt_place_get_column(place, i + 1, 0) != gone);
+	}
+	assert_int_equal(prt_place_columns(place), COLUMNS);
+	assert_int_equal(add_value(place, 65, 100, &u, &err), 0);
+	assert_true(u.grace);
+	assert_int_equal(rule_for(place, 1, 100), 65);
+	prt_place_free(place);
+
+	place = adopt_value(o, first, 0, 1, 0);
+	assert_int_equal(add_value(place, 65, 100, &u, &err), 0);
+	assert_true(u.grace);
+	assert_int_equal(rule_for(place, 1, 100), 65);
+	prt_place_free(place);
+
+	place = prt_place_new(o);
+	assert_int_equal(prt_place_adopt(place, prt_place_pages(first), prt_place_verdicts(first),
+					 COLUMNS + 1, &err),
+			 -ESTALE);
+	prt_place_free(place);
+	prt_place_update_free(&u);
+	prt_place_free(first);
+	prt_object_free(o);
+}
+
 static void test_stale(void **state)
 {
 	struct pol_err err = { 0 };
@@ -574,7 +650,7 @@ static void test_stale(void **state)
 	root[0] = p.object->max_pages;
 	assert_int_equal(prt_place_adopt_ep(place, &v.ep, root, bad, &err), -ESTALE);
 	m.pages[POL_PAGE] ^= 1;
-	assert_int_equal(prt_place_adopt(place, m.pages, m.verdicts, &err), -ESTALE);
+	assert_int_equal(prt_place_adopt(place, m.pages, m.verdicts, 0, &err), -ESTALE);
 	prt_place_free(place);
 	maps_free(&m);
 	policy_free(&p);
@@ -596,6 +672,7 @@ int main(void)
 		cmocka_unit_test_setup(test_known_kind, setup),
 		cmocka_unit_test_setup(test_torn, setup),
 		cmocka_unit_test_setup(test_columns, setup),
+		cmocka_unit_test_setup(test_fresh, setup),
 		cmocka_unit_test_setup(test_stale, setup),
 	};
 
