@@ -337,7 +337,8 @@ static __always_inline int pol_flow_known(struct __sk_buff *skb, struct pol_pkt 
 #if POL_USES_HTTP
 	p->proxy = pol_proxied(e);
 	if (p->proxy && !pol_proxy_place(p, e, reply))
-		return POL_REASON_PROXY_FOREIGN;
+		return pol_proxy_anew(skb, p, reply) ? pol_flow_open(skb, p, POL_TRACK_REPLACE) :
+						       POL_REASON_PROXY_FOREIGN;
 	if (p->proxy && pol_proxy_one_sided(p)) {
 		c.state = pol_proxy_state(skb, p, c.state);
 		step = c.state == POL_CT_FREE ? POL_STEP_OPEN : POL_STEP_PASS;

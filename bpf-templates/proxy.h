@@ -170,6 +170,24 @@ static __always_inline int pol_proxy_place(struct pol_pkt *p, const struct pol_c
 }
 
 /*
+ * At the receiver's device a SYN comes from where the flow's packets cannot: is it another's, with
+ * the same addresses and ports?  Masquerading gives a container this host's address, and a port
+ * that is free to the kernel's connection tracking, which forgets sooner than we do and knows
+ * nothing of what came before its rules.  Then it is judged anew; but only where the proxy has no
+ * live connection of that name, or the one that another began would be told to be his.
+ */
+static __always_inline int pol_proxy_anew(struct __sk_buff *skb, struct pol_pkt *p, int reply)
+{
+	int socket;
+
+	if (p->hook != POL_HOOK_EP_IN || p->frag || reply || p->proxy != POL_CT_PROXY ||
+	    (p->tcp_flags & (POL_TCP_SYN | POL_TCP_ACK | POL_TCP_RST | POL_TCP_FIN)) != POL_TCP_SYN)
+		return 0;
+	socket = pol_steer_connection(skb, p); /* at this hook it only looks */
+	return !socket || socket == POL_STEERED_AGAIN;
+}
+
+/*
  * Does no hook see what is sent against this packet?  It leaves by an uplink, by lo, or with
  * other addresses.
  */

@@ -88,13 +88,13 @@ each() { # what holds whatever the host does to packets on their way
 	is "$phase, the server sees this host" fd66:0:0:9::1 "$(cat answer)"
 	is "$phase, from this host: denied" "403 403" "$(status host server /denied/host)"
 	for from in client far routed; do
-		again "$phase, $from" $from "http://${v4[server]}/client/1" $((++port))
+		again "$phase, $from" $from "${v4[server]}" 80 /client/1 $((++port))
 	done
-	again "$phase, IPv6" client "http://[${v6[server]}]/client/1" $((++port))
-	again "$phase, from outside" world "http://${v4[server]}/world/1" $((++port))
-	again "$phase, from this host" host "http://${v4[server]}/host/1" $((++port))
+	again "$phase, IPv6" client "${v6[server]}" 80 /client/1 $((++port))
+	again "$phase, from outside" world "${v4[server]}" 80 /world/1 $((++port))
+	again "$phase, from this host" host "${v4[server]}" 80 /host/1 $((++port))
 }
-port=40000
+port=20000
 
 # What is sent to a published port is judged as who sent it, or, where the host puts its own address
 # in that one's place on the way, as from this host.
@@ -102,10 +102,12 @@ each_published() {
 	is "$phase, published, from outside: allowed" "200 200" "$(published world /world/1)"
 	is "$phase, published, the server sees who is outside" "${v6[world]}" "$(cat answer)"
 	is "$phase, published, from outside: denied" "403 403" "$(published world /denied/published)"
-	again "$phase, published" world "http://$pub4:8080/world/1" $((++port))
+	again "$phase, published" world "$pub4" 8080 /world/1 $((++port))
 	is "$phase, published, from this host: allowed" "200 200" "$(published host /host/1)"
 	is "$phase, published, from this host: denied" "403 403" "$(published host /denied/published)"
 	is "$phase, published, masqueraded: allowed" "200 200" "$(published far /host/1)"
+	again "$phase, published, masqueraded" far "$pub4" 8080 /host/1 $((20201 + 10 * n))
+	again "$phase, published, masqueraded, IPv6" far "$pub6" 8080 /host/1 $((20202 + 10 * n))
 	is "$phase, published, masqueraded: denied" "403 403" "$(published far /client/far)"
 	is "$phase, published, beside the server: allowed" "200 200" "$(published client /client/1)"
 	is "$phase, published, beside the server: denied" "403 403" "$(published client /denied/published)"
@@ -139,6 +141,9 @@ is "one that comes at run time: allowed" "200 200" "$(status late server /client
 is "one that comes at run time: denied" "403 403" "$(status late server /denied/late)"
 "$POLLOAD" endpoint del late || not_ok "endpoint del"
 ip link del v-late
+# From where the next is masqueraded to, by the same port, and nothing in the kernel remembers it.
+again "before anything is translated" host "${v4[server]}" 80 /host/1 20201
+again "IPv6" host "${v6[server]}" 80 /host/1 20202
 # The strictest of reverse path filters, on all interfaces.
 echo 1 >/proc/sys/net/ipv4/conf/all/rp_filter
 nft -f - <<END || skip "no nft with nat"

@@ -14,20 +14,22 @@ swap_beside() { # TIMES PID...
 	wait "$@"
 }
 
-# Two connections from one port, of which the first leaves TIME_WAIT on the proxy's side.  The second one's
-# SYN is answered at once: one that is not is repeated, and the client's kernel counts that.
-again() { # WHAT FROM URL LOCALPORT; FROM host: this host
-	local what=$1 from=$2 url=$3 port=$4 run=(inside "$2") repeated left first second
+# Two connections from one port, of which the first leaves TIME_WAIT on the proxy's side: the client
+# closes when it has seen the end.  The second one's SYN is answered at once: one that is not is repeated, and
+# the client's kernel counts that.  LOCALPORT: none that the kernel picks by itself.
+again() { # WHAT FROM ADDRESS PORT PATH LOCALPORT; FROM host: this host
+	local what=$1 from=$2 address=$3 port=$4 path=$5 local_port=$6 run=(inside "$2") repeated left first second
 	[ "$from" != host ] || run=()
 	closing_request() {
-		"${run[@]}" curl -s -o /dev/null -m 5 -w '%{http_code}' --local-port "$port" -H 'Connection: close' "$url"
+		printf 'GET %s HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n' "$path" |
+			"${run[@]}" timeout 10 "$HTTP" ask "$address" "$port" --port "$local_port" --answers 1 --timeout 5000 |
+			sed -n '1s/.* \([0-9]*\) .*/\1/p'
 	}
-	# Now and then it is the client who closes first: then from another port.
-	for _ in 1 2 3 4 5; do
-		first=$(closing_request)
-		left=$(ss -Htn state time-wait "dport = :$port" | wc -l)
-		[ "$first $left" = "200 0" ] || break
-		port=$((port + 100))
+	first=$(closing_request)
+	for _ in {1..100}; do
+		left=$(ss -Htn state time-wait "dport = :$local_port" | wc -l)
+		[ "$left" -eq 0 ] || break
+		sleep 0.02
 	done
 	repeated=$("${run[@]}" nstat -asz TcpExtTCPSynRetrans | awk 'END { print $2 }')
 	second=$(closing_request)

@@ -9,6 +9,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+in_port_t end_port;
+
 socklen_t end_address(const char *a, const char *port, struct sockaddr_storage *s)
 {
 	struct sockaddr_in *v4 = (void *)s;
@@ -34,6 +36,15 @@ static void at_once(int fd)
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 }
 
+static int from_port(int fd, sa_family_t family)
+{
+	struct sockaddr_in6 any = { .sin6_family = family, .sin6_port = htons(end_port) };
+	socklen_t n = family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(any);
+
+	/* the port stands in the same place in both */
+	return end_port ? bind(fd, (void *)&any, n) : 0;
+}
+
 int end_dial(const char *a, const char *port)
 {
 	return end_dial_within(a, port, 0);
@@ -50,7 +61,7 @@ int end_dial_within(const char *a, const char *port, unsigned ms)
 		return -1;
 	at_once(fd);
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-	if (!connect(fd, (void *)&to, n))
+	if (!from_port(fd, to.ss_family) && !connect(fd, (void *)&to, n))
 		return fd;
 	why = errno;
 	close(fd);

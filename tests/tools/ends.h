@@ -4,10 +4,13 @@
 #define POLC_TESTS_ENDS_H
 
 #include <arpa/inet.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 /* An address that is none ends the program with 99. */
 socklen_t end_address(const char *a, const char *port, struct sockaddr_storage *s);
+/* The port that dialling is from; 0: of the kernel's choice. */
+extern in_port_t end_port;
 /* Connected and blocking; -1, and errno. */
 int end_dial(const char *a, const char *port);
 /* Gives up after so long; 0: when the kernel does.  The limit stays for what is sent. */

@@ -9,11 +9,11 @@
  *	--h2 PROGRAM: a connection of HTTP/2 is given to it, as `PROGRAM talk`
  *   http hold ADDR PORT N
  *	opens N connections, has one request answered on each, says how many and waits for a signal
- *   http ask ADDR PORT [--timeout MS] [--answers N] [--bytes N] [--close]
+ *   http ask ADDR PORT [--timeout MS] [--answers N] [--bytes N] [--close] [--port N]
  *	sends what stands on its input, prints what comes, until the other side closes or nothing
  *	comes for that long (1000); --answers, --bytes: waits for so many status lines or bytes up to
  *	ten seconds, whatever the machine is doing, and only then that long for what should not come;
- *	--close: says that no more follows; exit code 1: cannot connect, 2: reset
+ *	--close: says that no more follows; --port: from that port; exit code 1: cannot connect, 2: reset
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -303,6 +303,8 @@ int main(int argc, char **argv)
 			want_bytes = (size_t)atol(argv[++i]);
 		else if (!strcmp(argv[i], "--close"))
 			half_close = true;
+		else if (!strcmp(argv[i], "--port") && i + 1 < argc)
+			end_port = (in_port_t)atoi(argv[++i]);
 		else
 			return 99;
 	}
