@@ -386,6 +386,17 @@ static bool look_at_all(struct cn_agent *a, struct pol_err *e)
 	return good;
 }
 
+/* What is there already; what comes is followed since cn_agent_open(). */
+static void hold_first(struct cn_agent *a)
+{
+	struct known k = { 0 };
+	struct pol_err e = { 0 };
+
+	if (!known_of(a, NULL, &k, &e))
+		hold_all(a);
+	forget(&k);
+}
+
 /* ---- events ------------------------------------------------------------------------------------ */
 
 static void take_event(void *ctx, const json_t *event)
@@ -448,9 +459,11 @@ int cn_agent_run(struct cn_agent *a, const volatile int *stop, volatile int *aga
 		 void (*ready)(void), struct pol_err *e)
 {
 	char last[sizeof(e->text)] = "";
-	bool was_ready = false;
+	bool settled = false;
 	int r = 0;
 
+	hold_first(a);
+	ready();
 	while (!*stop && !r) {
 		struct pol_err why = { 0 };
 
@@ -465,9 +478,9 @@ int cn_agent_run(struct cn_agent *a, const volatile int *stop, volatile int *aga
 			*again = 0;
 			a->all_due = true;
 		}
-		if (a->all_due && look_at_all(a, &why) && !was_ready) {
-			was_ready = true;
-			ready();
+		if (a->all_due && look_at_all(a, &why) && !settled) {
+			settled = true;
+			a->say(LOG_INFO, "all containers are as the policy has them");
 		}
 		if (why.text[0] && strcmp(why.text, last) != 0)
 			a->say(LOG_WARNING, "%s; trying again", why.text);

@@ -35,7 +35,11 @@ struct cn_agent {
 int cn_agent_open(struct cn_agent *a, const char *socket, struct pol_err *e);
 void cn_agent_close(struct cn_agent *a);
 
-/* Works until *stop; *again: look at everything.  Both are set by signals.  Calls ready() when all was looked at once. */
+/*
+ * Works until *stop; *again: look at everything.  Both are set by signals.  Calls ready() when
+ * no container can be open that nobody has spoken for: before the engine is asked, because at
+ * boot that waits for us.
+ */
 int cn_agent_run(struct cn_agent *a, const volatile int *stop, volatile int *again, void (*ready)(void),
 		 struct pol_err *e);
 

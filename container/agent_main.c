@@ -5,14 +5,13 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <syslog.h>
 #include <unistd.h>
 
 #include "agent.h"
+#include "base/notify.h"
 #include "driver.h"
 #include "runtime/input/quiet.h"
 
@@ -53,25 +52,6 @@ __attribute__((format(printf, 2, 3))) static void say(int level, const char *fmt
 	vfprintf(stderr, fmt, ap);
 	fputc('\n', stderr);
 	va_end(ap);
-}
-
-/* sd_notify(3): a datagram to the socket in NOTIFY_SOCKET. */
-static void ready(void)
-{
-	static const char text[] = "READY=1";
-	const char *path = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un to = { .sun_family = AF_UNIX };
-	int fd POL_CLEANUP(pol_cleanup_fd) = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	size_t n = path ? strlen(path) : 0;
-
-	say(LOG_INFO, "all containers are as the policy has them");
-	if (!n || n >= sizeof(to.sun_path) || fd < 0)
-		return;
-	memcpy(to.sun_path, path, n + 1);
-	if (path[0] == '@')
-		to.sun_path[0] = '\0';
-	sendto(fd, text, sizeof(text) - 1, MSG_NOSIGNAL, (void *)&to,
-	       (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n + (path[0] != '@')));
 }
 
 static void on_signal(int number)
@@ -164,7 +144,7 @@ static void on_child(int number)
 	}
 }
 
-static int drive(const struct cn_agent *a, const char *docker, const char *plugin)
+static int drive(const struct cn_agent *a, const char *docker, int plugin)
 {
 	struct cn_driver d = { .env = { .bpffs = a->env.bpffs, .state = a->env.state },
 			       .docker = { .image_labels = a->docker.image_labels },
@@ -181,14 +161,19 @@ static int drive(const struct cn_agent *a, const char *docker, const char *plugi
 	return EXIT_SYSTEM;
 }
 
+/* Whoever calls waits in the socket, which is there before we say that we are ready. */
 static int start_driver(const struct cn_agent *a, const char *docker, const char *plugin,
 			struct pol_err *e)
 {
 	struct sigaction s = { .sa_handler = on_child };
 	pid_t parent = getpid(), child;
+	int fd POL_CLEANUP(pol_cleanup_fd) = -1, r;
 
 	if (!*plugin)
 		return 0;
+	r = cn_driver_listen(plugin, &fd, e);
+	if (r)
+		return r;
 	child = fork();
 	if (child < 0)
 		return pol_err(e, -errno, "cannot start the driver: %s", strerror(errno));
@@ -197,7 +182,7 @@ static int start_driver(const struct cn_agent *a, const char *docker, const char
 		if (getppid() != parent)
 			_exit(EXIT_SYSTEM);
 		signal(SIGHUP, SIG_IGN);
-		exit(drive(a, docker, plugin));
+		exit(drive(a, docker, POL_TAKE_FD(fd)));
 	}
 	driver = child;
 	sigaction(SIGCHLD, &s, NULL);
@@ -217,6 +202,7 @@ static bool end_driver(const char *plugin)
 		return false;
 	kill(child, SIGTERM);
 	waitpid(child, NULL, 0);
+	unlink(plugin);
 	return true;
 }
 
@@ -240,7 +226,7 @@ int main(int argc, char **argv)
 	r = prt_env_privileges(&e);
 	r = r ? r : start_driver(&a, docker, plugin, &e);
 	r = r ? r : cn_agent_open(&a, docker, &e);
-	r = r ? r : cn_agent_run(&a, &stop, &again, ready, &e);
+	r = r ? r : cn_agent_run(&a, &stop, &again, pol_notify_ready, &e);
 	cn_agent_close(&a);
 	if (!r && !end_driver(plugin))
 		r = pol_err(&e, -ECHILD, "the driver has ended");

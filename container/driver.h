@@ -66,7 +66,9 @@ json_t *cn_driver_call(struct cn_driver *d, const struct cn_call *c, struct pol_
 /* What came about interfaces, and what is due by now; milliseconds until it should be called again at the latest. */
 int cn_driver_turn(struct cn_driver *d);
 
-/* Serves it at that socket until *stop. */
-int cn_driver_serve(struct cn_driver *d, const char *at, const volatile int *stop, struct pol_err *e);
+/* The socket where it is served, with its folders; who listened unlinks it. */
+int cn_driver_listen(const char *at, int *fd, struct pol_err *e);
+/* Serves there, and takes it, until *stop. */
+int cn_driver_serve(struct cn_driver *d, int fd, const volatile int *stop, struct pol_err *e);
 
 #endif

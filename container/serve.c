@@ -142,28 +142,28 @@ static int serve(struct cn_driver *d, struct MHD_Daemon *server, const volatile 
 	return 0;
 }
 
-int cn_driver_serve(struct cn_driver *d, const char *at, const volatile int *stop,
-		    struct pol_err *e)
+int cn_driver_listen(const char *at, int *fd, struct pol_err *e)
 {
-	int fd POL_CLEANUP(pol_cleanup_fd) = -1;
-	struct MHD_Daemon *server;
 	mode_t old = umask(022);
-	int r;
 
 	make_folders(at);
 	umask(old);
-	r = prt_listen_unix(at, &fd, e);
-	if (r)
-		return r;
-	server = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, answer, d, MHD_OPTION_LISTEN_SOCKET,
-				  fd, MHD_OPTION_CONNECTION_LIMIT, CLIENTS_MAX,
-				  MHD_OPTION_CONNECTION_TIMEOUT, PATIENCE,
-				  MHD_OPTION_NOTIFY_COMPLETED, completed, NULL, MHD_OPTION_END);
-	if (!server)
-		return pol_err(e, -EIO, "%s: cannot be served", at);
-	(void)POL_TAKE_FD(fd); /* the server's */
+	return prt_listen_unix(at, fd, e);
+}
+
+int cn_driver_serve(struct cn_driver *d, int fd, const volatile int *stop, struct pol_err *e)
+{
+	struct MHD_Daemon *server =
+		MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, answer, d, MHD_OPTION_LISTEN_SOCKET,
+				 fd, MHD_OPTION_CONNECTION_LIMIT, CLIENTS_MAX,
+				 MHD_OPTION_CONNECTION_TIMEOUT, PATIENCE,
+				 MHD_OPTION_NOTIFY_COMPLETED, completed, NULL, MHD_OPTION_END);
+
+	if (!server) {
+		close(fd);
+		return pol_err(e, -EIO, "the driver's socket cannot be served");
+	}
 	serve(d, server, stop);
 	MHD_stop_daemon(server);
-	unlink(at);
 	return 0;
 }

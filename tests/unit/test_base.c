@@ -9,10 +9,13 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/base.h"
+#include "base/notify.h"
 
 static void arena_memory_is_zero_and_apart(void **state)
 {
@@ -212,6 +215,26 @@ static void prefixes_are_strict(void **state)
 	}
 }
 
+static void a_service_manager_is_told(void **state)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX, .sun_path = "\0polc-test-notify" };
+	socklen_t n = offsetof(struct sockaddr_un, sun_path) + sizeof("@polc-test-notify") - 1;
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	char said[32];
+
+	(void)state;
+	assert_int_equal(bind(fd, (void *)&at, n), 0);
+	unsetenv("NOTIFY_SOCKET");
+	pol_notify_ready();
+	assert_int_equal(recv(fd, said, sizeof(said), 0), -1);
+	setenv("NOTIFY_SOCKET", "@polc-test-notify", 1);
+	pol_notify_ready();
+	assert_int_equal(recv(fd, said, sizeof(said), 0), strlen("READY=1"));
+	assert_memory_equal(said, "READY=1", strlen("READY=1"));
+	unsetenv("NOTIFY_SOCKET");
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -224,6 +247,7 @@ int main(void)
 		cmocka_unit_test(first_error_is_kept),
 		cmocka_unit_test(files_appear_whole),
 		cmocka_unit_test(prefixes_are_strict),
+		cmocka_unit_test(a_service_manager_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
