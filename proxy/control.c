@@ -96,6 +96,29 @@ static int make_listeners(struct parent *p, struct pol_err *e)
 	return r;
 }
 
+/* One that serves there takes no more connections from now on; its ports and its socket are free. */
+static int end_other(const struct px_options *o, struct pol_err *e)
+{
+	struct timeval patience = { .tv_sec = PATIENCE };
+	struct pol_proxy_msg m = { .version = POL_PROXY_VERSION, .op = POL_PROXY_DRAIN };
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int none[POL_PROXY_FDS], r;
+	int fd POL_CLEANUP(pol_cleanup_fd) = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || strlen(o->control) >= sizeof(at.sun_path))
+		return 0; /* make_control() says so */
+	strcpy(at.sun_path, o->control);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	if (connect(fd, (void *)&at, sizeof(at)))
+		return 0;
+	r = px_message_send(fd, &m, NULL, 0);
+	r = r ? r : px_message_receive(fd, &m, none);
+	r = r ? r : m.status;
+	return r ? pol_err(e, r, "%s: the polproxy there does not give way: %s", o->control,
+			   strerror(-r)) :
+		   0;
+}
+
 static int make_control(struct parent *p, struct pol_err *e)
 {
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
@@ -347,6 +370,9 @@ static void drain(struct parent *p)
 	struct pol_proxy_msg m = { .version = POL_PROXY_VERSION, .op = POL_PROXY_DRAIN };
 
 	p->draining = true;
+	/* Whoever is asked next is our successor. */
+	unlink(p->o->control);
+	pol_cleanup_fd(&p->listener);
 	for (unsigned i = 0; i < p->o->workers; i++) {
 		pol_cleanup_fd(&p->worker[i].listener[0]);
 		pol_cleanup_fd(&p->worker[i].listener[1]);
@@ -511,10 +537,13 @@ int px_control_run(const struct px_options *o, struct pol_err *e)
 	sigaddset(&set, SIGINT);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	p.signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	r = make_listeners(&p, e);
+	r = o->replace ? end_other(o, e) : 0;
+	r = r ? r : make_listeners(&p, e);
 	r = r ? r : make_control(&p, e);
 	for (unsigned i = 0; i < o->workers && !r; i++)
 		r = start(&p, &p.worker[i], e);
+	if (!r && o->ready)
+		o->ready();
 	if (!r)
 		loop(&p);
 	if (p.listener >= 0 && r != -EADDRINUSE)

@@ -17,6 +17,8 @@ struct px_options {
 	struct px_limits limit;
 	uint64_t body_max;	/* bytes of a request's body; 0: any */
 	bool name_rules;	/* a 403 says which line it is by */
+	bool replace;		/* one that serves already gives way */
+	void (*ready)(void);	/* called when we can be asked */
 	void (*note)(const char *text);	/* something that a person should know, one line */
 };
 

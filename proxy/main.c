@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/notify.h"
 #include "proxy/control.h"
 
 #ifndef POLC_VERSION
@@ -31,6 +32,7 @@ static const char help[] =
 	"      --body-max N     bytes of a request's body; larger ones get 413 (any)\n"
 	"      --timeout WHAT=N seconds, again for each: head (10), body (20), idle (75), connect (5)\n"
 	"      --name-rules     say in a 403 which line of the policy it is by (X-Policy-Rule)\n"
+	"      --replace        one that serves PATH already ends when its last request is done\n"
 	"      --version, --help\n";
 
 static int fail(const struct pol_err *e, enum exit_code code)
@@ -137,6 +139,7 @@ int main(int argc, char **argv)
 		{ "port", 1, NULL, 'p' },     { "user", 1, NULL, 'u' },
 		{ "log", 1, NULL, 'l' },      { "name-rules", 0, NULL, 'n' },
 		{ "body-max", 1, NULL, 'b' }, { "timeout", 1, NULL, 't' },
+		{ "replace", 0, NULL, 'r' },
 		{ "version", 0, NULL, 'V' },  { "help", 0, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -145,6 +148,7 @@ int main(int argc, char **argv)
 				.port = POL_PROXY_PORT,
 				.log = -1,
 				.limit = PX_LIMITS_DEFAULT,
+				.ready = pol_notify_ready,
 				.note = note };
 	const char *user = NULL, *log = NULL;
 	struct pol_err e = { 0 };
@@ -187,6 +191,9 @@ int main(int argc, char **argv)
 				return bad(
 					"--timeout is head, body, idle or connect, `=` and 1 to 86400 seconds, not",
 					optarg);
+			break;
+		case 'r':
+			o.replace = true;
 			break;
 		case 'V':
 			puts("polproxy " POLC_VERSION);

@@ -52,6 +52,15 @@ static void listen_for(struct running *r, bool more)
 			ev_io_start(r->w.loop, &r->on_listener[i]);
 }
 
+/* The parent has closed its own: the port is free, and who comes does not wait for nobody. */
+static void listen_no_more(struct running *r)
+{
+	listen_for(r, false);
+	for (int i = 0; i < 2 && !r->w.draining; i++)
+		if (r->start->listener[i] >= 0)
+			close(r->start->listener[i]);
+}
+
 static void obey(struct running *r, struct pol_proxy_msg *m, int fds[POL_PROXY_FDS])
 {
 	struct pol_err e = { 0 };
@@ -73,7 +82,7 @@ static void obey(struct running *r, struct pol_proxy_msg *m, int fds[POL_PROXY_F
 		status(&r->w, m);
 		break;
 	case POL_PROXY_DRAIN:
-		listen_for(r, false);
+		listen_no_more(r);
 		px_conn_drain(&r->w);
 		ev_timer_start(r->w.loop, &r->on_quiet);
 		break;
