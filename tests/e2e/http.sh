@@ -157,7 +157,7 @@ is "and all is as before without it" "200 200" "$(status client server /products
 ip link add br0 type bridge
 ip link set br0 up
 ip link set v-server master br0
-{ sed 's/name: server,/&  mac: '"$(inside server cat /sys/class/net/eth0/address)"',/' host.yaml; } >bridged.yaml
+{ sed 's/name: server,/&  mac: '"$(inside server ip -br link show eth0 | awk '{ print $3 }')"',/' host.yaml; } >bridged.yaml
 said=$("$POLLOAD" apply web.bpf.o -H bridged.yaml 2>&1)
 is "apply refuses HTTP rules for an endpoint on a bridge" 2 $?
 like "and names it" "endpoint 'server': HTTP rules hold for it" "$said"

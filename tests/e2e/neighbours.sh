@@ -131,7 +131,7 @@ like "is named" "became a port of a bridge" "$out"
 run "$POLLOAD" apply two.bpf.o -H host.yaml
 is "apply refuses an endpoint without mac on a bridge" 2 "$code"
 like "with its place in the file" "host.yaml:5:12: endpoint 'server'" "$err"
-sed "s/interface: v-server/&, mac: \"$(inside server cat /sys/class/net/eth0/address)\"/" host.yaml >mac.yaml
+sed "s/interface: v-server/&, mac: \"$(inside server ip -br link show eth0 | awk '{ print $3 }')\"/" host.yaml >mac.yaml
 run "$POLLOAD" apply two.bpf.o -H mac.yaml
 is "and takes it with its mac" 0 "$code" || echo "# $err"
 ip addr add 10.66.77.1/24 dev br7
