@@ -12,8 +12,6 @@ top=${top_srcdir:-$(cd "$(dirname "$0")/../.." && pwd)}
 build=${top_builddir:-$top/build}
 dir=${PACKAGE_DIR:-$build/tests/package.dir}
 suite=${PACKAGE_SUITE:-$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)}
-packages="polc polload polproxy polc-agent polc-cni"
-unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
 
 fail() {
 	echo "check-package: $1" >&2
@@ -22,34 +20,14 @@ fail() {
 }
 
 [ "$(id -u)" = 0 ] || fail "needs root"
-for tool in dpkg-buildpackage dh debootstrap lintian; do
+for tool in debootstrap lintian; do
 	command -v $tool >/dev/null || fail "$tool is missing: apt-get install dpkg-dev debhelper debootstrap lintian"
 done
-mkdir -p "$dir" && cd "$dir" || exit 99
+mkdir -p "$dir" || exit 99
 
-# ---- build ------------------------------------------------------------------------------
-
-echo "building"
-rm -rf source packages
-mkdir packages
-make -C "$build" distdir distdir="$dir/source" >distdir.log 2>&1 || fail "make distdir" distdir.log
-(cd source && dpkg-buildpackage -us -uc -b -j"$(nproc)") >build.log 2>&1 || fail "dpkg-buildpackage" build.log
-version=$(dpkg-parsechangelog -l source/debian/changelog -S Version)
-for package in $packages; do
-	mv "${package}_${version}"_*.deb packages/ || fail "no package $package" build.log
-done
-rm -f ./*-dbgsym_*.deb ./polc_*.buildinfo ./polc_*.changes
+"$top/tests/package/build.sh" "$dir" || exit 1
+cd "$dir" || exit 99
 lintian --allow-root --fail-on error,warning packages/*.deb >lintian.log 2>&1 || fail "lintian" lintian.log
-
-# The same once more as the next version, to upgrade to.
-rm -rf next
-mkdir next
-for package in $packages; do
-	dpkg-deb --raw-extract packages/"${package}_${version}"_*.deb next/tree
-	sed -i "s/^Version: .*/Version: $version+next/; s/(= $version)/(= $version+next)/" next/tree/DEBIAN/control
-	dpkg-deb --root-owner-group --build next/tree next/ >/dev/null || fail "dpkg-deb"
-	rm -rf next/tree
-done
 
 # ---- a fresh root -------------------------------------------------------------------------
 
@@ -84,5 +62,5 @@ unshare -mnpf --kill-child sh -c '
 	mount --rbind /dev "$1/dev" &&
 	exec chroot "$1" /bin/bash /packages/inside.sh' sh "$dir/root" </dev/null
 code=$?
-rm -rf root next source
+rm -rf root next
 exit $code
