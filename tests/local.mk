@@ -496,6 +496,7 @@ EXTRA_DIST += \
 	$(quality_tests) \
 	tests/quality/dist.sh \
 	$(e2e_tests) \
+	tests/package/build.sh \
 	tests/package/check.sh \
 	tests/package/inside.sh \
 	tests/package/previous.sh \
