@@ -33,9 +33,12 @@ struct pol_edge {
 	__u8 frag_proto;	/* names the datagram together with the id */
 	__u8 ext_seen;
 	__u8 limited;		/* a limit of a filter was empty */
-	__u8 pad;
+	__u8 given;		/* POL_SVC_*: a balancer gave the connection to `chosen`; 0: none did */
 	__u32 rule;		/* that decided last, or POL_NO_RULE */
-	__u64 in_sets[2];	/* dynamic sets that hold source, destination */
+	union {
+		__u64 in_sets[2];	/* while filters look at it: dynamic sets that hold source, destination */
+		struct pol_addr chosen;	/* and behind them: the backend, see `given` */
+	};
 };
 
 /* Offsets are below; lets the verifier add them to a pointer. */
@@ -237,8 +240,8 @@ static __always_inline int pol_edge_v6(struct xdp_md *ctx, struct pol_edge *p)
 	if (ip->version != 6)
 		return POL_REASON_BAD_VERSION;
 	p->v6 = 1;
-	__builtin_memcpy(&p->src, &ip->saddr, sizeof(p->src));
-	__builtin_memcpy(&p->dst, &ip->daddr, sizeof(p->dst));
+	pol_from_v6(&p->src, ip->saddr.in6_u.u6_addr32);
+	pol_from_v6(&p->dst, ip->daddr.in6_u.u6_addr32);
 	p->proto = ip->nexthdr;
 	p->ttl = ip->hop_limit;
 	len = bpf_ntohs(ip->payload_len);

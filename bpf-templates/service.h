@@ -165,8 +165,9 @@ static __always_inline int pol_svc_same(const struct pol_svc_entry *e, const str
 	      (e->vport_be ^ s->oport_be);
 	backend = (e->backend.d_be[0] ^ s->other.d_be[0]) | (e->backend.d_be[1] ^ s->other.d_be[1]) |
 		  (e->bport_be ^ s->oport_be);
-	/* without a branch: the verifier would follow every way through */
-	pol_opaque(m);
+	/* without a branch: the verifier would follow every way through; half of it, where m is known */
+	if (!__builtin_constant_p(m))
+		pol_opaque(m);
 	return ((e->client.d_be[0] ^ s->client.d_be[0]) | (e->client.d_be[1] ^ s->client.d_be[1]) |
 		(e->cport_be ^ s->cport_be) | (e->proto ^ s->proto) | (backend & m) | (vip & ~m)) == 0;
 }
@@ -259,6 +260,66 @@ static __always_inline void pol_svc_touch(struct pol_svc_entry *e, const struct 
 		e->seen = s->now;
 }
 
+/*
+ * The connection of *s in its first bucket, as pol_flow_find() looks for one: *tag is what was
+ * there before the key was compared.  NULL: it is elsewhere, or not known.
+ */
+static __always_inline struct pol_svc_entry *pol_svc_near(const struct pol_svc *s, __u64 **at, __u64 *tag)
+{
+	__u64 want = POL_TAG_USED | pol_ct_sig(s->hash), mask;
+	__u32 no = pol_svc_bucket_no(s->hash, 0), way = pol_ct_home(s->hash);
+	struct pol_svc_bucket *b = bpf_map_lookup_elem(&svc_ct, &no);
+
+	if (!b)
+		return NULL;
+	*tag = *(volatile __u64 *)&b->tag[way];
+	/* both at once: neither line is near */
+	if (pol_unlikely(((*tag ^ want) >> POL_TAG_SHIFT) | !pol_svc_same(&b->entry[way], s))) {
+		mask = pol_tags_match(b->tag, want);
+		if (!mask)
+			return NULL;
+		way = pol_lowest(mask);
+		pol_opaque(way);
+		way &= POL_CT_WAYS - 1;
+		*tag = *(volatile __u64 *)&b->tag[way];
+		if (((*tag ^ want) >> POL_TAG_SHIFT) | !pol_svc_same(&b->entry[way], s))
+			return NULL;
+	}
+	*at = &b->tag[way];
+	return &b->entry[way];
+}
+
+/*
+ * The next packet of a connection that is known and stays as it is: 1, and where it has to go.
+ * No call, and of the table two lines at once.  All that is rarer is pol_svc_find()'s.
+ */
+static __always_inline int pol_svc_live(struct pol_svc *s)
+{
+	struct pol_svc_entry *e;
+	__u64 *at, tag;
+	__u8 flags;
+
+	s->hash = pol_svc_hash(s);
+	e = pol_svc_near(s, &at, &tag);
+	if (!e || (s->proto == IPPROTO_TCP && s->tcp_flags & (POL_TCP_SYN | POL_TCP_FIN | POL_TCP_RST)))
+		return 0;
+	flags = e->flags;
+	if (pol_svc_expired(e, s->now) || pol_svc_next(s, e->state, &flags) != e->state ||
+	    flags != e->flags)
+		return 0;
+	if (s->fixed && (!pol_same_addr(&e->backend, &s->to) || e->bport_be != s->to_port_be))
+		return 0;
+	s->to = s->reply ? e->vip : e->backend;
+	s->to_port_be = s->reply ? e->vport_be : e->bport_be;
+	s->flags = flags;
+	/* the slot did not change hands meanwhile */
+	if (*(volatile __u64 *)at != tag)
+		return 0;
+	if (e->seen != s->now)
+		e->seen = s->now;
+	return 1;
+}
+
 /* Does this SYN begin anew where a connection was? */
 static __always_inline int pol_svc_renews(const struct pol_svc_entry *e, const struct pol_svc *s)
 {
@@ -279,7 +340,8 @@ __noinline int pol_svc_find(struct pol_svc *s)
 
 	if (!s)
 		return 0;
-	s->hash = pol_svc_hash(s);
+	if (pol_svc_live(s))
+		return 1;
 	s->slot = pol_svc_in(s, 0);
 	if (!s->slot)
 		s->slot = pol_svc_in(s, 1);
@@ -374,10 +436,10 @@ static __always_inline __u32 pol_svc_free(__u32 no)
 	return b ? pol_tags_match(b->tag, 0) : 0;
 }
 
-/* A slot + 1: free in the first bucket, or in the second, or given up by another; 0. */
+/* A slot + 1: free in the first bucket, at home if that is free; or in the second, or given up by another; 0. */
 static __always_inline __u32 pol_svc_room(struct pol_svc *s)
 {
-	__u32 no = pol_svc_bucket_no(s->hash, 0), mask = pol_svc_free(no);
+	__u32 no = pol_svc_bucket_no(s->hash, 0), mask = pol_svc_free(no), way = pol_ct_home(s->hash);
 
 	/* of a first bucket that is nearly full the last ways are left to those that have no choice */
 	if (!(mask & (mask - 1))) {
@@ -386,7 +448,11 @@ static __always_inline __u32 pol_svc_room(struct pol_svc *s)
 		if (more)
 			no = second, mask = more;
 	}
-	return mask ? no * POL_CT_WAYS + pol_lowest(mask) + 1 : pol_svc_victim(s);
+	if (!mask)
+		return pol_svc_victim(s);
+	if (!(mask >> way & 1))
+		way = pol_lowest(mask);
+	return no * POL_CT_WAYS + way + 1;
 }
 
 static __always_inline void pol_svc_write(struct pol_svc_entry *e, const struct pol_svc *s)

@@ -29,7 +29,7 @@ struct pol_hop {
 	struct pol_addr to;
 	__u32 second;		/* + 1, in which it was asked; 0: never */
 	__u32 ifindex;		/* 0: only the stack knows the way */
-	__u8 mac[12];		/* destination and source of the frame */
+	__be16 mac[6];		/* destination and source of the frame */
 	__u32 mtu;
 };
 
@@ -67,29 +67,41 @@ __noinline int pol_hop_ask(struct xdp_md *ctx, struct pol_hop *h, __u32 v6)
 	if (!out || !(out->flags & POL_IF_DIRECT) || (__u16)h->mtu < 576)
 		return 0;
 	__builtin_memcpy(h->mac, f.dmac, 6);
-	__builtin_memcpy(h->mac + 6, f.smac, 6);
+	__builtin_memcpy(h->mac + 3, f.smac, 6);
 	h->ifindex = f.ifindex;
 	return 0;
 }
 
-static __always_inline struct pol_hop *pol_hop(struct xdp_md *ctx, const struct pol_addr *to, __u32 now)
+static __always_inline struct pol_hop *pol_hop_place(const struct pol_addr *to)
 {
 	__u32 at = pol_mix(to->d_be[0] ^ to->d_be[1] * 0x9e3779b97f4a7c15ull) & (POL_SVC_HOPS - 1);
-	struct pol_hop *h = bpf_map_lookup_elem(&svc_hops, &at);
+
+	return bpf_map_lookup_elem(&svc_hops, &at);
+}
+
+static __always_inline int pol_hop_known(const struct pol_hop *h, const struct pol_addr *to, __u32 now)
+{
+	return h->second == now + 1 && pol_same_addr(&h->to, to);
+}
+
+/* NULL: only the stack knows the way. */
+static __always_inline struct pol_hop *pol_hop(struct xdp_md *ctx, const struct pol_addr *to, __u32 now)
+{
+	struct pol_hop *h = pol_hop_place(to);
 
 	if (!h)
 		return NULL;
-	if (pol_unlikely(h->second != now + 1 || !pol_same_addr(&h->to, to))) {
+	if (!pol_hop_known(h, to, now)) {
 		h->to = *to;
 		h->second = now + 1;
-		pol_hop_ask(ctx, h, to->d_be[0] || to->w_be[2] != POL_V4_MAPPED_BE);
+		pol_hop_ask(ctx, h, pol_is_v6(to));
 	}
 	return h->ifindex ? h : NULL;
 }
 
 static __always_inline int pol_hop_send(struct xdp_md *ctx, const struct pol_hop *h)
 {
-	__u8 *mac = pol_edge_at(ctx, 0, 12);
+	__be16 *mac = pol_edge_at(ctx, 0, 12);
 
 	if (!mac)
 		return XDP_ABORTED;
@@ -237,8 +249,9 @@ static __always_inline int pol_edge_wrap(struct xdp_md *ctx, const struct pol_ed
 	struct ethhdr *eth;
 	void *ip;
 
+	/* this host has no address to send from: the stack says so */
 	if (!from || pol_edge_hop_down(ctx, p))
-		return POL_SVC_NOT;
+		return XDP_PASS;
 	grow = outer6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
 	if (bpf_xdp_adjust_head(ctx, -grow))
 		return XDP_ABORTED;
@@ -411,38 +424,50 @@ static __always_inline int pol_edge_refuse(struct xdp_md *ctx, struct pol_edge *
 
 /* ---- to a VIP ------------------------------------------------------------------------------- */
 
-static __always_inline int pol_edge_tunnel(struct xdp_md *ctx, struct pol_edge *p, const struct pol_svc *s)
+/* May it go out from here?  Tags would have to be those of the way out. */
+static __always_inline int pol_edge_leaves(const struct pol_edge *p, const struct pol_svc *s, __u32 what, int half)
 {
-	struct pol_hop *h = pol_hop(ctx, &s->to, s->now);
-	__u32 more = pol_is_v6(&s->to) ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
-
-	/* tags would have to be those of the way out */
-	if (!h || p->l3_off != sizeof(struct ethhdr))
-		return XDP_PASS;
-	if (pol_unlikely(p->l3_len + more > h->mtu)) {
-		pol_edge_drop(p, POL_REASON_SVC_TOO_BIG);
-		return pol_edge_icmp(ctx, p, p->v6 ? 2 << 8 : 3 << 8 | 4, h->mtu - more);
-	}
-	return pol_edge_wrap(ctx, p, s, h);
+	return what & POL_IF_DIRECT && !half && p->l3_off == sizeof(struct ethhdr) &&
+	       !(s->flags & POL_SVC_LOCAL);
 }
 
-/* By the connection's flags. */
-static __always_inline int pol_edge_serve(struct xdp_md *ctx, struct pol_edge *p, const struct pol_svc *s,
-					  __u32 what)
+/* Longer than the way out takes, with what is put before it. */
+static __always_inline int pol_edge_too_big(const struct pol_edge *p, const struct pol_svc *s,
+					    const struct pol_hop *h)
 {
-	int half = pol_edge_half(ctx, p, what), direct = what & POL_IF_DIRECT && !half;
-	struct pol_hop *h = NULL;
+	__u32 more = !(s->flags & POL_SVC_TUNNEL) ? 0 :
+		     pol_is_v6(&s->to)		   ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
 
-	if (s->flags & POL_SVC_TUNNEL) {
-		int r = direct ? pol_edge_tunnel(ctx, p, s) : POL_SVC_NOT;
+	return p->l3_len + more > h->mtu;
+}
 
-		return r == POL_SVC_NOT ? XDP_PASS : r;
-	}
-	if (!(s->flags & POL_SVC_LOCAL) && direct && p->l3_off == sizeof(struct ethhdr))
-		h = pol_hop(ctx, &s->to, s->now);
+/* By the connection's flags; h: the way out, or NULL: the stack's, or to an endpoint here. */
+static __always_inline int pol_edge_go(struct xdp_md *ctx, struct pol_edge *p, const struct pol_svc *s,
+				       const struct pol_hop *h, int half)
+{
+	if (s->flags & POL_SVC_TUNNEL)
+		return h ? pol_edge_wrap(ctx, p, s, h) : XDP_PASS;
 	if (pol_edge_translate(ctx, p, s, h ? 1 : 0, half, 0))
 		return XDP_ABORTED;
 	return h ? pol_hop_send(ctx, h) : XDP_PASS;
+}
+
+static __always_inline int pol_edge_serve(struct xdp_md *ctx, struct pol_edge *p, const struct pol_svc *s,
+					  __u32 what)
+{
+	int half = pol_edge_half(ctx, p, what);
+	struct pol_hop *h = pol_edge_leaves(p, s, what, half) ? pol_hop(ctx, &s->to, s->now) : NULL;
+
+	if (pol_unlikely(h && pol_edge_too_big(p, s, h))) {
+		if (s->flags & POL_SVC_TUNNEL) {
+			__u32 more = pol_is_v6(&s->to) ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
+
+			pol_edge_drop(p, POL_REASON_SVC_TOO_BIG);
+			return pol_edge_icmp(ctx, p, p->v6 ? 2 << 8 : 3 << 8 | 4, h->mtu - more);
+		}
+		h = NULL; /* the stack says so */
+	}
+	return pol_edge_go(ctx, p, s, h, half);
 }
 
 static __always_inline void pol_svc_of(struct pol_svc *s, const struct pol_edge *p, int reply)
@@ -458,26 +483,56 @@ static __always_inline void pol_svc_of(struct pol_svc *s, const struct pol_edge 
 	s->now = pol_seconds();
 }
 
-/* what: POL_IF_* of the uplink; above 8 bits POL_SVC_* of a connection that a balancer gave to `chosen`. */
-#define POL_EDGE_SVC(what) ((what) >> 8 & 255)
+static __always_inline void pol_svc_to_vip(struct pol_svc *s, const struct pol_edge *p, __u32 service)
+{
+	pol_svc_of(s, p, 0);
+	s->service = service;
+	if (pol_likely(!p->given))
+		return;
+	s->to = p->chosen;
+	s->to_port_be = s->oport_be;
+	s->flags = p->given;
+	s->fixed = 1;
+}
 
-__noinline int pol_edge_client(struct xdp_md *ctx, struct pol_edge *p, __u32 service, __u32 what,
-			       const struct pol_addr *chosen)
+/*
+ * What most packets to a VIP are, see pol_svc_live().  POL_SVC_NOT: pol_edge_client()'s, as is what
+ * the kernel has to be asked or told about: so no call is below this one.
+ */
+__noinline int pol_edge_live(struct xdp_md *ctx, struct pol_edge *p, __u32 service, __u32 what)
+{
+	struct pol_hop *h = NULL;
+	struct pol_svc s;
+	int half;
+
+	if (!p || p->ttl <= 1)
+		return POL_SVC_NOT;
+	pol_svc_to_vip(&s, p, service);
+	if (pol_unlikely(!pol_svc_live(&s)))
+		return POL_SVC_NOT;
+	half = pol_edge_half(ctx, p, what);
+	if (pol_edge_leaves(p, &s, what, half)) {
+		h = pol_hop_place(&s.to);
+		if (!h || pol_unlikely(!pol_hop_known(h, &s.to, s.now)))
+			return POL_SVC_NOT;
+		if (!h->ifindex)
+			h = NULL;
+		else if (pol_unlikely(pol_edge_too_big(p, &s, h)))
+			return POL_SVC_NOT;
+	}
+	pol_svc_count(&s, p->len, 0);
+	return pol_edge_go(ctx, p, &s, h, half);
+}
+
+__noinline int pol_edge_client(struct xdp_md *ctx, struct pol_edge *p, __u32 service, __u32 what)
 {
 	struct pol_svc s;
 	int reason = 0;
 
 	if (!p || p->ttl <= 1)
 		return XDP_PASS;
-	pol_svc_of(&s, p, 0);
-	s.service = service;
-	if (chosen) {
-		s.to = *chosen;
-		s.to_port_be = s.oport_be;
-		s.flags = POL_EDGE_SVC(what);
-		s.fixed = 1;
-	}
-	if (pol_unlikely(!pol_svc_find(&s)))
+	pol_svc_to_vip(&s, p, service);
+	if (!pol_svc_find(&s))
 		reason = pol_svc_new(&s);
 	pol_svc_count(&s, p->len, reason);
 	if (reason == POL_REASON_SVC_DOWN)
@@ -560,10 +615,11 @@ __noinline int pol_edge_requote(struct xdp_md *ctx, struct pol_edge *p, struct p
  * Of a connection that is known, or that a tunnel's end would have; a tunnel carries the message
  * as it is.  Passed on translated: it is rare, and the stack knows the way.
  */
-__noinline int pol_edge_error(struct xdp_md *ctx, struct pol_edge *p, int unpacked, int direct)
+__noinline int pol_edge_error(struct xdp_md *ctx, struct pol_edge *p, __u32 what)
 {
 	const struct pol_vip_slot *v;
 	struct pol_svc s = {};
+	struct pol_hop *h;
 	__u32 at = 0;
 
 	if (!p)
@@ -591,13 +647,14 @@ __noinline int pol_edge_error(struct xdp_md *ctx, struct pol_edge *p, int unpack
 		s.to = b->entry[way].backend;
 		s.to_port_be = b->entry[way].bport_be;
 		s.flags = b->entry[way].flags;
-	} else if (unpacked || pol_svc_pick(&s) || !(s.flags & POL_SVC_TUNNEL)) {
+	} else if (p->given || pol_svc_pick(&s) || !(s.flags & POL_SVC_TUNNEL)) {
 		return pol_edge_drop(p, POL_REASON_ICMP_RELATED);
 	}
 	if (s.flags & POL_SVC_TUNNEL) {
-		int r = direct ? pol_edge_tunnel(ctx, p, &s) : POL_SVC_NOT;
-
-		return r == POL_SVC_NOT ? XDP_PASS : r;
+		h = pol_edge_leaves(p, &s, what, 0) ? pol_hop(ctx, &s.to, s.now) : NULL;
+		/* an error is not answered by another, and none is that long (RFC 1812, 4.3.2) */
+		return h && pol_edge_too_big(p, &s, h) ? pol_edge_drop(p, POL_REASON_SVC_TOO_BIG)
+						       : pol_edge_go(ctx, p, &s, h, 0);
 	}
 	return pol_edge_requote(ctx, p, &s, at) ? XDP_DROP : XDP_PASS;
 }
@@ -610,17 +667,18 @@ static __always_inline int pol_edge_is_error(const struct pol_edge *p)
 }
 
 /* To a VIP's address, but to none of its ports. */
-static __always_inline int pol_edge_vip_other(struct xdp_md *ctx, struct pol_edge *p, __u32 what, int unpacked)
+static __always_inline int pol_edge_vip_other(struct xdp_md *ctx, struct pol_edge *p, __u32 what)
 {
 	if (p->frag)
 		return pol_edge_drop(p, POL_REASON_SVC_FRAGMENT);
 	if ((p->proto == IPPROTO_ICMP && p->icmp_type == 8) ||
 	    (p->proto == IPPROTO_ICMPV6 && p->icmp_type == 128))
 		return what & POL_IF_DIRECT ? pol_edge_echo(ctx, p) : XDP_PASS;
-	return pol_edge_is_error(p) ? pol_edge_error(ctx, p, unpacked, what & POL_IF_DIRECT) : XDP_PASS;
+	return pol_edge_is_error(p) ? pol_edge_error(ctx, p, what) : XDP_PASS;
 }
 
-__noinline int pol_edge_vip(struct xdp_md *ctx, struct pol_edge *p, __u32 what, const struct pol_addr *chosen)
+/* what: POL_IF_* of the uplink. */
+__noinline int pol_edge_vip(struct xdp_md *ctx, struct pol_edge *p, __u32 what)
 {
 	const struct pol_vip_slot *v = NULL;
 
@@ -628,11 +686,14 @@ __noinline int pol_edge_vip(struct xdp_md *ctx, struct pol_edge *p, __u32 what, 
 		return XDP_DROP;
 	if (!p->frag && (p->proto == IPPROTO_TCP || p->proto == IPPROTO_UDP))
 		v = pol_vip(&p->dst, bpf_htons(p->dport), p->proto);
-	if (pol_likely(v && !p->reason))
-		return pol_edge_client(ctx, p, v->service, what, chosen);
+	if (pol_likely(v && !p->reason)) {
+		int r = pol_edge_live(ctx, p, v->service, what);
+
+		return pol_likely(r != POL_SVC_NOT) ? r : pol_edge_client(ctx, p, v->service, what);
+	}
 	if (!v && !pol_vip(&p->dst, 0, 0))
 		return POL_SVC_NOT;
-	return p->reason ? pol_edge_drop(p, p->reason) : pol_edge_vip_other(ctx, p, what, chosen != NULL);
+	return p->reason ? pol_edge_drop(p, p->reason) : pol_edge_vip_other(ctx, p, what);
 }
 
 /* ---- from a backend elsewhere -------------------------------------------------------------------- */
@@ -696,33 +757,31 @@ static __always_inline int pol_edge_unwrap(struct xdp_md *ctx, struct pol_edge *
  * The host serves the VIP itself: nothing is translated.  The entry says that it was given this
  * connection, so that the TC hook, with the same policy, gives it to nobody else.  0, or a reason.
  */
-__noinline int pol_edge_host(struct pol_edge *p, __u32 what, const struct pol_addr *chosen)
+__noinline int pol_edge_host(struct pol_edge *p)
 {
 	const struct pol_vip_slot *v;
 	struct pol_svc s;
 
-	if (!p || !chosen)
+	if (!p)
 		return POL_REASON_INTERNAL;
 	if (p->reason || !pol_vip(&p->dst, 0, 0))
 		return p->reason ?: POL_REASON_SVC_TUNNEL;
 	v = p->frag ? NULL : pol_vip(&p->dst, bpf_htons(p->dport), p->proto);
 	if (!v)
 		return 0;
-	pol_svc_of(&s, p, 0);
-	s.service = v->service;
-	s.to = *chosen;
-	s.to_port_be = s.oport_be;
-	s.flags = POL_EDGE_SVC(what);
-	s.fixed = 1;
+	pol_svc_to_vip(&s, p, v->service);
 	return pol_svc_find(&s) ? 0 : pol_svc_new(&s);
 }
+
+#define POL_EDGE_OPENED (-2)	/* the packet is what was inside, for p->chosen */
 
 /*
  * A balancer of the host file sends what a client sent to a VIP of ours, to an endpoint here or to
  * this host.  Who sent it is not proved: where others can forge that address, the network has
  * to keep them out.  Anything else in a tunnel is for the policy, as protocol 4 or 41.
+ * A verdict, POL_SVC_NOT or POL_EDGE_OPENED.
  */
-__noinline int pol_edge_unpack(struct xdp_md *ctx, struct pol_edge *p, __u32 what)
+__noinline int pol_edge_unpack(struct xdp_md *ctx, struct pol_edge *p)
 {
 	struct pol_addr chosen, sender;
 	const struct pol_owner *o;
@@ -733,7 +792,6 @@ __noinline int pol_edge_unpack(struct xdp_md *ctx, struct pol_edge *p, __u32 wha
 		return XDP_DROP;
 	outer6 = p->v6;
 	chosen = p->dst;
-	what |= (POL_SVC_LOCAL | POL_SVC_UNPACKED | (outer6 ? POL_SVC_OUTER6 : 0)) << 8;
 	sender = p->src; /* a copy, as pol_owner_of() has it */
 	if (!bpf_map_lookup_elem(&svc_balancers, &sender))
 		return POL_SVC_NOT;
@@ -744,8 +802,10 @@ __noinline int pol_edge_unpack(struct xdp_md *ctx, struct pol_edge *p, __u32 wha
 		return pol_edge_drop(p, p->reason ?: POL_REASON_SVC_FRAGMENT);
 	if (pol_edge_unwrap(ctx, p))
 		return pol_edge_drop(p, POL_REASON_SVC_TUNNEL);
+	p->given = POL_SVC_LOCAL | POL_SVC_UNPACKED | (outer6 ? POL_SVC_OUTER6 : 0);
+	p->chosen = chosen;
 	if (o->entity == POL_ENTITY_HOST) {
-		r = pol_edge_host(p, what, &chosen);
+		r = pol_edge_host(p);
 		return r ? pol_edge_drop(p, r) : XDP_PASS;
 	}
 	if (pol_unlikely(p->v6 != outer6)) {
@@ -753,10 +813,9 @@ __noinline int pol_edge_unpack(struct xdp_md *ctx, struct pol_edge *p, __u32 wha
 
 		if (!i || pol_is_zero(&i->addr[p->v6 & 1], 1))
 			return pol_edge_drop(p, POL_REASON_SVC_TUNNEL);
-		chosen = i->addr[p->v6 & 1];
+		p->chosen = i->addr[p->v6 & 1];
 	}
-	r = pol_edge_vip(ctx, p, what, &chosen);
-	return r == POL_SVC_NOT ? pol_edge_drop(p, POL_REASON_SVC_TUNNEL) : r;
+	return POL_EDGE_OPENED;
 }
 
 /* What to do with the packet, or POL_SVC_NOT. */
@@ -768,14 +827,16 @@ static __always_inline int pol_edge_service(struct xdp_md *ctx, struct pol_edge 
 		return POL_SVC_NOT;
 #if POL_USES_DSR
 	if (pol_unlikely(p->proto == IPPROTO_IPIP || p->proto == IPPROTO_IPV6)) {
-		r = pol_edge_unpack(ctx, p, uplink->flags);
-		if (r != POL_SVC_NOT)
+		r = pol_edge_unpack(ctx, p);
+		if (r >= 0)
 			return r;
 	}
 #endif
-	r = pol_edge_vip(ctx, p, uplink->flags, NULL);
+	r = pol_edge_vip(ctx, p, uplink->flags);
 	if (r != POL_SVC_NOT)
 		return r;
+	if (p->given) /* for none of our VIPs */
+		return pol_edge_drop(p, POL_REASON_SVC_TUNNEL);
 	return uplink->flags & POL_IF_DIRECT ? pol_edge_reply(ctx, p, uplink->flags) : POL_SVC_NOT;
 }
 
