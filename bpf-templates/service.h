@@ -77,6 +77,13 @@ struct {
 } svc_self SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__type(value, struct pol_svc_source);
+} svc_source SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, POL_SVC_BALANCERS_MAX);
 	__type(key, struct pol_addr);
@@ -696,13 +703,32 @@ static __always_inline int pol_is_v6(const struct pol_addr *a)
 	return a->d_be[0] || a->w_be[2] != POL_V4_MAPPED_BE;
 }
 
-static __always_inline const struct pol_addr *pol_svc_from(int v6)
+/*
+ * What all packets of a connection have in common and others have otherwise, for who spreads tunnels
+ * over paths and queues.  Not the hash itself: nobody is to see which bucket that names.
+ */
+static __always_inline __u32 pol_svc_spread(const struct pol_svc *s)
 {
-	__u32 zero = 0;
-	const struct pol_svc_self *self = bpf_map_lookup_elem(&svc_self, &zero);
-	const struct pol_addr *a = self ? &self->from[v6 & 1] : NULL;
+	return s->hash * 0x9e3779b97f4a7c15ull >> 32;
+}
 
-	return a && (a->d_be[0] | a->d_be[1]) ? a : NULL;
+/* The outer source; -1: this host has none. */
+static __always_inline int pol_svc_from(const struct pol_svc *s, int v6, struct pol_addr *from)
+{
+	__u32 family = v6 & 1, zero = 0;
+	const struct pol_svc_source *o = bpf_map_lookup_elem(&svc_source, &family);
+	const struct pol_svc_self *self;
+
+	if (o && o->from.d_be[1]) {
+		*from = o->from;
+		from->w_be[3] |= pol_svc_spread(s) & o->spread_be;
+		return 0;
+	}
+	self = bpf_map_lookup_elem(&svc_self, &zero);
+	if (!self)
+		return -1;
+	*from = self->from[pol_within(family, 2)];
+	return from->d_be[1] ? 0 : -1;
 }
 
 #endif

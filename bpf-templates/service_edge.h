@@ -244,13 +244,13 @@ static __always_inline int pol_edge_wrap(struct xdp_md *ctx, const struct pol_ed
 					 const struct pol_svc *s, const struct pol_hop *h)
 {
 	int outer6 = pol_is_v6(&s->to), grow;
-	const struct pol_addr *from = pol_svc_from(outer6);
 	__u8 tos = pol_edge_tos(ctx, p), proto = p->v6 ? IPPROTO_IPV6 : IPPROTO_IPIP;
+	struct pol_addr from;
 	struct ethhdr *eth;
 	void *ip;
 
 	/* this host has no address to send from: the stack says so */
-	if (!from || pol_edge_hop_down(ctx, p))
+	if (pol_svc_from(s, outer6, &from) || pol_edge_hop_down(ctx, p))
 		return XDP_PASS;
 	grow = outer6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
 	if (bpf_xdp_adjust_head(ctx, -grow))
@@ -261,9 +261,9 @@ static __always_inline int pol_edge_wrap(struct xdp_md *ctx, const struct pol_ed
 		return XDP_ABORTED;
 	eth->h_proto = outer6 ? POL_ETH_V6 : POL_ETH_V4;
 	if (outer6)
-		pol_outer_v6(ip, from, &s->to, p->l3_len, tos, proto, s->hash);
+		pol_outer_v6(ip, &from, &s->to, p->l3_len, tos, proto, pol_svc_spread(s));
 	else
-		pol_outer_v4(ip, from, &s->to, p->l3_len, tos, proto);
+		pol_outer_v4(ip, &from, &s->to, p->l3_len, tos, proto);
 	return pol_hop_send(ctx, h);
 }
 

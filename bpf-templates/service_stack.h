@@ -380,7 +380,7 @@ __noinline __u32 pol_stack_way(struct __sk_buff *skb, struct pol_svc *s)
 
 __noinline int pol_stack_outer(struct __sk_buff *skb, struct pol_pkt *p, struct pol_svc *s)
 {
-	const struct pol_addr *from;
+	struct pol_addr from;
 	__u8 proto, h[2];
 	__be16 type;
 
@@ -390,21 +390,20 @@ __noinline int pol_stack_outer(struct __sk_buff *skb, struct pol_pkt *p, struct 
 	if (pol_is_v6(&s->to)) {
 		struct ipv6hdr ip;
 
-		from = pol_svc_from(1);
 		type = POL_ETH_V6;
-		if (!from || bpf_skb_adjust_room(skb, sizeof(ip), BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_ENCAP_L3_IPV6))
+		if (pol_svc_from(s, 1, &from) || bpf_skb_adjust_room(skb, sizeof(ip), BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_ENCAP_L3_IPV6))
 			return -1;
-		pol_outer_v6(&ip, from, &s->to, p->l3_len, p->v6 ? h[0] << 4 | h[1] >> 4 : h[1], proto, s->hash);
+		pol_outer_v6(&ip, &from, &s->to, p->l3_len, p->v6 ? h[0] << 4 | h[1] >> 4 : h[1], proto,
+			     pol_svc_spread(s));
 		if (bpf_skb_store_bytes(skb, p->l3_off, &ip, sizeof(ip), 0))
 			return -1;
 	} else {
 		struct iphdr ip;
 
-		from = pol_svc_from(0);
 		type = POL_ETH_V4;
-		if (!from || bpf_skb_adjust_room(skb, sizeof(ip), BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_ENCAP_L3_IPV4))
+		if (pol_svc_from(s, 0, &from) || bpf_skb_adjust_room(skb, sizeof(ip), BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_ENCAP_L3_IPV4))
 			return -1;
-		pol_outer_v4(&ip, from, &s->to, p->l3_len, p->v6 ? h[0] << 4 | h[1] >> 4 : h[1], proto);
+		pol_outer_v4(&ip, &from, &s->to, p->l3_len, p->v6 ? h[0] << 4 | h[1] >> 4 : h[1], proto);
 		if (bpf_skb_store_bytes(skb, p->l3_off, &ip, sizeof(ip), 0))
 			return -1;
 	}

@@ -79,6 +79,17 @@ struct pol_svc_self {
 	struct pol_addr from[2];	/* IPv4, IPv6; zero: this host has none, and sends none */
 };
 
+/*
+ * svc_source, IPv4 and IPv6: what encapsulated packets come from instead, if the host file says so.
+ * Connections differ in the bits that may, so that the queues of who receives them share the work.
+ */
+struct pol_svc_source {
+	struct pol_addr from;	/* zero: not said */
+	__be32 spread_be;	/* of its last word: the bits that may differ, at most POL_SVC_SPREAD */
+	__u32 zero;
+};
+#define POL_SVC_SPREAD 8u
+
 /* svc_balancers: source address of a listed balancer -> 1. */
 #define POL_SVC_BALANCERS_MAX 1024u
 
@@ -157,6 +168,7 @@ struct pol_svc_state {
 #define POL_MAP_SVC_BACKENDS "svc_backends"	/* ARRAY struct pol_svc_backend, mmapable */
 #define POL_MAP_SVC_HITS "svc_hits"		/* PERCPU_ARRAY struct pol_svc_hits */
 #define POL_MAP_SVC_SELF "svc_self"		/* ARRAY[1] struct pol_svc_self */
+#define POL_MAP_SVC_SOURCE "svc_source"		/* ARRAY[2] struct pol_svc_source; shared */
 #define POL_MAP_SVC_BALANCERS "svc_balancers"	/* HASH struct pol_addr -> u32 */
 #define POL_MAP_SVC_CT "svc_ct"			/* ARRAY[2^n] struct pol_svc_bucket, mmapable; shared */
 #define POL_MAP_SVC_PORTS "svc_ports"		/* ARRAY[1] struct pol_svc_ports; shared */
@@ -167,6 +179,7 @@ POL_ASSERT_SIZE(struct pol_service, 24);
 POL_ASSERT_SIZE(struct pol_ring_block, 64);
 POL_ASSERT_SIZE(struct pol_svc_backend, 24);
 POL_ASSERT_SIZE(struct pol_svc_self, 32);
+POL_ASSERT_SIZE(struct pol_svc_source, 24);
 POL_ASSERT_SIZE(struct pol_svc_hits, 48);
 POL_ASSERT_SIZE(struct pol_svc_entry, 64);
 POL_ASSERT_SIZE(struct pol_svc_bucket, 576);

@@ -94,7 +94,7 @@ static int commit(struct prt_tx *t, const struct prt_apply *a, struct pol_err *e
 	r = r ? r : prt_settle_attach(t->env, &t->shared, &t->world, true, e);
 	r = r ? r : prt_gen_enter_root(&t->next, &t->shared, e);
 	if (!r && a->host)
-		r = prt_services_balancers(&t->shared, a->host, e);
+		r = prt_services_tunnels(&t->shared, a->host, e);
 	if (!r)
 		prt_shared_flip(&t->shared, t->next.number);
 	return r;

@@ -199,6 +199,9 @@ int prt_shared_make(struct prt_shared *s, struct pol_err *e)
 	      : make(POL_MAP_SVC_BALANCERS, BPF_MAP_TYPE_HASH, sizeof(struct pol_addr), 4,
 		     POL_SVC_BALANCERS_MAX, 0, &s->map[PRT_SHARED_SVC_BALANCERS], e);
 	r = r ? r
+	      : make(POL_MAP_SVC_SOURCE, BPF_MAP_TYPE_ARRAY, 4, sizeof(struct pol_svc_source), 2, 0,
+		     &s->map[PRT_SHARED_SVC_SOURCE], e);
+	r = r ? r
 	      : make(POL_MAP_SVC_STATE, BPF_MAP_TYPE_HASH, sizeof(struct pol_svc_state_key),
 		     sizeof(struct pol_svc_state), POL_BACKENDS_MAX, BPF_F_NO_PREALLOC,
 		     &s->map[PRT_SHARED_SVC_STATE], e);

@@ -9,7 +9,7 @@
  *			also proxy_flows, proxy_onward, proxy_self, proxy_again, proxy_listeners; with dynamic sets: sets; with
  *			services svc_ct, svc_ports
  *	likewise, but made by the loader, because the host file fills them or it alone reads them
- *			svc_balancers, svc_state
+ *			svc_balancers, svc_source, svc_state
  *
  * `ep_by_if`, `ep_by_addr` and `ep_info` are not among them: each generation
  * has its own, so who lives where changes at the same instant as what is
@@ -34,7 +34,7 @@ struct bpf_object;
 	X(PROXY_SELF, POL_MAP_PROXY_SELF) X(PROXY_AGAIN, POL_MAP_PROXY_AGAIN) \
 	X(PROXY_LISTENERS, POL_MAP_PROXY_LISTENERS) X(SETS, POL_MAP_SETS) \
 	X(SVC_CT, POL_MAP_SVC_CT) X(SVC_PORTS, POL_MAP_SVC_PORTS) \
-	X(SVC_BALANCERS, POL_MAP_SVC_BALANCERS) X(SVC_STATE, POL_MAP_SVC_STATE)
+	X(SVC_BALANCERS, POL_MAP_SVC_BALANCERS) X(SVC_SOURCE, POL_MAP_SVC_SOURCE) X(SVC_STATE, POL_MAP_SVC_STATE)
 #define PRT_SHARED_ENUM(e, n) PRT_SHARED_##e,
 enum prt_shared_map { PRT_SHARED(PRT_SHARED_ENUM) PRT_SHARED_MAX };
 #undef PRT_SHARED_ENUM

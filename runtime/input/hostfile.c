@@ -313,29 +313,73 @@ static int read_nodes(struct reader *r, const struct pol_yaml *at)
 	return 0;
 }
 
+/* An address, or a prefix of at most 1 << POL_SVC_SPREAD. */
+static int read_few(struct reader *r, const struct pol_yaml *at, struct pol_prefix *out)
+{
+	char why[PRT_WHY], q[POL_QUOTE];
+	enum pol_ip_error err;
+	struct pol_str s;
+	const char *w;
+	int ret = pol_yaml_text(&r->doc, at, "an address or a prefix", &s);
+
+	if (ret)
+		return ret;
+	if (!memchr(s.p, '/', s.n)) {
+		w = prt_check_address(s, &out->addr, why);
+		out->len = out->addr.family == 4 ? 32 : 128;
+		return w ? pol_yaml_err(&r->doc, at, "%s", w) : 0;
+	}
+	err = pol_prefix_parse(s, out);
+	if (err != POL_IP_OK)
+		return pol_yaml_err(&r->doc, at, "prefix `%s`: %s", pol_quote(s, q),
+				    pol_ip_error_text(err));
+	if ((out->addr.family == 4 ? 32u : 128u) - out->len > POL_SVC_SPREAD)
+		return pol_yaml_err(&r->doc, at, "prefix `%s` has more than %u addresses",
+				    pol_quote(s, q), 1u << POL_SVC_SPREAD);
+	return 0;
+}
+
 /* They may be nodes, or anybody else: nothing is claimed. */
 static int read_balancers(struct reader *r, const struct pol_yaml *at)
 {
-	char why[PRT_WHY];
 	struct pol_ip *v;
+	size_t n = 0;
 	int ret = pol_yaml_list(&r->doc, at, "balancers");
 
 	if (ret)
 		return ret;
-	if (at->n > POL_SVC_BALANCERS_MAX)
-		return pol_yaml_err(&r->doc, at, "more than %u balancers", POL_SVC_BALANCERS_MAX);
-	v = pol_arena_alloc(r->arena, at->n * sizeof(*v));
+	v = pol_arena_alloc(r->arena, POL_SVC_BALANCERS_MAX * sizeof(*v));
 	for (size_t i = 0; i < at->n && !ret; i++) {
-		struct pol_str s;
-		const char *w;
+		struct pol_prefix p;
+		uint32_t many;
 
-		ret = pol_yaml_text(&r->doc, &at->item[i], "an address", &s);
-		w = ret ? NULL : prt_check_address(s, &v[i], why);
-		if (w)
-			ret = pol_yaml_err(&r->doc, &at->item[i], "%s", w);
+		ret = read_few(r, &at->item[i], &p);
+		many = ret ? 0 : 1u << ((p.addr.family == 4 ? 32 : 128) - p.len);
+		if (n + many > POL_SVC_BALANCERS_MAX)
+			ret = pol_yaml_err(&r->doc, at, "more than %u balancers",
+					   POL_SVC_BALANCERS_MAX);
+		for (; many && !ret; many--, p.addr.lo++)
+			v[n++] = p.addr;
 	}
 	r->host->balancers = v;
-	r->host->nbalancers = at->n;
+	r->host->nbalancers = n;
+	return ret;
+}
+
+static int read_sources(struct reader *r, const struct pol_yaml *at)
+{
+	struct pol_prefix p, *to;
+	int ret = pol_yaml_list(&r->doc, at, "tunnel_source");
+
+	for (size_t i = 0; !ret && i < at->n; i++) {
+		ret = read_few(r, &at->item[i], &p);
+		to = &r->host->tunnel_source[!ret && p.addr.family == 6];
+		if (!ret && to->addr.family)
+			ret = pol_yaml_err(&r->doc, &at->item[i], "a second one of IPv%u",
+					   p.addr.family);
+		if (!ret)
+			*to = p;
+	}
 	return ret;
 }
 
@@ -437,12 +481,14 @@ static int read_root(struct reader *r, const struct pol_yaml *root)
 		REMOTE,
 		NODES,
 		BALANCERS,
+		TUNNEL_SOURCE,
 		PROXY,
 		KEYS
 	};
 	static const char *const key[] = { "host",   "host_addresses", "uplinks",
 					   "direct", "endpoints",      "remote",
-					   "nodes",  "balancers",      "proxy" };
+					   "nodes",  "balancers",      "tunnel_source",
+					   "proxy" };
 	struct prt_hostfile *h = r->host;
 	const struct pol_yaml *v[KEYS];
 	int ret = pol_yaml_map(&r->doc, root, "the host file", key, KEYS, v);
@@ -463,6 +509,8 @@ static int read_root(struct reader *r, const struct pol_yaml *root)
 		ret = read_nodes(r, v[NODES]);
 	if (!ret && v[BALANCERS])
 		ret = read_balancers(r, v[BALANCERS]);
+	if (!ret && v[TUNNEL_SOURCE])
+		ret = read_sources(r, v[TUNNEL_SOURCE]);
 	if (!ret && v[PROXY])
 		ret = read_proxy(r, v[PROXY]);
 	if (!ret && h->nendpoints + h->nremotes >= POL_EP_MAX)

@@ -21,6 +21,8 @@
  *	nodes:
  *	  - {name: node-2, addresses: [192.0.2.2]}
  *	balancers: [192.0.2.3]			# hosts that may send what a client sent to a VIP, encapsulated
+ *				# or a prefix of at most 256: what one of them says in `tunnel_source`
+ *	tunnel_source: [192.0.2.64/26]		# of what this host sends so: a prefix of each family, likewise
  *	proxy: {workers: 2, port: 15006, name_rules: false}	# of polproxy, if polload starts it;
  *							# table: 2004, priority: 9: of the way to it;
  *							# body_max: 1000000; timeout: {head: 10,
@@ -92,6 +94,7 @@ struct prt_hostfile {
 	uint32_t proxy_timeout[PRT_PROXY_TIMEOUTS]; /* seconds; likewise */
 	const struct pol_ip *balancers;
 	size_t nbalancers;
+	struct pol_prefix tunnel_source[2]; /* IPv4, IPv6; family 0: not said */
 	bool proxy_name_rules;
 };
 

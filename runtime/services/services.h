@@ -53,8 +53,8 @@ void prt_services_room(const struct prt_services *s, struct prt_gen *g);
 /* Fills the maps of a generation that was just loaded. */
 int prt_services_fill(const struct prt_gen *g, const struct prt_shared *shared,
 		      struct prt_services *s, struct pol_err *e);
-/* Who may send encapsulated packets, by the host file. */
-int prt_services_balancers(const struct prt_shared *shared, const struct prt_hostfile *h,
+/* By the host file: who may send encapsulated packets, and what those from here come from. */
+int prt_services_tunnels(const struct prt_shared *shared, const struct prt_hostfile *h,
 			   struct pol_err *e);
 
 /* The generation in force again, after something changed.  Without services: nothing. */

@@ -275,7 +275,28 @@ int prt_services_fill(const struct prt_gen *g, const struct prt_shared *shared,
 	return s->ring ? prt_svc_fill(NULL, g, shared, s, false, e) : 0;
 }
 
-int prt_services_balancers(const struct prt_shared *shared, const struct prt_hostfile *h,
+static int write_sources(const struct prt_shared *shared, const struct prt_hostfile *h,
+			 struct pol_err *e)
+{
+	int fd = shared->map[PRT_SHARED_SVC_SOURCE];
+
+	/* made by a version that had none, and this policy sends no tunnels */
+	for (uint32_t v6 = 0; v6 < 2 && fd >= 0; v6++) {
+		const struct pol_prefix *p = &h->tunnel_source[v6];
+		struct pol_svc_source o = { 0 };
+
+		if (p->addr.family) {
+			o.from = prt_addr_of_ip(p->addr);
+			o.spread_be = htonl((1u << ((v6 ? 128 : 32) - p->len)) - 1);
+		}
+		if (bpf_map_update_elem(fd, &v6, &o, BPF_ANY))
+			return pol_err(e, -errno, "map '%s': cannot write: %s", POL_MAP_SVC_SOURCE,
+				       strerror(errno));
+	}
+	return 0;
+}
+
+static int write_balancers(const struct prt_shared *shared, const struct prt_hostfile *h,
 			   struct pol_err *e)
 {
 	int fd = shared->map[PRT_SHARED_SVC_BALANCERS];
@@ -305,4 +326,12 @@ int prt_services_balancers(const struct prt_shared *shared, const struct prt_hos
 		}
 	}
 	return 0;
+}
+
+int prt_services_tunnels(const struct prt_shared *shared, const struct prt_hostfile *h,
+			 struct pol_err *e)
+{
+	int r = write_balancers(shared, h, e);
+
+	return r ? r : write_sources(shared, h, e);
 }

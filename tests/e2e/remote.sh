@@ -202,6 +202,8 @@ balancer_file() { # [DIRECT...]
 	local IFS=,
 	echo "uplinks: [up0, up1]"
 	echo "direct: [$*]"
+	# tunnels from one address, and then from several
+	[ $# = 0 ] || echo "tunnel_source: [192.0.2.64/29, \"2001:db8:1::40/125\"]"
 	echo "remote:"
 	echo "  - {name: web, addresses: [10.67.1.2, \"fd67::2\"], labels: {app: web}}"
 	# the same machine, to which only IPv6 leads
@@ -209,7 +211,7 @@ balancer_file() { # [DIRECT...]
 }
 unpacker_file() {
 	echo "uplinks: [eth0]"
-	echo "balancers: [192.0.2.1, \"2001:db8:1::1\"]"
+	echo "balancers: [192.0.2.1, \"2001:db8:1::1\", 192.0.2.64/29, \"2001:db8:1::40/125\"]"
 	[ "$1" != d1 ] ||
 		echo "endpoints: [{name: web, interface: v-web, addresses: [10.67.1.2, \"fd67::2\", \"fd67::3\"], labels: {app: web}}]"
 }

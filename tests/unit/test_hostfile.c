@@ -107,6 +107,7 @@ static void test_values(void **state)
 		"    addresses: [10.1.0.2, \"fd00:1::2\"]\n"
 		"    labels: {tier: 1, app: frontend, a: \"\"}\n    mac: 02:00:00:00:00:0A\n"
 		"remote:\n  - labels: {app: db}\n    addresses: [10.2.0.7]\n"
+		"balancers: [192.0.2.9, 192.0.2.64/30]\ntunnel_source: [\"2001:db8::40/122\", 192.0.2.8]\n"
 		"nodes:\n  - {name: node-2, addresses: [192.0.2.2]}\nproxy: {workers: 2, table: 3000, priority: 99, "
 		"body_max: 4294967295, timeout: {head: 1, connect: 86400}}\n");
 	const struct prt_endpoint *ep = &h->endpoints[0];
@@ -134,6 +135,11 @@ static void test_values(void **state)
 	assert_int_equal(h->nremotes, 1);
 	assert_string_equal(h->remotes[0].name.p, "10.2.0.7");
 	assert_int_equal(h->remotes[0].interface.n, 0);
+	assert_int_equal(h->nbalancers, 5);
+	assert_true(h->balancers[0].lo == 0xc0000209 && h->balancers[1].lo == 0xc0000240);
+	assert_true(h->balancers[4].lo == 0xc0000243);
+	assert_true(h->tunnel_source[0].addr.lo == 0xc0000208 && h->tunnel_source[0].len == 32);
+	assert_true(h->tunnel_source[1].addr.family == 6 && h->tunnel_source[1].len == 122);
 	assert_int_equal(h->nnodes, 1);
 	assert_int_equal(h->proxy_workers, 2);
 	assert_int_equal(h->proxy_body_max, UINT32_MAX);
