@@ -316,22 +316,28 @@ struct pol_str pol_buf_str(const struct pol_buf *b)
 /* ---- hashing ------------------------------------------------------------- */
 
 /* Multiply and fold, 8 bytes a step; for tables of our own process only, not keyed against anybody. */
+static uint64_t fold(uint64_t h, uint64_t w)
+{
+	unsigned __int128 m =
+		(unsigned __int128)(h ^ w ^ 0xa0761d6478bd642fu) * 0xe7037ed1a0b428dbu;
+
+	return (uint64_t)m ^ (uint64_t)(m >> 64);
+}
+
 uint64_t pol_hash(const void *data, size_t n, uint64_t seed)
 {
 	const unsigned char *p = data;
-	uint64_t h = seed ^ (n * 0x9e3779b97f4a7c15u);
+	uint64_t h = seed ^ (n * 0x9e3779b97f4a7c15u), w;
 
-	while (n) {
-		uint64_t w = 0;
-		size_t k = n < 8 ? n : 8;
-		unsigned __int128 m;
-
-		memcpy(&w, p, k);
-		m = (unsigned __int128)(h ^ w ^ 0xa0761d6478bd642fu) * 0xe7037ed1a0b428dbu;
-		h = (uint64_t)m ^ (uint64_t)(m >> 64);
-		p += k;
-		n -= k;
+	for (; n >= 8; p += 8, n -= 8) {
+		memcpy(&w, p, 8);
+		h = fold(h, w);
 	}
+	w = 0;
+	for (size_t i = 0; i < n; i++)
+		w |= (uint64_t)p[i] << (8 * i);
+	if (n)
+		h = fold(h, w);
 	return h ^ (h >> 29);
 }
 

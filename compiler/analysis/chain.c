@@ -32,6 +32,50 @@ struct pol_chain pol_chain_unjudged(size_t ir)
 }
 
 /*
+ * What a long chain asks of one box again and again: many rules share few sets of ports and few subjects.
+ * Answers + 1, 0: not asked yet; NULL: a short chain, which is not worth it.
+ */
+struct answers {
+	uint8_t *l4, *own;
+};
+
+#define LONG 1024u
+
+static struct answers answers_new(const struct pol_space *s, const struct pol_chain *c)
+{
+	const struct pol_ir *x = s->ir[c->ir];
+	struct answers out = { NULL, NULL };
+
+	if (c->n < LONG)
+		return out;
+	out.l4 = calloc(x->l4sets.n + x->sels.n, 1);
+	if (!out.l4)
+		pol_no_memory();
+	out.own = out.l4 + x->l4sets.n;
+	return out;
+}
+
+/* Can the rule not match, by what it shares with others? */
+static bool cannot(const struct pol_space *s, size_t ir, const struct pol_rule *r,
+		   const struct pol_box *b, const struct answers *known)
+{
+	uint8_t *l4, *own;
+
+	if (!known->l4)
+		return false;
+	l4 = &known->l4[r->l4];
+	if (!*l4)
+		*l4 = (uint8_t)(1 + pol_space_l4(s, ir, r->l4, b));
+	if (*l4 == 1 + POL_NO)
+		return true;
+	own = &known->own[r->subject];
+	if (!*own)
+		*own = (uint8_t)(1 + pol_space_sel(s, ir, r->subject,
+						   b->end[POL_OWN(r->direction)].labels));
+	return *own == 1 + POL_NO;
+}
+
+/*
  * A skip that matches everything takes the rest of its stage away, and is of no
  * interest then.  Behind one that matches a part, a rule of its stage may be
  * passed over: it does not end the chain, though it match everything.
@@ -41,11 +85,13 @@ struct pol_chain pol_chain_narrow(const struct pol_space *s, const struct pol_ch
 {
 	struct pol_chain out = { .ir = c->ir, .judged = true };
 	bool skipped[POL_STAGES] = { false }, maybe[POL_STAGES] = { false };
+	struct answers known;
 
 	if (!c->judged)
 		return *c;
 	memcpy(out.skip, c->skip, sizeof(out.skip));
 	out.rule = ids_new(c->n);
+	known = answers_new(s, c);
 	for (size_t i = 0; i < c->n && *steps; i++) {
 		const struct pol_rule *r = &s->ir[c->ir]->rules.v[c->rule[i]];
 		enum pol_answer a;
@@ -55,7 +101,7 @@ struct pol_chain pol_chain_narrow(const struct pol_space *s, const struct pol_ch
 		if (skipped[r->stage] && !always)
 			continue;
 		--*steps;
-		a = pol_space_rule(s, c->ir, r, b);
+		a = cannot(s, c->ir, r, b, &known) ? POL_NO : pol_space_rule(s, c->ir, r, b);
 		if (a == POL_NO)
 			continue;
 		if (a == POL_YES && r->action == POL_SKIP) {
@@ -74,6 +120,7 @@ struct pol_chain pol_chain_narrow(const struct pol_space *s, const struct pol_ch
 			break;
 		}
 	}
+	free(known.l4);
 	return out;
 }
 

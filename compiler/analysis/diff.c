@@ -119,22 +119,37 @@ static struct sign *sign_rules(const struct pol_ir *ir, struct pol_arena *a)
 	return rules;
 }
 
-static int sign_cmp(const void *pa, const void *pb)
+static bool sign_eq(const struct sign *x, const struct sign *y)
 {
-	return memcmp(pa, pb, sizeof(struct sign));
+	return x->a == y->a && x->b == y->b;
+}
+
+/* Where it stands in the table of `cap` places, or could: a sign is hash enough.  Entries are index + 1. */
+static uint32_t *sign_place(uint32_t *table, size_t cap, const struct sign *all,
+			    const struct sign *want)
+{
+	size_t at = want->a & (cap - 1);
+
+	while (table[at] && !sign_eq(&all[table[at] - 1], want))
+		at = (at + 1) & (cap - 1);
+	return &table[at];
 }
 
 /* Rules that the other policy does not have. */
 bool *pol_diff_changed(const struct sign *x, size_t nx, const struct sign *y, size_t ny,
 		       struct pol_arena *a)
 {
-	struct sign *sorted = pol_arena_alloc(a, (ny + 1) * sizeof(*sorted));
 	bool *out = pol_arena_alloc(a, nx + 1);
+	size_t cap = 16;
+	uint32_t *table;
 
-	memcpy(sorted, y, ny * sizeof(*sorted));
-	qsort(sorted, ny, sizeof(*sorted), sign_cmp);
+	while (cap < 2 * ny)
+		cap *= 2;
+	table = pol_arena_alloc(a, cap * sizeof(*table));
+	for (size_t i = 0; i < ny; i++)
+		*sign_place(table, cap, y, &y[i]) = (uint32_t)i + 1;
 	for (size_t i = 0; i < nx; i++)
-		out[i] = !bsearch(&x[i], sorted, ny, sizeof(*sorted), sign_cmp);
+		out[i] = !*sign_place(table, cap, y, &x[i]);
 	return out;
 }
 
@@ -160,8 +175,8 @@ static bool same_order(const struct diffing *d)
 			return false;
 		if (!more[0])
 			return true;
-		if (sign_cmp(&d->sign[0][d->s->ir[0]->by_order.v[at[0]]],
-			     &d->sign[1][d->s->ir[1]->by_order.v[at[1]]]) != 0)
+		if (!sign_eq(&d->sign[0][d->s->ir[0]->by_order.v[at[0]]],
+			     &d->sign[1][d->s->ir[1]->by_order.v[at[1]]]))
 			return false;
 	}
 }
@@ -190,7 +205,7 @@ static bool same_chain(const struct diffing *d, const struct pol_chain *x,
 	if (x->n != y->n)
 		return false;
 	for (size_t i = 0; i < x->n; i++)
-		if (sign_cmp(&d->sign[0][x->rule[i]], &d->sign[1][y->rule[i]]) != 0)
+		if (!sign_eq(&d->sign[0][x->rule[i]], &d->sign[1][y->rule[i]]))
 			return false;
 	return true;
 }
@@ -220,15 +235,22 @@ static enum pol_direction side_of(const struct pol_chains *no)
 		       : POL_INGRESS;
 }
 
-void pol_diff_report(struct diffing *d, const struct pol_box *b, const struct pol_change *x)
+static bool is_known(const struct diffing *d, const struct pol_change *x)
 {
 	for (size_t i = 0; i < d->out->changes.n; i++) {
 		const struct pol_change *y = &d->out->changes.v[i];
 
 		if (y->rule[0] == x->rule[0] && y->rule[1] == x->rule[1] && y->kind == x->kind &&
 		    !y->request.method.p == !x->request.method.p)
-			return;
+			return true;
 	}
+	return false;
+}
+
+void pol_diff_report(struct diffing *d, const struct pol_box *b, const struct pol_change *x)
+{
+	if (is_known(d, x))
+		return;
 	if (d->out->changes.n == MAX_CHANGES) {
 		d->out->undecided = true;
 		d->steps = 0;
@@ -238,15 +260,20 @@ void pol_diff_report(struct diffing *d, const struct pol_box *b, const struct po
 	d->out->changes.v[d->out->changes.n - 1].flow = pol_box_point(d->s, b);
 }
 
+static enum pol_change_kind kind_of(const enum pol_action action[2])
+{
+	return action[1] == POL_ALLOW   ? POL_CHANGE_WIDENED
+	       : action[0] == POL_ALLOW ? POL_CHANGE_NARROWED
+					: POL_CHANGE_ANSWER;
+}
+
 static void report(struct diffing *d, const struct pol_box *b, const struct pol_chains c[2],
 		   const uint32_t may[2])
 {
 	struct pol_change x = { .action = { action_of(may[0]), action_of(may[1]) } };
 	enum pol_direction side[2];
 
-	x.kind = x.action[1] == POL_ALLOW   ? POL_CHANGE_WIDENED
-		 : x.action[0] == POL_ALLOW ? POL_CHANGE_NARROWED
-					    : POL_CHANGE_ANSWER;
+	x.kind = kind_of(x.action);
 	x.dir = side_of(&c[x.action[0] == POL_ALLOW]);
 	for (unsigned i = 0; i < 2; i++) {
 		side[i] = x.kind == POL_CHANGE_ANSWER ? side_of(&c[i]) : x.dir;
@@ -255,12 +282,43 @@ static void report(struct diffing *d, const struct pol_box *b, const struct pol_
 	pol_diff_report(d, b, &x);
 }
 
+/*
+ * Receivers' rules differ and are decided, senders' do not differ: whatever the senders' say, nothing can
+ * change here but what is known already, and is not looked for in each class of senders again.
+ */
+static bool nothing_new(const struct diffing *d, const struct pol_chains c[2])
+{
+	const struct pol_chain *in[2] = { &c[0].dir[POL_INGRESS], &c[1].dir[POL_INGRESS] };
+	struct pol_change x = { .dir = POL_INGRESS };
+
+	if (!in[0]->judged || !in[0]->decided || !in[1]->decided ||
+	    !same_chain(d, &c[0].dir[POL_EGRESS], &c[1].dir[POL_EGRESS]))
+		return false;
+	for (unsigned i = 0; i < 2; i++) {
+		x.action[i] = action_of(in[i]->actions);
+		x.rule[i] = in[i]->rule[0];
+	}
+	x.kind = kind_of(x.action);
+	return x.action[0] == x.action[1] || is_known(d, &x);
+}
+
+/* What must be known next: first of the side where the policies differ. */
+static const struct pol_chain *next_open(const struct diffing *d, const struct pol_chains c[2])
+{
+	const struct pol_chain *in[2] = { &c[0].dir[POL_INGRESS], &c[1].dir[POL_INGRESS] };
+	const struct pol_chain *open = pol_chains_open(&c[0]);
+
+	if (same_chain(d, &c[0].dir[POL_EGRESS], &c[1].dir[POL_EGRESS]))
+		for (unsigned i = 0; i < 2; i++)
+			if (!in[i]->decided)
+				return in[i];
+	return open ? open : pol_chains_open(&c[1]);
+}
+
 /* By a rule that changed, if one cuts the box; else by what must be known next. */
 static struct pol_cut next_cut(const struct diffing *d, const struct pol_chains c[2],
 			       const struct pol_box *b)
 {
-	const struct pol_chain *open;
-
 	for (unsigned i = 0; i < 2; i++)
 		for (unsigned dir = 0; dir < POL_DIRECTIONS; dir++)
 			for (size_t k = 0; k < c[i].dir[dir].n; k++) {
@@ -271,8 +329,7 @@ static struct pol_cut next_cut(const struct diffing *d, const struct pol_chains 
 				    pol_space_rule(d->s, i, r, b) == POL_UNDECIDED)
 					return pol_cut_rule(d->s, i, r, b);
 			}
-	open = pol_chains_open(&c[0]);
-	return pol_chain_cut(d->s, open ? open : pol_chains_open(&c[1]), b);
+	return pol_chain_cut(d->s, next_open(d, c), b);
 }
 
 /* Of the changed rules the first that cuts the box; none may match: *any is false then. */
@@ -334,7 +391,7 @@ static void walk(struct diffing *d, const struct pol_box *b, const struct pol_ch
 	}
 	if (!d->steps) {
 		d->out->undecided = true;
-	} else if (!same(d, c, may)) {
+	} else if (!same(d, c, may) && !nothing_new(d, c)) {
 		if (!pol_chains_open(&c[0]) && !pol_chains_open(&c[1])) {
 			report(d, b, c, may);
 		} else {
