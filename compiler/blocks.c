@@ -313,7 +313,7 @@ static void too_many_http(struct building *g)
 			      "the lines of every matching block count: put them into one block");
 }
 
-static int by_cost(const void *pa, const void *pb)
+int pol_block_by_cost(const void *pa, const void *pb)
 {
 	const struct pol_block *a = *(const struct pol_block *const *)pa;
 	const struct pol_block *b = *(const struct pol_block *const *)pb;
@@ -334,7 +334,7 @@ static void too_many_pages(struct building *g)
 	g->block->npages = pol_table_npages(g->work);
 	for (const struct pol_block *k = t->blocks.v; k <= g->block; k++)
 		*pol_vec_push(&order) = k;
-	qsort(order.v, order.n, sizeof(*order.v), by_cost);
+	qsort(order.v, order.n, sizeof(*order.v), pol_block_by_cost);
 	d = pol_diag(g->b->diags, POL_P0513, ir->rules.v[order.v[0]->first_rule].span,
 		     "decision tables are too large: more than %u pages of %u bytes",
 		     g->b->cap.max_pages, POL_PAGE * 4);
@@ -409,23 +409,12 @@ static int make_block(struct pol_tabulation *b, struct pol_block *block, const u
 	return r;
 }
 
-static int block_cmp(const struct pol_rule *a, const struct pol_rule *b)
-{
-	if (a->subject != b->subject)
-		return a->subject < b->subject ? -1 : 1;
-	if (a->direction != b->direction)
-		return a->direction < b->direction ? -1 : 1;
-	if (a->stage != b->stage)
-		return a->stage < b->stage ? -1 : 1;
-	return (a->audit > b->audit) - (a->audit < b->audit);
-}
-
 static int rule_cmp(const void *pa, const void *pb, void *ctx)
 {
 	const struct pol_ir *ir = ctx;
 	const struct pol_rule *a = &ir->rules.v[*(const uint32_t *)pa];
 	const struct pol_rule *b = &ir->rules.v[*(const uint32_t *)pb];
-	int c = block_cmp(a, b);
+	int c = pol_rule_block_cmp(a, b);
 
 	if (c)
 		return c;
@@ -452,7 +441,8 @@ int pol_tabulate_blocks(struct pol_tabulation *b)
 					 .stage = first->stage,
 					 .audit = first->audit,
 					 .first_rule = first->id };
-		for (end = at; end < ir->rules.n && !block_cmp(first, &ir->rules.v[rules[end]]);
+		for (end = at;
+		     end < ir->rules.n && !pol_rule_block_cmp(first, &ir->rules.v[rules[end]]);
 		     end++)
 			if (rules[end] < k->first_rule)
 				k->first_rule = rules[end];

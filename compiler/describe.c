@@ -305,3 +305,23 @@ const char *pol_describe_action(enum pol_action a)
 	}
 	return "none";
 }
+
+const char *pol_describe_stage(enum pol_stage s)
+{
+	switch (s) {
+	case POL_STAGE_ADMIN:
+		return "admin";
+	case POL_STAGE_MAIN:
+		return "main";
+	case POL_STAGE_BASELINE:
+		return "baseline";
+	case POL_STAGES:
+		break;
+	}
+	return "?";
+}
+
+const char *pol_describe_direction(enum pol_direction d)
+{
+	return d == POL_INGRESS ? "ingress" : "egress";
+}

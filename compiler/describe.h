@@ -12,5 +12,7 @@ void pol_describe_aset(struct pol_buf *b, const struct pol_aset *s, size_t max);
 void pol_describe_sel(struct pol_buf *b, const struct pol_ir *ir, uint32_t sel);
 void pol_describe_pred(struct pol_buf *b, const struct pol_ir *ir, uint32_t pred);
 const char *pol_describe_action(enum pol_action a);	/* "allow" ... */
+const char *pol_describe_stage(enum pol_stage s);	/* "admin", "main", "baseline" */
+const char *pol_describe_direction(enum pol_direction d); /* "ingress", "egress" */
 
 #endif

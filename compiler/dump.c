@@ -78,32 +78,13 @@ static void dump_names(const struct pol_ir *ir, struct pol_buf *out)
 
 /* ---- decisions ---------------------------------------------------------------- */
 
-static const char *stage_name(enum pol_stage s)
-{
-	switch (s) {
-	case POL_STAGE_ADMIN:
-		return "admin";
-	case POL_STAGE_MAIN:
-		return "main";
-	case POL_STAGE_BASELINE:
-		return "baseline";
-	case POL_STAGES:
-		break;
-	}
-	return "";
-}
-
-static const char *direction_name(enum pol_direction d)
-{
-	return d == POL_INGRESS ? "ingress" : "egress";
-}
-
 static void dump_rule(const struct pol_ir *ir, const struct pol_rule *r, struct pol_buf *out)
 {
-	pol_buf_printf(out, "%u: rule %u %s", r->order, r->id, stage_name(r->stage));
+	pol_buf_printf(out, "%u: rule %u %s", r->order, r->id, pol_describe_stage(r->stage));
 	if (r->stage != POL_STAGE_MAIN && r->implicit == POL_EXPLICIT)
 		pol_buf_printf(out, " %d", r->priority);
-	pol_buf_printf(out, "%s %s [", r->audit ? " audit" : "", direction_name(r->direction));
+	pol_buf_printf(out, "%s %s [", r->audit ? " audit" : "",
+		       pol_describe_direction(r->direction));
 	pol_describe_sel(out, ir, r->subject);
 	pol_buf_printf(out, "] %s ", pol_describe_action(r->action));
 	pol_describe_pred(out, ir, r->pred);
@@ -251,8 +232,9 @@ static void dump_blocks(const struct pol_tables *t, struct pol_buf *out)
 
 		pol_buf_printf(out, "block %zu: [", i);
 		pol_describe_sel(out, t->ir, b->subject);
-		pol_buf_printf(out, "] %s %s%s root %u base %u", direction_name(b->direction),
-			       stage_name(b->stage), b->audit ? " audit" : "", b->root, b->base);
+		pol_buf_printf(out, "] %s %s%s root %u base %u",
+			       pol_describe_direction(b->direction), pol_describe_stage(b->stage),
+			       b->audit ? " audit" : "", b->root, b->base);
 		for (size_t k = 0; k < b->rows.n; k++)
 			pol_buf_printf(out, " (pred %u: %u)", b->rows.v[k].pred, b->rows.v[k].node);
 		pol_buf_addc(out, '\n');

@@ -2,6 +2,7 @@
 #include <polc/manifest.h>
 #include <sodium.h>
 
+#include "describe.h"
 #include "emit.h"
 
 #ifndef POLC_VERSION
@@ -39,26 +40,6 @@ static void add_text(struct pol_buf *b, struct pol_str s)
 		i += n ? n : 1;
 	}
 	pol_buf_free(&json);
-}
-
-static const char *direction_name(enum pol_direction d)
-{
-	return d == POL_INGRESS ? "ingress" : "egress";
-}
-
-static const char *stage_name(enum pol_stage s)
-{
-	switch (s) {
-	case POL_STAGE_ADMIN:
-		return "admin";
-	case POL_STAGE_MAIN:
-		return "main";
-	case POL_STAGE_BASELINE:
-		return "baseline";
-	case POL_STAGES:
-		break;
-	}
-	return "?";
 }
 
 static const char *bool_name(bool v)
@@ -205,8 +186,8 @@ static void emit_blocks(struct pol_buf *b, const struct pol_tables *t)
 		pol_buf_printf(
 			b,
 			"  - {subject: %u, direction: %s, stage: %s, audit: %s, root: %u, base: %u, rows: [",
-			k->subject, direction_name(k->direction), stage_name(k->stage),
-			bool_name(k->audit), k->root, k->base);
+			k->subject, pol_describe_direction(k->direction),
+			pol_describe_stage(k->stage), bool_name(k->audit), k->root, k->base);
 		for (size_t j = 0; j < k->rows.n; j++)
 			pol_buf_printf(b, "%s[%u, %u]", j ? ", " : "", k->rows.v[j].pred,
 				       k->rows.v[j].node);
@@ -346,23 +327,6 @@ static void add_place(struct pol_buf *b, const struct pol_ir *ir, struct pol_spa
 	pol_buf_printf(b, ", line: %u", src ? pol_source_place(src, at.start).line : 0);
 }
 
-static const char *rule_action(enum pol_action a)
-{
-	switch (a) {
-	case POL_DENY:
-		return "deny";
-	case POL_REJECT:
-		return "reject";
-	case POL_ALLOW:
-		return "allow";
-	case POL_SKIP:
-		return "skip";
-	case POL_NONE:
-		break;
-	}
-	return "none";
-}
-
 static void add_rule(struct pol_buf *b, const struct pol_ir *ir, const struct pol_rule *r)
 {
 	static const char *const implicit[] = {
@@ -375,8 +339,9 @@ static void add_rule(struct pol_buf *b, const struct pol_ir *ir, const struct po
 	add_place(b, ir, r->span);
 	pol_buf_addz(b, ", policy: ");
 	add_text(b, r->policy);
-	pol_buf_printf(b, ", direction: %s, action: %s, text: ", direction_name(r->direction),
-		       rule_action(r->action));
+	pol_buf_printf(b,
+		       ", direction: %s, action: %s, text: ", pol_describe_direction(r->direction),
+		       pol_describe_action(r->action));
 	add_text(b, r->text);
 	if (r->name.n) {
 		pol_buf_addz(b, ", name: ");
@@ -385,7 +350,7 @@ static void add_rule(struct pol_buf *b, const struct pol_ir *ir, const struct po
 	if (r->implicit != POL_EXPLICIT)
 		pol_buf_printf(b, ", implicit: %s", implicit[r->implicit]);
 	if (r->stage != POL_STAGE_MAIN && r->implicit == POL_EXPLICIT)
-		pol_buf_printf(b, ", tier: \"%s %d\"", stage_name(r->stage), r->priority);
+		pol_buf_printf(b, ", tier: \"%s %d\"", pol_describe_stage(r->stage), r->priority);
 	if (r->audit)
 		pol_buf_addz(b, ", audit: true");
 	pol_buf_addz(b, "}\n");

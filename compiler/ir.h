@@ -122,6 +122,18 @@ struct pol_rule {
 	struct pol_span span;
 };
 
+/* Orders rules by block: 0 for two of one subject, direction and stage, both audit or neither. */
+static inline int pol_rule_block_cmp(const struct pol_rule *a, const struct pol_rule *b)
+{
+	if (a->subject != b->subject)
+		return a->subject < b->subject ? -1 : 1;
+	if (a->direction != b->direction)
+		return a->direction < b->direction ? -1 : 1;
+	if (a->stage != b->stage)
+		return a->stage < b->stage ? -1 : 1;
+	return (a->audit > b->audit) - (a->audit < b->audit);
+}
+
 /* ---- the whole ------------------------------------------------------------------------ */
 
 struct pol_class {		/* endpoint NAME = selector; in order of the text */

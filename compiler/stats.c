@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "stats.h"
 
+#include "describe.h"
+
 #define MOST_BLOCKS 5
 
 static void size_line(struct pol_buf *b, const char *what, uint64_t used, uint64_t bytes)
@@ -63,33 +65,23 @@ static void cost(struct pol_buf *b, const struct pol_tables *t)
 		       t->v6_depth + walk + 4);
 }
 
-static int by_cost(const void *pa, const void *pb)
-{
-	const struct pol_block *a = *(const struct pol_block *const *)pa;
-	const struct pol_block *b = *(const struct pol_block *const *)pb;
-
-	if (a->npages != b->npages)
-		return a->npages < b->npages ? 1 : -1;
-	return (a->first_rule > b->first_rule) - (a->first_rule < b->first_rule);
-}
-
 static void dearest(struct pol_buf *b, const struct pol_tables *t)
 {
-	static const char *const stage[] = { "admin", "main", "baseline", "" };
 	const struct pol_block **order = calloc(t->blocks.n + 1, sizeof(struct pol_block *));
 
 	if (!order)
 		pol_no_memory();
 	for (size_t i = 0; i < t->blocks.n; i++)
 		order[i] = &t->blocks.v[i];
-	qsort(order, t->blocks.n, sizeof(*order), by_cost);
+	qsort(order, t->blocks.n, sizeof(*order), pol_block_by_cost);
 	pol_buf_addz(b, "\nlargest blocks\n");
 	for (size_t i = 0; i < t->blocks.n && i < MOST_BLOCKS; i++) {
 		const struct pol_rule *r = &t->ir->rules.v[order[i]->first_rule];
 
 		pol_buf_printf(b, "  %8u pages  %6u rules  %s %s%s, first rule at ",
-			       order[i]->npages, order[i]->nrules, stage[order[i]->stage],
-			       order[i]->direction == POL_INGRESS ? "ingress" : "egress",
+			       order[i]->npages, order[i]->nrules,
+			       pol_describe_stage(order[i]->stage),
+			       pol_describe_direction(order[i]->direction),
 			       order[i]->audit ? " (audit)" : "");
 		if (t->ir->sources)
 			pol_source_cite(b, t->ir->sources, r->span, false);

@@ -91,5 +91,7 @@ struct pol_capacity {
 struct pol_tables *pol_tabulate(const struct pol_ir *ir, const struct pol_capacity *cap,
 				struct pol_diags *diags);
 void pol_tables_free(struct pol_tables *t);	/* NULL is fine */
+/* For qsort() of pointers to blocks: most pages first. */
+int pol_block_by_cost(const void *pa, const void *pb);
 
 #endif

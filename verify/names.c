@@ -129,7 +129,7 @@ static bool same_rule(const struct pol_ir *ir, const struct pol_rule *want,
 	       got->line == (src ? pol_source_place(src, want->span.start).line : 0) &&
 	       pol_str_eq(got->policy, want->policy) && pol_str_eq(got->text, want->text) &&
 	       pol_str_eq(got->name, want->name) &&
-	       pol_str_is(got->direction, want->direction == POL_INGRESS ? "ingress" : "egress") &&
+	       pol_str_is(got->direction, pol_describe_direction(want->direction)) &&
 	       pol_str_is(got->action, pol_describe_action(want->action)) &&
 	       pol_str_is(got->implicit, implicit[want->implicit]) && same_tier(want, got->tier) &&
 	       got->audit == want->audit;

@@ -476,23 +476,12 @@ static bool check_rows(struct walk *w)
 
 /* ---- all blocks -------------------------------------------------------------------------------- */
 
-static int block_cmp(const struct pol_rule *a, const struct pol_rule *b)
-{
-	if (a->subject != b->subject)
-		return a->subject < b->subject ? -1 : 1;
-	if (a->direction != b->direction)
-		return a->direction < b->direction ? -1 : 1;
-	if (a->stage != b->stage)
-		return a->stage < b->stage ? -1 : 1;
-	return (a->audit > b->audit) - (a->audit < b->audit);
-}
-
 static int by_block(const void *pa, const void *pb, void *ctx)
 {
 	const struct pol_ir *ir = ctx;
 	const struct pol_rule *a = &ir->rules.v[*(const uint32_t *)pa];
 	const struct pol_rule *b = &ir->rules.v[*(const uint32_t *)pb];
-	int c = block_cmp(a, b);
+	int c = pol_rule_block_cmp(a, b);
 
 	return c ? c : (a->order > b->order) - (a->order < b->order);
 }
@@ -537,7 +526,8 @@ static bool check_blocks(struct walk *w)
 	for (size_t at = 0; at < ir->rules.n; at = end, n++) {
 		const struct pol_rule *first = &ir->rules.v[rules[at]];
 
-		for (end = at + 1; end < ir->rules.n && !block_cmp(first, &ir->rules.v[rules[end]]);
+		for (end = at + 1;
+		     end < ir->rules.n && !pol_rule_block_cmp(first, &ir->rules.v[rules[end]]);
 		     end++)
 			;
 		w->rule = rules + at;
