@@ -147,6 +147,7 @@ int prt_settle_erase(const struct prt_shared *s, struct prt_gen *g, struct prt_m
 	if (r)
 		return r;
 	r = prt_flows_forget(s, m, e);
+	r = r ? r : prt_member_forget(g, m, e);
 	if (!r && m->info.ifindex) {
 		struct prt_hook h;
 

@@ -93,6 +93,11 @@ int prt_member_write_addrs(const struct prt_gen *g, const struct prt_member *m, 
 int prt_member_write_if(const struct prt_gen *g, const struct prt_member *m, struct pol_err *e);
 /* Nobody is at its device any more: what comes from there or goes there is dropped. */
 int prt_member_clear_if(const struct prt_gen *g, const struct prt_member *m, struct pol_err *e);
+/*
+ * What packets wrote of it: buckets of limits, and what audit saw.  No packet of it comes any more.  Else
+ * containers that come and go would fill these maps, and who comes then would be refused.
+ */
+int prt_member_forget(const struct prt_gen *g, const struct prt_member *m, struct pol_err *e);
 int prt_fixed_write(const struct prt_gen *g, const struct prt_fixed *f, struct pol_err *e);
 
 #endif

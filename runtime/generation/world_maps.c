@@ -264,6 +264,56 @@ int prt_member_clear_if(const struct prt_gen *g, const struct prt_member *m, str
 	return r;
 }
 
+struct leaving {
+	int fd;
+	uint32_t ep;
+	int error;
+};
+
+static void drop(struct leaving *l, const void *key)
+{
+	if (bpf_map_delete_elem(l->fd, key) && errno != ENOENT)
+		l->error = errno;
+}
+
+static void drop_bucket(const void *key, const void *value, void *ctx)
+{
+	const struct pol_limit_key *k = key;
+	struct leaving *l = ctx;
+
+	(void)value;
+	if ((k->ep & (POL_EP_MAX - 1)) == l->ep)
+		drop(l, key);
+}
+
+static void drop_audited(const void *key, const void *value, void *ctx)
+{
+	const struct pol_audit_key *k = key;
+	struct leaving *l = ctx;
+
+	(void)value;
+	if (k->ep == l->ep)
+		drop(l, key);
+}
+
+int prt_member_forget(const struct prt_gen *g, const struct prt_member *m, struct pol_err *e)
+{
+	struct leaving l = { .fd = g->fd[PRT_GEN_LIMITS], .ep = m->ep };
+	const char *name = POL_MAP_LIMITS;
+	int r = each(l.fd, name, sizeof(struct pol_limit_key), sizeof(struct pol_limit_state),
+		     drop_bucket, &l, e);
+
+	if (!r && !l.error) {
+		l.fd = g->fd[PRT_GEN_AUDITED];
+		name = POL_MAP_AUDITED;
+		r = each(l.fd, name, sizeof(struct pol_audit_key), sizeof(struct pol_audit_seen),
+			 drop_audited, &l, e);
+	}
+	if (!r && l.error)
+		r = pol_err(e, -l.error, "map '%s': cannot delete: %s", name, strerror(l.error));
+	return r;
+}
+
 int prt_fixed_write(const struct prt_gen *g, const struct prt_fixed *f, struct pol_err *e)
 {
 	struct pol_owner o = { .entity = f->entity, .stated = f->stated };
