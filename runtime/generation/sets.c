@@ -57,32 +57,48 @@ static int find(const struct prt_shared *s, struct pol_str name, uint32_t *place
 	return r;
 }
 
+/* Nothing is named before there is known to be room for all. */
+static int check_room(const struct prt_shared *s, const struct prt_manifest *m, struct pol_err *e)
+{
+	uint32_t free = 0, place, vacant;
+	size_t fresh = 0;
+	int r = 0;
+
+	for (uint32_t i = 0; i < POL_SETS_MAX && !r; i++) {
+		char text[PRT_SET_NAME];
+
+		r = name_at(s, i, text, e);
+		free += !r && !text[0];
+	}
+	for (size_t i = 0; i < m->ndynamic && !r; i++) {
+		r = find(s, m->dynamic[i], &place, &vacant, e);
+		fresh += !r && place == POL_SETS_MAX;
+	}
+	if (r || fresh <= free)
+		return r;
+	pol_err_help(e, "`polload filter list` shows them; `polload remove` forgets all");
+	return pol_err(e, -ENOSPC, "this host has %u dynamic sets already", POL_SETS_MAX - free);
+}
+
 int prt_sets_places(const struct prt_shared *s, const struct prt_manifest *m,
 		    uint32_t slot[POL_SETS_MAX], struct pol_err *e)
 {
-	for (size_t i = 0; i < m->ndynamic; i++) {
+	int r = m->ndynamic ? check_room(s, m, e) : 0;
+
+	for (size_t i = 0; i < m->ndynamic && !r; i++) {
 		char text[PRT_SET_NAME] = "";
 		uint32_t vacant;
-		int r = find(s, m->dynamic[i], &slot[i], &vacant, e);
 
-		if (r)
-			return r;
-		if (slot[i] < POL_SETS_MAX)
+		r = find(s, m->dynamic[i], &slot[i], &vacant, e);
+		if (r || slot[i] < POL_SETS_MAX)
 			continue;
-		if (vacant == POL_SETS_MAX) {
-			pol_err_help(
-				e,
-				"`polload filter list` shows them; `polload remove` forgets all");
-			return pol_err(e, -ENOSPC, "this host has %u dynamic sets already",
-				       POL_SETS_MAX);
-		}
 		snprintf(text, sizeof(text), "%.*s", POL_STR_ARG(m->dynamic[i]));
 		if (bpf_map_update_elem(s->set_names, &vacant, text, BPF_ANY))
 			return pol_err(e, -errno, "map 'set_names': cannot write: %s",
 				       strerror(errno));
 		slot[i] = vacant;
 	}
-	return 0;
+	return r;
 }
 
 /* ---- images ------------------------------------------------------------------------------- */
