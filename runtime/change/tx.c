@@ -35,6 +35,21 @@ void prt_tx_close(struct prt_tx *t)
 	pol_cleanup_fd(&t->lock);
 }
 
+/* What is there, or that nothing is; made whole. */
+static int take_up(struct prt_tx *t, struct pol_err *e)
+{
+	int r = prt_shared_open(t->env, &t->shared, e);
+
+	if (r == -ENOENT && !e->text[0]) {
+		t->fresh = true;
+		return prt_settle_nothing(t->env, e);
+	}
+	t->shared.meta.removed = 0; /* a removal that did not come to its instant */
+	r = r ? r : prt_gen_open(t->env, prt_shared_active(&t->shared), true, &t->old, e);
+	r = r ? r : prt_world_read(&t->old, &t->old_world, e);
+	return r ? r : prt_settle(t->env, &t->shared, &t->old, &t->old_world, e);
+}
+
 /* Step 1: the lock, and a state of affairs that is whole. */
 int prt_tx_begin(struct prt_tx *t, bool create, struct pol_err *e)
 {
@@ -42,18 +57,10 @@ int prt_tx_begin(struct prt_tx *t, bool create, struct pol_err *e)
 
 	if (r)
 		return r;
-	r = prt_shared_open(t->env, &t->shared, e);
-	if (r == -ENOENT && !e->text[0]) {
-		t->fresh = true;
-		r = prt_settle_nothing(t->env, e);
-		if (r)
-			rmdir(t->env->bpffs); /* if it is empty, we made it */
-		return r;
-	}
-	t->shared.meta.removed = 0; /* a removal that did not come to its instant */
-	r = r ? r : prt_gen_open(t->env, prt_shared_active(&t->shared), true, &t->old, e);
-	r = r ? r : prt_world_read(&t->old, &t->old_world, e);
-	return r ? r : prt_settle(t->env, &t->shared, &t->old, &t->old_world, e);
+	r = take_up(t, e);
+	if (r)
+		rmdir(t->env->bpffs); /* if it is empty, we made it */
+	return r;
 }
 
 /* Whatever happened since `begin`: as it was. */

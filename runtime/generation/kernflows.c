@@ -305,6 +305,17 @@ static void read_sockets(const struct prt_world *w, const prt_links *links, int3
 	free(s);
 }
 
+/* In somebody else's network there is nothing left for us to do, not even to clean up. */
+static _Noreturn void astray(void)
+{
+	static const char text[] =
+		"polload: error: cannot return to this host's network namespace; the next run cleans up\n";
+	ssize_t n = write(STDERR_FILENO, text, sizeof(text) - 1);
+
+	(void)n;
+	abort();
+}
+
 /* A socket stays in the namespace in which it was made. */
 static int open_in(int netns, int here)
 {
@@ -314,7 +325,7 @@ static int open_in(int netns, int here)
 		return -1;
 	fd = prt_netlink_open(NETLINK_SOCK_DIAG);
 	if (setns(here, CLONE_NEWNET))
-		abort(); /* in somebody else's network there is nothing left for us to do */
+		astray();
 	return fd;
 }
 

@@ -73,6 +73,7 @@ static int check_folder(const struct prt_env *env, int dir, struct pol_err *e)
 int prt_bpffs_open(const struct prt_env *env, bool create, int *dir, struct pol_err *e)
 {
 	int fd POL_CLEANUP(pol_cleanup_fd) = -1;
+	bool made = false;
 	int r;
 
 	if (create) {
@@ -81,20 +82,21 @@ int prt_bpffs_open(const struct prt_env *env, bool create, int *dir, struct pol_
 		r = r ? r : check_parent(env, e);
 		if (r)
 			return r;
-		if (mkdir(env->bpffs, 0700) && errno != EEXIST)
+		made = !mkdir(env->bpffs, 0700);
+		if (!made && errno != EEXIST)
 			return pol_err(e, -errno, "%s: cannot make the folder: %s", env->bpffs,
 				       strerror(errno));
 	}
 	fd = open(env->bpffs, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0 && errno == ENOENT && !create)
 		return -ENOENT;
-	if (fd < 0)
-		return pol_err(e, -errno, "%s: cannot open: %s", env->bpffs, strerror(errno));
-	r = check_folder(env, fd, e);
-	if (r)
-		return r;
-	*dir = POL_TAKE_FD(fd);
-	return 0;
+	r = fd < 0 ? pol_err(e, -errno, "%s: cannot open: %s", env->bpffs, strerror(errno))
+		   : check_folder(env, fd, e);
+	if (r && made)
+		rmdir(env->bpffs);
+	if (!r)
+		*dir = POL_TAKE_FD(fd);
+	return r;
 }
 
 /* ---- generations ---------------------------------------------------------------- */
