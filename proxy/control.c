@@ -216,9 +216,9 @@ static int start(struct parent *p, struct worker *w, struct pol_err *e)
 	struct pol_proxy_msg m;
 	int pair[2], r = 0;
 
+	clock_gettime(CLOCK_MONOTONIC, &w->started);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
 		return pol_err(e, -errno, "cannot make a socket pair: %s", strerror(errno));
-	clock_gettime(CLOCK_MONOTONIC, &w->started);
 	w->pid = fork();
 	if (w->pid < 0) {
 		w->pid = 0;
@@ -254,10 +254,7 @@ static long lived_ms(const struct worker *w)
 	       (now.tv_nsec - w->started.tv_nsec) / 1000000;
 }
 
-/*
- * The dead: started again at once, or after RESTART_MS if it could not live for a second.  The listeners are
- * ours, so who connects meanwhile waits in their queues, and is served.
- */
+/* The dead.  The listeners are ours, so who connects meanwhile waits in their queues, and is served. */
 static void bury(struct parent *p)
 {
 	struct pol_err e = { 0 };
@@ -279,11 +276,26 @@ static void bury(struct parent *p)
 				WIFSIGNALED(how) ? WTERMSIG(how) : WEXITSTATUS(how));
 			p->o->note(e.text);
 			e = (struct pol_err){ 0 };
-			if (lived_ms(w) < 1000)
-				usleep(RESTART_MS * 1000);
-			if (start(p, w, &e))
-				p->o->note(e.text);
 		}
+}
+
+/*
+ * Who is missing starts again at once, or after RESTART_MS if it could not live for a second; who cannot be
+ * started is tried again in the next turn.
+ */
+static void revive(struct parent *p)
+{
+	for (unsigned i = 0; i < p->o->workers && !p->draining; i++) {
+		struct worker *w = &p->worker[i];
+		struct pol_err e = { 0 };
+
+		if (w->pid)
+			continue;
+		if (lived_ms(w) < 1000)
+			usleep(RESTART_MS * 1000);
+		if (start(p, w, &e))
+			p->o->note(e.text);
+	}
 }
 
 /* ---- what polload asks ------------------------------------------------------------------------- */
@@ -365,19 +377,27 @@ static void hello(struct parent *p, struct pol_proxy_msg *m)
 			       (unsigned long long)p->gens.v[i].number);
 }
 
+/* A worker that cannot be told would never end, nor would we: its connections end now. */
 static void drain(struct parent *p)
 {
-	struct pol_proxy_msg m = { .version = POL_PROXY_VERSION, .op = POL_PROXY_DRAIN };
-
 	p->draining = true;
 	/* Whoever is asked next is our successor. */
 	unlink(p->o->control);
 	pol_cleanup_fd(&p->listener);
 	for (unsigned i = 0; i < p->o->workers; i++) {
-		pol_cleanup_fd(&p->worker[i].listener[0]);
-		pol_cleanup_fd(&p->worker[i].listener[1]);
-		m.op = POL_PROXY_DRAIN;
-		ask(&p->worker[i], &m, NULL, 0);
+		struct pol_proxy_msg m = { .version = POL_PROXY_VERSION, .op = POL_PROXY_DRAIN };
+		struct worker *w = &p->worker[i];
+		struct pol_err e = { 0 };
+		int r;
+
+		pol_cleanup_fd(&w->listener[0]);
+		pol_cleanup_fd(&w->listener[1]);
+		r = ask(w, &m, NULL, 0);
+		if (!r || !w->pid)
+			continue;
+		pol_err(&e, r, "a worker cannot be told to end, and is killed: %s", strerror(-r));
+		p->o->note(e.text);
+		kill(w->pid, SIGKILL);
 	}
 }
 
@@ -509,6 +529,7 @@ static void loop(struct parent *p)
 		    s.ssi_signo != SIGCHLD && !p->draining)
 			drain(p);
 		bury(p);
+		revive(p);
 		for (size_t i = 0; i < CLIENTS_MAX; i++)
 			if (p->client[i] >= 0 && f[2 + i].revents)
 				serve(p, &p->client[i]);

@@ -145,10 +145,25 @@ look_in_force() {
 }
 each_allocation "an apply" look_in_force "$POLLOAD" apply two.bpf.o -H host.yaml
 
-look_started() { # it runs on, or ends with a word
-	[ "$code" = 124 ] || grep -q "^polproxy: .\|loading shared libraries" fault.err || echo "ended without a word"
+look_started() { # it runs on until it is told to end, or ends with a word
+	case $code in
+	124) ;;
+	137) echo "does not end" ;;
+	*) grep -q "^polproxy: .\|loading shared libraries" fault.err || echo "ended without a word" ;;
+	esac
 	[ "$code" -lt 128 ] || [ "$code" = 137 ] || echo "died"
 	rm -f control
 }
-each_fault "a proxy that starts" look_started -f /usr/bin/timeout -k 1 0.5 "$polproxy" --control "$work/control" --port 17000
+proxy=(/usr/bin/timeout -k 20 0.5 "$polproxy" --control "$work/control" --port 17000)
+each_fault "a proxy that starts" look_started -f "${proxy[@]}"
+# The last of what parent and worker say to each other is that it is over.
+odd= tried=0
+for i in $("$faultat" fail 0 -f "${proxy[@]}" 2>/dev/null | grep -n '^sendmsg' | tail -n 4 | cut -d: -f1); do
+	fault=$("$faultat" fail "$i" -f "${proxy[@]}" 2>fault.err)
+	code=$?
+	[ "${fault#sendmsg}" = "$fault" ] || tried=$((tried + 1)) # the two processes are not always as fast
+	seen=$(look_started)
+	[ "$code$seen" = 124 ] || odd+="$fault: $code $seen; "
+done
+is "a proxy that cannot tell its worker to end, or is not answered: both end" "yes " "$([ $tried -gt 0 ] && echo yes) $odd"
 finish
