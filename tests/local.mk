@@ -386,6 +386,7 @@ e2e_tests = \
 	tests/e2e/filter.sh \
 	tests/e2e/filterflood.sh \
 	tests/e2e/flood.sh \
+	tests/e2e/full.sh \
 	tests/e2e/frames.sh \
 	tests/e2e/h2.sh \
 	tests/e2e/h2life.sh \
@@ -441,12 +442,18 @@ check-churn: all tests/tools/entries tests/tools/probe tests/tools/sniff
 check-soak: all tests/tools/entries tests/tools/frame tests/tools/probe tests/tools/sniff
 	$(AM_TESTS_ENVIRONMENT) $(srcdir)/tests/e2e/soak.sh
 
-# Every fault of every command, and the program killed at every point: hours.
-check-faults: all tests/tools/faultat tests/tools/nomem.so tests/tools/probe tests/unit/test_flips
-	$(AM_TESTS_ENVIRONMENT) FAULTS='$(FAULTS)' FAULT_COMMANDS='apply rollback shadow add del remove first boot' \
-		$(srcdir)/tests/e2e/errno.sh
+# Every fault of every command, and the program killed at every point: an hour; make -j4 check-faults does several at once,
+# of which each waits most of its time for packets that do not come.
+faulted = apply rollback shadow add del remove first boot
+check-faults: $(faulted:%=check-faults-of-%) check-faults-elsewhere check-faults-killed check-faults-flipped
+faults_tools = all tests/tools/faultat tests/tools/nomem.so tests/tools/probe tests/unit/test_flips
+$(faulted:%=check-faults-of-%): $(faults_tools)
+	$(AM_TESTS_ENVIRONMENT) FAULTS='$(FAULTS)' FAULT_COMMANDS=$(@:check-faults-of-%=%) $(srcdir)/tests/e2e/errno.sh
+check-faults-elsewhere: $(faults_tools)
 	$(AM_TESTS_ENVIRONMENT) FAULTS='$(FAULTS)' $(srcdir)/tests/e2e/faults.sh
+check-faults-killed: $(faults_tools)
 	$(AM_TESTS_ENVIRONMENT) POINTS=200 $(srcdir)/tests/e2e/kill.sh
+check-faults-flipped: $(faults_tools)
 	$(AM_TESTS_ENVIRONMENT) POLC_FLIPS=all tests/unit/test_flips
 	$(AM_TESTS_ENVIRONMENT) $$POLC $(srcdir)/lang/examples/shop.pol -o tests/unit/flips.bpf.o && POLC_FLIPS=tests/unit/flips.bpf.o tests/unit/test_flips
 FAULTS = all
@@ -486,7 +493,7 @@ clean-local:
 	rm -rf tests/quality/dist.dir tests/quality/dist.dir.src tests/sanitize.dir tests/sanitize.dir.src tests/fuzz/run tests/fuzz/objects tests/fuzz/coverage tests/fuzz/grown tests/package.dir tests/previous.dir
 	rm -f $(TEST_LOGS) $(TEST_LOGS:.log=.trs)
 
-.PHONY: bench bench-keep check-churn check-faults check-kernels check-quality check-soak count-tests fuzz fuzz-coverage fuzz-coverage-run fuzz-nightly print-compile-flags print-sanitized-tests print-unit-tests try-vm
+.PHONY: $(faulted:%=check-faults-of-%) bench bench-keep check-churn check-faults check-faults-elsewhere check-faults-flipped check-faults-killed check-kernels check-quality check-soak count-tests fuzz fuzz-coverage fuzz-coverage-run fuzz-nightly print-compile-flags print-sanitized-tests print-unit-tests try-vm
 
 EXTRA_DIST += \
 	.ci/run \
@@ -568,6 +575,7 @@ EXTRA_DIST += \
 	tests/packet/basic.pkt \
 	tests/packet/flood.pkt \
 	tests/packet/frag.pkt \
+	tests/packet/full.pkt \
 	tests/packet/headers.pkt \
 	tests/packet/icmp.pkt \
 	tests/packet/identity.pkt \

@@ -216,8 +216,9 @@ compile() { # NAME <TEXT: NAME.bpf.o
 # Everything that polload and the kernel hold for us, for "nothing changed".
 snapshot() {
 	find bpf -printf '%P\n' | sort
-	for dev in $(ip -o link | sed "s/^[0-9]*: //; s/[@:].*//"); do
-		tc qdisc show dev "$dev" clsact
+	tc qdisc show | grep clsact
+	# filters hang where such a qdisc is, and nowhere else
+	for dev in $(tc qdisc show | sed -n 's/^qdisc clsact .* dev \([^ ]*\) .*/\1/p'); do
 		tc filter show dev "$dev" ingress
 		tc filter show dev "$dev" egress
 	done

@@ -157,6 +157,7 @@ const struct pol_limit pol_limits[POL_LIMITS_LEN] = {
 /* small, so that a case can fill it */
 #define POL_CT_BUCKETS 16u
 #define POL_LIMITS_MAX 4u
+#define POL_FRAGS_MAX 16u
 #define POL_PROXY_FLOWS_MAX 8u
 #define POL_LIMIT_SOURCES 4u
 #include "datapath.h"
