@@ -60,6 +60,7 @@ svc_ring	fixed
 svc_backends	fixed
 svc_hits	fixed
 svc_self	fixed
+svc_source	fixed
 "
 is "what is said of each map" "$(sed -n 's/^} \([a-z_]*\) SEC(".maps");.*/\1/p' "$POLC_TEMPLATES"/*.h | sort)" \
 	"$(awk 'NF { print $1 }' <<<"$maps" | sort)"
