@@ -58,24 +58,28 @@ bench_done() {
 
 # ---- the same rules for all ----------------------------------------------------------------
 
-# Rule i is a prefix of either family and a port: rule_source() and rule_port() of wire.c. IPv6 has 65,536 of them;
-# more rules are of IPv4 alone.
+# Rule i is a prefix of either family and a port: rule_source() and rule_port() of wire.c. Both families are in one
+# policy, up to 65,536 rules of each; more are of one family alone, IPv4 unless `families` says v6.
+families=
 rule_families() { # N
-	if [ "$1" -le 65536 ]; then echo "v4 v6"; else echo v4; fi
+	if [ "$1" -le 65536 ]; then echo "v4 v6"; else echo "${families:-v4}"; fi
 }
 
 rule_lines() { # N AWK: awk's statement for each, with p (prefix), six (0 or 1), port, i
-	awk -v n="$1" 'BEGIN {
-		for (six = 0; six < (n > 65536 ? 1 : 2); six++)
+	local family
+	for family in $(rule_families "$1"); do
+		awk -v n="$1" -v family="$family" 'BEGIN {
+			six = family == "v6"
 			for (i = 0; i < n; i++) {
 				port = 1000 + i % 50
 				if (six)
-					p = sprintf("2001:db8:4000:%x::/64", i)
+					p = sprintf("2001:db8:%x:%x::/64", 16384 + int(i / 65536), i % 65536)
 				else
 					p = sprintf("%d.%d.%d.0/24", 32 + int(i / 65536), int(i / 256) % 256, i % 256)
 				'"$2"'
 			}
 		}'
+	done
 }
 
 nft_rules() { # N VERDICT: one rule a line

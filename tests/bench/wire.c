@@ -99,17 +99,18 @@ struct frame {
 /* lib.sh writes the rules: number i is for 32.0.0.0/24 + i and 2001:db8:4000::/64 + i, port 1000 + i % 50. */
 static void rule_source(uint32_t rule, uint32_t host, bool v6, uint8_t out[16])
 {
-	static const uint8_t prefix[6] = { 0x20, 0x01, 0x0d, 0xb8, 0x40, 0x00 };
+	static const uint8_t prefix[4] = { 0x20, 0x01, 0x0d, 0xb8 };
 	uint32_t v4 = htonl(0x20000000u + (rule << 8) + 1 + host % 250);
-	uint16_t subnet = htons((uint16_t)rule), last = htons((uint16_t)(1 + host % 250));
+	uint32_t subnet = htonl(0x40000000u + rule);
+	uint16_t last = htons((uint16_t)(1 + host % 250));
 
 	memset(out, 0, 16);
 	if (!v6) {
 		memcpy(out, &v4, 4);
 		return;
 	}
-	memcpy(out, prefix, 6);
-	memcpy(out + 6, &subnet, 2);
+	memcpy(out, prefix, 4);
+	memcpy(out + 4, &subnet, 4);
 	memcpy(out + 14, &last, 2);
 }
 
