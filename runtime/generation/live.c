@@ -27,10 +27,13 @@ int prt_live_open(const struct prt_env *env, enum prt_lock_kind kind, struct prt
 	r = r ? r : prt_shared_open(env, &l->shared, e);
 	if (r == -ENOENT && !e->text[0]) {
 		pol_err_help(e, "polload apply OBJECT puts one in force");
-		return pol_err(e, r, "%s: no policy is in force", env->bpffs);
+		pol_err(e, r, "%s: no policy is in force", env->bpffs);
 	}
 	r = r ? r
 	      : prt_gen_open(env, prt_shared_active(&l->shared), kind == PRT_LOCK_EXCLUSIVE,
 			     &l->gen, e);
-	return r ? r : prt_world_read(&l->gen, &l->world, e);
+	r = r ? r : prt_world_read(&l->gen, &l->world, e);
+	if (r)
+		prt_live_close(l);
+	return r;
 }

@@ -271,6 +271,11 @@ for ((i = 0; i < points; i++)); do
 done
 is "killed at $points of the last 30 of its $all points, an apply leaves the older or the newer" "" "${odd[*]}"
 is "and both were seen" '"one.pol" "two.pol"' "$(printf '%s\n' "${states[@]}" | sort -u | xargs -d '\n')"
+# Nor the first one, which was killed with its folder made and nothing in it.
+forget_kernel
+mkdir -m 700 "$POLC_BPFFS"
+run "$POLLOAD" boot
+is "a boot that finds an empty folder of pins" "0 null" "$code $(status .lockdown)" || echo "# $err"
 "$POLLOAD" apply one.bpf.o -H host.yaml >/dev/null || not_ok "apply"
 is "the next one leaves nothing over" 1 "$(find "$POLC_STATE_DIR" -mindepth 1 -maxdepth 1 -name 'good?*' | wc -l)"
 "$POLLOAD" remove >/dev/null || not_ok "remove"
