@@ -38,6 +38,7 @@ files() {
 before=$(files)
 works "install" dpkg -i /packages/first/*.deb
 is "nothing is enabled" "" "$(find /etc/systemd -name 'pol*' 2>/dev/null)"
+is "an upgrade stops nothing" "" "$(grep -ls 'deb-systemd-invoke stop' /var/lib/dpkg/info/pol*.preinst)"
 is "polproxy has a user" polproxy "$(getent passwd polproxy | cut -d : -f 1)"
 is "a page of each" "" "$(for page in man1/polc.1 man5/polc-policy.5 man5/polc-host.5 man8/polload.8 man8/polproxy.8 man8/polc-agent.8 man8/polc-cni.8; do
 	ls /usr/share/man/$page.gz 2>&1 >/dev/null
