@@ -129,13 +129,19 @@ tests_tools_polgen_SOURCES = tests/tools/polgen.c $(generator)
 # ---- packets and policies through the kernel -----------------------------------------
 
 check_PROGRAMS += tests/packet/run
-tests_packet_run_SOURCES = \
-	tests/packet/fixture.h \
+packet_words = \
+	tests/packet/cases.c \
+	tests/packet/cases.h \
 	tests/packet/packet.c \
-	tests/packet/packet.h \
+	tests/packet/packet.h
+tests_packet_run_SOURCES = $(packet_words) \
+	tests/packet/fixture.h \
 	tests/packet/run.c \
 	tests/packet/world.c \
 	tests/packet/world.h
+
+check_PROGRAMS += tests/packet/edge
+tests_packet_edge_SOURCES = $(packet_words) tests/packet/edge.c
 
 check_PROGRAMS += tests/packet/listener
 tests_packet_listener_SOURCES = tests/packet/listener.c
@@ -340,6 +346,7 @@ long_tests = \
 script_tests = \
 	tests/filters.sh \
 	tests/packet.sh \
+	tests/packet/edge.sh \
 	tests/golden/run.sh \
 	tests/http/automaton.sh \
 	tests/lsp/edit.sh \
@@ -573,6 +580,7 @@ EXTRA_DIST += \
 	tests/http/requests.case \
 	tests/http/responses.case \
 	tests/packet/basic.pkt \
+	tests/packet/edge/services.pkt \
 	tests/packet/flood.pkt \
 	tests/packet/frag.pkt \
 	tests/packet/full.pkt \

@@ -11,7 +11,7 @@
  *			input how many there were. From "xdp" on they are dropped at XDP, which takes
  *			frames as they are; from "stack" on behind it, at TC
  *	balance run OBJECT DEVICE FROM-MAC TO-MAC VIP FLOWS COUNT [first]
- *			COUNT UDP packets of 60 bytes to VIP port 80, in frames that no skb was made of
+ *			COUNT UDP packets of 60 bytes, 80 to a VIP of IPv6, to its port 80, in frames that no skb was made of
  *			(BPF_F_TEST_XDP_LIVE_FRAMES), over DEVICE; prints ns a packet, by the wall clock: all
  *			of their way is walked on this CPU, behind each batch of 64, and nobody else is
  *			let on it meanwhile (SCHED_FIFO, where that is allowed). first: none was sent before,
@@ -40,7 +40,8 @@
 
 struct constants { /* `set` of balance.bpf.c, its .rodata */
 	uint8_t from[6], to[6];
-	uint32_t device, flows, vip_be;
+	uint32_t device, flows;
+	uint32_t vip_be[4]; /* of IPv4 the first */
 };
 
 static int fail(const char *what, int code)
@@ -161,30 +162,32 @@ static double now_ns(void)
 static int run(char **arg, bool first, struct constants *c)
 {
 	uint32_t count = (uint32_t)strtoul(arg[6], NULL, 0);
-	uint8_t frame[60] = { 0 };
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame),
+	bool v6 = strchr(arg[4], ':');
+	uint8_t frame[80] = { 0 };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = v6 ? 80 : 60,
 		    .flags = BPF_F_TEST_XDP_LIVE_FRAMES, .batch_size = 64);
 	struct bpf_object *o;
 	cpu_set_t one;
 	double ns;
-	int r;
+	int generate, r;
 
 	CPU_ZERO(&one);
 	CPU_SET((unsigned)sched_getcpu(), &one);
 	c->flows = (uint32_t)strtoul(arg[5], NULL, 0);
 	if (!count || !c->flows || c->flows & (c->flows - 1) ||
-	    inet_pton(AF_INET, arg[4], &c->vip_be) != 1)
+	    inet_pton(v6 ? AF_INET6 : AF_INET, arg[4], c->vip_be) != 1)
 		return -1;
 	o = load(arg[0], c);
 	if (!o || sched_setaffinity(0, sizeof(one), &one))
 		return fail(arg[0], 0);
+	generate = program(o, v6 ? "generate6" : "generate");
 	sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){ .sched_priority = 1 });
 	/* each flow once before, so that none of the measured packets is a first one; or just the frames */
 	opts.repeat = first ? 64 : (int)(4 * c->flows);
-	r = bpf_prog_test_run_opts(program(o, "generate"), &opts);
+	r = bpf_prog_test_run_opts(generate, &opts);
 	opts.repeat = (int)count;
 	ns = now_ns();
-	r = r ? r : bpf_prog_test_run_opts(program(o, "generate"), &opts);
+	r = r ? r : bpf_prog_test_run_opts(generate, &opts);
 	ns = now_ns() - ns;
 	if (r)
 		return fail("run", r);

@@ -1,15 +1,19 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck source-path=SCRIPTDIR
-# What balancing costs a packet (experiment `service`): IPIP and translation by polc, beside a program that drops what
-# the generator makes (drop) and one that only redirects it (empty), DNAT of nftables, and IPVS where the kernel has it;
-# the same frames for all. And what the first packet of a flow costs (experiment `service-first`).
+# What balancing costs a packet (experiment `service`): IPIP (IP6IP6) and translation by polc, beside a program that drops
+# what the generator makes (drop) and one that only redirects it (empty), DNAT of nftables, also with a flow table, and
+# IPVS, where the kernel has these; the same frames for all. And what the first packet of a flow costs (experiment `service-first`).
 #
 #	services.sh
 #
-# Environment: BALANCE, the program of balance.c, and BALANCE_OBJECT; COUNT, FLOWS, and as lib.sh says. Frames are born
-# in XDP of one namespace, cross the host's, and are dropped behind another veth, at XDP what XDP sends and at TC what
-# the stack does. In each round all variants run one after the other.
+# Environment: BALANCE, the program of balance.c, and BALANCE_OBJECT; COUNT, FLOWS, FAMILIES, and as lib.sh says.
+# Frames are born in XDP of one namespace, cross the host's, and are dropped behind another veth, at XDP what XDP sends and
+# at TC what the stack does: each where that is cheapest. In each round all variants run one after the other.
+#
+# What is the same for all: the frames, one CPU, flows that come round in a scrambled order, so that with 65,536 of them each finds
+# its own cold whoever looks for it; each flow was there before. What is not, because it is what is compared: nftables and IPVS
+# need an skb, XDP does not. A veth is no hardware: polc has to see, by one sum more, whether a checksum is whole.
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/lib.sh"
 balance=${BALANCE:-$e2e_build/tests/bench/balance}
@@ -27,12 +31,16 @@ for device in up0 out0; do ip link set $device up; done
 for name in gen sink; do inside $name ip link set eth0 up; done
 ip addr add 198.19.255.254/15 dev up0
 ip addr add 192.0.2.1/24 dev out0
+ip addr add 2001:db8:18::ffff:1/64 dev up0 nodad
+ip addr add 2001:db8:2::1/64 dev out0 nodad
+echo 1 >/proc/sys/net/ipv6/conf/all/forwarding
 gen_mac=$(mac_of gen eth0) up_mac=$(mac_of up0) out_mac=$(mac_of out0) sink_mac=$(mac_of sink eth0)
 for n in 2 3 4; do
 	ip neigh add 192.0.2.$n lladdr "$sink_mac" dev out0 nud permanent
+	ip neigh add 2001:db8:2::$n lladdr "$sink_mac" dev out0 nud permanent
 done
 "$balance" take up0 || bail "up0 takes no frames"
-vip=198.51.100.10
+declare -A vip=([v4]=198.51.100.10 [v6]=2001:db8:33::10) net=([v4]=192.0.2. [v6]=2001:db8:2::)
 
 coproc SINK { exec nsenter --net="/run/netns/$test_name-sink" "$balance" sink "$object" eth0; }
 read -r said <&"${SINK[0]}"
@@ -47,44 +55,55 @@ arrived() { # [xdp|stack]: and so from now on
 for mode in dsr nat; do
 	port=80
 	[ $mode = dsr ] || port=8080
-	compile $mode <<END
-default deny;
-service names {
-	vip $vip on udp 80;
-	backend 192.0.2.2 on udp $port;
-	backend 192.0.2.3 on udp $port;
-	backend 192.0.2.4 on udp $port;
-	mode $mode;
-}
-END
+	{
+		echo "default deny;"
+		for family in v4 v6; do
+			echo "service names-$family {"
+			echo "	vip ${vip[$family]} on udp 80;"
+			for n in 2 3 4; do echo "	backend ${net[$family]}$n on udp $port;"; done
+			echo "	mode $mode;"
+			echo "}"
+		done
+	} | compile $mode
 done
 printf 'uplinks: [up0, out0]\ndirect: [up0, out0]\n' >host.yaml
 
-nft_dnat() { # CHOICE
+nft_dnat() { # FAMILY CHOICE [flowtable]
+	local family=$1 ip=ip
+	[ "$family" = v4 ] || ip=ip6
+	local of=${net[$family]}
 	nft -f - <<END
-table ip bench {
+table $ip bench {
 	chain pre {
 		type nat hook prerouting priority -100;
-		ip daddr $vip udp dport 80 dnat ip to $1 map { 0 : 192.0.2.2, 1 : 192.0.2.3, 2 : 192.0.2.4 }
+		$ip daddr ${vip[$family]} udp dport 80 dnat to $2 map { 0 : ${of}2, 1 : ${of}3, 2 : ${of}4 };
 	}
+	${3:+flowtable ft { hook ingress priority 0; devices = { up0, out0 \}; \}
+	chain forward {
+		type filter hook forward priority 0;
+		meta l4proto udp flow add @ft;
+	\}}
 }
 END
 }
 
 held=
-on() { # VARIANT
+on() { # VARIANT FAMILY
+	local saddr="ip saddr"
+	[ "$2" = v4 ] || saddr="ip6 saddr"
 	case $1 in
 	drop) "$balance" hold "$object" up0 drop >held & held=$! ;;
 	empty) "$balance" hold "$object" up0 forward out0 "$out_mac" "$sink_mac" >held & held=$! ;;
 	polc-ipip) "$POLLOAD" apply dsr.bpf.o -H host.yaml >/dev/null ;;
 	polc-dnat) "$POLLOAD" apply nat.bpf.o -H host.yaml >/dev/null ;;
-	nft-numgen) nft_dnat "numgen inc mod 3" ;;
-	nft-jhash) nft_dnat "jhash ip saddr . udp sport mod 3" ;;
+	nft-numgen) nft_dnat "$2" "numgen inc mod 3" ;;
+	nft-jhash) nft_dnat "$2" "jhash $saddr . udp sport mod 3" ;;
+	nft-flowtable) nft_dnat "$2" "jhash $saddr . udp sport mod 3" flowtable ;;
 	ipvs-*)
-		ipvsadm -A -u $vip:80 -s mh
 		local how=-i
 		[ "$1" = ipvs-tun ] || how=-m
-		for n in 2 3 4; do ipvsadm -a -u $vip:80 -r 192.0.2.$n:80 $how; done
+		ipvsadm -A -u "[${vip[$2]}]:80" -s mh
+		for n in 2 3 4; do ipvsadm -a -u "[${vip[$2]}]:80" -r "[${net[$2]}$n]:80" $how; done
 		;;
 	esac || bail "$1 cannot be installed"
 	[ -z "$held" ] || begun held
@@ -95,10 +114,17 @@ off() {
 	rm -f held
 	"$POLLOAD" remove >/dev/null 2>&1
 	nft delete table ip bench 2>/dev/null
+	nft delete table ip6 bench 2>/dev/null
 	[ -z "$ipvs" ] || ipvsadm -C
 }
 
 variants=(drop empty polc-ipip polc-dnat nft-numgen nft-jhash)
+if nft_dnat v4 "numgen inc mod 3" flowtable 2>/dev/null; then
+	variants+=(nft-flowtable)
+	off
+else
+	cannot service - nft-flowtable "no flow tables of nftables in this kernel"
+fi
 ipvs=
 if [ -e /proc/net/ip_vs ] && command -v ipvsadm >/dev/null; then
 	ipvs=yes
@@ -108,34 +134,34 @@ else
 	cannot service - ipvs-nat "no IPVS in this kernel or no ipvsadm"
 fi
 
-measure() { # ROUND VARIANT FLOWS [first]
+measure() { # ROUND VARIANT FAMILY FLOWS [first]
 	local before said count=$count
 	# so few of so many flows that hardly one comes twice
-	[ -z "${4:-}" ] || count=65536
+	[ -z "${5:-}" ] || count=65536
+	on "$2" "$3"
 	# where what this variant sends ends the cheapest
 	case $2 in
 	drop | empty | polc-*) before=$(arrived xdp) ;;
 	*) before=$(arrived stack) ;;
 	esac
-	said=$(inside gen "$balance" run "$object" eth0 "$gen_mac" "$up_mac" $vip "$3" "$count" ${4:+"$4"}) || bail "$2 does not run"
+	said=$(inside gen "$balance" run "$object" eth0 "$gen_mac" "$up_mac" "${vip[$3]}" "$4" "$count" ${5:+"$5"}) || bail "$2 does not run"
 	sleep 0.05
 	before=$(($(arrived) - before))
+	off
 	[ "$2" = drop ] || [ $before -ge $((count * 99 / 100)) ] ||
-		echo "note: $2, $3 flows: only $before of $count or more arrived" >&2
-	sample "service${4:+-$4}" "flows=$3" "$2" packet ns "$1" "$said"
+		echo "note: $2, $3, $4 flows: only $before of $count or more arrived" >&2
+	sample "service${5:+-$5}" "flows=$4 family=$3" "$2" packet ns "$1" "$said"
 }
 for ((round = 1; round <= $(rounds 7 1); round++)); do
-	for flows in ${FLOWS:-1 4096 65536}; do
-		for variant in "${variants[@]}"; do
-			on "$variant"
-			measure "$round" "$variant" "$flows"
-			off
+	for family in ${FAMILIES:-v4 v6}; do
+		for flows in ${FLOWS:-1 4096 65536}; do
+			for variant in "${variants[@]}"; do
+				measure "$round" "$variant" "$family" "$flows"
+			done
 		done
-	done
-	for variant in "${variants[@]}"; do
-		on "$variant"
-		measure "$round" "$variant" 1048576 first
-		off
+		for variant in "${variants[@]}"; do
+			measure "$round" "$variant" "$family" 1048576 first
+		done
 	done
 done
 bench_done

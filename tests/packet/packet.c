@@ -178,6 +178,7 @@ static size_t emit_ipv4(struct build *b, int i, unsigned char *out)
 		snprintf(b->err, 128, "ipv4 wants src= and dst=");
 	len = head + emit(b, i + 1, out + head, &ip);
 	out[0] = num(l, "ver", 4) << 4 | (num(l, "ihl", head / 4) & 15);
+	out[1] = num(l, "tos", 0);
 	put16(out + 2, num(l, "len", len));
 	put16(out + 4, num(l, "id", 7));
 	put16(out + 6,
@@ -201,7 +202,8 @@ static size_t emit_ipv6(struct build *b, int i, unsigned char *out)
 		snprintf(b->err, 128, "ipv6 wants src= and dst=");
 	len = emit(b, i + 1, out + 40, &ip);
 	memset(out, 0, 8);
-	out[0] = num(l, "ver", 6) << 4;
+	out[0] = num(l, "ver", 6) << 4 | num(l, "tc", 0) >> 4;
+	out[1] = num(l, "tc", 0) << 4;
 	put16(out + 4, num(l, "len", len));
 	out[6] = num(l, "next", protocol(i + 1 < b->nlayers ? l + 1 : NULL));
 	out[7] = num(l, "hlim", 64);
@@ -265,7 +267,8 @@ static size_t emit_udp(struct build *b, int i, unsigned char *out, struct ip *ip
 	put16(out + 2, num(l, "dport", 53));
 	put16(out + 4, num(l, "len", len));
 	put16(out + 6, 0);
-	put16(out + 6, fold(sum(out, len, pseudo(ip, 17, len))));
+	if (!get(l, "sum")) /* RFC 768: 0 says that there is none */
+		put16(out + 6, fold(sum(out, len, pseudo(ip, 17, len))) ?: 0xffff);
 	return len;
 }
 

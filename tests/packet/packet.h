@@ -5,15 +5,15 @@
  * themselves unless given.
  *
  *	eth [src= dst= type=]   vlan[=ID] qinq[=ID]
- *	ipv4 src= dst= [ttl= id= frag=OFFSET[+] df=1 opts=HEX len= ver= ihl=]
- *	ipv6 src= dst= [hlim= len= ver= next=]
+ *	ipv4 src= dst= [ttl= id= frag=OFFSET[+] df=1 tos= opts=HEX len= ver= ihl=]
+ *	ipv6 src= dst= [hlim= len= ver= next= tc=]
  *	hbh dopt rh ah frag6 [off=OFFSET[+] id= next= size=]   ext=NUMBER
- *	tcp sport= dport= [flags=SAFRPU seq= ack= doff= opts=HEX]   udp sport= dport= [len=]
+ *	tcp sport= dport= [flags=SAFRPU seq= ack= doff= opts=HEX]   udp sport= dport= [len= sum=0]
  *	sctp sport= dport=   icmp [type= code= id= mtu=]   icmp6 [type= code= id= mtu= target=]
  *	arp [op= sha= spa= tha= tpa= htype= plen=]
  *	proto=NUMBER   payload=BYTES   hex=BYTES
  *
- * ipv4 or ipv6 behind icmp or icmp6 is what an error quotes.  cut=N ends the frame
+ * ipv4 or ipv6 behind icmp or icmp6 is what an error quotes, behind another one what a tunnel carries.  cut=N ends the frame
  * after N bytes; pad=N appends zeros behind what the lengths say.
  */
 #ifndef POL_PACKET_H

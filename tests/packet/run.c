@@ -5,12 +5,11 @@
  *	clang -O2 -g -mcpu=v3 -target bpf -Wall -Wextra -Werror -Iinclude -Ibpf-templates \
  *		-I/usr/include/$(gcc -print-multiarch) \
  *		-c tests/packet/fixture.bpf.c -o fixture.bpf.o
- *	gcc -std=gnu11 -O2 -Wall -Wextra -Iinclude tests/packet/{run,world,packet}.c -lbpf -o run
+ *	gcc -std=gnu11 -O2 -Wall -Wextra -Iinclude tests/packet/{run,cases,world,packet}.c -lbpf -o run
  *	./run fixture.bpf.o tests/packet/CASES.pkt...
  *
- * A case file; every file begins with empty state:
+ * A case file (cases.h); every file begins with empty state:
  *
- *	let NAME WORDS			$NAME stands for the words
  *	reset				forget all state
  *	gen 1|2				the generation in force
  *	state EP egress=ROW ingress=ROW [incarnation=N] [audit]
@@ -21,7 +20,7 @@
  *	answer: PACKET			what the last one was turned into
  *	some REASON			one or more were dropped so since the last reset
  *
- * A line that starts with a blank continues the one before.  PACKET is in the words of
+ * PACKET is in the words of
  * packet.h.  OPTIONS: iif=PLACE (it was forwarded from there), mark=N, for=PLACE (it was judged for
  * the endpoint there), gso=SEGMENTS,
  * truncate=each (every shorter length of it, each by itself, must have the outcome).
@@ -34,6 +33,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cases.h"
 #include "fixture.h"
 #include "world.h"
 
@@ -49,44 +49,17 @@ static const char *const reason_names[] = {
 
 struct run {
 	struct world world;
-	struct {
-		char *name, *text;
-	} let[64];
-	int nlets;
+	struct cases cases;
 	struct packet last_out;
 	unsigned long long dropped[POL_REASON_MAX];
 	unsigned passed, failed, undeliverable;
-	const char *file;
-	int line;
 };
 
 static int fail(struct run *r, const char *what, const char *detail)
 {
-	printf("not ok - %s:%d: %s%s%s\n", r->file, r->line, what, detail ? ": " : "",
+	printf("not ok - %s:%d: %s%s%s\n", r->cases.file, r->cases.line, what, detail ? ": " : "",
 	       detail ? detail : "");
 	return -1;
-}
-
-/* $NAME -> its words. */
-static void expand(struct run *r, const char *in, char *out, size_t size)
-{
-	size_t n = 0;
-
-	while (*in && n + 1 < size) {
-		size_t len = *in == '$' ? strcspn(in + 1, " \t:$=") : 0;
-		int i;
-
-		for (i = 0; len && i < r->nlets; i++)
-			if (strlen(r->let[i].name) == len && !strncmp(r->let[i].name, in + 1, len))
-				break;
-		if (len && i < r->nlets) {
-			n += snprintf(out + n, size - n, "%s", r->let[i].text);
-			in += len + 1;
-		} else {
-			out[n++] = *in++;
-		}
-	}
-	out[n < size ? n : size - 1] = '\0';
 }
 
 static const char *verdict_name(int v)
@@ -360,28 +333,13 @@ static int do_state(struct run *r, char *text)
 	return world_state(&r->world, p->ep, &st) ? fail(r, "cannot set state", name) : 0;
 }
 
-static int do_let(struct run *r, char *text)
+static int do_line(void *arg, char *line)
 {
-	char *blank = strpbrk(text, " \t");
-
-	if (!blank || r->nlets == 64)
-		return fail(r, "want let NAME WORDS", NULL);
-	*blank = '\0';
-	r->let[r->nlets].name = strdup(text);
-	r->let[r->nlets++].text = strdup(blank + 1);
-	return 0;
-}
-
-static int do_line(struct run *r, const char *raw)
-{
-	char line[4096];
+	struct run *r = arg;
 	unsigned times = 1;
 	char *at = line;
 	int failed = 0, used = 0;
 
-	expand(r, raw, line, sizeof(line));
-	if (!strncmp(at, "let ", 4))
-		return do_let(r, at + 4);
 	if (!strcmp(at, "reset"))
 		return memset(r->dropped, 0, sizeof(r->dropped)), world_reset(&r->world), 0;
 	if (!strncmp(at, "some ", 5)) {
@@ -401,7 +359,7 @@ static int do_line(struct run *r, const char *raw)
 	if (sscanf(at, "repeat %u %n", &times, &used) == 1)
 		at += used;
 	for (unsigned i = 0; i < times && !failed; i++) {
-		char copy[4096], *mark, *to = copy;
+		char copy[CASE_LINE], *mark, *to = copy;
 
 		for (; (mark = strchr(at, '@')) && to - copy < 4000; at = mark + 1)
 			to += sprintf(to, "%.*s%u", (int)(mark - at), at, i + 1);
@@ -412,40 +370,12 @@ static int do_line(struct run *r, const char *raw)
 	return failed;
 }
 
-/* Joins continued lines, drops comments. */
 static int do_file(struct run *r, const char *path)
 {
-	char *line = NULL, whole[4096] = "";
-	size_t cap = 0;
-	unsigned bad = 0;
-	int n = 0, more;
-	FILE *f = fopen(path, "r");
+	int bad;
 
-	r->file = path;
-	if (!f)
-		return fail(r, "cannot open", strerror(errno));
-	r->nlets = 0;
 	world_reset(&r->world);
-	do {
-		more = getline(&line, &cap, f) >= 0;
-		if (more)
-			line[strcspn(line, "\n")] = '\0';
-		n++;
-		if (more && (line[0] == ' ' || line[0] == '\t')) {
-			strncat(whole, line, sizeof(whole) - strlen(whole) - 1);
-			continue;
-		}
-		if (*whole)
-			bad += do_line(r, whole) != 0;
-		snprintf(whole, sizeof(whole), "%s", more && *line != '#' ? line : "");
-		r->line = n;
-	} while (more);
-	free(line);
-	fclose(f);
-	while (r->nlets) {
-		free(r->let[--r->nlets].name);
-		free(r->let[r->nlets].text);
-	}
+	bad = cases_read(&r->cases, path, do_line, r);
 	printf("%s - %s\n", bad ? "not ok" : "ok", path);
 	return bad ? -1 : 0;
 }
