@@ -105,10 +105,15 @@ tests_tools_backedge_SOURCES = tests/tools/backedge.c
 check_PROGRAMS += tests/tools/verified
 tests_tools_verified_SOURCES = tests/tools/verified.c
 
-check_SCRIPTS += tests/tools/nomem.so
-CLEANFILES += tests/tools/nomem.so
-tests/tools/nomem.so: tests/tools/nomem.c
+preloads = tests/tools/nomem.so tests/tools/wallclock.so
+check_SCRIPTS += $(preloads)
+CLEANFILES += $(preloads)
+$(preloads): %.so: %.c
 	$(AM_V_CCLD)$(MKDIR_P) $(@D) && $(CC) -std=gnu11 $(CFLAGS) -shared -fPIC -o $@ $<
+
+check_PROGRAMS += tests/tools/engine
+tests_tools_engine_SOURCES = tests/tools/engine.c
+tests_tools_engine_LDADD =
 
 check_PROGRAMS += tests/tools/repin
 tests_tools_repin_SOURCES = tests/tools/repin.c
@@ -376,6 +381,7 @@ quality_tests = \
 	tests/scripts.sh
 
 e2e_tests = \
+	tests/e2e/agentfaults.sh \
 	tests/e2e/alternate.sh \
 	tests/e2e/apply.sh \
 	tests/e2e/audit.sh \
@@ -453,11 +459,12 @@ check-soak: all tests/tools/entries tests/tools/frame tests/tools/probe tests/to
 # of which each waits most of its time for packets that do not come.
 faulted = apply rollback shadow add del remove first boot
 check-faults: $(faulted:%=check-faults-of-%) check-faults-elsewhere check-faults-killed check-faults-flipped
-faults_tools = all tests/tools/faultat tests/tools/nomem.so tests/tools/probe tests/unit/test_flips
+faults_tools = all tests/tools/faultat tests/tools/engine $(preloads) tests/tools/probe tests/unit/test_flips
 $(faulted:%=check-faults-of-%): $(faults_tools)
 	$(AM_TESTS_ENVIRONMENT) FAULTS='$(FAULTS)' FAULT_COMMANDS=$(@:check-faults-of-%=%) $(srcdir)/tests/e2e/errno.sh
 check-faults-elsewhere: $(faults_tools)
 	$(AM_TESTS_ENVIRONMENT) FAULTS='$(FAULTS)' $(srcdir)/tests/e2e/faults.sh
+	$(AM_TESTS_ENVIRONMENT) FAULTS='$(FAULTS)' $(srcdir)/tests/e2e/agentfaults.sh
 check-faults-killed: $(faults_tools)
 	$(AM_TESTS_ENVIRONMENT) POINTS=200 $(srcdir)/tests/e2e/kill.sh
 check-faults-flipped: $(faults_tools)

@@ -63,7 +63,10 @@ int prt_lock(const struct prt_env *env, enum prt_lock_kind kind, bool create, in
 	     struct pol_err *e)
 {
 	int op = (kind == PRT_LOCK_EXCLUSIVE ? LOCK_EX : LOCK_SH) | LOCK_NB;
+	int clock = prt_env_clock(e);
 
+	if (clock)
+		return clock;
 	for (int waited = 0;; waited += PAUSE_MS) {
 		int dir POL_CLEANUP(pol_cleanup_fd) = -1;
 		int r = prt_bpffs_open(env, create, &dir, e);

@@ -88,6 +88,28 @@ uint64_t prt_env_now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+int prt_env_clock(struct pol_err *e)
+{
+	static const char path[] = "/proc/self/timens_offsets";
+	long long seconds = 0, ns = 0;
+	FILE *f = fopen(path, "re");
+	int n;
+
+	if (!f && errno == ENOENT) /* a kernel without such namespaces */
+		return 0;
+	if (!f)
+		return pol_err(e, -errno, "%s: %s", path, strerror(errno));
+	n = fscanf(f, "monotonic %lld %lld", &seconds, &ns);
+	fclose(f);
+	if (n != 2)
+		return pol_err(e, -EIO, "%s: cannot be read", path);
+	if (!seconds && !ns)
+		return 0;
+	pol_err_help(e, "run it in the host's: `nsenter --target 1 --time polload ...`");
+	return pol_err(e, -EXDEV,
+		       "this time namespace has another clock than the kernel and its data path");
+}
+
 void prt_env_note(struct prt_env *env, const char *fmt, ...)
 {
 	char line[640];

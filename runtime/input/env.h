@@ -39,8 +39,13 @@ struct prt_netns {
 };
 int prt_env_netns(struct prt_netns *out, struct pol_err *e);
 
-/* Seconds and nanoseconds of CLOCK_MONOTONIC, as the data path counts. */
+/* Nanoseconds of CLOCK_MONOTONIC, as the data path counts. */
 uint64_t prt_env_now_ns(void);
+/*
+ * Does it count so?  -EXDEV: we are in a time namespace (time_namespaces(7)) whose clock is another one than
+ * the kernel's, so every age that we tell or write would be wrong.
+ */
+int prt_env_clock(struct pol_err *e);
 
 /* A warning that changes nothing of the outcome. */
 void prt_env_note(struct prt_env *env, const char *fmt, ...) POL_PRINTF(2, 3);

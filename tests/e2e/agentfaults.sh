@@ -1,0 +1,154 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck source-path=SCRIPTDIR
+# System calls of polc-agent that fail, one in a run, while it finds a container that has come or one that has gone, and of
+# polc-cni: it makes up for it by itself, or ends with a word and the next one does; what has no endpoint is closed.  And
+# the clock of the machine is set while it runs.
+#   FAULTS=N (1)   faults of each, spread over all that it can meet; all: every one of them
+. "$(dirname "$0")/lib.sh"
+faultat=${FAULTAT:-$e2e_build/tests/tools/faultat} engine=$e2e_build/tests/tools/engine
+agent=$e2e_build/polc-agent cni=$e2e_build/polc-cni
+wallclock=${WALLCLOCK_SO:-$e2e_build/tests/tools/wallclock.so}
+for program in "$faultat" "$engine" "$agent" "$cni" "$wallclock"; do
+	[ -x "$program" ] || skip "$program is not built"
+done
+faults=${FAULTS:-1}
+[ "$faults" != all ] || faults=1000000
+
+compile net <<'END'
+default deny;
+pool 10.66.0.0/16, fd66::/48;
+endpoint client = app == "client";
+endpoint server = app == "server";
+policy client { allow to server on tcp 7000; }
+policy server { allow from client on tcp 7000; }
+END
+container client 1 "app: client"
+container server 2 "app: server"
+serve server tcp 7000
+host_file server >host.yaml
+"$POLLOAD" apply net.bpf.o -H host.yaml >/dev/null 2>&1 || bail "apply"
+spawn client sleep 1000
+pid=$spawned
+mac=$(inside client ip -o link show eth0 | sed 's/.*link.ether \([0-9a-f:]*\).*/\1/')
+
+# ---- an engine with one container, or none -----------------------------------------------------
+
+mkdir answers
+echo '{"Config": {"Labels": {}}}' >answers/_images_sha256:1_json
+cat >answers/_containers_c1_json <<END
+{"Id": "c1", "Name": "/client", "Image": "sha256:1", "State": {"Running": true, "Pid": $pid}, "HostConfig": {"NetworkMode": "net"},
+ "Config": {"Labels": {"app": "client"}}, "NetworkSettings": {"Networks": {"net": {"EndpointID": "e1", "MacAddress": "$mac",
+ "IPAddress": "${v4[client]}", "GlobalIPv6Address": "${v6[client]}"}}}}
+END
+mv answers/_containers_c1_json c1
+engine_has() { # a container, or none
+	rm -f answers/_containers_c1_json
+	echo '[]' >answers/list
+	[ "$1" = none ] || { cp c1 answers/_containers_c1_json; echo '[{"Id": "c1"}]' >answers/list; }
+	mv answers/list answers/_containers_json
+}
+engine_has none
+"$engine" "$work/engine.sock" "$work/answers" >engine.out &
+begun engine.out
+
+there() {
+	"$POLLOAD" endpoints --json | jq -r '[.[].name] | sort | join(" ")'
+}
+until_there() { # NAMES PID: $seen; as long as that process lives, or 10 s
+	local i
+	for ((i = 0; i < 200; i++)); do
+		seen=$(there)
+		[ "$seen" != "$1" ] || return 0
+		kill -0 "$2" 2>/dev/null || break
+		sleep 0.05
+	done
+	seen=$(there)
+	[ "$seen" = "$1" ]
+}
+command=("$agent" --docker "$work/engine.sock" --plugin "" --hold 'v-*')
+run_agent() { # WANTED COMMAND...: until it is so, or it ended; $code
+	local wanted=$1 self child
+	shift
+	"$@" >fault.out 2>fault.err &
+	self=$!
+	until_there "$wanted" "$self"
+	child=$(pgrep -P "$self" -x polc-agent || echo "$self")
+	kill -TERM "$child" 2>/dev/null
+	wait "$self"
+	code=$?
+}
+ended_well() { # WANTED: says what is odd
+	[ "$code" = 0 ] || grep -q "polc-agent: .\|out of memory\|loading shared libraries" fault.err || echo "ended ($code) without a word"
+	[ "$code" -lt 128 ] || [ "$code" = 134 ] || echo "died ($code)"
+	[ "$seen" = "$1" ] && return
+	[ "$code" != 0 ] || echo "it went on, and there is $seen"
+	run_agent "$1" "${command[@]}"
+	[ "$seen" = "$1" ] || echo "after the next one there is $seen: $(tail -n 1 fault.err)"
+}
+
+each_fault() { # WHAT BEFORE AFTER
+	local what=$1 before=$2 after=$3 total step i fault odd=
+	shift 3
+	set_up "$before"
+	"$faultat" fail 0 "${command[@]}" >all.faults 2>fault.err &
+	local self=$!
+	engine_has "$after"
+	until_there "${names[$after]}" $self
+	kill -TERM "$(pgrep -P $self -x polc-agent)"
+	wait $self
+	total=$(wc -l <all.faults)
+	[ "$total" -gt 50 ] || bail "$what: no system calls: $(cat fault.err)"
+	step=$(((total + faults - 1) / faults))
+	for ((i = 1 + step / 2; i <= total; i += step)); do
+		set_up "$before"
+		engine_has "$after"
+		run_agent "${names[$after]}" "$faultat" fail "$i" "${command[@]}"
+		fault=$(head -n 1 fault.out)
+		seen=$(ended_well "${names[$after]}")
+		[ -z "$seen" ] || odd+="fault $i, $fault: $seen; "
+	done
+	is "$what: $faults of its $total faults" "" "$odd"
+}
+declare -A names=([one]="client/net server" [none]="server")
+set_up() { # one | none
+	engine_has "$1"
+	[ "$(there)" = "${names[$1]}" ] || run_agent "${names[$1]}" "${command[@]}"
+	[ "$(there)" = "${names[$1]}" ] || bail "the agent does not do it: $(cat fault.err)"
+}
+each_fault "the agent finds a container" none one
+phase="an endpoint"
+expect open client server tcp 7000
+each_fault "the agent finds that it has gone" one none
+phase="none"
+expect timeout client server tcp 7000
+phase=
+
+# ---- the clock ------------------------------------------------------------------------------------
+
+# The day is another one at each step, ten years back and forth; what is decided by time goes by a clock that nobody sets.
+echo 0 >day
+export WALLCLOCK=$work/day
+LD_PRELOAD=$wallclock "${command[@]}" >/dev/null 2>agent.log &
+agent_pid=$!
+begun agent.log
+odd='' was=''
+for day in 0 -315360000 315360000 -1700000000 0; do
+	for which in one none; do
+		echo $day >day
+		engine_has $which
+		kill -HUP $agent_pid
+		until_there "${names[$which]}" $agent_pid || odd+="at $day, $which: $seen: $(tail -n 1 agent.log); "
+		[ $which = one ] || continue
+		[ "$(try client server tcp 7000)" = "open open" ] || odd+="at $day: closed; "
+		told=$(LD_PRELOAD=$wallclock "$POLLOAD" status --json | jq -r '"\(.policy) \(.grace > 0) \(.missing | length)"')
+		[ "$told" = "${was:=$told}" ] || odd+="at $day, status: $told; "
+	done
+done
+kill -TERM $agent_pid
+wait $agent_pid
+is "the time of day is set while the agent runs: it goes on" "0 " "$? $odd"
+run unshare --time --monotonic 86400 --fork "$POLLOAD" status
+is "in a time namespace with another clock than the data path's polload refuses" "3 yes" \
+	"$code $(grep -q 'time namespace' <<<"$err" && echo yes)"
+finish
