@@ -404,6 +404,12 @@ static bool help_spelling(struct pol_parse *ctx, struct pol_diag *g, struct pol_
 	return best != NULL;
 }
 
+static bool is_word(const struct pol_parse *ctx, const char *word)
+{
+	return (ctx->last.kind == T_NAME || is_soft(ctx->last.kind)) &&
+	       pol_str_is(ctx->last.value.string.text, word);
+}
+
 /* Mistakes that are made often, told by what was found and what could have stood there. */
 static const char *usual_mistake(const struct pol_parse *ctx, const int *expected, size_t n)
 {
@@ -424,8 +430,9 @@ static const char *usual_mistake(const struct pol_parse *ctx, const int *expecte
 	if ((kind == T_FROM || kind == T_TO) && after_peer && !has(expected, n, kind) &&
 	    has(expected, n, T_SEMI))
 		return "a rule has one direction; write one rule for each";
-	if (is_port_start(kind) && kind != T_NAME && kind != T_METHOD && after_peer &&
-	    has(expected, n, T_ON))
+	if (after_peer && has(expected, n, T_ON) &&
+	    ((is_port_start(kind) && kind != T_NAME && kind != T_METHOD) || is_word(ctx, "port") ||
+	     is_word(ctx, "ports")))
 		return "`on` stands before protocols and ports: `on tcp 80`";
 	if (!name && has(expected, n, T_FROM) && has(expected, n, T_TO) && !ctx->flow)
 		return "say the direction: `from` a peer, or `to` a peer";

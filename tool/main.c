@@ -16,7 +16,8 @@
 static int usage(const struct pol_err *e)
 {
 	tool_fail(e, EXIT_BAD);
-	fputs("  = help: polc --help\n", stderr);
+	if (!e->help[0])
+		fputs("  = help: polc --help\n", stderr);
 	return EXIT_BAD;
 }
 

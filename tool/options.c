@@ -5,6 +5,7 @@
 #include <getopt.h>
 #include <unistd.h>
 
+#include "base/yaml.h"
 #include "compiler/tabulate.h"
 
 #define VERB_NAME(id, name) [POL_VERB_##id] = name,
@@ -306,6 +307,21 @@ static int set_option(struct pol_options *o, int c, struct pol_err *e)
 	return -EINVAL;
 }
 
+/* word: --NAME or --NAME=VALUE. */
+static void suggest_option(const char *word, struct pol_err *e)
+{
+	const char *names[POL_ARRAY_LEN(long_options)], *near;
+	size_t n = 0;
+
+	while (long_options[n].name) {
+		names[n] = long_options[n].name;
+		n++;
+	}
+	near = pol_suggest((struct pol_str){ word + 2, strcspn(word + 2, "=") }, names, n);
+	if (near)
+		pol_err_help(e, "did you mean --%s?", near);
+}
+
 static int unknown_option(int c, char **argv, struct pol_err *e)
 {
 	bool is_long = strncmp(argv[optind - 1], "--", 2) == 0;
@@ -314,6 +330,8 @@ static int unknown_option(int c, char **argv, struct pol_err *e)
 		return pol_err(e, -EINVAL, "option %s needs a value", argv[optind - 1]);
 	if (optopt && !is_long)
 		return pol_err(e, -EINVAL, "unknown option -%c", optopt);
+	if (is_long)
+		suggest_option(argv[optind - 1], e);
 	return pol_err(e, -EINVAL, "unknown or ambiguous option %s", argv[optind - 1]);
 }
 
@@ -322,7 +340,7 @@ static int unknown_option(int c, char **argv, struct pol_err *e)
 /* The verb, if the first word is one; a file of that name is written ./check. */
 static int take_verb(struct pol_options *o, struct pol_err *e)
 {
-	const char *word = o->n_args ? o->arg[0] : "";
+	const char *word = o->n_args ? o->arg[0] : "", *near;
 
 	for (size_t i = POL_VERB_COMPILE + 1; i < POL_VERB_MAX; i++) {
 		if (strcmp(word, verb_names[i]) != 0)
@@ -332,9 +350,12 @@ static int take_verb(struct pol_options *o, struct pol_err *e)
 		o->n_args--;
 		return 0;
 	}
-	if (word[0] && !strpbrk(word, "./") && access(word, F_OK) != 0)
-		return pol_err(e, -EINVAL, "`%s` is neither a command nor a file", word);
-	return 0;
+	if (!word[0] || strpbrk(word, "./") || access(word, F_OK) == 0)
+		return 0;
+	near = pol_suggest(pol_str(word), verb_names + 1, POL_ARRAY_LEN(verb_names) - 1);
+	if (near)
+		pol_err_help(e, "did you mean `polc %s`?", near);
+	return pol_err(e, -EINVAL, "`%s` is neither a command nor a file", word);
 }
 
 static int check_verb(const struct pol_options *o, struct pol_err *e)

@@ -111,6 +111,12 @@ int prt_place_last(struct prt_env *env, struct prt_live *l, struct pol_err *e)
 	return r;
 }
 
+static int no_interface(const char *name, struct pol_err *e)
+{
+	pol_err_help(e, "`ip link` shows the interfaces of this network namespace");
+	return pol_err(e, -ENODEV, "there is no interface '%s'", prt_safe(name));
+}
+
 static int add(struct prt_env *env, struct prt_live *l, const struct prt_endpoint *ep,
 	       struct prt_member **m, struct pol_err *e)
 {
@@ -120,8 +126,7 @@ static int add(struct prt_env *env, struct prt_live *l, const struct prt_endpoin
 	if (ep->interface.n) {
 		r = prt_net_link_by_name(ep->interface.p, &link, e);
 		if (r == -ENODEV)
-			return pol_err(e, r, "there is no interface '%s'",
-				       prt_safe(ep->interface.p));
+			return no_interface(ep->interface.p, e);
 		r = r ? r : prt_attach_check(&link, e);
 	}
 	r = r ? r
@@ -235,7 +240,7 @@ static int hold(struct prt_env *env, struct prt_live *l, void *ctx, struct pol_e
 
 	(void)env;
 	if (r == -ENODEV && !e->text[0])
-		r = pol_err(e, r, "there is no interface '%s'", prt_safe(interface));
+		r = no_interface(interface, e);
 	else if (!r && (link.loopback || is_uplink(&l->world, link.ifindex)))
 		r = pol_err(e, -EEXIST, "interface '%s': is %s", link.name,
 			    link.loopback ? "the host's own" : "an uplink");

@@ -60,6 +60,8 @@ struct command {
 
 int cmd_fail(const struct pol_err *e, enum exit_code code);
 int cmd_bad_usage(const char *fmt, const char *what);
+/* kind: "command", "option"; with the one of the known words that was probably meant. */
+int cmd_unknown(const char *kind, const char *word, const char *const *known, size_t n);
 /* Notes, then what was to be said or, if r is not 0, the error with the code `failed`. */
 int cmd_done(struct command *c, int r, const struct pol_err *e, enum exit_code failed);
 /* What a person can mend in his input is 2; what the system refuses is 3. */

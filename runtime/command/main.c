@@ -137,12 +137,13 @@ static int take_value(struct command *c, enum option o, char **argv, int *i)
 
 static int take_option(struct command *c, char **argv, int *i)
 {
+	const char *words[OPTIONS];
 	enum option o = 0;
 
-	while (o < OPTIONS && !is_option(argv[*i], o))
-		o++;
+	for (; o < OPTIONS && !is_option(argv[*i], o); o++)
+		words[o] = options[o].word;
 	if (o == OPTIONS)
-		return cmd_bad_usage("%s: there is no such option", prt_safe(argv[*i]));
+		return cmd_unknown("option", argv[*i], words, OPTIONS);
 	c->given[o] = true;
 	return options[o].takes == FLAG ? 0 : take_value(c, o, argv, i);
 }
@@ -222,12 +223,13 @@ static bool is_among(const char *verb, const char *list)
 
 static int run(struct command *c)
 {
+	const char *names[POL_ARRAY_LEN(verbs)];
 	const struct verb *v = verbs;
 
-	while (v < verbs + POL_ARRAY_LEN(verbs) && strcmp(v->name, c->verb))
-		v++;
+	for (; v < verbs + POL_ARRAY_LEN(verbs) && strcmp(v->name, c->verb); v++)
+		names[v - verbs] = v->name;
 	if (v == verbs + POL_ARRAY_LEN(verbs))
-		return cmd_bad_usage("%s: there is no such command", prt_safe(c->verb));
+		return cmd_unknown("command", c->verb, names, POL_ARRAY_LEN(verbs));
 	if (c->nargs < v->least)
 		return cmd_bad_usage("%s: something is missing behind it", v->name);
 	if (c->nargs > v->most)

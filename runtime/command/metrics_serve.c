@@ -43,8 +43,11 @@ static int bind_port(struct server *s, const char *at, struct pol_err *e)
 	v4.sin_port = v6.sin6_port = htons((uint16_t)n);
 	s->fd = socket(is4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (s->fd < 0 || setsockopt(s->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) ||
-	    bind(s->fd, is4 ? (void *)&v4 : (void *)&v6, is4 ? sizeof(v4) : sizeof(v6)))
+	    bind(s->fd, is4 ? (void *)&v4 : (void *)&v6, is4 ? sizeof(v4) : sizeof(v6))) {
+		if (errno == EADDRINUSE)
+			pol_err_help(e, "take another port; `ss -ltnp` shows who has this one");
 		return pol_err(e, -errno, "%s: cannot listen: %s", at, strerror(errno));
+	}
 	if (listen(s->fd, 64))
 		return pol_err(e, -errno, "%s: cannot listen: %s", at, strerror(errno));
 	return 0;

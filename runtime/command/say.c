@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "base/yaml.h"
 #include "runtime/input/quiet.h"
 
 volatile int cmd_stopped;
@@ -29,6 +30,19 @@ int cmd_bad_usage(const char *fmt, const char *what)
 
 	pol_err_help(&e, "polload --help");
 	pol_err(&e, -EINVAL, fmt, what);
+	return cmd_fail(&e, EXIT_BAD);
+}
+
+int cmd_unknown(const char *kind, const char *word, const char *const *known, size_t n)
+{
+	struct pol_err e = { 0 };
+	const char *near = pol_suggest((struct pol_str){ word, strcspn(word, "=") }, known, n);
+
+	if (near)
+		pol_err_help(&e, "did you mean %s?", near);
+	else
+		pol_err_help(&e, "polload --help");
+	pol_err(&e, -EINVAL, "%s: there is no such %s", prt_safe(word), kind);
 	return cmd_fail(&e, EXIT_BAD);
 }
 

@@ -270,8 +270,12 @@ int prt_world_add(struct prt_world *w, const struct prt_endpoint *ep, const stru
 
 	if (!used)
 		return pol_err(e, -ENOMEM, "no memory for the endpoints");
-	if (r)
+	if (r) {
+		pol_err_help(
+			e,
+			"`polload endpoints` shows who has what, `polload endpoint del` removes one");
 		return r;
+	}
 	r = add(&mk, w, ep, link, managed, e);
 	if (r) {
 		pol_vec_free(&w->member.v[w->member.n - 1].addrs);

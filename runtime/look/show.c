@@ -331,6 +331,11 @@ void prt_show_applied(const struct prt_env *env, const struct prt_applied *a, st
 		       prt_safe(a->policy), a->generation, a->endpoints,
 		       a->endpoints == 1 ? "" : "s", a->remotes, a->uplinks,
 		       a->uplinks == 1 ? "" : "s");
+	if (!a->endpoints && !a->uplinks)
+		pol_buf_addz(
+			out,
+			"nobody is under it yet: name endpoints and uplinks in a host file (-H), or add "
+			"endpoints (polload endpoint add)\n");
 	if (!a->imported.entered && !a->imported.denied && !a->imported.full)
 		return;
 	pol_buf_printf(out, "of the flows that lived: %zu taken over, %zu denied",

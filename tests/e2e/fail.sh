@@ -60,6 +60,8 @@ all_refusals() {
 		ip link del mv0
 	}
 	refuses "an unknown option" 2 "no such option" "$POLLOAD" apply two.bpf.o --hurry
+	refuses "a misspelt option" 2 "did you mean --audit" "$POLLOAD" apply two.bpf.o --adit
+	refuses "a misspelt command" 2 "did you mean apply" "$POLLOAD" aply two.bpf.o
 }
 
 mkdir full plain

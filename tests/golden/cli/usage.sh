@@ -14,6 +14,7 @@ try check
 try check --json ok.pol
 try ok.pol ok.pol
 try --nonsense ok.pol
+try --clagn=clang ok.pol
 try -x ok.pol
 try -o
 try --format=xml ok.pol
