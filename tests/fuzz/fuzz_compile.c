@@ -83,28 +83,6 @@ static struct pol_ip some_ip(const struct pol_ir *ir)
 	return (struct pol_ip){ .family = 4, .lo = (uint32_t)state };
 }
 
-static struct pol_eval_peer some_peer(const struct pol_ir *ir, struct pol_label labels[LABELS])
-{
-	struct pol_eval_peer p = { .has_addr = true, .addr = some_ip(ir) };
-
-	switch (some(5)) {
-	case 0:
-		p.kind = POL_PEER_HOST;
-		break;
-	case 1:
-		p.kind = POL_PEER_NODE;
-		break;
-	case 2:
-		p.kind = pol_eval_kind(ir, p.addr);
-		break;
-	default:
-		p.kind = POL_PEER_ENDPOINT;
-		p.labels = some_labels(ir, labels);
-		break;
-	}
-	return p;
-}
-
 /* A key that packets can have. */
 static uint32_t some_key(const struct pol_ir *ir)
 {
@@ -137,7 +115,10 @@ static void carry_out(const struct pol_tables *t)
 	for (unsigned i = 0; i < FLOWS; i++) {
 		struct pol_labels own = some_labels(t->ir, own_labels);
 		enum pol_direction d = some(2) ? POL_INGRESS : POL_EGRESS;
-		struct pol_eval_peer peer = some_peer(t->ir, peer_labels);
+		struct pol_ip addr = some_ip(t->ir);
+		unsigned which = (unsigned)some(5);
+		struct pol_eval_peer peer =
+			judge_peer(t->ir, which, addr, some_labels(t->ir, peer_labels));
 		uint32_t row = judge(t, own, d, &peer);
 
 		if (pol_table_failed(t->table))

@@ -9,6 +9,30 @@
 #include "compiler/eval.h"
 #include "compiler/tabulate.h"
 
+/* Someone at an address: 0 this host, 1 a node, 2 whoever has it, else an endpoint with these labels. */
+static struct pol_eval_peer judge_peer(const struct pol_ir *ir, unsigned which, struct pol_ip addr,
+				       struct pol_labels labels)
+{
+	struct pol_eval_peer p = { .has_addr = true, .addr = addr };
+
+	switch (which) {
+	case 0:
+		p.kind = POL_PEER_HOST;
+		break;
+	case 1:
+		p.kind = POL_PEER_NODE;
+		break;
+	case 2:
+		p.kind = pol_eval_kind(ir, addr);
+		break;
+	default:
+		p.kind = POL_PEER_ENDPOINT;
+		p.labels = labels;
+		break;
+	}
+	return p;
+}
+
 static struct pol_class_tables classes_of(const struct pol_tables *t)
 {
 	return (struct pol_class_tables){ t->v4_depth, t->v6_depth, t->v4_key, t->v4_class,

@@ -342,28 +342,6 @@ static struct pol_labels some_labels(struct pol_label out[2])
 	return l;
 }
 
-static struct pol_eval_peer some_peer(const struct pol_ir *ir, struct pol_label out[2])
-{
-	struct pol_eval_peer p = { .has_addr = true, .addr = some_ip() };
-
-	switch (rnd(4)) {
-	case 0:
-		p.kind = POL_PEER_HOST;
-		break;
-	case 1:
-		p.kind = POL_PEER_NODE;
-		break;
-	case 2:
-		p.kind = pol_eval_kind(ir, p.addr);
-		break;
-	default:
-		p.kind = POL_PEER_ENDPOINT;
-		p.labels = some_labels(out);
-		break;
-	}
-	return p;
-}
-
 static uint32_t boundary_key(const struct pol_ir *ir)
 {
 	const struct pol_l4set *s = &ir->l4sets.v[rnd((uint32_t)ir->l4sets.n)];
@@ -401,7 +379,9 @@ static void one_policy(unsigned rules)
 		struct pol_label own_labels[2], peer_labels[2];
 		struct pol_labels own = some_labels(own_labels);
 		enum pol_direction d = chance(50) ? POL_INGRESS : POL_EGRESS;
-		struct pol_eval_peer peer = some_peer(ir, peer_labels);
+		struct pol_ip addr = some_ip();
+		unsigned which = rnd(4);
+		struct pol_eval_peer peer = judge_peer(ir, which, addr, some_labels(peer_labels));
 		uint32_t row = judge(t, own, d, &peer);
 
 		assert_int_equal(pol_table_failed(t->table), 0);
