@@ -497,6 +497,10 @@ check-kernels: all $(filter-out $(fuzzers),$(check_PROGRAMS)) $(check_DATA)
 try-vm: all tests/tools/probe tests/tools/http tests/tools/h2
 	top_builddir='$(abs_builddir)' $(srcdir)/tests/vm/try.sh $(KERNELS)
 
+# A Debian with our packages, booted by systemd, rebooted, reset: tests/vm/reboot.sh; KERNELS as above.
+check-vm: all tests/tools/probe tests/tools/http
+	top_builddir='$(abs_builddir)' $(srcdir)/tests/vm/reboot.sh $(KERNELS)
+
 # What tests/sanitize runs in its own build.
 print-sanitized-tests:
 	@echo $(unit_tests) tests/golden/run.sh
@@ -507,7 +511,7 @@ clean-local:
 	rm -rf tests/quality/dist.dir tests/quality/dist.dir.src tests/sanitize.dir tests/sanitize.dir.src tests/fuzz/run tests/fuzz/objects tests/fuzz/coverage tests/fuzz/grown tests/package.dir tests/previous.dir
 	rm -f $(TEST_LOGS) $(TEST_LOGS:.log=.trs)
 
-.PHONY: $(faulted:%=check-faults-of-%) bench bench-keep check-churn check-faults check-faults-elsewhere check-faults-flipped check-faults-killed check-kernels check-quality check-soak count-tests fuzz fuzz-coverage fuzz-coverage-run fuzz-nightly print-compile-flags print-sanitized-tests print-unit-tests try-vm
+.PHONY: $(faulted:%=check-faults-of-%) bench bench-keep check-churn check-faults check-faults-elsewhere check-faults-flipped check-faults-killed check-kernels check-quality check-soak check-vm count-tests fuzz fuzz-coverage fuzz-coverage-run fuzz-nightly print-compile-flags print-sanitized-tests print-unit-tests try-vm
 
 EXTRA_DIST += \
 	.ci/run \
@@ -536,6 +540,8 @@ EXTRA_DIST += \
 	tests/vm/guest.sh \
 	tests/vm/init \
 	tests/vm/kernels.sh \
+	tests/vm/reboot-inside.sh \
+	tests/vm/reboot.sh \
 	tests/vm/try.sh \
 	tests/vm/vm.sh \
 	tests/fuzz/corpus \

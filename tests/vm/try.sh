@@ -12,27 +12,6 @@
 # was as the policy says.
 . "$(dirname "$0")/vm.sh"
 
-kernel_here() { # BEGIN...: the newest version fetched before
-	local release
-	for release in "$vm_dir"/kernels/*/release; do
-		[ -e "$release" ] && basename "$(dirname "$release")"
-	done | of_these "$@"
-}
-
-kernel_there() { # BEGIN...: the newest version that Debian has
-	local begin
-	for begin; do vm_version "$begin"; done | of_these "$@"
-}
-
-of_these() { # BEGIN...: the newest of the versions read
-	local begin version
-	while read -r version; do
-		for begin; do
-			case $version in "$begin"*) echo "$version" ;; esac
-		done
-	done | sort -V | tail -n 1
-}
-
 # What the guest does; its words end with "guest: CODE", or with a shell.
 todo() { # demo|shell
 	cat <<END
@@ -64,13 +43,7 @@ for program in polc polload polproxy; do
 done
 [ $# != 0 ] || set -- 6.12.
 vm_install
-version=$(kernel_here "$@")
-if [ -z "$version" ] || [ ! -x "$vm_dir/busybox" ]; then
-	vm_lists
-	version=${version:-$(kernel_there "$@")}
-	[ -n "$version" ] || vm_fail "no kernel $* at $vm_mirror (suites: $vm_suites)"
-	vm_fetch "$version"
-fi
+version=$(vm_newest "$@") || exit 1
 vm_initrd "$version"
 accelerator=$(vm_accelerator "$version")
 out=$vm_dir/try

@@ -114,6 +114,35 @@ vm_fetch() { # VERSION
 	echo "$release" >"$into/release"
 }
 
+vm_of_these() { # BEGIN...: the newest of the versions read
+	local begin version
+	while read -r version; do
+		for begin; do
+			case $version in "$begin"*) echo "$version" ;; esac
+		done
+	done | sort -V | tail -n 1
+}
+
+vm_here() { # BEGIN...: the newest version fetched before
+	local release
+	for release in "$vm_dir"/kernels/*/release; do
+		[ -e "$release" ] && basename "$(dirname "$release")"
+	done | vm_of_these "$@"
+}
+
+# The newest version that begins so, fetched; one that is here already is good enough.
+vm_newest() { # BEGIN...
+	local version begin
+	version=$(vm_here "$@")
+	if [ -z "$version" ] || [ ! -x "$vm_dir/busybox" ]; then
+		vm_lists
+		version=${version:-$(for begin; do vm_version "$begin"; done | vm_of_these "$@")}
+		[ -n "$version" ] || vm_fail "no kernel $* at $vm_mirror (suites: $vm_suites)"
+		vm_fetch "$version"
+	fi
+	echo "$version"
+}
+
 # ---- initramfs -----------------------------------------------------------------------------------
 
 vm_busybox() {
@@ -137,7 +166,7 @@ vm_initrd() { # VERSION
 	ln -s busybox "$tree/bin/sh"
 	cp "$vm_tree/tests/vm/init" "$tree/init"
 	chmod +x "$tree/init"
-	for module in virtio_pci virtio_blk 9pnet_virtio 9p overlay squashfs ext4; do
+	for module in virtio_pci virtio_blk 9pnet_virtio 9p overlay ext4; do
 		modprobe -d "$(readlink -f "$kernel/modules/../../..")" -S "$release" --show-depends "$module" 2>>"$vm_log"
 	done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' | while read -r file; do
 		module=$(basename "${file%.xz}")
