@@ -20,10 +20,35 @@
 #define POL_FILTER_STEPS 24	/* halvings of as many elements as fit */
 
 /*
- * The last of n elements of `width` doubles from `at` on that is not above key.  Global, like the
- * other searches: the verifier walks the loop once, not once a path that leads here.
+ * Which of side s's elements is the last that is not above x.  Both sides' halvings wait for nothing but themselves, and
+ * their number for nothing at all, so the processor does them side by side.
  */
-__noinline __u64 pol_filter_last(__u32 at, __u32 n, __u64 key, __u32 width)
+static __always_inline __u32 pol_filter_find(const struct pol_filter_side *s, __u64 x, int v6)
+{
+	__u64 at = pol_filter_word(s->top + (__u32)(x >> (s->shift & 63))), left = s->most;
+
+#pragma clang loop unroll(full)
+	for (int i = 0; i < POL_FILTER_STEPS; i++) {
+		__u64 half = left >> 1, above;
+
+		if (!half)
+			break;
+		if (v6) {
+			above = -pol_lt(x, pol_filter_double(s->elem + at + half));
+		} else {
+			above = x - pol_filter_word(s->elem + at + half);
+			pol_opaque(above); /* as in pol_lt() */
+			above = (__s64)above >> 63;
+		}
+		pol_opaque(above);
+		at += half & ~above;
+		left -= half;
+	}
+	return at;
+}
+
+/* The last of the n elements of a group of low halves that is not above lo; global, that the verifier walks the loop once. */
+__noinline __u64 pol_filter_low(__u32 at, __u32 n, __u64 lo)
 {
 	__u64 place = at, left = n;
 
@@ -32,9 +57,9 @@ __noinline __u64 pol_filter_last(__u32 at, __u32 n, __u64 key, __u32 width)
 
 		if (!half)
 			break;
-		m = pol_lt(key, pol_filter_double(place + half * width)) - 1;
+		m = pol_lt(lo, pol_filter_double(place + 2 * half)) - 1;
 		pol_opaque(m);
-		place += half * width & m;
+		place += 2 * half & m;
 		left -= half;
 		pol_opaque(place);
 		pol_opaque(left);
@@ -42,42 +67,35 @@ __noinline __u64 pol_filter_last(__u32 at, __u32 n, __u64 key, __u32 width)
 	return place;
 }
 
-/* x by its leading bits, then key among the elements that they leave. */
-static __always_inline __u64 pol_filter_find(const struct pol_filter_side *s, __u64 x, __u64 key)
-{
-	__u32 top = s->top + (__u32)(x >> (s->shift & 63));
-	__u32 at = pol_filter_word(top);
-
-	return pol_filter_last(s->elem + at, pol_filter_word(top + 1) - at + 1, key, 1);
-}
-
-static __always_inline __u32 pol_filter_v4(const struct pol_filter_side *s, __u64 x)
-{
-	return pol_filter_double(pol_filter_find(s, x, x << 32 | 0xffffffff));
-}
-
 /* Few prefixes are longer than /64: one look at the low half, unless it has a group of its own. */
 static __always_inline __u32 pol_filter_v6(const struct pol_filter_side *s, __u64 hi, __u64 lo)
 {
-	__u64 at = pol_filter_find(s, hi, hi);
-	__u32 slot = s->slot + 2 * ((__u32)at - s->elem), low;
+	__u32 at = pol_filter_find(s, hi, 1), low;
 
-	if (pol_filter_double(at) != hi)
-		return pol_filter_word(slot);
-	low = pol_filter_word(slot + 1);
+	if (pol_filter_double(s->elem + at) != hi)
+		return pol_filter_word(s->slot + 2 * at);
+	low = pol_filter_word(s->slot + 2 * at + 1);
 	if (pol_likely(!(low & POL_V6_LOW)))
 		return low;
 	low = s->low + 2 * (low & ~POL_V6_LOW);
-	at = pol_filter_last(low, (__u32)pol_filter_double(low + 1), lo, 2);
+	at = pol_filter_low(low, (__u32)pol_filter_double(low + 1), lo);
 	return pol_filter_double(at + 1) >> 32;
 }
 
-static __always_inline __u32 pol_filter_record(const struct pol_filter_side *s,
-					       const struct pol_addr *a, int v6)
+static __always_inline __u32 pol_filter_row(const struct pol_filter_side *s, const struct pol_addr *a,
+					    int v6)
 {
-	if (pol_likely(!v6))
-		return pol_filter_v4(s, bpf_ntohl(a->w_be[3]));
-	return pol_filter_v6(s, bpf_be64_to_cpu(a->d_be[0]), bpf_be64_to_cpu(a->d_be[1]));
+	if (v6)
+		return pol_filter_v6(s, bpf_be64_to_cpu(a->d_be[0]), bpf_be64_to_cpu(a->d_be[1]));
+	return pol_filter_find(s, bpf_ntohl(a->w_be[3]), 0);
+}
+
+static __always_inline __u32 pol_filter_class(const struct pol_filter_half *h, __u32 side, __u32 row,
+					      __u32 g)
+{
+	__u32 at = h->side[side].row + row * POL_FILTER_GROUPS + g;
+
+	return h->flags & POL_FILTER_WIDE ? pol_filter_word(at) : pol_filter_half_word(at);
 }
 
 /* ---- kinds -------------------------------------------------------------------------- */
@@ -102,24 +120,30 @@ static __always_inline __u32 pol_filter_kind(const struct pol_filter_half *h, co
 /* ---- cells ---------------------------------------------------------------------------- */
 
 /*
- * What the first line of a group says that holds, or POL_FILTER_NONE.  Two ways out before the end: nobody can
+ * What the first line of group g says that holds, or POL_FILTER_NONE.  Two ways out before the end: nobody can
  * guess them, but what waits for a cell then is the guess alone, and the next packet goes on meanwhile.
  */
-static __always_inline __u32 pol_filter_cell(const struct pol_filter_group *g, __u64 src, __u64 dst,
+static __always_inline __u32 pol_filter_cell(const struct pol_filter_half *h, __u32 g, __u64 src, __u64 dst,
 					     __u32 kind)
 {
-	__u64 hashed = src * dst * g->mul;
-	const volatile __u64 *cell;
-	__u32 spread, at;
+	__u64 key = POL_FILTER_KEY(src, dst), hashed = key * h->group[g].mul, cell, says;
+	__u32 spread, at, nth;
 
 	if (!src || !dst)
 		return POL_FILTER_NONE;
-	spread = pol_filter_half_word(g->spread + (__u32)(hashed >> (g->shift & 63)));
-	at = (__u64)((__u32)(hashed >> 24) * spread) * g->cells >> 32;
-	cell = (const volatile __u64 *)pol_filter_words(g->cell + at * POL_FILTER_CELL & ~(POL_FILTER_CELL - 1));
-	if (cell[0] != (src << 32 | dst))
+	spread = pol_filter_half_word(h->group[g].spread + (__u32)(hashed >> (h->group[g].shift & 63)));
+	at = (__u64)((__u32)(hashed >> 24) * spread) * h->group[g].cells >> 32;
+	at = h->group[g].cell + 2 * at;
+	cell = pol_filter_double(at);
+	if ((cell ^ key) << (64 - POL_FILTER_KEY_BITS))
 		return POL_FILTER_NONE;
-	return pol_filter_word((__u32)cell[1] + pol_filter_half_word((__u32)(cell[1] >> 32) + kind));
+	says = pol_filter_double(at + 1);
+	at = (__u32)(cell >> POL_FILTER_KEY_BITS) * h->nkinds + kind + h->pattern;
+	nth = h->flags & POL_FILTER_LONG ? pol_filter_half_word(at) : pol_filter_byte(at);
+	if (says & POL_FILTER_LIST)
+		return pol_filter_word((__u32)says + nth) - 1;
+	says >>= 63 - nth * POL_FILTER_LINE_BITS & 63;
+	return (says & (1u << POL_FILTER_LINE_BITS) - 1) - 1;
 }
 
 static __always_inline __u32 pol_filter_less(__u64 x, __u64 y)
@@ -195,34 +219,27 @@ __noinline __u32 pol_filter_limits(struct pol_edge *p, __u32 f, __u32 says, __u6
 }
 #endif
 
-/* What the filter says: POL_FILTER_SAYS of the line that decides; p->limited tells an empty limit. */
-__noinline __u32 pol_filter_says(struct pol_edge *p, __u32 f)
+/*
+ * What the filter says: POL_FILTER_SAYS of the line that decides; p->limited tells an empty limit.  f and v6 are
+ * constants, and with them all that the heads say: most of what is asked of them here costs nothing.
+ */
+static __always_inline __u32 pol_filter_says(struct pol_edge *p, __u32 f, int v6)
 {
-	const struct pol_filter_head *head;
-	const struct pol_filter_half *h;
-	const volatile __u32 *from, *to;
-	__u32 src, dst, kind, says, mine, at;
+	const struct pol_filter_head *head = &pol_filter_head[f];
+	const struct pol_filter_half *h = &pol_filter_half[2 * f + v6];
+	__u32 src, dst, kind, says = head->last, mine;
 	__u64 holds;
 
-	if (!p || f >= POL_FILTERS)
-		return 0;
-	head = &pol_filter_head[f];
-	says = head->last;
-	at = 2 * f + (p->v6 & 1);
-	pol_opaque(at); /* as in pol_within() */
-	if (at >= 2 * POL_FILTERS)
-		return 0;
-	h = &pol_filter_half[at];
-	src = pol_filter_record(&h->side[0], &p->src, p->v6);
-	dst = pol_filter_record(&h->side[1], &p->dst, p->v6);
-	from = pol_filter_words(h->side[0].rec + src * POL_FILTER_GROUPS);
-	to = pol_filter_words(h->side[1].rec + dst * POL_FILTER_GROUPS);
+	src = pol_filter_row(&h->side[0], &p->src, v6);
+	dst = pol_filter_row(&h->side[1], &p->dst, v6);
 	kind = pol_filter_kind(h, p);
 #pragma clang loop unroll(full)
 	for (__u32 g = 0; g < POL_FILTER_GROUPS; g++) {
 		if (g >= h->ngroups)
 			break;
-		says = pol_filter_less(pol_filter_cell(&h->group[g], from[g], to[g], kind), says);
+		mine = pol_filter_cell(h, g, pol_filter_class(h, 0, src, g),
+				       pol_filter_class(h, 1, dst, g), kind);
+		says = pol_filter_less(mine, says);
 	}
 	if (!head->nspecial)
 		return says;
@@ -243,6 +260,19 @@ __noinline __u32 pol_filter_says(struct pol_edge *p, __u32 f)
 #endif
 	return says;
 }
+
+/* A function each, which the verifier walks apart. */
+#define POL_FILTER_FUNCTIONS(f)                                                                   \
+	__noinline __u32 pol_filter_v4_##f(struct pol_edge *p)                                    \
+	{                                                                                         \
+		return p ? pol_filter_says(p, f, 0) : 0;                                          \
+	}                                                                                         \
+	__noinline __u32 pol_filter_v6_##f(struct pol_edge *p)                                    \
+	{                                                                                         \
+		return p ? pol_filter_says(p, f, 1) : 0;                                          \
+	}
+
+POL_EACH_FILTER(POL_FILTER_FUNCTIONS)
 
 /* ---- fragments ------------------------------------------------------------------------------- */
 
@@ -325,15 +355,12 @@ static __always_inline void pol_filter_count(const struct pol_edge *p, __u32 rul
 #define POL_SAYS_PASS 1u
 #define POL_SAYS_LOG 2u
 
-/* One filter: 0 if the packet goes on, else why it does not. */
-static __always_inline int pol_filter_meet(struct pol_edge *p, __u32 f)
+/* One filter has spoken: 0 if the packet goes on, else why it does not. */
+static __always_inline int pol_filter_meet(struct pol_edge *p, __u32 f, __u32 says)
 {
-	__u32 says = pol_filter_says(p, f), rule;
+	__u32 rule = pol_filter_head[f].rule + (says >> 2);
 	int reason = p->limited ? POL_REASON_LIMIT : says & POL_SAYS_PASS ? 0 : POL_REASON_FILTER;
 
-	if (f >= POL_FILTERS)
-		return POL_REASON_INTERNAL;
-	rule = pol_filter_head[f].rule + (says >> 2);
 	p->rule = rule;
 	pol_filter_count(p, rule);
 #if POL_USES_FILTER_LOG
@@ -342,6 +369,10 @@ static __always_inline int pol_filter_meet(struct pol_edge *p, __u32 f)
 #endif
 	return reason;
 }
+
+#define POL_FILTER_ASK(f)                                                                         \
+	if (!reason && filters >> f & 1)                                                          \
+		reason = pol_filter_meet(p, f, p->v6 ? pol_filter_v6_##f(p) : pol_filter_v4_##f(p));
 
 static __always_inline int pol_filter_chain(struct pol_edge *p, __u64 filters)
 {
@@ -354,9 +385,7 @@ static __always_inline int pol_filter_chain(struct pol_edge *p, __u64 filters)
 #if POL_DYNAMIC_SETS
 	pol_dynamic_look(p);
 #endif
-	for (__u32 f = 0; f < POL_FILTERS && !reason; f++)
-		if (filters >> f & 1)
-			reason = pol_filter_meet(p, f);
+	POL_EACH_FILTER(POL_FILTER_ASK)
 	if (pol_unlikely(p->frag == POL_FRAG_FIRST))
 		reason = pol_edge_frag_first(p, reason);
 	return reason;

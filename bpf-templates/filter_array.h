@@ -27,10 +27,9 @@ static __always_inline __u32 pol_filter_half_word(__u32 at)
 	return ((const volatile __u16 *)pol_filter_data)[at & (2 * POL_FILTER_WORDS - 1)];
 }
 
-/* At least POL_FILTER_SLACK words are behind it. */
-static __always_inline const volatile __u32 *pol_filter_words(__u32 at)
+static __always_inline __u32 pol_filter_byte(__u32 at)
 {
-	return pol_filter_data + (at & (POL_FILTER_WORDS - 1));
+	return ((const volatile __u8 *)pol_filter_data)[at & (4 * POL_FILTER_WORDS - 1)];
 }
 
 #endif

@@ -20,9 +20,9 @@ static void emit_side(struct pol_buf *b, const struct pol_filter_side *s)
 {
 	pol_buf_printf(
 		b,
-		"\t\t  { .top = %u, .shift = %u, .elem = %u, .slot = %u, .low = %u, .rec = %u, "
-		".mask = %u },\n",
-		s->top, s->shift, s->elem, s->slot, s->low, s->rec, s->mask);
+		"\t\t  { .top = %u, .shift = %u, .elem = %u, .slot = %u, .low = %u, .row = %u, "
+		".mask = %u, .most = %u },\n",
+		s->top, s->shift, s->elem, s->slot, s->low, s->row, s->mask, s->most);
 }
 
 static void emit_half(struct pol_buf *b, const struct pol_filter_half *h)
@@ -39,11 +39,12 @@ static void emit_half(struct pol_buf *b, const struct pol_filter_half *h)
 			h->group[i].cell, h->group[i].cells);
 	pol_buf_printf(
 		b,
-		"\t  }, .ngroups = %u, .l4_row = %u, .l4_page = %u, .l4_class = %u,\n"
+		"\t  }, .ngroups = %u, .flags = %u, .pattern = %u, .l4_row = %u, .l4_page = %u, .l4_class = %u,\n"
 		"\t  .sport_page = %u, .sport_class = %u, .flag_class = %u, .nsports = %u, .nflags = %u,\n"
 		"\t  .kind = %u, .kind_mask = %u, .nkinds = %u },\n",
-		h->ngroups, h->l4_row, h->l4_page, h->l4_class, h->sport_page, h->sport_class,
-		h->flag_class, h->nsports, h->nflags, h->kind, h->kind_mask, h->nkinds);
+		h->ngroups, h->flags, h->pattern, h->l4_row, h->l4_page, h->l4_class, h->sport_page,
+		h->sport_class, h->flag_class, h->nsports, h->nflags, h->kind, h->kind_mask,
+		h->nkinds);
 }
 
 static void emit_data(struct pol_buf *b, const struct pol_filters *f)
@@ -69,6 +70,10 @@ static void emit_constants(struct pol_buf *b, const struct pol_tables *t)
 	}
 	pol_buf_addz(b, "\n/* Filters: what the numbers are is said in <polc/tables.h>. */\n");
 	define(b, "POL_FILTERS", t->filters.n);
+	pol_buf_printf(b, "#define %-22s", "POL_EACH_FILTER(X)");
+	for (size_t i = 0; i < t->filters.n; i++)
+		pol_buf_printf(b, " X(%zu)", i);
+	pol_buf_addz(b, "\n");
 	define(b, "POL_FILTER_WORDS", t->filters.room - POL_FILTER_SLACK);
 	define(b, "POL_DYNAMIC_SETS", t->ir->dynamics.n);
 	pol_buf_printf(b, "#define %-22s 0x%llxull\n#define %-22s 0x%llxull\n", "POL_DYNAMIC_SRC",

@@ -23,6 +23,17 @@ for set in acl1_1k fw1_1k ipc1_1k; do
 	"$prog" --rules "$corpus/classbench/$set" --packets 5000
 	ran "$set" $?
 done
+
+# more lines of one pair of networks than a byte counts, and more sources than a half has numbers
+rules=$(mktemp)
+trap 'rm -f "$rules"' EXIT
+seq 700 | awk '{ printf "@0.0.0.0/0\t10.0.0.0/%d\t0 : 65535\t%d : %d\t0x06/0xFF\n", 8 + $1 % 2, 3 * $1, 3 * $1 }' >"$rules"
+"$prog" --rules "$rules" --packets 5000
+ran "700 lines of two networks" $?
+seq 67000 | awk '{ printf "@10.%d.%d.%d/32\t%d.0.0.0/8\t0 : 65535\t%d : %d\t0x06/0xFF\n",
+	$1 / 65536, $1 / 256 % 256, $1 % 256, 11 + $1 % 200, $1 % 100, $1 % 100 }' >"$rules"
+"$prog" --rules "$rules" --packets 500
+ran "67,000 sources" $?
 if [ -r "$corpus/blocklist/hosts.txt" ]; then
 	"$prog" --list "$corpus/blocklist/hosts.txt" --packets 5000
 	ran "an address list" $?

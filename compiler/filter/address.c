@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Addresses: intervals that lie in the same sets, their records, and how they are found. */
+/* Addresses: intervals that lie in the same sets, their rows, and how they are found. */
 #include "compiler/filter/build.h"
 
 /* ---- partition ---------------------------------------------------------------------- */
@@ -133,25 +133,40 @@ void pol_half_records(struct half *h)
 	}
 }
 
-static void write_records(struct half *h, int which)
+static bool too_wide(const struct half_side *side)
+{
+	bool is = false;
+
+	for (unsigned g = 0; g < POL_FILTER_GROUPS; g++)
+		is = is || pol_lists_count(&side->class[g]) > 65536;
+	return is;
+}
+
+/* Row i: classes and special lines of record[i]. */
+static void write_rows(struct half *h, int which, const u32s *record)
 {
 	struct half_side *side = &h->side[which];
 	struct pol_filter_side *to = &h->head->side[which];
-	uint32_t n = pol_lists_count(&side->records);
+	bool wide = h->head->flags & POL_FILTER_WIDE;
+	size_t words = record->n * POL_FILTER_GROUPS / (wide ? 1 : 2);
 
-	to->rec = pol_words_room(h->out, (size_t)n * POL_FILTER_GROUPS, 4);
-	to->mask = pol_words_room(h->out, (size_t)n * 2, 2) / 2;
-	h->stats->records[which] = n;
-	if (h->out->full)
-		return;
-	for (uint32_t r = 1; r < n; r++) { /* list 0 is the empty one: no record */
-		const uint32_t *v = pol_lists_at(&side->records, r);
+	to->row = pol_words_room(h->out, words, 2) * (wide ? 1 : 2);
+	to->mask = pol_words_room(h->out, h->nspecial ? record->n * 2 : 0, 2) / 2;
+	h->stats->records[which] = pol_lists_count(&side->records);
+	for (size_t r = 0; r < record->n && !h->out->full; r++) {
+		const uint32_t *v = pol_lists_at(&side->records, record->v[r]);
 
-		for (unsigned g = 0; g < POL_FILTER_GROUPS; g++)
-			h->out->w.v[to->rec + (size_t)r * POL_FILTER_GROUPS + g] =
-				pol_filter_label(v[g], h->seed[g][which]);
-		memcpy(&h->out->w.v[((size_t)to->mask + r) * 2], v + POL_FILTER_GROUPS,
-		       2 * sizeof(*v));
+		for (unsigned g = 0; record->v[r] && g < POL_FILTER_GROUPS; g++) {
+			size_t at = to->row + r * POL_FILTER_GROUPS + g;
+
+			if (wide)
+				h->out->w.v[at] = v[g];
+			else
+				pol_words_put16(h->out, at, v[g]);
+		}
+		if (record->v[r] && h->nspecial)
+			memcpy(&h->out->w.v[((size_t)to->mask + r) * 2], v + POL_FILTER_GROUPS,
+			       2 * sizeof(*v));
 	}
 }
 
@@ -163,23 +178,46 @@ struct interval {
 };
 typedef POL_VEC(struct interval) intervals;
 
+#define TOP_BITS 16
+
+/* Most elements among which the leading bits leave the choice. */
+static size_t most_of(const uint64_t *first, size_t n, unsigned shift)
+{
+	size_t most = 1, begin = 0;
+
+	for (size_t i = 1; i < n; i++) {
+		/* what begins where the leading bits do leaves nothing of those before */
+		if (first[i] >> shift != first[i - 1] >> shift)
+			begin = first[i] & ((1ull << shift) - 1) ? i - 1 : i;
+		if (i - begin + 1 > most)
+			most = i - begin + 1;
+	}
+	return most;
+}
+
+static unsigned steps_of(size_t most)
+{
+	unsigned steps = 0;
+
+	for (; most > 1; most -= most / 2)
+		steps++;
+	return steps;
+}
+
 /* By the leading bits of what is searched: the last element that begins at or below them. */
 static void write_top(struct half *h, struct pol_filter_side *to, const uint64_t *first, size_t n,
 		      unsigned width)
 {
-	unsigned bits = 1; /* a shift of the whole width would be none */
+	unsigned bits = TOP_BITS, steps = steps_of(most_of(first, n, width - bits));
 	size_t at = 0;
 
-	/* some four places for each element: most then hold one, and nothing is halved */
-	while (bits < 16 && (1ull << bits) < 4 * n)
-		bits++;
+	/* as few as leave no more to halve than the most would: what is small stays in the cache */
+	while (bits > 1 && steps_of(most_of(first, n, width - bits + 1)) <= steps)
+		bits--;
 	to->shift = width - bits;
-	to->top = pol_words_room(h->out, ((size_t)1 << bits) + 1, 1);
-	if (h->out->full)
-		return;
-	for (size_t t = 0; t <= (size_t)1 << bits; t++) {
-		if (t == (size_t)1 << bits)
-			at = n - 1;
+	to->most = (uint32_t)most_of(first, n, to->shift);
+	to->top = pol_words_room(h->out, (size_t)1 << bits, 1);
+	for (size_t t = 0; t < (size_t)1 << bits && !h->out->full; t++) {
 		while (at + 1 < n && first[at + 1] <= (uint64_t)t << to->shift)
 			at++;
 		h->out->w.v[to->top + t] = (uint32_t)at;
@@ -203,21 +241,27 @@ static void write_v4(struct half *h, int which)
 {
 	struct pol_filter_side *to = &h->head->side[which];
 	intervals all = { 0 };
+	u32s record = { 0 };
 	uint64_t *first;
+	size_t n;
 
 	gather_v4(&h->side[which], &all);
-	first = calloc(all.n, sizeof(*first));
+	n = all.n;
+	first = calloc(n, sizeof(*first));
 	if (!first)
 		pol_no_memory();
-	for (size_t i = 0; i < all.n; i++)
+	for (size_t i = 0; i < n; i++)
 		first[i] = all.v[i].first;
-	write_top(h, to, first, all.n, 32);
-	to->elem = pol_words_room(h->out, all.n * 2, 2) / 2;
-	for (size_t i = 0; i < all.n && !h->out->full; i++)
-		pol_words_put64(h->out, ((size_t)to->elem + i) * 2,
-				all.v[i].first << 32 | all.v[i].record);
-	h->stats->intervals[which] = (uint32_t)all.n;
+	write_top(h, to, first, n, 32);
+	for (size_t i = 0; i < n + to->most; i++)
+		*pol_vec_push(&record) = all.v[i < n ? i : n - 1].record;
+	to->elem = pol_words_room(h->out, record.n, 1);
+	for (size_t i = 0; i < record.n && !h->out->full; i++)
+		h->out->w.v[to->elem + i] = (uint32_t)first[i < n ? i : n - 1];
+	write_rows(h, which, &record);
+	h->stats->intervals[which] = (uint32_t)n;
 	free(first);
+	pol_vec_free(&record);
 	pol_vec_free(&all);
 }
 
@@ -268,12 +312,36 @@ static void one_high(struct slots6 *s, const struct interval6 *v, size_t n, uint
 	*pol_vec_push(&s->slot) = slot;
 }
 
-static void write_v6(struct half *h, int which)
+static void write_slots(struct half *h, int which, const struct slots6 *s)
 {
 	struct pol_filter_side *to = &h->head->side[which];
 	struct pol_words *out = h->out;
+	size_t n = s->high.n, all;
+
+	write_top(h, to, s->high.v, n, 64);
+	all = n + to->most;
+	to->elem = pol_words_room(out, all * 2, 2) / 2;
+	to->slot = pol_words_room(out, all * 2, 2);
+	to->low = pol_words_room(out, s->low.n * 4, 2) / 2;
+	for (size_t i = 0; i < all && !out->full; i++) {
+		size_t k = i < n ? i : n - 1;
+
+		pol_words_put64(out, ((size_t)to->elem + i) * 2, s->high.v[k]);
+		out->w.v[to->slot + 2 * i] = s->slot.v[k].above;
+		out->w.v[to->slot + 2 * i + 1] = s->slot.v[k].equal;
+	}
+	for (size_t i = 0; i < s->low.n && !out->full; i++) {
+		pol_words_put64(out, ((size_t)to->low + 2 * i) * 2, s->low.v[i].lo);
+		pol_words_put64(out, ((size_t)to->low + 2 * i + 1) * 2,
+				(uint64_t)s->low.v[i].class << 32 | s->low.v[i].n);
+	}
+}
+
+static void write_v6(struct half *h, int which)
+{
 	intervals6 all = { 0 };
 	struct slots6 s = { 0 };
+	u32s record = { 0 };
 
 	gather_v6(&h->side[which], &all);
 	for (size_t i = 0, end; i < all.n; i = end) {
@@ -281,21 +349,12 @@ static void write_v6(struct half *h, int which)
 			end++;
 		one_high(&s, all.v + i, end - i, i ? all.v[i - 1].record : 0);
 	}
-	write_top(h, to, s.high.v, s.high.n, 64);
-	to->elem = pol_words_room(out, s.high.n * 2, 2) / 2;
-	to->slot = pol_words_room(out, s.high.n * 2, 2);
-	to->low = pol_words_room(out, s.low.n * 4, 2) / 2;
-	for (size_t i = 0; i < s.high.n && !out->full; i++) {
-		pol_words_put64(out, ((size_t)to->elem + i) * 2, s.high.v[i]);
-		out->w.v[to->slot + 2 * i] = s.slot.v[i].above;
-		out->w.v[to->slot + 2 * i + 1] = s.slot.v[i].equal;
-	}
-	for (size_t i = 0; i < s.low.n && !out->full; i++) {
-		pol_words_put64(out, ((size_t)to->low + 2 * i) * 2, s.low.v[i].lo);
-		pol_words_put64(out, ((size_t)to->low + 2 * i + 1) * 2,
-				(uint64_t)s.low.v[i].class << 32 | s.low.v[i].n);
-	}
+	write_slots(h, which, &s);
+	for (uint32_t r = 0; r < pol_lists_count(&h->side[which].records); r++)
+		*pol_vec_push(&record) = r;
+	write_rows(h, which, &record);
 	h->stats->intervals[which] = (uint32_t)all.n;
+	pol_vec_free(&record);
 	pol_vec_free(&s.high);
 	pol_vec_free(&s.slot);
 	pol_vec_free(&s.low);
@@ -304,8 +363,10 @@ static void write_v6(struct half *h, int which)
 
 void pol_half_write_addresses(struct half *h)
 {
+	for (int i = 0; i < 2; i++)
+		if (too_wide(&h->side[i]))
+			h->head->flags |= POL_FILTER_WIDE;
 	for (int i = 0; i < 2; i++) {
-		write_records(h, i);
 		if (h->family == 4)
 			write_v4(h, i);
 		else

@@ -89,6 +89,7 @@ static void collect(struct half *h, struct numbers *nr)
 		}
 		*pol_vec_push(&h->lines) = to;
 	}
+	h->nspecial = bit;
 }
 
 static void half_free(struct half *h)

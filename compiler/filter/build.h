@@ -46,6 +46,19 @@ static inline void pol_words_put64(struct pol_words *w, size_t at, uint64_t v)
 	w->w.v[at + 1] = (uint32_t)(v >> 32);
 }
 
+static inline void pol_words_put16(struct pol_words *w, size_t half, uint32_t v)
+{
+	uint32_t *word = &w->w.v[half / 2];
+
+	*word = half & 1 ? (*word & 0xffff) | v << 16 : (*word & 0xffff0000) | (v & 0xffff);
+}
+static inline void pol_words_put8(struct pol_words *w, size_t byte, uint32_t v)
+{
+	unsigned shift = byte % 4 * 8;
+
+	w->w.v[byte / 4] = (w->w.v[byte / 4] & ~(0xffu << shift)) | (v & 0xff) << shift;
+}
+
 /* ---- one family of one filter ------------------------------------------------------------ */
 
 struct half_line {
@@ -85,6 +98,7 @@ struct half {
 	const struct pol_ir_filter *f;
 	int family;			/* 4 or 6 */
 	POL_VEC(struct half_line) lines;	/* that can match, the last one left out */
+	unsigned nspecial;			/* of the filter, those that cannot match in this family too */
 	struct half_side side[2];
 	struct pol_lists preds;		/* words of terms: l4, sport, set, clear; 0: all */
 	POL_VEC(uint64_t) pred_mask;	/* by pred: special lines that ask for it */
@@ -92,7 +106,6 @@ struct half {
 	struct pol_filter_half *head;
 	struct pol_filter_stats *stats;
 	unsigned wide[2];		/* the split in hand, in the end the one that was chosen: see stats */
-	uint32_t seed[POL_FILTER_GROUPS][2];	/* of labels, by side: odd */
 	uint8_t number[POL_FILTER_GROUPS];	/* of a group: by source is wide, destination is wide << 1 */
 	/* kinds.c */
 	struct pol_lists kinds;		/* preds that hold, by kind */
@@ -101,19 +114,6 @@ struct half {
 	size_t nheavy;
 	bool patterns;			/* refused for them: no line has too many cells */
 };
-
-/*
- * One of each class, 0 of class 0; as good as random, for products of small numbers are often
- * equal.
- */
-static inline uint32_t pol_filter_label(uint32_t class, uint32_t seed)
-{
-	uint32_t x = class * seed;
-
-	x = (x ^ x >> 15) * 0x9e3779b1u;
-	x = (x ^ x >> 13) * seed;
-	return x ^ x >> 16;
-}
 
 /* address.c: partitions of both sides; after groups are known, records and search. */
 void pol_half_partition(struct half *h);

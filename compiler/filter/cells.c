@@ -35,7 +35,8 @@ static void number_groups(struct half *h)
 	for (unsigned g = 0; g < POL_FILTER_GROUPS; g++)
 		if (used[g])
 			h->number[g] = n++;
-	h->head->ngroups = h->stats->groups = n;
+	h->head->ngroups = n;
+	h->stats->groups = n;
 }
 
 /* ---- the cells of one group -------------------------------------------------------------- */
@@ -324,28 +325,46 @@ void pol_half_heavy(struct half *h)
 
 /* ---- writing ------------------------------------------------------------------------------------ */
 
+struct value {
+	uint32_t pattern; /* its number */
+	uint64_t says; /* as in the table, of a list its number */
+};
+
 struct writing {
 	struct half *h;
 	struct pol_lists patterns; /* of preds */
 	struct pol_lists lists; /* of what lines say; 0: the empty one */
-	POL_VEC(uint64_t) val; /* by cell: pattern << 32 | list, as numbers */
+	POL_VEC(struct value) val; /* by cell */
 };
 
-static uint64_t value_of(struct writing *w, const struct cells *c, const struct cell *cell)
+/* What lines of a cell say, as its second double; a list has 0 before all. */
+static uint64_t says_of(struct writing *w, const uint32_t *says, size_t n)
+{
+	uint64_t v = 0;
+	bool fits = n <= POL_FILTER_CELL_LINES + 1;
+
+	for (size_t i = 1; i < n && fits; i++) {
+		fits = !(says[i] >> POL_FILTER_LINE_BITS);
+		v |= (uint64_t)says[i] << (63 - i * POL_FILTER_LINE_BITS);
+	}
+	return fits ? v : POL_FILTER_LIST | pol_lists_get(&w->lists, says, n);
+}
+
+static struct value value_of(struct writing *w, const struct cells *c, const struct cell *cell)
 {
 	POL_VEC(uint32_t) preds = { 0 };
 	POL_VEC(uint32_t) says = { 0 };
-	uint64_t v;
+	struct value v;
 
-	*pol_vec_push(&says) = POL_FILTER_NONE;
+	*pol_vec_push(&says) = 0;
 	for (uint32_t n = cell->first; n; n = c->node.v[n - 1].next) {
 		const struct half_line *l = &w->h->lines.v[c->node.v[n - 1].line];
 
 		*pol_vec_push(&preds) = l->pred;
-		*pol_vec_push(&says) = l->says;
+		*pol_vec_push(&says) = l->says + 1;
 	}
-	v = (uint64_t)pol_lists_get(&w->patterns, preds.v, preds.n) << 32 |
-	    pol_lists_get(&w->lists, says.v, says.n);
+	v.pattern = pol_lists_get(&w->patterns, preds.v, preds.n);
+	v.says = says_of(w, says.v, says.n);
 	pol_vec_free(&preds);
 	pol_vec_free(&says);
 	return v;
@@ -358,7 +377,6 @@ static uint64_t value_of(struct writing *w, const struct cells *c, const struct 
 
 struct hash {
 	uint64_t mul;
-	uint32_t seed[2]; /* of labels */
 	unsigned shift; /* to get the bucket */
 	uint32_t cells; /* places: some more than there are keys, or the last ones find none */
 	uint16_t *spread; /* by bucket */
@@ -380,10 +398,9 @@ static uint32_t place_of(const struct hash *p, uint64_t hashed, uint32_t spread)
 	return (uint32_t)((uint64_t)((uint32_t)(hashed >> 24) * spread) * p->cells >> 32);
 }
 
-static uint64_t labels_of(const struct hash *p, uint64_t key)
+static uint64_t key_of(const struct cell *c)
 {
-	return (uint64_t)pol_filter_label((uint32_t)(key >> 32), p->seed[0]) << 32 |
-	       pol_filter_label((uint32_t)key, p->seed[1]);
+	return POL_FILTER_KEY(c->key >> 32, (uint32_t)c->key);
 }
 
 static void by_bucket(struct hash *p, const struct cells *c)
@@ -392,9 +409,7 @@ static void by_bucket(struct hash *p, const struct cells *c)
 
 	memset(p->first, 0, (nb + 2) * sizeof(*p->first));
 	for (size_t i = 0; i < n; i++) {
-		uint64_t labels = labels_of(p, c->cell.v[i].key);
-
-		p->hashed[i] = (labels >> 32) * (uint32_t)labels * p->mul;
+		p->hashed[i] = key_of(&c->cell.v[i]) * p->mul;
 		p->first[(p->hashed[i] >> p->shift) + 2]++;
 	}
 	for (size_t b = 0; b < nb; b++) {
@@ -434,8 +449,6 @@ static bool try_seed(struct hash *p, const struct cells *c, uint64_t seed)
 	size_t nb = buckets_of(p);
 
 	p->mul = mix(seed) | 1;
-	p->seed[0] = (uint32_t)mix(seed + SEEDS) | 1;
-	p->seed[1] = (uint32_t)mix(seed + 2 * SEEDS) | 1;
 	by_bucket(p, c);
 	memset(p->taken, 0, p->cells);
 	for (size_t i = 0; i < nb && p->order[i] != UINT32_MAX; i++) {
@@ -491,19 +504,21 @@ static bool write_hash(struct writing *w, const struct cells *c, unsigned g)
 	struct hash p;
 	bool found = find_hash(c, &p);
 
-	memcpy(w->h->seed[g], p.seed, sizeof(p.seed));
 	to->mul = p.mul;
 	to->shift = p.shift;
 	to->cells = p.cells;
 	to->spread = pol_words_room(out, buckets_of(&p) / 2, 1) * 2;
-	to->cell = pol_words_room(out, POL_FILTER_CELL * (size_t)p.cells, POL_FILTER_CELL);
+	to->cell = pol_words_room(out, 4 * (size_t)p.cells, 4) / 2;
 	for (size_t b = 0; b < buckets_of(&p) && !out->full; b++)
 		out->w.v[to->spread / 2 + b / 2] |= (uint32_t)p.spread[b] << (b & 1 ? 16 : 0);
 	for (size_t i = 0; i < c->cell.n && !out->full; i++) {
-		size_t at = to->cell + POL_FILTER_CELL * (size_t)p.place[i];
+		size_t at = 2 * ((size_t)to->cell + 2 * (size_t)p.place[i]);
+		const struct value *v = &w->val.v[i];
 
-		pol_words_put64(out, at, labels_of(&p, c->cell.v[i].key));
-		pol_words_put64(out, at + 2, w->val.v[i]);
+		pol_words_put64(out, at,
+				(uint64_t)v->pattern << POL_FILTER_KEY_BITS |
+					key_of(&c->cell.v[i]));
+		pol_words_put64(out, at + 2, v->says);
 	}
 	hash_free(&p);
 	return found;
@@ -525,16 +540,19 @@ static bool write_group(struct writing *w, unsigned g)
 }
 
 /* The first pred of each pattern that holds, by kind; 0: none. */
-static uint32_t write_patterns(struct writing *w)
+static void write_patterns(struct writing *w)
 {
 	struct half *h = w->h;
 	uint32_t nkinds = pol_lists_count(&h->kinds), npreds = pol_lists_count(&h->preds);
 	uint32_t n = pol_lists_count(&w->patterns);
-	uint32_t at = pol_words_room(h->out, ((size_t)n * nkinds + 1) / 2, 1) * 2;
+	bool big = h->head->flags & POL_FILTER_LONG;
+	uint32_t at =
+		pol_words_room(h->out, ((size_t)n * nkinds + 3) / (big ? 2 : 4), 1) * (big ? 2 : 4);
 	uint8_t *holds = calloc(npreds, 1);
 
 	if (!holds)
 		pol_no_memory();
+	h->head->pattern = at;
 	h->stats->patterns = n;
 	for (uint32_t k = 0; k < nkinds && !h->out->full; k++) {
 		memset(holds, 0, npreds);
@@ -544,16 +562,17 @@ static uint32_t write_patterns(struct writing *w)
 		for (uint32_t p = 0; p < n; p++) {
 			const uint32_t *v = pol_lists_at(&w->patterns, p);
 			size_t len = pol_lists_len(&w->patterns, p), i = 0;
-			size_t half = at + (size_t)p * nkinds + k;
+			size_t to = at + (size_t)p * nkinds + k;
 
 			while (i < len && !holds[v[i]])
 				i++;
-			if (i < len)
-				h->out->w.v[half / 2] |= (uint32_t)(i + 1) << (half & 1 ? 16 : 0);
+			if (i < len && big)
+				pol_words_put16(h->out, to, (uint32_t)i + 1);
+			else if (i < len)
+				pol_words_put8(h->out, to, (uint32_t)i + 1);
 		}
 	}
 	free(holds);
-	return at;
 }
 
 static uint32_t write_lists(struct writing *w)
@@ -566,21 +585,14 @@ static uint32_t write_lists(struct writing *w)
 	return at;
 }
 
-/* Numbers of patterns and lists become places. */
-static void settle(struct writing *w, const struct pol_filter_group *g, uint32_t patterns,
-		   uint32_t lists)
+/* Numbers of lists become places. */
+static void settle(struct writing *w, const struct pol_filter_group *g, uint32_t lists)
 {
 	for (size_t i = 0; i < g->cells; i++) {
-		size_t at = g->cell + POL_FILTER_CELL * i;
-		uint32_t *v = &w->h->out->w.v[at + 2], list = v[0];
+		uint32_t *says = &w->h->out->w.v[2 * (g->cell + 2 * i) + 2];
 
-		v[0] = lists + w->lists.at.v[list];
-		v[1] = patterns + v[1] * pol_lists_count(&w->h->kinds);
-		if (list && pol_lists_len(&w->lists, list) <= POL_FILTER_CELL_LIST) {
-			memcpy(v + 2, pol_lists_at(&w->lists, list),
-			       pol_lists_len(&w->lists, list) * sizeof(*v));
-			v[0] = (uint32_t)at + 4;
-		}
+		if (says[1] >> 31)
+			says[0] = lists + w->lists.at.v[says[0]];
 	}
 }
 
@@ -609,10 +621,13 @@ static void heavy_preds(struct writing *w)
 static bool too_many_patterns(struct writing *w)
 {
 	uint32_t n = pol_lists_count(&w->patterns), nkinds = pol_lists_count(&w->h->kinds);
-	bool is = (uint64_t)n * nkinds > POL_FILTER_WORDS_MAX;
+	bool is = (uint64_t)n * nkinds > POL_FILTER_WORDS_MAX || n >> (64 - POL_FILTER_KEY_BITS);
 
-	for (uint32_t p = 0; p < n && !is; p++)
+	for (uint32_t p = 0; p < n && !is; p++) {
 		is = pol_lists_len(&w->patterns, p) > 65534;
+		if (pol_lists_len(&w->patterns, p) > 255)
+			w->h->head->flags |= POL_FILTER_LONG;
+	}
 	if (!is)
 		return false;
 	w->h->refused =
@@ -629,18 +644,30 @@ static bool too_many_patterns(struct writing *w)
 static bool write_all(struct writing *w)
 {
 	struct half *h = w->h;
-	uint32_t patterns, lists;
+	uint32_t lists;
 
 	for (unsigned g = 0; g < h->head->ngroups; g++)
 		if (!write_group(w, g))
 			return false;
 	if (too_many_patterns(w))
 		return false;
-	patterns = write_patterns(w);
+	write_patterns(w);
 	lists = write_lists(w);
 	for (unsigned g = 0; g < h->head->ngroups && !h->out->full; g++)
-		settle(w, &h->head->group[g], patterns, lists);
+		settle(w, &h->head->group[g], lists);
 	return true;
+}
+
+/* A class has its number in a cell; 0 is one too. */
+static bool classes_fit(const struct half *h)
+{
+	bool fit = true;
+
+	for (unsigned g = 0; g < POL_FILTER_GROUPS; g++)
+		for (int i = 0; i < 2; i++)
+			fit = fit &&
+			      pol_lists_count(&h->side[i].class[g]) <= 1u << POL_FILTER_CLASS_BITS;
+	return fit;
 }
 
 bool pol_half_cells(struct half *h)
@@ -653,7 +680,7 @@ bool pol_half_cells(struct half *h)
 		pol_half_records(h);
 		pol_lists_init(&w.patterns);
 		pol_lists_init(&w.lists);
-		ok = write_all(&w);
+		ok = classes_fit(h) && write_all(&w);
 		pol_lists_free(&w.patterns);
 		pol_lists_free(&w.lists);
 		pol_vec_free(&w.val);

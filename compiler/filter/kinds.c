@@ -93,13 +93,6 @@ static uint32_t class_at(const struct field *f, uint32_t key)
 
 /* ---- tables of ports ------------------------------------------------------------------ */
 
-static void put16(struct pol_words *w, size_t half, uint32_t v)
-{
-	uint32_t *word = &w->w.v[half / 2];
-
-	*word = half & 1 ? (*word & 0xffff) | v << 16 : (*word & 0xffff0000) | (v & 0xffff);
-}
-
 /* 256 pages of 256 classes from `key` on; equal pages are one.  Returns by `page` their numbers. */
 static void port_pages(const struct field *f, uint32_t key, struct pol_lists *pages,
 		       uint32_t page[256])
@@ -126,7 +119,8 @@ static uint32_t write_pages(struct pol_words *out, const struct pol_lists *pages
 
 	for (uint32_t p = 0; p < n && !out->full; p++)
 		for (uint32_t i = 0; i < 256; i++)
-			put16(out, at + (size_t)p * 256 + i, pol_lists_at(pages, p + 1)[i]);
+			pol_words_put16(out, at + (size_t)p * 256 + i,
+					pol_lists_at(pages, p + 1)[i]);
 	return at;
 }
 
@@ -135,7 +129,7 @@ static uint32_t write_numbers(struct pol_words *out, const uint32_t *v, size_t n
 	uint32_t at = pol_words_room(out, n / 2, 1) * 2;
 
 	for (size_t i = 0; i < n && !out->full; i++)
-		put16(out, at + i, v[i]);
+		pol_words_put16(out, at + i, v[i]);
 	return at;
 }
 
@@ -262,8 +256,8 @@ static void write_kinds(struct half *h, const struct field *l4, const struct fie
 	u32s some = { 0 }, holds = { 0 };
 	uint32_t at;
 
-	h->head->nsports = (uint32_t)sport->classes.set_of.n;
-	h->head->nflags = (uint32_t)fl->has.n;
+	h->head->nsports = (uint16_t)sport->classes.set_of.n;
+	h->head->nflags = (uint16_t)fl->has.n;
 	at = h->head->kind =
 		pol_words_room(h->out, (size_t)nl4 * h->head->nsports * h->head->nflags, 1);
 	for (uint32_t c = 0; c < nl4 && !h->out->full; c++) {

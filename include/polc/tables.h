@@ -19,6 +19,7 @@
  *   #define POL_USES_AUDIT 0|1      some policy only audits
  *   #define POL_USES_FILTERS 0|1    there is a `filter`; then also
  *   #define POL_FILTERS n
+ *   #define POL_EACH_FILTER(X) X(0) X(1) ...
  *   #define POL_FILTER_WORDS n      of pol_filter_data, without slack: a power of two
  *   #define POL_DYNAMIC_SETS n      0: no filter names one
  *   #define POL_DYNAMIC_SRC, POL_DYNAMIC_DST    bits: those that are asked about sources, destinations
@@ -92,74 +93,92 @@ struct pol_v6_low {
 
 /*
  * A filter's tables lie in one array of words, pol_filter_data, in a section of its own; what is
- * said to be a place counts words, doubles (u64) or halves (u16) from its beginning.
+ * said to be a place counts words, doubles (u64), halves (u16) or bytes from its beginning.
  *
  * A packet's answer is found in five steps, for each family apart:
  *
- *  1. source and destination, each: the record of the interval that holds the address
+ *  1. source and destination, each: the row of the interval that holds the address
  *  2. protocol and destination port (or ICMP type), source port, TCP flags: three classes,
  *     and by them the packet's kind
- *  3. for each group of lines: the record's two classes of that group name a cell, which has
+ *  3. for each group of lines: the rows' two classes of that group name a cell, which has
  *     the lines that both addresses satisfy, in order; a perfect hash finds it, so one place
  *     is looked at ("hash, displace": Pagh 1999; Belazzougui, Botelho, Dietzfelbinger 2009)
  *  4. by the cell's pattern and the kind: which of them is the first that holds
  *  5. the least of all groups; none: the filter's last line, which is unconditional
  *
+ * What it costs is how many loads wait for another, and how much of the cache all of it takes: nothing
+ * is behind a number that could stand where the number does, and heads are constants of the program.
+ *
  * Lines that limit or name a dynamic set are beside that: bits of a mask, which is the
- * conjunction of what the two records and the kind say.
+ * conjunction of what the two rows and the kind say.
  */
-#define POL_FILTER_GROUPS 4	/* by width of source and destination; words of a record */
+#define POL_FILTER_GROUPS 4	/* by width of source and destination; classes of a row */
 
+/*
+ * The last element that begins at or below an address: `top` has, by the leading bits, the last that begins at or
+ * below all of them; it is among the `most` from there on, of which as many as it takes are skipped by
+ * halves, always the same number of times.  Behind the last are copies of it, for who looks that far.
+ */
 struct pol_filter_side {
-	__u32 top;		/* words: by the leading bits, the last element that begins at or below them */
+	__u32 top;		/* words: by the leading bits, an element */
 	__u32 shift;		/* of IPv4 (32 bits) or of the high half, to get the leading bits */
-	__u32 elem;		/* doubles. IPv4: begin << 32 | record.  IPv6: high halves */
-	__u32 slot;		/* IPv6, two words each: record above it; record of what equals it, or POL_V6_LOW | group */
-	__u32 low;		/* IPv6, two doubles each: low half; record << 32 | length of the group at its first */
-	__u32 rec;		/* words: labels by group */
-	__u32 mask;		/* doubles: by record, the special lines that it satisfies */
-	__u32 pad;
+	__u32 elem;		/* where they begin. IPv4: words, and its row has the same number.  IPv6: doubles, high halves */
+	__u32 slot;		/* IPv6, two words each: row above it; row of what equals it, or POL_V6_LOW | group */
+	__u32 low;		/* IPv6, two doubles each: low half; row << 32 | length of the group at its first */
+	__u32 row;		/* halves, words if POL_FILTER_WIDE: classes by group, POL_FILTER_GROUPS each */
+	__u32 mask;		/* doubles: by row, the special lines that it satisfies */
+	__u32 most;
 };
 
 #define POL_FILTER_SLACK 16	/* words behind the last that something may be at */
 
 /*
- * A label stands for a class, one of each side name a cell; 0: of no line, and so no cell.  Hashed: their product
- * times mul.  Its leading bits are the bucket, which says by what odd number bits 24 to 55
- * are multiplied to spread over all cells.
+ * A class of each side names a cell; class 0 is of no line, and so of no cell.  Hashed: the key times mul.  Its
+ * leading bits are the bucket, which says by what odd number bits 24 to 55 are multiplied to
+ * spread over all cells.
  */
 struct pol_filter_group {
 	__u64 mul;		/* odd */
 	__u32 spread;		/* halves: by bucket, that odd number */
 	__u32 shift;		/* to get the bucket */
-	__u32 cell;		/* words, POL_FILTER_CELL each */
-	__u32 cells;		/* those that nobody has: labels 0 */
+	__u32 cell;		/* doubles, two each */
+	__u32 cells;		/* those that nobody has: zero */
 };
 
 /*
- * Of a cell: two doubles, source's label << 32 | destination's and pattern << 32 | list; then the list
- * itself, if there is room for it: a line of the cache has all.
+ * A cell's first double is its pattern << 40 | key; the second what its lines say (POL_FILTER_SAYS + 1), the
+ * first of them in the leading bits below the sign; or, of more lines than have room or such as
+ * have none, the sign and a place of words: 0, and then what the lines say.
  */
-#define POL_FILTER_CELL 8
-#define POL_FILTER_CELL_LIST 4
+#define POL_FILTER_CLASS_BITS 20
+#define POL_FILTER_KEY_BITS (2 * POL_FILTER_CLASS_BITS)
+#define POL_FILTER_KEY(src, dst) ((__u64)(src) << POL_FILTER_CLASS_BITS | (dst))
+#define POL_FILTER_LINE_BITS 21
+#define POL_FILTER_CELL_LINES 3
+#define POL_FILTER_LIST (1ull << 63)
+
+#define POL_FILTER_WIDE 1u	/* some class is above 65535 */
+#define POL_FILTER_LONG 2u	/* some cell has more than 255 lines: patterns are halves, else bytes */
 
 struct pol_filter_half {	/* of a filter, for one family */
 	struct pol_filter_side side[2];	/* source, destination */
 	struct pol_filter_group group[POL_FILTER_GROUPS];
-	__u32 ngroups;
+	__u16 ngroups;
+	__u16 flags;		/* POL_FILTER_WIDE, POL_FILTER_LONG */
+	__u32 pattern;		/* bytes or halves: [pattern][kind], which line of a cell is the first that holds, from 1; 0: none */
 	__u32 l4_row;		/* halves: [256], row of l4_page by protocol */
 	__u32 l4_page;		/* halves: [row][256], page of l4_class by high byte of port or type */
 	__u32 l4_class;		/* halves: pages of 256 */
 	__u32 sport_page;	/* halves: [256] */
 	__u32 sport_class;	/* halves: pages of 256 */
 	__u32 flag_class;	/* halves: [256] */
-	__u32 nsports, nflags;	/* classes */
+	__u16 nsports, nflags;	/* classes */
 	__u32 kind;		/* words: [l4 class][source port class][flag class] */
 	__u32 kind_mask;	/* doubles: by kind, the special lines that it satisfies */
 	__u32 nkinds;
 };
 
-/* In lists: what a line does.  The least wins, so the number stands above. */
+/* What a line does.  The least wins, so the number stands above. */
 #define POL_FILTER_SAYS(line, log, action) ((__u32)(line) << 2 | !!(log) << 1 | ((action) == POL_FILTER_PASS))
 #define POL_FILTER_NONE 0xffffffffu
 
