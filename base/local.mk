@@ -9,6 +9,8 @@ base_libpolbase_a_SOURCES = \
 	base/ip.c \
 	base/maglev.c \
 	base/maglev.h \
+	base/message.c \
+	base/message.h \
 	base/notify.c \
 	base/notify.h \
 	base/sign.c \

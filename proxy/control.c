@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "proxy/message.h"
+#include "base/message.h"
 
 #define CLIENTS_MAX 8
 #define PATIENCE 10 /* seconds that a worker may take to answer us */
@@ -111,12 +111,12 @@ static int end_other(const struct px_options *o, struct pol_err *e)
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	if (connect(fd, (void *)&at, sizeof(at)))
 		return 0;
-	r = px_message_send(fd, &m, NULL, 0);
-	r = r ? r : px_message_receive(fd, &m, none);
+	r = pol_message_send(fd, &m, NULL, 0);
+	r = r ? r : pol_message_receive(fd, &m, none);
 	r = r ? r : m.status;
 	return r ? pol_err(e, r, "%s: the polproxy there does not give way: %s", o->control,
-			   strerror(-r)) :
-		   0;
+			   strerror(-r))
+		 : 0;
 }
 
 static int make_control(struct parent *p, struct pol_err *e)
@@ -153,8 +153,8 @@ static int ask(const struct worker *w, struct pol_proxy_msg *m, const int *fds, 
 	if (!w->pid)
 		return -ESRCH;
 	setsockopt(w->control, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	r = px_message_send(w->control, m, fds, n);
-	r = r ? r : px_message_receive(w->control, m, none);
+	r = pol_message_send(w->control, m, fds, n);
+	r = r ? r : pol_message_receive(w->control, m, none);
 	return r ? r : m->status;
 }
 
@@ -476,13 +476,13 @@ static void obey(struct parent *p, struct pol_proxy_msg *m, int fds[POL_PROXY_FD
 static void serve(struct parent *p, int *client)
 {
 	struct pol_proxy_msg m;
-	int fds[POL_PROXY_FDS], r = px_message_receive(*client, &m, fds);
+	int fds[POL_PROXY_FDS], r = pol_message_receive(*client, &m, fds);
 
 	if (!r)
 		obey(p, &m, fds);
 	for (size_t i = 0; i < POL_PROXY_FDS; i++)
 		pol_cleanup_fd(&fds[i]);
-	if (r || px_message_send(*client, &m, NULL, 0))
+	if (r || pol_message_send(*client, &m, NULL, 0))
 		pol_cleanup_fd(client);
 }
 

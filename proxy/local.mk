@@ -22,8 +22,6 @@ proxy_libproxy_a_SOURCES = \
 	proxy/http1relay.c \
 	proxy/log.c \
 	proxy/log.h \
-	proxy/message.c \
-	proxy/message.h \
 	proxy/policy.c \
 	proxy/policy.h \
 	proxy/tap.c \

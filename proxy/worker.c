@@ -10,9 +10,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/message.h"
 #include "proxy/confine.h"
 #include "proxy/log.h"
-#include "proxy/message.h"
 
 /*
  * Who is in does not wait for who comes: in each turn of the loop all connections have theirs first, then so
@@ -110,7 +110,7 @@ static void on_control(struct ev_loop *loop, ev_io *io, int events)
 	struct running *r = io->data;
 	struct pol_proxy_msg m;
 	int fds[POL_PROXY_FDS];
-	int got = px_message_receive(io->fd, &m, fds);
+	int got = pol_message_receive(io->fd, &m, fds);
 
 	(void)events;
 	if (got == -EPIPE)
@@ -119,7 +119,7 @@ static void on_control(struct ev_loop *loop, ev_io *io, int events)
 		obey(r, &m, fds);
 	for (size_t i = 0; i < POL_PROXY_FDS; i++)
 		pol_cleanup_fd(&fds[i]);
-	if (!got && px_message_send(io->fd, &m, NULL, 0))
+	if (!got && pol_message_send(io->fd, &m, NULL, 0))
 		ev_break(loop, EVBREAK_ALL);
 }
 

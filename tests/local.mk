@@ -269,7 +269,7 @@ fuzz_import = $(fuzz_lang) $(filter compiler/import/%.c,$(compiler_libcompiler_a
 fuzz_http = $(fuzz_lang) $(filter compiler/http/%.c,$(compiler_libcompiler_a_SOURCES))
 fuzz_http1 = $(fuzz_base) proxy/http1.c
 # Connections, but not the processes around them.
-fuzz_h2 = $(fuzz_base) $(filter-out proxy/confine.c proxy/control.c proxy/message.c proxy/worker.c,$(filter %.c,$(proxy_libproxy_a_SOURCES)))
+fuzz_h2 = $(fuzz_base) $(filter-out proxy/confine.c proxy/control.c proxy/worker.c,$(filter %.c,$(proxy_libproxy_a_SOURCES)))
 # The server with all that answers it.
 fuzz_lsp = $(fuzz_lang) $(filter %.c,$(lsp_liblsp_a_SOURCES)) $(filter %.c,$(compiler_libcompiler_a_SOURCES))
 # What runtimes say, without the host that it would change.

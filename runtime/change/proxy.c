@@ -14,6 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/message.h"
+
 #define PATIENCE 15 /* seconds for an answer */
 #define START_TRIES 100 /* of 50 ms */
 
@@ -29,32 +31,10 @@ void prt_proxy_close(struct prt_proxy *p)
 
 /* ---- asking --------------------------------------------------------------------------- */
 
-static int send_request(int fd, const struct pol_proxy_msg *m, const int *fds, size_t n)
-{
-	struct iovec v = { .iov_base = (void *)m, .iov_len = sizeof(*m) };
-	union {
-		struct cmsghdr align;
-		char room[CMSG_SPACE(POL_PROXY_FDS * sizeof(int))];
-	} a = { .room = { 0 } };
-	struct msghdr h = { .msg_iov = &v, .msg_iovlen = 1 };
-	struct cmsghdr *c;
-
-	if (n) {
-		h.msg_control = a.room;
-		h.msg_controllen = CMSG_SPACE(n * sizeof(int));
-		c = CMSG_FIRSTHDR(&h);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(n * sizeof(int));
-		memcpy(CMSG_DATA(c), fds, n * sizeof(int));
-	}
-	return sendmsg(fd, &h, MSG_NOSIGNAL) == (ssize_t)sizeof(*m) ? 0 : -errno;
-}
-
 static int ask_with(const struct prt_proxy *p, struct pol_proxy_msg *m, const int *fds, size_t n,
 		    const char *what, struct pol_err *e)
 {
-	int r = send_request(p->fd, m, fds, n);
+	int r = pol_message_send(p->fd, m, fds, n);
 	ssize_t got = r ? 0 : recv(p->fd, m, sizeof(*m), 0);
 
 	if (!r && got != (ssize_t)sizeof(*m))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-#include "proxy/message.h"
+#include "message.h"
 
 #include <errno.h>
 #include <sys/socket.h>
@@ -10,7 +10,7 @@ union ancillary {
 	char room[CMSG_SPACE(POL_PROXY_FDS * sizeof(int))];
 };
 
-int px_message_send(int fd, const struct pol_proxy_msg *m, const int *fds, size_t n)
+int pol_message_send(int fd, const struct pol_proxy_msg *m, const int *fds, size_t n)
 {
 	struct iovec v = { .iov_base = (void *)m, .iov_len = sizeof(*m) };
 	union ancillary a = { .room = { 0 } };
@@ -29,7 +29,7 @@ int px_message_send(int fd, const struct pol_proxy_msg *m, const int *fds, size_
 	return sendmsg(fd, &h, MSG_NOSIGNAL) == (ssize_t)sizeof(*m) ? 0 : -errno;
 }
 
-int px_message_receive(int fd, struct pol_proxy_msg *m, int fds[POL_PROXY_FDS])
+int pol_message_receive(int fd, struct pol_proxy_msg *m, int fds[POL_PROXY_FDS])
 {
 	struct iovec v = { .iov_base = m, .iov_len = sizeof(*m) };
 	union ancillary a = { .room = { 0 } };
