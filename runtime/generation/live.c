@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "runtime/input/quiet.h"
+
 void prt_live_init(struct prt_live *l)
 {
 	memset(l, 0, sizeof(*l));
@@ -24,6 +26,8 @@ int prt_live_open(const struct prt_env *env, enum prt_lock_kind kind, struct prt
 {
 	int r = prt_lock(env, kind, false, &l->lock, e);
 
+	/* Of what was done before; whoever runs for weeks would keep every word. */
+	prt_quiet_forget();
 	r = r ? r : prt_shared_open(env, &l->shared, e);
 	if (r == -ENOENT && !e->text[0]) {
 		pol_err_help(e, "polload apply OBJECT puts one in force");
