@@ -43,19 +43,21 @@ static int attach_at(struct prt_env *env, const struct prt_shared *s, uint32_t i
 			return r;
 	}
 	r = prt_net_link_by_index(ifindex, &link, e);
-	if (r == -ENODEV) {
-		/*
-		 * Its container ended.  The endpoint stays as it is: closed, and
-		 * its address is nobody else's until somebody says so.
-		 */
-		prt_env_note(env, "interface %u of %s is gone", ifindex,
-			     kind == POL_IF_UPLINK ? "an uplink" : "an endpoint");
-		return 0;
-	}
 	r = r ? r : prt_attach(s, &link, kind, egress, e);
 	if (!r && flags & POL_IF_XDP)
-		return prt_xdp_attach(env, s, &link, e);
-	return r || only_new ? r : prt_xdp_detach(s->hooks, ifindex, e);
+		r = prt_xdp_attach(env, s, &link, e);
+	else if (!r && !only_new)
+		r = prt_xdp_detach(s->hooks, ifindex, e);
+	if (r != -ENODEV)
+		return r;
+	/*
+	 * Its container ended, before or while we were at it.  The endpoint stays as it is: closed, and
+	 * its address is nobody else's until somebody says so.
+	 */
+	*e = (struct pol_err){ 0 };
+	prt_env_note(env, "interface %u of %s is gone", ifindex,
+		     kind == POL_IF_UPLINK ? "an uplink" : "an endpoint");
+	return 0;
 }
 
 int prt_settle_attach(struct prt_env *env, const struct prt_shared *s, const struct prt_world *w,
