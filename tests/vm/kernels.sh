@@ -14,7 +14,7 @@
 
 # Of each thing that the kernel is asked for: programs of all kinds loaded, run and attached; packets; policies against
 # the evaluator; routed, bridged, HTTP, services, filters at XDP, hand-over, applies under traffic.
-emulated="tests/packet.sh tests/property.sh tests/property/limits tests/verify/verify.sh
+emulated="tests/packet.sh tests/packet/edge.sh tests/property.sh tests/property/limits tests/verify/verify.sh
 	tests/e2e/apply.sh tests/e2e/rollback.sh tests/e2e/host.sh tests/e2e/http.sh tests/e2e/service.sh
 	tests/e2e/filter.sh tests/e2e/handover.sh tests/e2e/look.sh"
 seconds=${POLC_VM_SECONDS:-2400}
