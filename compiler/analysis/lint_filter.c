@@ -40,13 +40,18 @@ struct linting {
 
 /* ---- the index ----------------------------------------------------------------------------- */
 
-/* Addresses within one /16, or one /32 of IPv6; 0: wide, or where IPv4 has its copies. */
+#define COPIES 0x0064ff9bu /* 64:ff9b::/32, where IPv4 has its copies */
+
+/*
+ * Addresses within one /16, or one /32 of IPv6, but where IPv4's copies are one /112, which is a /16 of
+ * those; 0: wide.  What has different numbers, none of them 0, does not meet; the same: may.
+ */
 static uint32_t bucket_of(const struct pol_packets *hull, unsigned end)
 {
 	const struct pol_end *e = &hull->box.end[end];
-	unsigned shift = hull->box.family == 4 ? 16 : 96;
+	unsigned shift = hull->box.family == 4 || e->lo >> 96 == COPIES ? 16 : 96;
 
-	return e->lo >> shift == e->hi >> shift ? (uint32_t)(e->lo >> shift) + 1 : 0;
+	return e->lo >> shift == e->hi >> shift ? ((uint32_t)(e->lo >> shift) & INT32_MAX) + 1 : 0;
 }
 
 static int slot_cmp(const void *pa, const void *pb)
@@ -103,9 +108,14 @@ static size_t seek(const struct family *y, unsigned end, uint64_t bucket)
 static void take(struct linting *l, const struct family *y, unsigned end, size_t from, size_t to,
 		 uint32_t x)
 {
-	for (size_t i = from; i < to && l->all_steps; i++) {
-		uint32_t line = y->index[end].v[i].line;
+	const struct slot *v = y->index[end].v;
+	bool one = from < to && v[from].bucket == v[to - 1].bucket;
 
+	for (size_t i = from; i < to && l->all_steps; i++) {
+		uint32_t line = v[i].line;
+
+		if (one && line >= x)
+			break;
 		l->all_steps--;
 		if (line < x && !l->off[line] && pol_packets_meet(&y->hull[x], &y->hull[line]))
 			*pol_vec_push(&l->some) = line;
