@@ -565,6 +565,7 @@ EXTRA_DIST += \
 	tests/fuzz/object-corpus \
 	tests/fuzz/regressions \
 	tests/tools/nomem.c \
+	tests/tools/wallclock.c \
 	tests/SECURITY.md \
 	tests/bench/apply.sh \
 	tests/bench/bench.sh \

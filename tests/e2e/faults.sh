@@ -157,13 +157,13 @@ look_started() { # it runs on until it is told to end, or ends with a word
 proxy=(/usr/bin/timeout -k 20 0.5 "$polproxy" --control "$work/control" --port 17000)
 each_fault "a proxy that starts" look_started -f "${proxy[@]}"
 # The last of what parent and worker say to each other is that it is over.
-odd= tried=0
+endless='' tried=0
 for i in $("$faultat" fail 0 -f "${proxy[@]}" 2>/dev/null | grep -n '^sendmsg' | tail -n 4 | cut -d: -f1); do
 	fault=$("$faultat" fail "$i" -f "${proxy[@]}" 2>fault.err)
 	code=$?
 	[ "${fault#sendmsg}" = "$fault" ] || tried=$((tried + 1)) # the two processes are not always as fast
 	seen=$(look_started)
-	[ "$code$seen" = 124 ] || odd+="$fault: $code $seen; "
+	[ "$code$seen" = 124 ] || endless+="$fault: $code $seen; "
 done
-is "a proxy that cannot tell its worker to end, or is not answered: both end" "yes " "$([ $tried -gt 0 ] && echo yes) $odd"
+is "a proxy that cannot tell its worker to end, or is not answered: both end" "yes " "$([ $tried -gt 0 ] && echo yes) $endless"
 finish
