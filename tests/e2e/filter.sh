@@ -207,17 +207,20 @@ expect timeout world server tcp 80
 run "$POLLOAD" filter del bad 192.0.2.0/25 2001:db8:1::7
 is "del" 0 "$code" || echo "# $err"
 expect open world server tcp 80
-awk 'BEGIN { for (i = 0; i < 200000; i++) printf "%d.%d.%d.%d\n", 1 + i % 90, i / 90 % 256, i / 23040 % 256, i % 251 }' >many
+# of both families; distinct, and none of a host here
+awk 'BEGIN { for (i = 0; i < 900000; i++) printf "%d.%d.%d.%d\n", 11 + i / 65536, i / 256 % 256, i % 256, i * 7 % 256
+	for (i = 0; i < 100000; i++) printf "2001:db8:%x:%x::/64\n", 256 + i / 65536, i % 65536 }' >many
 { cat many; echo 192.0.2.7; echo "2001:db8:1::/48 # comment"; } >longer
 run "$POLLOAD" filter replace bad --from - <longer
-is "200,002 by standard input" 0 "$code" || echo "# $err"
-like "counts them" "200002 now" "$out"
+is "1,000,002 by standard input" 0 "$code" || echo "# $err"
+like "counts them" "1000002 now" "$out"
+is "and lists them" 1000002 "$("$POLLOAD" filter list bad | wc -l)"
 expect timeout world server tcp 80
 expect open world server udp 53
 echo 300.1.1.1 >>longer
 run "$POLLOAD" filter add bad --from longer
 is "a bad line" 2 "$code"
-like "is named" "longer:200003:" "$err"
+like "is named" "longer:1000003:" "$err"
 run "$POLLOAD" filter del bad --from many
 like "all but two go" "2 now" "$out"
 expect timeout world server tcp 80
