@@ -1,45 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "flows.h"
 
-#include <bpf/bpf.h>
-#include <errno.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 struct table {
 	struct pol_ct_bucket *bucket;
-	size_t n, bytes;
+	uint32_t n; /* 0: no object had one, so there are no flows */
 };
 
 static int open_table(const struct prt_shared *s, struct table *t, struct pol_err *e)
 {
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	struct bpf_map_info info = { 0 };
-	uint32_t len = sizeof(info);
 	int fd = s->map[PRT_SHARED_CT];
-	void *p;
 
 	*t = (struct table){ 0 };
-	if (fd < 0)
-		return 0; /* no object had one: no flows */
-	if (bpf_obj_get_info_by_fd(fd, &info, &len))
-		return pol_err(e, -errno, "map '%s': %s", POL_MAP_CT, strerror(errno));
-	if (info.value_size != sizeof(struct pol_ct_bucket))
-		return pol_err(e, -EPROTONOSUPPORT, "map '%s': of another version", POL_MAP_CT);
-	t->bytes = ((size_t)info.max_entries * sizeof(*t->bucket) + page - 1) / page * page;
-	p = mmap(NULL, t->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (p == MAP_FAILED)
-		return pol_err(e, -errno, "map '%s': cannot map into memory: %s", POL_MAP_CT,
-			       strerror(errno));
-	t->bucket = p;
-	t->n = info.max_entries;
-	return 0;
+	return fd < 0 ? 0
+		      : prt_map_array(fd, POL_MAP_CT, sizeof(*t->bucket), &t->n,
+				      (void **)&t->bucket, e);
 }
 
 static void close_table(struct table *t)
 {
 	if (t->bucket)
-		munmap(t->bucket, t->bytes);
+		munmap(t->bucket, t->n * sizeof(*t->bucket));
 }
 
 unsigned prt_flow_timeout(enum pol_ct_state state)

@@ -317,6 +317,29 @@ int prt_shared_take(struct prt_shared *s, const struct bpf_object *o, struct pol
 	return 0;
 }
 
+/* ---- arrays in memory ---------------------------------------------------------------------- */
+
+int prt_map_array(int fd, const char *name, size_t value, uint32_t *n, void **out,
+		  struct pol_err *e)
+{
+	struct bpf_map_info info = { 0 };
+	uint32_t len = sizeof(info);
+	void *p;
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &len))
+		return pol_err(e, -errno, "map '%s': %s", name, strerror(errno));
+	if (info.type != BPF_MAP_TYPE_ARRAY || info.value_size != value ||
+	    !(info.map_flags & BPF_F_MMAPABLE))
+		return pol_err(e, -EPROTONOSUPPORT, "map '%s': of another version", name);
+	p = mmap(NULL, info.max_entries * value, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED)
+		return pol_err(e, -errno, "map '%s': cannot map into memory: %s", name,
+			       strerror(errno));
+	*n = info.max_entries;
+	*out = p;
+	return 0;
+}
+
 /* ---- grace -------------------------------------------------------------------------------- */
 
 int prt_grace(struct pol_err *e)

@@ -117,6 +117,12 @@ uint64_t prt_shared_active(const struct prt_shared *s);
 /* The instant at which a generation takes force: one store of one word. */
 void prt_shared_flip(struct prt_shared *s, uint64_t gen);
 int prt_shared_write_meta(struct prt_shared *s, struct pol_err *e);
+/*
+ * Maps an mmapable array of such values, written and read; *n: how many.  munmap() *n * value bytes.
+ * -EPROTONOSUPPORT: it is of another kind or size.
+ */
+int prt_map_array(int fd, const char *name, size_t value, uint32_t *n, void **out,
+		  struct pol_err *e);
 
 /*
  * Returns when every program that ran at the call has ended, so that nothing

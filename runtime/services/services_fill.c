@@ -37,27 +37,6 @@ int prt_svc_map(const struct prt_env *env, const struct prt_gen *g, const char *
 	return *fd < 0 ? pol_err(e, -ENOEXEC, "the object has no map '%s'", name) : 0;
 }
 
-int prt_svc_map_array(int fd, const char *name, size_t value, uint32_t *n, void **out,
-		      struct pol_err *e)
-{
-	struct bpf_map_info info = { 0 };
-	uint32_t len = sizeof(info);
-	void *p;
-
-	if (bpf_obj_get_info_by_fd(fd, &info, &len))
-		return pol_err(e, -errno, "map '%s': %s", name, strerror(errno));
-	if (info.type != BPF_MAP_TYPE_ARRAY || info.value_size != value ||
-	    !(info.map_flags & BPF_F_MMAPABLE))
-		return pol_err(e, -ENOEXEC, "map '%s': of another kind than it has to be", name);
-	p = mmap(NULL, info.max_entries * value, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (p == MAP_FAILED)
-		return pol_err(e, -errno, "map '%s': cannot map into memory: %s", name,
-			       strerror(errno));
-	*n = info.max_entries;
-	*out = p;
-	return 0;
-}
-
 int prt_svc_maps_open(const struct prt_env *env, const struct prt_gen *g, struct prt_svc_maps *m,
 		      struct pol_err *e)
 {
@@ -69,11 +48,11 @@ int prt_svc_maps_open(const struct prt_env *env, const struct prt_gen *g, struct
 	r = r ? r : prt_svc_map(env, g, POL_MAP_SVC_BACKENDS, &m->backends, e);
 	r = r ? r : prt_svc_map(env, g, POL_MAP_SVC_SELF, &m->self, e);
 	r = r ? r
-	      : prt_svc_map_array(m->ring, POL_MAP_SVC_RING, sizeof(struct pol_ring_block),
-				  &m->blocks, (void **)&m->place, e);
+	      : prt_map_array(m->ring, POL_MAP_SVC_RING, sizeof(struct pol_ring_block), &m->blocks,
+			      (void **)&m->place, e);
 	r = r ? r
-	      : prt_svc_map_array(m->backends, POL_MAP_SVC_BACKENDS, sizeof(struct pol_svc_backend),
-				  &m->slots, (void **)&m->slot, e);
+	      : prt_map_array(m->backends, POL_MAP_SVC_BACKENDS, sizeof(struct pol_svc_backend),
+			      &m->slots, (void **)&m->slot, e);
 	if (r)
 		prt_svc_maps_close(m);
 	return r;

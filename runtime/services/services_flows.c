@@ -14,8 +14,8 @@ struct table {
 
 static int table_open(const struct prt_shared *s, struct table *t, struct pol_err *e)
 {
-	return prt_svc_map_array(s->map[PRT_SHARED_SVC_CT], POL_MAP_SVC_CT,
-				 sizeof(struct pol_svc_bucket), &t->n, (void **)&t->bucket, e);
+	return prt_map_array(s->map[PRT_SHARED_SVC_CT], POL_MAP_SVC_CT,
+			     sizeof(struct pol_svc_bucket), &t->n, (void **)&t->bucket, e);
 }
 
 static void table_close(struct table *t)

@@ -21,9 +21,6 @@ void prt_svc_maps_close(struct prt_svc_maps *m);
 /* One map: of the object while it is being loaded (env is not needed then), else by its pin.  *fd is the caller's. */
 int prt_svc_map(const struct prt_env *env, const struct prt_gen *g, const char *name, int *fd,
 		struct pol_err *e);
-/* Maps an mmapable array of such values; *n: how many.  munmap() *n * value bytes. */
-int prt_svc_map_array(int fd, const char *name, size_t value, uint32_t *n, void **out,
-		      struct pol_err *e);
 
 /* Everything of *s into the maps; sets their indices.  wait: the generation is in force. */
 int prt_svc_fill(const struct prt_env *env, const struct prt_gen *g,
