@@ -14,7 +14,8 @@
 #include "whose.h"
 
 #define LOOK_NS 30000000000ull /* all pairs are looked at */
-#define STALE_NS 300000000000ull /* the engine does not come back for a pair that it has not taken */
+#define STALE_NS                                                                                   \
+	300000000000ull /* the engine does not come back for a pair that it has not taken */
 #define AGAIN_NS 5000000ull /* a process that is about to appear */
 #define PATIENCE_NS 10000000000ull /* then it is left to the agent */
 #define ANSWER_MS 500L /* what the driver is asked by the engine may wait for that */

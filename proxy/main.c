@@ -139,9 +139,8 @@ int main(int argc, char **argv)
 		{ "port", 1, NULL, 'p' },     { "user", 1, NULL, 'u' },
 		{ "log", 1, NULL, 'l' },      { "name-rules", 0, NULL, 'n' },
 		{ "body-max", 1, NULL, 'b' }, { "timeout", 1, NULL, 't' },
-		{ "replace", 0, NULL, 'r' },
-		{ "version", 0, NULL, 'V' },  { "help", 0, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
+		{ "replace", 0, NULL, 'r' },  { "version", 0, NULL, 'V' },
+		{ "help", 0, NULL, 'h' },     { NULL, 0, NULL, 0 },
 	};
 	struct px_options o = { .control = POL_PROXY_CONTROL,
 				.workers = 1,
