@@ -174,25 +174,6 @@ static __always_inline __u64 pol_filter_holds(const struct pol_filter_head *head
 	return s & d & pol_filter_double(h->kind_mask + kind);
 }
 
-/* 1 if x, of which one bit at most is set, is not 0. */
-static __always_inline __u64 pol_some(__u64 x)
-{
-	pol_opaque(x);
-	return -x >> 63;
-}
-
-/* Number of the lowest bit that is set; x is not 0.  No branch: each would double the verifier's paths. */
-static __always_inline __u32 pol_lowest64(__u64 x)
-{
-	__u32 n;
-
-	x &= -x;
-	n = pol_some(x & 0xaaaaaaaaaaaaaaaaull) | pol_some(x & 0xccccccccccccccccull) << 1 |
-	    pol_some(x & 0xf0f0f0f0f0f0f0f0ull) << 2 | pol_some(x & 0xff00ff00ff00ff00ull) << 3 |
-	    pol_some(x & 0xffff0000ffff0000ull) << 4 | pol_some(x & 0xffffffff00000000ull) << 5;
-	return pol_within(n, 64);
-}
-
 #if POL_USES_FILTER_LIMITS
 /* 0, or what the first of the limits says that stands before `says` and is empty, + 1. */
 __noinline __u32 pol_filter_limits(struct pol_edge *p, __u32 f, __u32 says, __u64 holds)

@@ -113,6 +113,28 @@ struct pol_pkt {
  * and makes an OR of a sum; verifiers before 6.10 have no bounds of an OR, nor of swapped bytes.
  */
 #define pol_within(i, n) ({ __u32 pol_i = (i); pol_opaque(pol_i); pol_i & ((n) - 1); })
+
+/* 1 if x, of which one bit at most is set, is not 0. */
+static __always_inline __u64 pol_some(__u64 x)
+{
+	pol_opaque(x);
+	return -x >> 63;
+}
+
+/*
+ * Number of the lowest bit that is set; x is not 0.  No branch: each would double the verifier's
+ * paths.
+ */
+static __always_inline __u32 pol_lowest64(__u64 x)
+{
+	__u32 n;
+
+	x &= -x;
+	n = pol_some(x & 0xaaaaaaaaaaaaaaaaull) | pol_some(x & 0xccccccccccccccccull) << 1 |
+	    pol_some(x & 0xf0f0f0f0f0f0f0f0ull) << 2 | pol_some(x & 0xff00ff00ff00ff00ull) << 3 |
+	    pol_some(x & 0xffff0000ffff0000ull) << 4 | pol_some(x & 0xffffffff00000000ull) << 5;
+	return pol_within(n, 64);
+}
 /* An argument that nothing reads is left undefined by clang, and refused by the verifier. */
 #define pol_used(x) asm volatile("" : : "r"(x))
 #define pol_likely(x) __builtin_expect(!!(x), 1)

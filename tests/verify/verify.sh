@@ -92,6 +92,17 @@ service web {
 END
 "$POLC" "$work/edge.pol" -o "$work/edge.o" >"$work/said" 2>&1 && "$backedge" "$work/edge.o" >"$work/said" && shallow "$work/edge.o"
 report "nor do filters and services of both modes, and they have no such loop" $?
+{ # the verifier goes through each way that sets can be met on
+	echo 'default deny;'
+	for n in {0..63}; do echo "cidr s$n dynamic;"; done
+	echo 'filter edge on up0 {'
+	for n in {0..62..2}; do
+		echo "drop from s$n on tcp $n; limit 100/s burst 200 from s$((n + 1)) to s$n on udp;"
+	done
+	echo 'pass; }'
+} >"$work/sets.pol"
+"$POLC" "$work/sets.pol" -o "$work/sets.o" >"$work/said" 2>&1 && "$backedge" "$work/sets.o" >"$work/said" && shallow "$work/sets.o"
+report "nor does a filter with as many dynamic sets as there may be" $?
 
 # One line of the data path wrong: the packets must tell.
 cat >"$work/wrong.pol" <<'END'
