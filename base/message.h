@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What polload, polproxy and its workers say to each other: packets of polc/proxy.h with descriptors, over a SOCK_SEQPACKET socket. */
+/*
+ * What polload, polproxy and its workers say to each other: packets of polc/proxy.h with
+ * descriptors, over a SOCK_SEQPACKET socket.
+ */
 #ifndef POLC_MESSAGE_H
 #define POLC_MESSAGE_H
 

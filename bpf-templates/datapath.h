@@ -82,7 +82,10 @@ static __always_inline int pol_leave(struct __sk_buff *skb, struct pol_pkt *p, i
 	return watched && p->flags & POL_PF_ASKED ? pol_watch(skb, p, ret) : ret;
 }
 
-/* The end of a packet that the policy was asked about; to: whose device it goes to, 0 if no other hook follows. */
+/*
+ * The end of a packet that the policy was asked about; to: whose device it goes to, 0 if no other
+ * hook follows.
+ */
 static __always_inline int pol_end(struct __sk_buff *skb, struct pol_pkt *p, int reason,
 				   __u16 to, const int watched)
 {
@@ -380,7 +383,10 @@ static __always_inline int pol_at_uplink_in(struct __sk_buff *skb, const int wat
 	return pol_uplink_end(skb, &p, 0, watched);
 }
 
-/* What comes in by lo with POL_MARK_PROXY; the rest of lo's traffic does not come here (runtime/generation/stub.h). */
+/*
+ * What comes in by lo with POL_MARK_PROXY; the rest of lo's traffic does not come here
+ * (runtime/generation/stub.h).
+ */
 static __always_inline int pol_hook_lo_in(struct __sk_buff *skb)
 {
 	int reason = POL_REASON_REDIRECT_LOST;

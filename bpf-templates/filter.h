@@ -20,8 +20,8 @@
 #define POL_FILTER_STEPS 24	/* halvings of as many elements as fit */
 
 /*
- * Which of side s's elements is the last that is not above x.  Both sides' halvings wait for nothing but themselves, and
- * their number for nothing at all, so the processor does them side by side.
+ * Which of side s's elements is the last that is not above x.  Both sides' halvings wait for nothing
+ * but themselves, and their number for nothing at all, so the processor does them side by side.
  */
 static __always_inline __u32 pol_filter_find(const struct pol_filter_side *s, __u64 x, int v6)
 {
@@ -47,7 +47,10 @@ static __always_inline __u32 pol_filter_find(const struct pol_filter_side *s, __
 	return at;
 }
 
-/* The last of the n elements of a group of low halves that is not above lo; global, that the verifier walks the loop once. */
+/*
+ * The last of the n elements of a group of low halves that is not above lo; global, that the
+ * verifier walks the loop once.
+ */
 __noinline __u64 pol_filter_low(__u32 at, __u32 n, __u64 lo)
 {
 	__u64 place = at, left = n;
@@ -201,8 +204,9 @@ __noinline __u32 pol_filter_limits(struct pol_edge *p, __u32 f, __u32 says, __u6
 #endif
 
 /*
- * What the filter says: POL_FILTER_SAYS of the line that decides; p->limited tells an empty limit.  f and v6 are
- * constants, and with them all that the heads say: most of what is asked of them here costs nothing.
+ * What the filter says: POL_FILTER_SAYS of the line that decides; p->limited tells an empty
+ * limit.  f and v6 are constants, and with them all that the heads say: most of what is asked of
+ * them here costs nothing.
  */
 static __always_inline __u32 pol_filter_says(struct pol_edge *p, __u32 f, int v6)
 {

@@ -125,8 +125,9 @@ __noinline int pol_flow_open(struct __sk_buff *skb, struct pol_pkt *p,
 
 #if POL_USES_HTTP
 /*
- * The first packet that a hook sees of the proxy's connection to a server that is no endpoint
- * here is the answer: at the uplink, or at the client's device if it was translated.  It opens the entry if the proxy waits for just that answer and has a credit.
+ * The first packet that a hook sees of the proxy's connection to a server that is no endpoint here
+ * is the answer: at the uplink, or at the client's device if it was translated.  It opens the entry
+ * if the proxy waits for just that answer and has a credit.
  */
 __noinline int pol_flow_answered(struct __sk_buff *skb, struct pol_pkt *p)
 {

@@ -96,7 +96,10 @@ __noinline int pol_steer_connection(struct __sk_buff *skb, struct pol_pkt *p)
 	return ret;
 }
 
-/* Assigns it to the listener, or with `again` lets the socket that it is assigned to find that.  1, 0: there is none; -1: the kernel refuses. */
+/*
+ * Assigns it to the listener, or with `again` lets the socket that it is assigned to find that.  1,
+ * 0: there is none; -1: the kernel refuses.
+ */
 __noinline int pol_steer_listener(struct __sk_buff *skb, struct pol_pkt *p, __u32 again)
 {
 	__u32 zero = 0, len, worker;
@@ -344,9 +347,9 @@ __noinline int pol_proxy_spend(struct pol_pkt *p, __u32 reply)
 }
 
 /*
- * The state of a flow of which only what the proxy gets is seen by a hook.  Established is what is so to the stack: a handshake that nobody ended
- * is not, and a forged RST or FIN, which the stack did not take, changes nothing for long.
- * POL_CT_FREE: the tuple is used anew.
+ * The state of a flow of which only what the proxy gets is seen by a hook.  Established is what is
+ * so to the stack: a handshake that nobody ended is not, and a forged RST or FIN, which the stack
+ * did not take, changes nothing for long.  POL_CT_FREE: the tuple is used anew.
  */
 __noinline __u32 pol_proxy_state(struct __sk_buff *skb, struct pol_pkt *p, __u32 state)
 {

@@ -443,7 +443,10 @@ static __always_inline __u32 pol_svc_free(__u32 no)
 	return b ? pol_tags_match(b->tag, 0) : 0;
 }
 
-/* A slot + 1: free in the first bucket, at home if that is free; or in the second, or given up by another; 0. */
+/*
+ * A slot + 1: free in the first bucket, at home if that is free; or in the second, or given up by
+ * another; 0.
+ */
 static __always_inline __u32 pol_svc_room(struct pol_svc *s)
 {
 	__u32 no = pol_svc_bucket_no(s->hash, 0), mask = pol_svc_free(no), way = pol_ct_home(s->hash);

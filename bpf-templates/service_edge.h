@@ -9,9 +9,9 @@
  *   from a listed balancer	unpacked, then as above
  *
  * What cannot go out from here is left for the stack: of `nat` translated, of `dsr` as it came, and
- * the TC hook encapsulates it (service_stack.h).  Our own answers go out likewise.  Never passed on: fragments to a VIP, which have no
- * ports; malformed packets to a VIP.  A packet whose hop limit ends here is not touched: the
- * stack answers for it as a router.
+ * the TC hook encapsulates it (service_stack.h).  Our own answers go out likewise.  Never passed on:
+ * fragments to a VIP, which have no ports; malformed packets to a VIP.  A packet whose hop limit
+ * ends here is not touched: the stack answers for it as a router.
  */
 #ifndef POL_BPF_SERVICE_EDGE_H
 #define POL_BPF_SERVICE_EDGE_H

@@ -22,7 +22,10 @@ struct pol_layout_edge {
 	uint32_t from, to;	/* given; from != to */
 	double w, h;		/* given: size of its label */
 	struct pol_layout_point label;	/* found: its centre */
-	/* found: the way, from left to right, every second step of it straight, the first too. Memory is the arena's. */
+	/*
+	 * found: the way, from left to right, every second step of it straight, the first too.
+	 * Memory is the arena's.
+	 */
 	struct pol_layout_point *way;
 	size_t nway;
 	bool backward;		/* found: the way begins at `to` */

@@ -130,7 +130,10 @@ static void arguments(struct run *r, struct pol_arena *a, const struct pol_objec
 	arg(r, a, "-std=gnu11");
 	arg(r, a, "-O2");
 	arg(r, a, "-g"); /* BTF comes of it */
-	/* a fifth of the time and a quarter of the object are the lines of what is inlined, which is nearly all */
+	/*
+	 * a fifth of the time and a quarter of the object are the lines of what is inlined, which
+	 * is nearly all
+	 */
 	arg(r, a, "-gno-inline-line-tables");
 	arg(r, a, "-fdebug-compilation-dir=.");
 	arg(r, a, "-Itemplates");

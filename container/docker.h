@@ -47,7 +47,10 @@ void cn_container_free(struct cn_container *c);	/* zeroed is fine */
  */
 int cn_docker_read(struct cn_docker *d, const char *id, struct cn_container *c, struct pol_err *e);
 
-/* All that makes an endpoint.  by_option: its labels are those of its own options, whoever's container it is. */
+/*
+ * All that makes an endpoint.  by_option: its labels are those of its own options, whoever's
+ * container it is.
+ */
 struct cn_place {
 	const char *container, *name;	/* "": the container is not known yet; a name there must be */
 	const char *network, *endpoint, *interface;

@@ -63,7 +63,10 @@ void cn_driver_close(struct cn_driver *d);
 /* The answer to a call, for json_decref; NULL and *e: it is refused. */
 json_t *cn_driver_call(struct cn_driver *d, const struct cn_call *c, struct pol_err *e);
 
-/* What came about interfaces, and what is due by now; milliseconds until it should be called again at the latest. */
+/*
+ * What came about interfaces, and what is due by now; milliseconds until it should be called again
+ * at the latest.
+ */
 int cn_driver_turn(struct cn_driver *d);
 
 /* The socket where it is served, with its folders; who listened unlinks it. */

@@ -400,7 +400,10 @@ static bool ended(struct relay *r)
 	return true;
 }
 
-/* After an event: moves what can be moved, and waits for what cannot.  The connection may be gone afterwards. */
+/*
+ * After an event: moves what can be moved, and waits for what cannot.  The connection may be gone
+ * afterwards.
+ */
 static void pump(struct relay *r)
 {
 	struct px_conn *c = r->c;

@@ -117,9 +117,10 @@ static void raise_files(void)
 }
 
 /*
- * The C library registers restartable sequences for each thread, of which nothing here makes use; the kernel
- * then writes to our memory after each switch of tasks, of which there are two a request.  It has to
- * be told before it begins (ld.so(8), GLIBC_TUNABLES), so this starts once more; if that fails it goes on as it is.
+ * The C library registers restartable sequences for each thread, of which nothing here makes use;
+ * the kernel then writes to our memory after each switch of tasks, of which there are two a
+ * request.  It has to be told before it begins (ld.so(8), GLIBC_TUNABLES), so this starts once more;
+ * if that fails it goes on as it is.
  */
 static void without_rseq(char **argv)
 {

@@ -12,7 +12,10 @@
 struct kernel;		/* of one process: devices, and maps that all policies share */
 struct generation;	/* one loaded object */
 
-/* With devices for so many local endpoints, WORLD_EPS at most. -EPERM, -ENOSYS and the like: BPF or namespaces are not to be had here. */
+/*
+ * With devices for so many local endpoints, WORLD_EPS at most. -EPERM, -ENOSYS and the like: BPF or
+ * namespaces are not to be had here.
+ */
 int kernel_open(struct kernel **out, unsigned endpoints, struct pol_err *e);
 void kernel_close(struct kernel *k);
 

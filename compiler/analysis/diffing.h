@@ -34,7 +34,10 @@ struct diffing {
 	struct sign *sign[2]; /* by rule */
 	bool *changed[2]; /* no such rule in the other policy */
 	uint64_t steps;
-	/* Few rules changed, and the others stand in the same order: only where these match can anything differ. */
+	/*
+	 * Few rules changed, and the others stand in the same order: only where these match can
+	 * anything differ.
+	 */
 	bool few;
 	struct diff_rule these[DIFF_FEW];
 	size_t n_these;

@@ -250,7 +250,10 @@ static bool same_place(const struct pol_rule *a, const struct pol_rule *b)
 	       a->action == b->action;
 }
 
-/* Without b, would x say the same of what both match? Limits, log lines and http blocks are more than a verdict. */
+/*
+ * Without b, would x say the same of what both match? Limits, log lines and http blocks are more
+ * than a verdict.
+ */
 static bool may_block(const struct pol_rule *x, const struct pol_rule *b)
 {
 	bool more = x->log || x->limit >= 0 || x->name.n || x->http >= 0;

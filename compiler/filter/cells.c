@@ -230,7 +230,10 @@ static bool choose(struct half *h)
 	size_t few = 4 * h->lines.n + 65536, fewest = SIZE_MAX, max = 16 * h->lines.n + (1u << 20);
 	int best = -1, least = 0;
 
-	/* The best of what costs little to try; else the first that has about as many cells as lines; or any. */
+	/*
+	 * The best of what costs little to try; else the first that has about as many cells as
+	 * lines; or any.
+	 */
 	for (bool first = true; fewest > few && max <= LINES_MAX * 8ull; max *= 8, first = false) {
 		for (size_t i = 0; i < SPLITS && (first || fewest > few); i++) {
 			size_t cells = 0;

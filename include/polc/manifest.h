@@ -54,11 +54,12 @@
  *       of a line of a filter: direction: filter, action: drop, pass or limit, policy: the filter's name
  *       further keys where they apply: name, implicit: closed|default|host, tier, audit: true
  *
- * How the loader makes the table of an endpoint: for a direction, take the blocks whose subject selects it; fold roots and rows
- * of each stage by pol_table_combine; a block's row for a peer endpoint is the combination of `base` and of the rows of all
- * predicates that hold for it; then stages are resolved: admin where it decides, else main, else baseline (base/table.h).
- * That leaves out blocks with audit: true. If there are any, a second table is made of all blocks, and AUDIT(first, second) puts
- * what the audit policies would have denied into pol_verdict.audit_rule.
+ * How the loader makes the table of an endpoint: for a direction, take the blocks whose subject
+ * selects it; fold roots and rows of each stage by pol_table_combine; a block's row for a peer
+ * endpoint is the combination of `base` and of the rows of all predicates that hold for it; then
+ * stages are resolved: admin where it decides, else main, else baseline (base/table.h).  That leaves
+ * out blocks with audit: true. If there are any, a second table is made of all blocks, and
+ * AUDIT(first, second) puts what the audit policies would have denied into pol_verdict.audit_rule.
  */
 #ifndef POLC_MANIFEST_H
 #define POLC_MANIFEST_H

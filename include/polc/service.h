@@ -36,7 +36,10 @@ static inline __u32 pol_vip_hash(const struct pol_addr *a, __be16 port_be, __u8 
 {
 	__u64 x = (a->d_be[0] ^ (__u64)proto << 16 ^ port_be) * 0x9e3779b97f4a7c15ull ^ a->d_be[1];
 
-	/* an IPv4 address is in the upper half, whose bits would not reach the lower ones of what is returned */
+	/*
+	 * an IPv4 address is in the upper half, whose bits would not reach the lower ones of what
+	 * is returned
+	 */
 	x ^= x >> 32;
 	x *= 0xbf58476d1ce4e5b9ull;
 	return x >> 32;

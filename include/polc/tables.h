@@ -115,9 +115,10 @@ struct pol_v6_low {
 #define POL_FILTER_GROUPS 4	/* by width of source and destination; classes of a row */
 
 /*
- * The last element that begins at or below an address: `top` has, by the leading bits, the last that begins at or
- * below all of them; it is among the `most` from there on, of which as many as it takes are skipped by
- * halves, always the same number of times.  Behind the last are copies of it, for who looks that far.
+ * The last element that begins at or below an address: `top` has, by the leading bits, the last
+ * that begins at or below all of them; it is among the `most` from there on, of which as many as it
+ * takes are skipped by halves, always the same number of times.  Behind the last are copies of it,
+ * for who looks that far.
  */
 struct pol_filter_side {
 	__u32 top;		/* words: by the leading bits, an element */

@@ -31,7 +31,10 @@ int prt_endpoint_hold(struct prt_env *env, const char *interface, struct pol_err
 /* Are the hooks of an endpoint's interface in place? */
 int prt_endpoint_hooked(struct prt_env *env, uint32_t ifindex, bool *hooked, struct pol_err *e);
 
-/* Forgets held interfaces that are gone, and addresses of this host that went with them.  -ENOENT: no policy in force. */
+/*
+ * Forgets held interfaces that are gone, and addresses of this host that went with them.  -ENOENT:
+ * no policy in force.
+ */
 int prt_endpoint_sweep(struct prt_env *env, struct pol_err *e);
 /* Another name for the same endpoint: nothing else changes.  -EEXIST: it is taken. */
 int prt_endpoint_rename(struct prt_env *env, const char *from, const char *to, struct pol_err *e);

@@ -21,8 +21,9 @@
 int prt_attach_check(const struct prt_link *link, struct pol_err *e);
 
 /*
- * Hangs the stubs of that kind on the interface; what hangs there already
- * stays.  egress: of an uplink, whether it has a hook there, for services.  Recorded in `hooks` first.  -ENODEV: the interface is gone.
+ * Hangs the stubs of that kind on the interface; what hangs there already stays.  egress: of an
+ * uplink, whether it has a hook there, for services.  Recorded in `hooks` first.  -ENODEV: the
+ * interface is gone.
  */
 enum prt_egress { PRT_EGRESS_KEEP, PRT_EGRESS_OFF, PRT_EGRESS_ON };
 int prt_attach(const struct prt_shared *s, const struct prt_link *link, enum pol_if_kind kind,
@@ -38,7 +39,10 @@ int prt_hold(const struct prt_shared *s, const struct prt_link *link, struct pol
 /* What is recorded of an interface; zero (no kind): nothing. */
 int prt_hook_of(int hooks, uint32_t ifindex, struct prt_hook *out, struct pol_err *e);
 
-/* Takes them off, the qdisc too if we made it and nobody else uses it, and the record.  An interface that is gone is fine. */
+/*
+ * Takes them off, the qdisc too if we made it and nobody else uses it, and the record.  An
+ * interface that is gone is fine.
+ */
 int prt_detach(int hooks, uint32_t ifindex, struct pol_err *e);
 
 /* All that `hooks` knows. */

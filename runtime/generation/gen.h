@@ -127,7 +127,10 @@ int prt_gen_open_programs(const struct prt_env *env, struct prt_gen *g, struct p
 
 /* Puts its programs into the slots that its parity owns; nobody looks there yet. */
 int prt_gen_enter_root(const struct prt_gen *g, const struct prt_shared *s, struct pol_err *e);
-/* The same with the TC hooks alone: PRT_PROG_EP_OUT, or PRT_PROG_WATCHED for the twins of those that have one. */
+/*
+ * The same with the TC hooks alone: PRT_PROG_EP_OUT, or PRT_PROG_WATCHED for the twins of those
+ * that have one.
+ */
 int prt_gen_enter_tc(const struct prt_gen *g, enum prt_prog first, const struct prt_shared *s,
 		     struct pol_err *e);
 /* Puts programs that pass everything on into the slots of the parity of `number`. */

@@ -104,7 +104,10 @@ static int check_addresses(const struct prt_member *m, const struct prt_link *po
 	return 0;
 }
 
-/* On a bridge that has no address this host is no part of, and so nor is the proxy: better said now than dropped later. */
+/*
+ * On a bridge that has no address this host is no part of, and so nor is the proxy: better said now
+ * than dropped later.
+ */
 static int check_bridged(const struct prt_member *const *at, const struct prt_place *p,
 			 const struct prt_place_update *u, struct pol_err *e)
 {
@@ -157,7 +160,10 @@ int prt_publish(struct prt_gen *g, const struct prt_world *w, const struct prt_p
 		r = prt_grace(e);
 	if (r)
 		return r;
-	/* Before anything is in use by it: whoever comes after a run that is cut off here takes no column for fresh. */
+	/*
+	 * Before anything is in use by it: whoever comes after a run that is cut off here takes no
+	 * column for fresh.
+	 */
 	g->info.pages = prt_place_npages(p);
 	g->info.verdicts = prt_place_nverdicts(p);
 	g->info.columns = prt_place_columns(p);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The state folder: the objects of the generation in force and of the one
- * before it, for `rollback` and for changes of endpoints, and of a shadow; each with what signed it.  Which of them counts is said by
- * `active` alone; others are left-overs.
+ * The state folder: the objects of the generation in force and of the one before it, for `rollback`
+ * and for changes of endpoints, and of a shadow; each with what signed it.  Which of them counts is
+ * said by `active` alone; others are left-overs.
  */
 #ifndef POLC_RUNTIME_STORE_H
 #define POLC_RUNTIME_STORE_H

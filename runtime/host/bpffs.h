@@ -18,7 +18,10 @@
 #define PRT_PATH 4096
 #define PRT_BPFFS_READER "reader_"
 
-/* Opens the folder, making it (0700) if told so.  *dir is the caller's.  -ENOENT without an error text: none there. */
+/*
+ * Opens the folder, making it (0700) if told so.  *dir is the caller's.  -ENOENT without an error
+ * text: none there.
+ */
 int prt_bpffs_open(const struct prt_env *env, bool create, int *dir, struct pol_err *e);
 
 /* FOLDER/name, or FOLDER/gen_N/name for a generation other than 0.  name may be "": the folder itself. */

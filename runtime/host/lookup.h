@@ -10,7 +10,10 @@
 
 #include "runtime/input/env.h"
 
-/* Hangs `prog` there; what hung there before is replaced in one step.  -1: the object has none, so nothing hangs there. */
+/*
+ * Hangs `prog` there; what hung there before is replaced in one step.  -1: the object has none, so
+ * nothing hangs there.
+ */
 int prt_lookup_attach(const struct prt_env *env, int prog, struct pol_err *e);
 /* Nothing there is fine. */
 int prt_lookup_detach(const struct prt_env *env, struct pol_err *e);

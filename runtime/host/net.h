@@ -87,7 +87,10 @@ int prt_net_way_tidy(const struct prt_way *keep, struct pol_err *e);
 /* How many routes of others a table has, IPv4 and IPv6. */
 int prt_net_foreign_routes(uint32_t table, unsigned *count, struct pol_err *e);
 
-/* Kind of the qdisc that holds ingress filters: "clsact", "ingress"; "" if there is none.  Reads those of all interfaces. */
+/*
+ * Kind of the qdisc that holds ingress filters: "clsact", "ingress"; "" if there is none.  Reads
+ * those of all interfaces.
+ */
 int prt_net_ingress_qdisc(uint32_t ifindex, char kind[PRT_IFNAME], struct pol_err *e);
 /* How many filters hang at both sides of the clsact qdisc. */
 int prt_net_filters(uint32_t ifindex, unsigned *count, struct pol_err *e);

@@ -124,7 +124,10 @@ static void write_filter(struct filter *f, int pipe_end, pid_t self, uint32_t ar
 		SYS_gettid,
 		SYS_rt_sigprocmask,
 		SYS_clock_gettime,
-		/* The C library's own: locks, qsort() asking how much memory there is, the hardening of malloc(). */
+		/*
+		 * The C library's own: locks, qsort() asking how much memory there is, the
+		 * hardening of malloc().
+		 */
 		SYS_futex,
 		SYS_sched_yield,
 		SYS_sysinfo,

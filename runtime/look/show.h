@@ -54,10 +54,16 @@ const char *prt_show_proto(uint8_t proto, char room[8]);
  * nothing of it can move a cursor or end a line.
  */
 void prt_show_word(struct pol_buf *out, struct pol_str s);
-/* An end of a flow: "web-1 10.1.0.2:80", "host 10.1.0.1", "192.0.2.7:4242", "db-1 [fd00::2]:80", "shop 198.51.100.1:80" for a service's VIP */
+/*
+ * An end of a flow: "web-1 10.1.0.2:80", "host 10.1.0.1", "192.0.2.7:4242", "db-1 [fd00::2]:80",
+ * "shop 198.51.100.1:80" for a service's VIP
+ */
 void prt_show_end(struct pol_buf *out, const struct prt_book *b, const struct pol_addr *a,
 		  uint16_t port, bool ports);
-/* "from": {"address": "10.1.0.2", "port": 80, "is": "endpoint", "endpoint": "web-1", "classes": ["frontend"]} */
+/*
+ * "from": {"address": "10.1.0.2", "port": 80, "is": "endpoint", "endpoint": "web-1", "classes":
+ * ["frontend"]}
+ */
 void prt_show_end_json(struct pol_buf *out, const char *key, const struct prt_book *b,
 		       const struct pol_addr *a, uint16_t port);
 bool prt_show_has_ports(uint8_t proto);

@@ -106,8 +106,8 @@ int prt_place_adopt_ep(struct prt_place *p, const struct prt_place_ep *given,
  *
  * -ENOSPC: pages, verdicts or columns ran out (which one is in the text, the
  * next step in the help); -E2BIG or -EMLINK: more than POL_VERDICT_LIMITS limits or
- * POL_VERDICT_HTTP http blocks on one flow; -EEXIST: the number is in use.  *u is written on success only, and must
- * be free of an earlier update.
+ * POL_VERDICT_HTTP http blocks on one flow; -EEXIST: the number is in use.  *u is written on success
+ * only, and must be free of an earlier update.
  */
 int prt_place_add(struct prt_place *p, const struct prt_place_ep *eps, size_t n,
 		  struct prt_place_update *u, struct pol_err *e);
@@ -133,7 +133,10 @@ bool prt_place_uses_http(const struct prt_place *p, uint32_t root);
 const struct pol_verdict *prt_place_verdicts(const struct prt_place *p);
 uint32_t prt_place_npages(const struct prt_place *p);
 uint32_t prt_place_nverdicts(const struct prt_place *p);
-/* How many columns of endpoints are or were in use; whoever adopts this without knowing has to wait for a grace period. */
+/*
+ * How many columns of endpoints are or were in use; whoever adopts this without knowing has to wait
+ * for a grace period.
+ */
 uint32_t prt_place_columns(const struct prt_place *p);
 
 /* -ENOENT: no such endpoint, or it is not local. */

@@ -60,7 +60,10 @@ int prt_services_tunnels(const struct prt_shared *shared, const struct prt_hostf
 /* The generation in force again, after something changed.  Without services: nothing. */
 int prt_services_again(struct prt_env *env, struct prt_live *l, struct pol_err *e);
 
-/* A backend's entries go, so that their next packet is a new one: of UDP and half-open ones, or all.  port 0: any. */
+/*
+ * A backend's entries go, so that their next packet is a new one: of UDP and half-open ones, or
+ * all.  port 0: any.
+ */
 int prt_services_forget(const struct prt_shared *s, const struct pol_addr *backend, uint16_t port,
 			bool all, struct pol_err *e);
 
@@ -96,7 +99,10 @@ int prt_services_count(const struct prt_shared *shared, const struct prt_service
 
 /* A line; an empty one: what was said has to be seen now.  False: nobody listens. */
 typedef bool (*prt_health_emit)(void *ctx, struct pol_str line);
-/* `polload health`: checks backends until *stop; returns then, or when it cannot go on.  emit: a line for each change. */
+/*
+ * `polload health`: checks backends until *stop; returns then, or when it cannot go on.  emit: a
+ * line for each change.
+ */
 int prt_health(struct prt_env *env, const volatile int *stop, prt_health_emit emit, void *ctx,
 	       struct pol_err *e);
 

@@ -56,7 +56,10 @@ int prt_services_forget(const struct prt_shared *s, const struct pol_addr *backe
 	return r;
 }
 
-/* Backends by what an entry says of them, chained: a look at a full table must not take all of them each time. */
+/*
+ * Backends by what an entry says of them, chained: a look at a full table must not take all of them
+ * each time.
+ */
 struct by_place {
 	uint32_t *head, *next; /* index + 1 */
 	uint32_t mask;

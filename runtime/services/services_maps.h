@@ -18,7 +18,10 @@ struct prt_svc_maps {
 int prt_svc_maps_open(const struct prt_env *env, const struct prt_gen *g, struct prt_svc_maps *m,
 		      struct pol_err *e);
 void prt_svc_maps_close(struct prt_svc_maps *m);
-/* One map: of the object while it is being loaded (env is not needed then), else by its pin.  *fd is the caller's. */
+/*
+ * One map: of the object while it is being loaded (env is not needed then), else by its pin.  *fd
+ * is the caller's.
+ */
 int prt_svc_map(const struct prt_env *env, const struct prt_gen *g, const char *name, int *fd,
 		struct pol_err *e);
 

@@ -5,8 +5,8 @@
  * does one more step than the program before.  One warm packet again and again
  * would flatter every branch and every cache.
  *
- * Included behind the templates' datapath.h, where BENCH_FLOWS and BENCH_ENDPOINTS (that live here; numbers from 1)
- * are defined, powers of two.
+ * Included behind the templates' datapath.h, where BENCH_FLOWS and BENCH_ENDPOINTS (that live here;
+ * numbers from 1) are defined, powers of two.
  */
 #ifndef POL_BENCH_BPF_H
 #define POL_BENCH_BPF_H

@@ -5,15 +5,18 @@
  *
  *	bench [--rounds N] [--seed S] [--templates FOLDER]... EXPERIMENT SUBJECT...
  *
- * A SUBJECT is a policy and the host that it meets: "rules=1000,prefixes=0,flows=65536,endpoints=64" (what is
- * left out is as it stands here; flows and endpoints are powers of two). All are loaded at once; each round
- * runs every step of every one, so that whatever else the machine does meets all of them. A step is a peer of
- * the CSV: empty, headers (the packet is written), parse, identify, tables, judge, new, established (bench.bpf.h).
- * Beside them stands `load`: one load that depends on the one before, from as much memory as
- * these flows' lines of the connection table take. No table can be quicker once its flows do not fit the caches.
+ * A SUBJECT is a policy and the host that it meets:
+ * "rules=1000,prefixes=0,flows=65536,endpoints=64" (what is left out is as it stands here; flows
+ * and endpoints are powers of two). All are loaded at once; each round runs every step of every
+ * one, so that whatever else the machine does meets all of them. A step is a peer of the CSV:
+ * empty, headers (the packet is written), parse, identify, tables, judge, new, established
+ * (bench.bpf.h).  Beside them stands `load`: one load that depends on the one before, from as much
+ * memory as these flows' lines of the connection table take. No table can be quicker once its flows
+ * do not fit the caches.
  *
- * With several folders of templates the same policies are built with each and measured in turn in every round, which
- * is how a change of the data path is compared with what was before; the steps of the second are called new.2 and so on.
+ * With several folders of templates the same policies are built with each and measured in turn in
+ * every round, which is how a change of the data path is compared with what was before; the steps
+ * of the second are called new.2 and so on.
  *
  * Environment: CLANG, POLC_TEMPLATES, POLC_INCLUDE, POLC_BENCH (the folder of bench.bpf.h), TMPDIR.
  */

@@ -6,8 +6,9 @@
  *	filters [--rounds N] SET[:COPIES[:LINES]]...
  *
  * SET is a five-tuple set of ClassBench.  A program that writes the next packet's headers jumps to
- * what is measured: one that drops (peer `empty`), ours with no filter bound to the uplink (`parse`), and with the
- * filter (`polc`).  All objects are loaded at once and every round runs each.
+ * what is measured: one that drops (peer `empty`), ours with no filter bound to the uplink
+ * (`parse`), and with the filter (`polc`).  All objects are loaded at once and every round runs
+ * each.
  *
  * Environment: CLANG, POLC_TEMPLATES, POLC_INCLUDE, TMPDIR.
  */

@@ -4,12 +4,13 @@
  *
  *	katran DEVICE <LINES	set, n, verdict, packet in, packet out (base64), separated by tabs
  *
- * What hangs at XDP of DEVICE runs on each packet (BPF_PROG_TEST_RUN), in order.  Compared are the verdict, what
- * is inside of the tunnel byte by byte, class of traffic and a real as the destination outside;
- * of answers and of what passes the whole frame.  `choices` is what we do otherwise and why; nothing else may
- * differ.  For all of them: which real a connection gets (another hash), who sends the outer packet (our own
- * address, so that reals can list their balancers, or one of `tunnel_source` of the host file, which spreads as
- * their made-up ones do), and the hop limit inside, which goes down by one (RFC 2003, 3.1).
+ * What hangs at XDP of DEVICE runs on each packet (BPF_PROG_TEST_RUN), in order.  Compared are the
+ * verdict, what is inside of the tunnel byte by byte, class of traffic and a real as the
+ * destination outside; of answers and of what passes the whole frame.  `choices` is what we do
+ * otherwise and why; nothing else may differ.  For all of them: which real a connection gets
+ * (another hash), who sends the outer packet (our own address, so that reals can list their
+ * balancers, or one of `tunnel_source` of the host file, which spreads as their made-up ones do),
+ * and the hop limit inside, which goes down by one (RFC 2003, 3.1).
  */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>

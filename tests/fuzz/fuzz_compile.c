@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The fuzzer of the whole compiler up to clang, with its result carried out: what tables say of endpoints, peers
- * and ports is what the reference evaluator says (tests/unit/judge.h).
+ * The fuzzer of the whole compiler up to clang, with its result carried out: what tables say of
+ * endpoints, peers and ports is what the reference evaluator says (tests/unit/judge.h).
  *
- * The input is one policy (texts.h).  Endpoints have labels that its selectors ask for, peers have addresses at the
- * ends of its ranges, ports likewise; which of them meet, the bytes of the input decide.
+ * The input is one policy (texts.h).  Endpoints have labels that its selectors ask for, peers have
+ * addresses at the ends of its ranges, ports likewise; which of them meet, the bytes of the input
+ * decide.
  */
 #include <stddef.h>
 #include <stdint.h>

@@ -4,16 +4,17 @@
  *
  *	edge CASES.pkt...	POLC_BPFFS says where the pins are; as root
  *
- * Each packet goes through a stub of the hooks (BPF_PROG_TEST_RUN), and so through the generation in force. A case file
- * (cases.h) has
+ * Each packet goes through a stub of the hooks (BPF_PROG_TEST_RUN), and so through the generation
+ * in force. A case file (cases.h) has
  *
  *	xdp|in|out DEVICE: PACKET => OUTCOME	XDP and TC ingress of an uplink, TC egress of one
  *	sources N DEVICE: PACKET		sent 64 times through XDP, @ standing for 1, 2, 3...: each goes into a
  *						tunnel, and these are from N IPv4 addresses or more
  *	run COMMAND				must succeed
  *
- * PACKET is in the words of packet.h. OUTCOME: drop REASON; or pass, tx, redirect, alone if the packet is as it was, or with
- * a colon and the PACKET that it became, each byte of it but the flow label of a tunnel, which is a secret's.
+ * PACKET is in the words of packet.h. OUTCOME: drop REASON; or pass, tx, redirect, alone if the
+ * packet is as it was, or with a colon and the PACKET that it became, each byte of it but the flow
+ * label of a tunnel, which is a secret's.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>

@@ -13,8 +13,8 @@
  *	arp [op= sha= spa= tha= tpa= htype= plen=]
  *	proto=NUMBER   payload=BYTES   hex=BYTES
  *
- * ipv4 or ipv6 behind icmp or icmp6 is what an error quotes, behind another one what a tunnel carries.  cut=N ends the frame
- * after N bytes; pad=N appends zeros behind what the lengths say.
+ * ipv4 or ipv6 behind icmp or icmp6 is what an error quotes, behind another one what a tunnel
+ * carries.  cut=N ends the frame after N bytes; pad=N appends zeros behind what the lengths say.
  */
 #ifndef POL_PACKET_H
 #define POL_PACKET_H

@@ -8,7 +8,8 @@
  * For each filter of N random objects: packets at the edges of what it names through BPF_PROG_TEST_RUN.
  * --rules: one filter from a five-tuple rule set of ClassBench, in so many copies with other
  * addresses; --list: one that drops what an address list names.  A difference prints the filter (if
- * it is short), the packet and both verdicts.  --self-test falsifies the tables and fails unless that is noticed.
+ * it is short), the packet and both verdicts.  --self-test falsifies the tables and fails unless
+ * that is noticed.
  *
  * Exit: 0 no difference; 1 differences; 77 the kernel's part could not run.
  */

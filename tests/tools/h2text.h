@@ -17,7 +17,8 @@
  *	repeat N			the next line, so many times; `request`: each on another stream
  *	wait ID				until there is an answer on that stream
  *	sleep MS			stall MS: without reading
- * ID `@` is the stream that is answered; TEXT, PATH and VALUE have \r \n \t \0 \\ \xHH, and {A*N} for N times A.
+ * ID `@` is the stream that is answered; TEXT, PATH and VALUE have \r \n \t \0 \\ \xHH, and {A*N}
+ * for N times A.
  *
  * One connection a process.
  */

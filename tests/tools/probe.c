@@ -22,12 +22,11 @@
  *   --proto udp     stream: datagrams from one socket, sent again each 100 ms until one is echoed
  *   --count FILE    stream: keeps the number of echoes in it
  *
- * connect says `open` when TCP connected or when UDP was echoed, both with our
- * own bytes; listen prints `listening` when it is ready.  Exit codes: 0 open, 1 refused,
- * 2 unreachable, 3 timeout, 4 usage or a local failure.  A stream prints the
- * number of echoes and how it ended: `37 open`, `12 timeout`, `12 refused` (a reset).
- * repeat prints `37 open 0 refused 2 unreachable 0 timeout`, flood `70000 sent 12 answered`, spray `70000 begun`;
- * all three exit with 0.
+ * connect says `open` when TCP connected or when UDP was echoed, both with our own bytes; listen
+ * prints `listening` when it is ready.  Exit codes: 0 open, 1 refused, 2 unreachable, 3 timeout, 4
+ * usage or a local failure.  A stream prints the number of echoes and how it ended: `37 open`, `12
+ * timeout`, `12 refused` (a reset).  repeat prints `37 open 0 refused 2 unreachable 0 timeout`,
+ * flood `70000 sent 12 answered`, spray `70000 begun`; all three exit with 0.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A damaged object: one place after the other is changed.  Whatever reads objects refuses the result or takes it for
- * what it says (tests/fuzz/fuzz_object.c asks for that: verdicts are in range, nothing is read past an
- * end); it never crashes and never hangs.  What is signed is refused whichever bit is not as it was.
+ * A damaged object: one place after the other is changed.  Whatever reads objects refuses the result
+ * or takes it for what it says (tests/fuzz/fuzz_object.c asks for that: verdicts are in range,
+ * nothing is read past an end); it never crashes and never hangs.  What is signed is refused
+ * whichever bit is not as it was.
  *
- * A small object is made, and every STEPth place of it tried.  POLC_FLIPS=all: every place; POLC_FLIPS=FILE: every
- * place of that object, as polc wrote it.
+ * A small object is made, and every STEPth place of it tried.  POLC_FLIPS=all: every place;
+ * POLC_FLIPS=FILE: every place of that object, as polc wrote it.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -170,7 +170,10 @@ static void edges(void)
 	free(ring);
 }
 
-/* Places of a table of 1,000 addresses that differ in byte `at`, or the one above it: as emit_service.c makes it. */
+/*
+ * Places of a table of 1,000 addresses that differ in byte `at`, or the one above it: as
+ * emit_service.c makes it.
+ */
 static void vips(const char *what, unsigned at, bool port)
 {
 	uint32_t len = 4096;
