@@ -83,32 +83,6 @@ static int read_open(const char *path, int fd, enum prt_input_kind kind, size_t 
 	return ret;
 }
 
-int prt_input_read(const char *path, enum prt_input_kind kind, size_t max, struct prt_input *out,
-		   struct pol_err *e)
-{
-	/* Not waiting for the writer of a pipe where no pipe will do. */
-	int wait = kind == PRT_INPUT_REGULAR ? O_NONBLOCK : 0;
-	int fd POL_CLEANUP(pol_cleanup_fd) = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | wait);
-	struct prt_input in = { 0 };
-	int ret;
-
-	if (fd < 0)
-		return pol_err(e, -errno, "%s: cannot open: %s", path, strerror(errno));
-	ret = read_open(path, fd, kind, max, &in, e);
-	if (ret)
-		prt_input_free(&in);
-	else
-		*out = in;
-	return ret;
-}
-
-void prt_input_free(struct prt_input *in)
-{
-	free(in->data);
-	free(in->real);
-	*in = (struct prt_input){ 0 };
-}
-
 /* ---- whose it is ------------------------------------------------------------ */
 
 static bool trusted(uid_t uid)
@@ -204,6 +178,43 @@ static int check_given(const char *path, bool folder, struct pol_err *e)
 		return pol_err(e, -errno, "%s: the working folder has gone", path);
 	snprintf(given, sizeof(given), "%s%s%s", cwd, *cwd ? "/" : "", path);
 	return check_way(path, given, folder, e);
+}
+
+/*
+ * Where fs.protected_symlinks is set the kernel does not follow somebody's link in a sticky folder,
+ * and says no more than EACCES.
+ */
+static int cannot_open(const char *path, int why, struct pol_err *e)
+{
+	int ret = why == EACCES ? check_given(path, false, e) : 0;
+
+	return ret ? ret : pol_err(e, -why, "%s: cannot open: %s", path, strerror(why));
+}
+
+int prt_input_read(const char *path, enum prt_input_kind kind, size_t max, struct prt_input *out,
+		   struct pol_err *e)
+{
+	/* Not waiting for the writer of a pipe where no pipe will do. */
+	int wait = kind == PRT_INPUT_REGULAR ? O_NONBLOCK : 0;
+	int fd POL_CLEANUP(pol_cleanup_fd) = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | wait);
+	struct prt_input in = { 0 };
+	int ret;
+
+	if (fd < 0)
+		return cannot_open(path, errno, e);
+	ret = read_open(path, fd, kind, max, &in, e);
+	if (ret)
+		prt_input_free(&in);
+	else
+		*out = in;
+	return ret;
+}
+
+void prt_input_free(struct prt_input *in)
+{
+	free(in->data);
+	free(in->real);
+	*in = (struct prt_input){ 0 };
 }
 
 int prt_input_owner_check(const struct prt_input *in, struct pol_err *e)
