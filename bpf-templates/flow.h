@@ -338,7 +338,7 @@ static __always_inline int pol_flow_known(struct __sk_buff *skb, struct pol_pkt 
 #if POL_USES_HTTP
 	p->proxy = pol_proxied(e);
 	if (p->proxy && !pol_proxy_place(p, e, reply))
-		return pol_proxy_anew(skb, p, reply) ? pol_flow_open(skb, p, POL_TRACK_REPLACE) :
+		return pol_proxy_anew(skb, p, e, reply) ? pol_flow_open(skb, p, POL_TRACK_REPLACE) :
 						       POL_REASON_PROXY_FOREIGN;
 	if (p->proxy && pol_proxy_one_sided(p)) {
 		c.state = pol_proxy_state(skb, p, c.state);

@@ -173,18 +173,27 @@ static __always_inline int pol_proxy_place(struct pol_pkt *p, const struct pol_c
 }
 
 /*
- * At the receiver's device a SYN comes from where the flow's packets cannot: is it another's, with
- * the same addresses and ports?  Masquerading gives a container this host's address, and a port
- * that is free to the kernel's connection tracking, which forgets sooner than we do and knows
- * nothing of what came before its rules.  Then it is judged anew; but only where the proxy has no
- * live connection of that name, or the one that another began would be told to be his.
+ * A SYN comes from where the flow's packets cannot: is it another's, with the same addresses and
+ * ports?  Then it is judged anew, if the connection of that name is over.
+ *
+ *	POL_CT_PROXY	At the receiver's device.  Masquerading gives a container this host's
+ *			address, and a port that is free to the kernel's connection tracking,
+ *			which forgets sooner than we do and knows nothing of what came before
+ *			its rules.  Over is what the proxy has no live socket of, or what
+ *			another began would be told to be his.
+ *	POL_CT_ONWARD	The client itself takes the port that the proxy took for it.
  */
-static __always_inline int pol_proxy_anew(struct __sk_buff *skb, struct pol_pkt *p, int reply)
+static __always_inline int pol_proxy_anew(struct __sk_buff *skb, struct pol_pkt *p,
+					  const struct pol_ct_entry *e, int reply)
 {
 	int socket;
 
-	if (p->hook != POL_HOOK_EP_IN || p->frag || reply || p->proxy != POL_CT_PROXY ||
+	if (p->frag || reply ||
 	    (p->tcp_flags & (POL_TCP_SYN | POL_TCP_ACK | POL_TCP_RST | POL_TCP_FIN)) != POL_TCP_SYN)
+		return 0;
+	if (p->proxy == POL_CT_ONWARD)
+		return e->state == POL_CT_CLOSED;
+	if (p->hook != POL_HOOK_EP_IN)
 		return 0;
 	socket = pol_steer_connection(skb, p); /* at this hook it only looks */
 	return !socket || socket == POL_STEERED_AGAIN;

@@ -16,7 +16,7 @@ swap_beside() { # TIMES PID...
 
 # Two connections from one port, of which the first leaves TIME_WAIT on the proxy's side: the client
 # closes when it has seen the end.  The second one's SYN is answered at once: one that is not is repeated, and
-# the client's kernel counts that.  LOCALPORT: none that the kernel picks by itself.
+# the client's kernel counts that.  LOCALPORT: none that the kernel or the proxy picks.
 again() { # WHAT FROM ADDRESS PORT PATH LOCALPORT; FROM host: this host
 	local what=$1 from=$2 address=$3 port=$4 path=$5 local_port=$6 run=(inside "$2") repeated left first second
 	[ "$from" != host ] || run=()

@@ -93,21 +93,27 @@ lookups() { # programs at sk_lookup of this host; other tests have theirs in oth
 
 # ---- a client's port again, where the proxy closed first ------------------------------------
 
-again "IPv4" client "${v4[server]}" 80 /both 20001
-again "IPv6" client "${v6[server]}" 80 /both 20002
+again "IPv4" client "${v4[server]}" 80 /both 61001
+again "IPv6" client "${v6[server]}" 80 /both 61002
+# The client takes the port that the proxy took for it, to the same server.
+for f in 4 6; do
+	[ $f = 4 ] && to=${v4[server]} || to=${v6[server]}
+	took=$("$POLLOAD" flows --json | jq --arg to "$to" '[.[] | select(.proxy == "server" and .state == "closed" and .to.address == $to)][0].from.port')
+	again "IPv$f, from a port that was the proxy's" client "$to" 80 /both "$took"
+done
 for p in $(pgrep -x polproxy); do kill -KILL "$p" 2>/dev/null; done
 "$POLLOAD" proxy || not_ok "proxy starts it again"
-again "with another proxy's listeners, IPv4" client "${v4[server]}" 80 /both 20001
-again "IPv6" client "${v6[server]}" 80 /both 20002
+again "with another proxy's listeners, IPv4" client "${v4[server]}" 80 /both 61001
+again "IPv6" client "${v6[server]}" 80 /both 61002
 pins=${POLC_BPFFS:?}
 is "each used its leave to find the listener" "[]" "$(bpftool -j map dump pinned "$pins/proxy_again")"
 "$POLLOAD" apply two.bpf.o >/dev/null || not_ok "apply"
-again "after an apply" client "${v4[server]}" 80 /both 20003
+again "after an apply" client "${v4[server]}" 80 /both 61003
 rm "$pins/sk_lookup"
 like "status sees that the program is gone that shows them the way" "has no program at sk_lookup" "$("$POLLOAD" status)"
 "$POLLOAD" proxy || not_ok "proxy attaches it"
 is "polload proxy attaches it" 0 "$("$POLLOAD" status >/dev/null; echo $?)"
-again "and so" client "${v4[server]}" 80 /both 20004
+again "and so" client "${v4[server]}" 80 /both 61004
 "$POLLOAD" apply plain.bpf.o >/dev/null || not_ok "apply"
 is "without http rules it is not there" 0 "$(lookups)"
 "$POLLOAD" apply one.bpf.o >/dev/null || not_ok "apply"
