@@ -98,7 +98,7 @@ again "IPv6" client "${v6[server]}" 80 /both 61002
 # The client takes the port that the proxy took for it, to the same server.
 for f in 4 6; do
 	[ $f = 4 ] && to=${v4[server]} || to=${v6[server]}
-	took=$("$POLLOAD" flows --json | jq --arg to "$to" '[.[] | select(.proxy == "server" and .state == "closed" and .to.address == $to)][0].from.port')
+	took=$("$POLLOAD" flows --json | jq --arg to "$to" '[.[] | select(.proxy == "server" and .state == "closed" and .to.address == $to)] | min_by(.seconds).from.port')
 	again "IPv$f, from a port that was the proxy's" client "$to" 80 /both "$took"
 done
 for p in $(pgrep -x polproxy); do kill -KILL "$p" 2>/dev/null; done
