@@ -431,14 +431,17 @@ static __always_inline int pol_edge_leaves(const struct pol_edge *p, const struc
 	       !(s->flags & POL_SVC_LOCAL);
 }
 
+/* Bytes of the header that is put before a packet in a tunnel. */
+static __always_inline __u32 pol_edge_outer(const struct pol_svc *s)
+{
+	return pol_is_v6(&s->to) ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
+}
+
 /* Longer than the way out takes, with what is put before it. */
 static __always_inline int pol_edge_too_big(const struct pol_edge *p, const struct pol_svc *s,
 					    const struct pol_hop *h)
 {
-	__u32 more = !(s->flags & POL_SVC_TUNNEL) ? 0 :
-		     pol_is_v6(&s->to)		   ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
-
-	return p->l3_len + more > h->mtu;
+	return p->l3_len + (s->flags & POL_SVC_TUNNEL ? pol_edge_outer(s) : 0) > h->mtu;
 }
 
 /* By the connection's flags; h: the way out, or NULL: the stack's, or to an endpoint here. */
@@ -460,10 +463,8 @@ static __always_inline int pol_edge_serve(struct xdp_md *ctx, struct pol_edge *p
 
 	if (pol_unlikely(h && pol_edge_too_big(p, s, h))) {
 		if (s->flags & POL_SVC_TUNNEL) {
-			__u32 more = pol_is_v6(&s->to) ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
-
 			pol_edge_drop(p, POL_REASON_SVC_TOO_BIG);
-			return pol_edge_icmp(ctx, p, p->v6 ? 2 << 8 : 3 << 8 | 4, h->mtu - more);
+			return pol_edge_icmp(ctx, p, p->v6 ? 2 << 8 : 3 << 8 | 4, h->mtu - pol_edge_outer(s));
 		}
 		h = NULL; /* the stack says so */
 	}
