@@ -93,9 +93,16 @@ static __always_inline int pol_end(struct __sk_buff *skb, struct pol_pkt *p, int
 
 	if (pol_unlikely(reason)) {
 		pol_shot(skb, p, reason);
-#if POL_USES_REJECT || POL_USES_HTTP || POL_USES_SERVICES
-		if (reason == POL_REASON_REJECT || reason == POL_REASON_HTTP_GAINED)
+#if POL_USES_REJECT || POL_USES_SERVICES
+		if (reason == POL_REASON_REJECT)
 			ret = pol_answer(skb, p);
+#endif
+#if POL_USES_HTTP
+		if (reason == POL_REASON_HTTP_GAINED) {
+			ret = pol_answer_both(skb, p);
+			if (ret == TC_ACT_OK)
+				pol_mark_judged(skb, to);
+		}
 #endif
 		return pol_leave(skb, p, ret, watched);
 	}

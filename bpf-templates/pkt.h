@@ -67,6 +67,7 @@ struct pol_pkt {
 	union {
 		__u32 frag_id;	/* as it stands in the packet */
 		__u32 mtu;	/* of SVC_TOO_BIG: what would fit */
+		__be32 seq_be;	/* of a segment that was answered */
 	};
 	__u16 frag_off;		/* bytes; of a first fragment: how many it covers */
 	__u8 frag_proto;	/* names the datagram together with the id */

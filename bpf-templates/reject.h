@@ -3,6 +3,7 @@
  * The answer to a rejected packet, made of the packet itself and sent back where
  * it came from: out of the device it came in by, or into the host's stack if the
  * host sent it.  TCP gets a RST (RFC 9293, 3.10.7.1), the rest an unreachable.
+ * A connection that is cut off in its life ends with a RST for either end.
  */
 #ifndef POL_BPF_REJECT_H
 #define POL_BPF_REJECT_H
@@ -31,7 +32,7 @@ static __always_inline __u64 pol_pseudo(const struct pol_pkt *p, __u8 proto, __u
 }
 
 static __always_inline void pol_answer_ip4(struct iphdr *ip, const struct pol_pkt *p, __u32 len,
-					   __u8 proto)
+					   __u8 proto, int on)
 {
 	__builtin_memset(ip, 0, sizeof(*ip));
 	ip->version = 4;
@@ -40,40 +41,40 @@ static __always_inline void pol_answer_ip4(struct iphdr *ip, const struct pol_pk
 	ip->frag_off = bpf_htons(0x4000);
 	ip->ttl = POL_ANSWER_TTL;
 	ip->protocol = proto;
-	ip->saddr = p->dst.w_be[3];
-	ip->daddr = p->src.w_be[3];
+	ip->saddr = on ? p->src.w_be[3] : p->dst.w_be[3];
+	ip->daddr = on ? p->dst.w_be[3] : p->src.w_be[3];
 	ip->check = ~pol_fold(bpf_csum_diff(NULL, 0, (__be32 *)ip, sizeof(*ip), 0));
 }
 
 static __always_inline void pol_answer_ip6(struct ipv6hdr *ip, const struct pol_pkt *p, __u32 len,
-					   __u8 proto)
+					   __u8 proto, int on)
 {
 	__builtin_memset(ip, 0, sizeof(*ip));
 	ip->version = 6;
 	ip->payload_len = bpf_htons(len);
 	ip->nexthdr = proto;
 	ip->hop_limit = POL_ANSWER_TTL;
-	__builtin_memcpy(&ip->saddr, &p->dst, sizeof(ip->saddr));
-	__builtin_memcpy(&ip->daddr, &p->src, sizeof(ip->daddr));
+	__builtin_memcpy(&ip->saddr, on ? &p->src : &p->dst, sizeof(ip->saddr));
+	__builtin_memcpy(&ip->daddr, on ? &p->dst : &p->src, sizeof(ip->daddr));
 }
 
 /*
  * The steps of an answer are functions of their own and follow one another, so that
- * their buffers need not be on the stack together.
+ * their buffers need not be on the stack together.  on: the way that the packet went, not back.
  */
-__noinline int pol_answer_ip(struct __sk_buff *skb, struct pol_pkt *p, __u32 payload, __u32 proto)
+__noinline int pol_answer_ip(struct __sk_buff *skb, struct pol_pkt *p, __u32 payload, __u32 proto, int on)
 {
 	if (!p)
 		return -1;
 	if (p->v6) {
 		struct ipv6hdr ip;
 
-		pol_answer_ip6(&ip, p, payload, proto);
+		pol_answer_ip6(&ip, p, payload, proto, on);
 		return bpf_skb_store_bytes(skb, p->l3_off, &ip, sizeof(ip), 0);
 	} else {
 		struct iphdr ip;
 
-		pol_answer_ip4(&ip, p, payload + sizeof(ip), proto);
+		pol_answer_ip4(&ip, p, payload + sizeof(ip), proto, on);
 		return bpf_skb_store_bytes(skb, p->l3_off, &ip, sizeof(ip), 0);
 	}
 }
@@ -90,46 +91,69 @@ static __always_inline __u32 pol_ip_header(const struct pol_pkt *p)
  * answer gets the same.
  */
 static __always_inline int pol_csum_partial(struct __sk_buff *skb, const struct pol_pkt *p,
-					    __u16 check)
+					    __u16 check, __u32 len)
 {
-	__u32 len = p->l3_len - (p->l4_off - p->l3_off);
-
 	return skb->gso_size || check == pol_fold(pol_pseudo(p, IPPROTO_TCP, len));
+}
+
+/* Completes the RST and writes it at `at`. */
+static __always_inline int pol_put_rst(struct __sk_buff *skb, const struct pol_pkt *p, __u32 at,
+				       struct tcphdr *rst, int partial)
+{
+	__u64 sum = pol_pseudo(p, IPPROTO_TCP, sizeof(*rst));
+
+	rst->doff = sizeof(*rst) / 4;
+	rst->rst = 1;
+	if (partial)
+		rst->check = pol_fold(sum);
+	else
+		rst->check = ~pol_fold(sum + (__u32)bpf_csum_diff(NULL, 0, (__be32 *)rst,
+								  sizeof(*rst), 0));
+	return bpf_skb_store_bytes(skb, at, rst, sizeof(*rst), 0);
 }
 
 /* Cuts the packet to its answer's size and writes the RST; its length, or 0. */
 __noinline int pol_answer_rst(struct __sk_buff *skb, struct pol_pkt *p)
 {
 	struct tcphdr in, rst = {};
-	__u64 sum;
 	__u32 len, at;
 	int partial;
 
 	if (!p || p->tcp_flags & POL_TCP_RST || bpf_skb_load_bytes(skb, p->l4_off, &in, sizeof(in)))
 		return 0;
 	at = p->l3_off + pol_ip_header(p);
-	len = p->l3_len - (p->l4_off - p->l3_off) - in.doff * 4;
-	partial = pol_csum_partial(skb, p, in.check);
+	len = p->l3_len - (p->l4_off - p->l3_off);
+	partial = pol_csum_partial(skb, p, in.check, len);
 	rst.source = in.dest;
 	rst.dest = in.source;
-	rst.doff = sizeof(rst) / 4;
-	rst.rst = 1;
 	if (in.ack) {
 		rst.seq = in.ack_seq;
 	} else {
 		rst.ack = 1;
-		rst.ack_seq = bpf_htonl(bpf_ntohl(in.seq) + len + in.syn + in.fin);
+		rst.ack_seq = bpf_htonl(bpf_ntohl(in.seq) + len - in.doff * 4 + in.syn + in.fin);
 	}
-	sum = pol_pseudo(p, IPPROTO_TCP, sizeof(rst));
-	if (partial)
-		rst.check = pol_fold(sum);
-	else
-		rst.check = ~pol_fold(sum + (__u32)bpf_csum_diff(NULL, 0, (__be32 *)&rst,
-								 sizeof(rst), 0));
-	if (bpf_skb_change_tail(skb, at + sizeof(rst), 0) ||
-	    bpf_skb_store_bytes(skb, at, &rst, sizeof(rst), 0))
+	p->seq_be = in.seq;
+	if (bpf_skb_change_tail(skb, at + sizeof(rst), 0) || pol_put_rst(skb, p, at, &rst, partial))
 		return 0;
 	return sizeof(rst);
+}
+
+/* What pol_answer_rst() wrote, turned around: a RST for whom the packet was for; its length, or 0. */
+__noinline int pol_rst_on(struct __sk_buff *skb, struct pol_pkt *p)
+{
+	struct tcphdr back, rst = {};
+	__u32 at;
+
+	if (!p)
+		return 0;
+	at = p->l3_off + pol_ip_header(p);
+	if (bpf_skb_load_bytes(skb, at, &back, sizeof(back)))
+		return 0;
+	rst.source = back.dest;
+	rst.dest = back.source;
+	rst.seq = p->seq_be;
+	return pol_put_rst(skb, p, at, &rst, pol_csum_partial(skb, p, back.check, sizeof(back)))
+		       ? 0 : sizeof(rst);
 }
 
 /* Type and code: port unreachable for UDP, administratively prohibited for the rest. */
@@ -195,24 +219,57 @@ static __always_inline int pol_answerable(const struct pol_pkt *p)
 	       p->msg != POL_MSG_ERROR && p->msg != POL_MSG_ALONE;
 }
 
+/* Makes an answer of the packet: an ICMP error, or with type_code 0 a RST.  0 or -1. */
+static __always_inline int pol_answer_make(struct __sk_buff *skb, struct pol_pkt *p,
+					   __u32 type_code, __u32 mtu)
+{
+	__u32 proto = IPPROTO_TCP;
+	int len;
+
+	if (!pol_answerable(p) || !pol_rate_take(POL_RATE_ANSWER))
+		return -1;
+	if (type_code)
+		proto = p->v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
+	len = type_code ? pol_answer_icmp(skb, p, type_code, mtu) : pol_answer_rst(skb, p);
+	return len <= 0 || pol_answer_ip(skb, p, len, proto, 0) || pol_answer_eth(skb) ? -1 : 0;
+}
+
+/* Marks the answer for its way back; the flags of the redirect to the device in hand. */
+static __always_inline __u64 pol_answer_mark(struct __sk_buff *skb, const struct pol_pkt *p)
+{
+	int into = p->hook == POL_HOOK_EP_IN;
+
+	skb->mark = (skb->mark & ~POL_MARK_MASK) | (into ? POL_MARK_ANSWER : POL_MARK_JUDGED);
+	if (!into)
+		skb->tc_index = (__u16)p->ep; /* of who hears it; nothing reads it behind an uplink */
+	return into ? BPF_F_INGRESS : 0;
+}
+
 /* Back with an ICMP error; type_code 0: a RST. */
 __noinline int pol_answer_with(struct __sk_buff *skb, struct pol_pkt *p, __u32 type_code, __u32 mtu)
 {
+	if (!p || pol_answer_make(skb, p, type_code, mtu))
+		return TC_ACT_SHOT;
+	return bpf_redirect(skb->ifindex, pol_answer_mark(skb, p));
+}
+
+/*
+ * A live connection is over, and both ends are to know: who waits for an answer sends nothing, so
+ * that nothing of his could be answered, and would wait for ever.  The sender's RST goes back in a
+ * copy; the packet itself becomes the other's, and goes its way like one that passes: its sequence
+ * number is all that is left of it.  A RST is not answered, so none is made of one that loops.
+ */
+__noinline int pol_answer_both(struct __sk_buff *skb, struct pol_pkt *p)
+{
 	int len;
 
-	if (!p || !pol_answerable(p) || !pol_rate_take(POL_RATE_ANSWER))
+	if (!p || p->proto != IPPROTO_TCP || pol_answer_make(skb, p, 0, 0))
 		return TC_ACT_SHOT;
-	len = type_code ? pol_answer_icmp(skb, p, type_code, mtu) : pol_answer_rst(skb, p);
-	if (len <= 0 || pol_answer_ip(skb, p, len, type_code ? (p->v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP) : IPPROTO_TCP) ||
-	    pol_answer_eth(skb))
+	bpf_clone_redirect(skb, skb->ifindex, pol_answer_mark(skb, p));
+	len = pol_rst_on(skb, p);
+	if (len <= 0 || pol_answer_ip(skb, p, len, IPPROTO_TCP, 1) || pol_answer_eth(skb))
 		return TC_ACT_SHOT;
-	if (p->hook == POL_HOOK_EP_IN) {
-		skb->mark = (skb->mark & ~POL_MARK_MASK) | POL_MARK_ANSWER;
-		return bpf_redirect(skb->ifindex, BPF_F_INGRESS);
-	}
-	skb->mark = (skb->mark & ~POL_MARK_MASK) | POL_MARK_JUDGED;
-	skb->tc_index = (__u16)p->ep; /* of who hears it; nothing reads it behind an uplink */
-	return bpf_redirect(skb->ifindex, 0);
+	return TC_ACT_OK;
 }
 
 static __always_inline int pol_answer(struct __sk_buff *skb, struct pol_pkt *p)
