@@ -168,6 +168,19 @@ static int check_forwarding(const char *path, const char *sysctl, struct pol_err
 		       "this host does not forward: its containers would reach nobody");
 }
 
+/* Whole or not at all: the engine forgets a network that it was refused, and its subnet would stay taken. */
+static int make_network(const struct cn_network *n, struct pol_err *e)
+{
+	struct pol_err nothing = { 0 };
+	struct cn_network there;
+	uint32_t ifindex;
+	int r = cn_network_make(n, e);
+
+	if (r && !cn_network_find(n->id, &there, &ifindex, &nothing))
+		cn_device_delete(ifindex, &nothing);
+	return r;
+}
+
 static json_t *create_network(struct cn_driver *d, const struct cn_call *c, struct pol_err *e)
 {
 	struct cn_network n = { .mtu = c->mtu }, there;
@@ -197,7 +210,7 @@ static json_t *create_network(struct cn_driver *d, const struct cn_call *c, stru
 				    cn_addr_format(c->addr[i], t));
 		n.gateway[i] = (struct cn_addr){ cn_gateway_of(c->addr[i]), c->addr[i].len };
 	}
-	r = r ? r : cn_network_make(&n, e);
+	r = r ? r : make_network(&n, e);
 	return r ? NULL : json_object();
 }
 
@@ -227,7 +240,7 @@ static int ensure_network(const struct cn_call *c, struct cn_network *n, struct 
 			n->gateway[i] =
 				(struct cn_addr){ cn_gateway_of(c->addr[i]), c->addr[i].len };
 	}
-	return cn_network_make(n, e);
+	return make_network(n, e);
 }
 
 /* ---- connections -------------------------------------------------------------------------------------- */

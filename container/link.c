@@ -230,6 +230,17 @@ int cn_device_delete(uint32_t ifindex, struct pol_err *e)
 		       : 0;
 }
 
+/* One of ours.  Without an alias and down it was never finished, its maker was killed or failed: it goes. */
+static int find_ours(const char *name, struct device *d, struct pol_err *e)
+{
+	int r = find(name, d, e);
+
+	if (r || d->alias[0] || d->link.up)
+		return r;
+	r = cn_device_delete(d->link.ifindex, e);
+	return r ? r : -ENODEV;
+}
+
 /* The alias, and up. */
 static int set(uint32_t ifindex, const char *name, const char *alias, bool up, struct pol_err *e)
 {
@@ -287,7 +298,7 @@ int cn_network_find(const char *id, struct cn_network *out, uint32_t *ifindex, s
 	int r;
 
 	cn_device_name(CN_DEVICE_NETWORK, id, name);
-	r = find(name, &d, e);
+	r = find_ours(name, &d, e);
 	if (r)
 		return r;
 	memset(out, 0, sizeof(*out));
@@ -328,12 +339,12 @@ int cn_network_make(const struct cn_network *n, struct pol_err *e)
 	snprintf(alias, sizeof(alias), "polcnet %s %s", n->id, n->name);
 	r = make_bridge(name, n->mtu, e);
 	r = r ? r : find(name, &d, e);
-	r = r ? r : set(d.link.ifindex, name, alias, true, e);
 	for (size_t i = 0; i < CN_FAMILIES && !r; i++) {
 		if (n->gateway[i].ip.family)
 			r = add_address(d.link.ifindex, name, n->gateway[i], true, e);
 	}
-	return r;
+	/* last: what has an alias is whole */
+	return r ? r : set(d.link.ifindex, name, alias, true, e);
 }
 
 /* ---- pairs --------------------------------------------------------------------------------------------- */
@@ -377,7 +388,7 @@ int cn_pair_find(const char *id, struct cn_pair *out, struct prt_link *link, str
 	int r;
 
 	cn_device_name(CN_DEVICE_HOST, id, name);
-	r = find(name, &d, e);
+	r = find_ours(name, &d, e);
 	if (r)
 		return r;
 	if (!cn_pair_of(d.alias, out) || strcmp(out->id, id))

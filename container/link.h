@@ -58,7 +58,7 @@ const char *cn_mac_format(const uint8_t mac[6], char out[CN_MAC]);
 enum cn_device { CN_DEVICE_NETWORK, CN_DEVICE_HOST, CN_DEVICE_CONTAINER };
 void cn_device_name(enum cn_device kind, const char *id, char out[PRT_IFNAME]);
 
-/* -ENODEV without an error text: there is none. */
+/* -ENODEV without an error text: there is none; what was begun and never finished is removed. */
 int cn_network_find(const char *id, struct cn_network *out, uint32_t *ifindex, struct pol_err *e);
 /* Makes or completes it. */
 int cn_network_make(const struct cn_network *n, struct pol_err *e);

@@ -465,6 +465,7 @@ $(faulted:%=check-faults-of-%): $(faults_tools)
 check-faults-elsewhere: $(faults_tools)
 	$(AM_TESTS_ENVIRONMENT) FAULTS='$(FAULTS)' $(srcdir)/tests/e2e/faults.sh
 	$(AM_TESTS_ENVIRONMENT) FAULTS='$(FAULTS)' $(srcdir)/tests/e2e/agentfaults.sh
+	$(AM_TESTS_ENVIRONMENT) FAULTS='$(FAULTS)' $(srcdir)/tests/e2e/runtimefaults.sh
 check-faults-killed: $(faults_tools)
 	$(AM_TESTS_ENVIRONMENT) POINTS=200 $(srcdir)/tests/e2e/kill.sh
 check-faults-flipped: $(faults_tools)
@@ -533,6 +534,7 @@ EXTRA_DIST += \
 	tests/e2e/httplib.sh \
 	tests/e2e/engine.sh \
 	tests/e2e/floods.sh \
+	tests/e2e/runtimefaults.sh \
 	tests/e2e/soak.sh \
 	tests/e2e/lib.sh \
 	tests/e2e/shop.sh \

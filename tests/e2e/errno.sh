@@ -5,6 +5,7 @@
 # whole; a run that fails says what failed and leaves all as it was, a run that succeeds has done everything.
 #   FAULTS=N (2)        faults of each command, spread over all that it can meet; all: every one of them
 #   FAULT_SEED=N (1)    where the first of them is
+#   FAULT_FROM=N (1)    none before it: goes on with a run that was broken off
 #   FAULT_COMMANDS=...  which of apply rollback shadow add del remove first boot (apply add remove)
 # make check-faults: all of all.
 . "$(dirname "$0")/lib.sh"
@@ -108,7 +109,7 @@ faults_of() { # WHAT COMMAND...
 	[ "$total" -gt 5 ] || bail "$what: no system calls: $(cat fault.err)"
 	step=1
 	[ "$faults" = all ] || step=$(((total + faults - 1) / faults))
-	for ((i = 1 + seed % step; i <= total; i += step)); do
+	for ((i = ${FAULT_FROM:-1} + seed % step; i <= total; i += step)); do
 		fault "$i" "$@"
 	done
 	is "$what: $((kept + failed)) of its $total faults" 0 "$odd"

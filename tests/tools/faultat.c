@@ -3,7 +3,7 @@
  * A program that is killed, or whose system call fails, at a point that can be named again.
  *
  *   faultat kill N COMMAND [ARGUMENT...]
- *   faultat fail N [-f] COMMAND [ARGUMENT...]
+ *   faultat fail N [-f | -c] [-o FILE] COMMAND [ARGUMENT...]
  *
  * kill counts the system calls that can leave something behind: of bpf(2) those that write to a map
  * or pin, files and folders that are made, renamed, written or removed, and what is sent to the
@@ -14,11 +14,12 @@
  * fail counts faults: a system call and an errno that it may return (the table below, by section 2
  * of the manual), so a call with two of them counts twice.  The kernel never sees the Nth; the command
  * gets the errno, and goes on as it can.  The fault is printed; exit code: the command's own, or 128
- * and the number of its signal.  N = 0: all faults are printed.  -f: of its children, too.
+ * and the number of its signal.  N = 0: all faults are printed.  -f: of its children, too; -c: of its
+ * children alone.
  * Not counted are calls of the dynamic linker, before the command has begun, and writes to the standard
  * streams (`>/dev/full` tries these).
  *
- * The command's standard output goes nowhere.
+ * The command's standard output goes nowhere, or to FILE.
  */
 #define _GNU_SOURCE
 #include <elf.h>
@@ -289,7 +290,7 @@ static int answer(pid_t pid, int error)
 
 struct run {
 	pid_t main;
-	bool kill, children;
+	bool kill, children, only_children;
 	unsigned long n, seen;
 	pid_t failing; /* whose call is being skipped; 0: none */
 	int error;
@@ -335,7 +336,8 @@ static void at_call(struct run *r, pid_t pid)
 	if (info.op != PTRACE_SYSCALL_INFO_ENTRY)
 		return;
 	if (!r->kill) {
-		maybe_fail(r, pid, &info);
+		if (!r->only_children || pid != r->main)
+			maybe_fail(r, pid, &info);
 		return;
 	}
 	if (changes(&info) && ++r->seen == r->n) {
@@ -384,17 +386,19 @@ static int follow(struct run *r)
 	}
 }
 
-static pid_t start(char **argv)
+static pid_t start(char **argv, const char *out)
 {
 	pid_t pid = fork();
 
 	if (pid < 0)
 		broken("fork");
 	if (!pid) {
-		int null = open("/dev/null", O_WRONLY);
+		int to = open(out, O_WRONLY | O_CREAT | O_TRUNC, 0600);
 
-		dup2(null, STDOUT_FILENO);
-		close(null);
+		if (to < 0)
+			broken(out);
+		dup2(to, STDOUT_FILENO);
+		close(to);
 		ptrace(PTRACE_TRACEME, 0, 0, 0);
 		execv(argv[0], argv);
 		_exit(127);
@@ -405,20 +409,27 @@ static pid_t start(char **argv)
 int main(int argc, char **argv)
 {
 	struct run r = { .kill = argc > 1 && !strcmp(argv[1], "kill") };
+	const char *out = "/dev/null";
 	int status, at = 3;
 
-	if (argc > at && !r.kill && !strcmp(argv[at], "-f")) {
+	for (; argc > at && !r.kill && argv[at][0] == '-'; at++) {
+		if (!strcmp(argv[at], "-o") && argc > at + 1) {
+			out = argv[++at];
+			continue;
+		}
+		r.only_children = !strcmp(argv[at], "-c");
+		if (!r.only_children && strcmp(argv[at], "-f"))
+			break;
 		r.children = true;
-		at++;
 	}
 	if (argc <= at || (!r.kill && strcmp(argv[1], "fail"))) {
 		fputs("usage: faultat kill N COMMAND [ARGUMENT...]\n"
-		      "       faultat fail N [-f] COMMAND [ARGUMENT...]\n",
+		      "       faultat fail N [-f | -c] [-o FILE] COMMAND [ARGUMENT...]\n",
 		      stderr);
 		return EXIT_BROKEN;
 	}
 	r.n = strtoul(argv[2], NULL, 10);
-	r.main = start(argv + at);
+	r.main = start(argv + at, out);
 	status = follow(&r);
 	if (!r.kill)
 		return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
