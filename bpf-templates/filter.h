@@ -15,15 +15,39 @@
 
 #if POL_USES_FILTERS
 
-/* ---- addresses: leading bits, then halving --------------------------------------- */
+/* ---- addresses ------------------------------------------------------------------- */
 
+#define POL_FILTER_LEVELS 5	/* of nodes: 16 leading bits leave no more than 65,536 to tell apart */
 #define POL_FILTER_STEPS 24	/* halvings of as many elements as fit */
 
 /*
- * Which of side s's elements is the last that is not above x.  Both sides' halvings wait for nothing
- * but themselves, and their number for nothing at all, so the processor does them side by side.
+ * Both sides' searches wait for nothing but themselves, and their number of loads for nothing at all, so
+ * the processor does them side by side.
  */
-static __always_inline __u32 pol_filter_find(const struct pol_filter_side *s, __u64 x, int v6)
+static __always_inline __u32 pol_filter_v4(const struct pol_filter_side *s, __u32 addr)
+{
+	const __u64 above = POL_NODE_EACH << POL_NODE_BITS;
+	__u64 x = (addr & (1u << s->shift) - 1) * POL_NODE_EACH + above;
+	__u32 at = pol_filter_half_word(s->top + (addr >> (s->shift & 31)));
+
+#pragma clang loop unroll(full)
+	for (int i = 0; i < POL_FILTER_LEVELS; i++) {
+		const volatile __u64 *node;
+		__u64 n;
+
+		if (i >= s->levels)
+			break;
+		node = pol_filter_node(s->elem + at * POL_NODE_DOUBLES);
+		n = (x - node[0] & above) + (x - node[1] & above) + (x - node[2] & above);
+		n >>= POL_NODE_BITS;
+		n += (n >> (POL_NODE_BITS + 1)) + (n >> 2 * (POL_NODE_BITS + 1));
+		at = node[3] + (n & 15);
+	}
+	return at;
+}
+
+/* Which of the side's high halves is the last that is not above x. */
+static __always_inline __u32 pol_filter_high(const struct pol_filter_side *s, __u64 x)
 {
 	__u64 at = pol_filter_word(s->top + (__u32)(x >> (s->shift & 63))), left = s->most;
 
@@ -33,13 +57,7 @@ static __always_inline __u32 pol_filter_find(const struct pol_filter_side *s, __
 
 		if (!half)
 			break;
-		if (v6) {
-			above = -pol_lt(x, pol_filter_double(s->elem + at + half));
-		} else {
-			above = x - pol_filter_word(s->elem + at + half);
-			pol_opaque(above); /* as in pol_lt() */
-			above = (__s64)above >> 63;
-		}
+		above = -pol_lt(x, pol_filter_double(s->elem + at + half));
 		pol_opaque(above);
 		at += half & ~above;
 		left -= half;
@@ -73,7 +91,7 @@ __noinline __u64 pol_filter_low(__u32 at, __u32 n, __u64 lo)
 /* Few prefixes are longer than /64: one look at the low half, unless it has a group of its own. */
 static __always_inline __u32 pol_filter_v6(const struct pol_filter_side *s, __u64 hi, __u64 lo)
 {
-	__u32 at = pol_filter_find(s, hi, 1), low;
+	__u32 at = pol_filter_high(s, hi), low;
 
 	if (pol_filter_double(s->elem + at) != hi)
 		return pol_filter_word(s->slot + 2 * at);
@@ -90,15 +108,29 @@ static __always_inline __u32 pol_filter_row(const struct pol_filter_side *s, con
 {
 	if (v6)
 		return pol_filter_v6(s, bpf_be64_to_cpu(a->d_be[0]), bpf_be64_to_cpu(a->d_be[1]));
-	return pol_filter_find(s, bpf_ntohl(a->w_be[3]), 0);
+	return pol_filter_v4(s, bpf_ntohl(a->w_be[3]));
 }
 
-static __always_inline __u32 pol_filter_class(const struct pol_filter_half *h, __u32 side, __u32 row,
-					      __u32 g)
-{
-	__u32 at = h->side[side].row + row * POL_FILTER_GROUPS + g;
+/* All classes of a row, read at once. */
+struct pol_filter_classes {
+	__u64 d[2];
+};
 
-	return h->flags & POL_FILTER_WIDE ? pol_filter_word(at) : pol_filter_half_word(at);
+static __always_inline void pol_filter_classes(const struct pol_filter_half *h, __u32 side, __u32 row,
+					       struct pol_filter_classes *to)
+{
+	int wide = h->flags & POL_FILTER_WIDE;
+
+	to->d[0] = pol_filter_double(h->side[side].row + (row << !!wide));
+	to->d[1] = wide ? pol_filter_double(h->side[side].row + 2 * row + 1) : 0;
+}
+
+static __always_inline __u64 pol_filter_class(const struct pol_filter_half *h,
+					      const struct pol_filter_classes *c, __u32 g)
+{
+	if (h->flags & POL_FILTER_WIDE)
+		return c->d[g / 2] >> g % 2 * 32 & 0xffffffff;
+	return c->d[0] >> g * 16 & 0xffff;
 }
 
 /* ---- kinds -------------------------------------------------------------------------- */
@@ -213,17 +245,20 @@ static __always_inline __u32 pol_filter_says(struct pol_edge *p, __u32 f, int v6
 	const struct pol_filter_head *head = &pol_filter_head[f];
 	const struct pol_filter_half *h = &pol_filter_half[2 * f + v6];
 	__u32 src, dst, kind, says = head->last, mine;
+	struct pol_filter_classes of[2];
 	__u64 holds;
 
 	src = pol_filter_row(&h->side[0], &p->src, v6);
 	dst = pol_filter_row(&h->side[1], &p->dst, v6);
+	pol_filter_classes(h, 0, src, &of[0]);
+	pol_filter_classes(h, 1, dst, &of[1]);
 	kind = pol_filter_kind(h, p);
 #pragma clang loop unroll(full)
 	for (__u32 g = 0; g < POL_FILTER_GROUPS; g++) {
 		if (g >= h->ngroups)
 			break;
-		mine = pol_filter_cell(h, g, pol_filter_class(h, 0, src, g),
-				       pol_filter_class(h, 1, dst, g), kind);
+		mine = pol_filter_cell(h, g, pol_filter_class(h, &of[0], g),
+				       pol_filter_class(h, &of[1], g), kind);
 		says = pol_filter_less(mine, says);
 	}
 	if (!head->nspecial)

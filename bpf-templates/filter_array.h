@@ -22,6 +22,12 @@ static __always_inline __u64 pol_filter_double(__u32 at)
 	return ((const volatile __u64 *)pol_filter_data)[at & (POL_FILTER_WORDS / 2 - 1)];
 }
 
+/* POL_NODE_DOUBLES of them; the last ones may be in the slack. */
+static __always_inline const volatile __u64 *pol_filter_node(__u32 at)
+{
+	return (const volatile __u64 *)pol_filter_data + (at & (POL_FILTER_WORDS / 2 - 1));
+}
+
 static __always_inline __u32 pol_filter_half_word(__u32 at)
 {
 	return ((const volatile __u16 *)pol_filter_data)[at & (2 * POL_FILTER_WORDS - 1)];

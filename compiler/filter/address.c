@@ -150,19 +150,19 @@ static void write_rows(struct half *h, int which, const u32s *record)
 	bool wide = h->head->flags & POL_FILTER_WIDE;
 	size_t words = record->n * POL_FILTER_GROUPS / (wide ? 1 : 2);
 
-	to->row = pol_words_room(h->out, words, 2) * (wide ? 1 : 2);
+	to->row = pol_words_room(h->out, words, 2) / 2;
 	to->mask = pol_words_room(h->out, h->nspecial ? record->n * 2 : 0, 2) / 2;
 	h->stats->records[which] = pol_lists_count(&side->records);
 	for (size_t r = 0; r < record->n && !h->out->full; r++) {
 		const uint32_t *v = pol_lists_at(&side->records, record->v[r]);
 
 		for (unsigned g = 0; record->v[r] && g < POL_FILTER_GROUPS; g++) {
-			size_t at = to->row + r * POL_FILTER_GROUPS + g;
+			size_t at = r * POL_FILTER_GROUPS + g;
 
 			if (wide)
-				h->out->w.v[at] = v[g];
+				h->out->w.v[2 * (size_t)to->row + at] = v[g];
 			else
-				pol_words_put16(h->out, at, v[g]);
+				pol_words_put16(h->out, 4 * (size_t)to->row + at, v[g]);
 		}
 		if (record->v[r] && h->nspecial)
 			memcpy(&h->out->w.v[((size_t)to->mask + r) * 2], v + POL_FILTER_GROUPS,
@@ -170,7 +170,7 @@ static void write_rows(struct half *h, int which, const u32s *record)
 	}
 }
 
-/* ---- the search: leading bits, then halving -------------------------------------------------- */
+/* ---- the search: leading bits, then nodes (IPv4) or halving (IPv6) ---------------------------- */
 
 struct interval {
 	uint64_t first;
@@ -178,7 +178,7 @@ struct interval {
 };
 typedef POL_VEC(struct interval) intervals;
 
-#define TOP_BITS 16
+#define TOP_BITS 16 /* most leading bits that a table is made of */
 
 /* Most elements among which the leading bits leave the choice. */
 static size_t most_of(const uint64_t *first, size_t n, unsigned shift)
@@ -205,16 +205,15 @@ static unsigned steps_of(size_t most)
 }
 
 /* By the leading bits of what is searched: the last element that begins at or below them. */
-static void write_top(struct half *h, struct pol_filter_side *to, const uint64_t *first, size_t n,
-		      unsigned width)
+static void write_top(struct half *h, struct pol_filter_side *to, const uint64_t *first, size_t n)
 {
-	unsigned bits = TOP_BITS, steps = steps_of(most_of(first, n, width - bits));
+	unsigned bits = TOP_BITS, steps = steps_of(most_of(first, n, 64 - bits));
 	size_t at = 0;
 
 	/* as few as leave no more to halve than the most would: what is small stays in the cache */
-	while (bits > 1 && steps_of(most_of(first, n, width - bits + 1)) <= steps)
+	while (bits > 1 && steps_of(most_of(first, n, 64 - bits + 1)) <= steps)
 		bits--;
-	to->shift = width - bits;
+	to->shift = 64 - bits;
 	to->most = (uint32_t)most_of(first, n, to->shift);
 	to->top = pol_words_room(h->out, (size_t)1 << bits, 1);
 	for (size_t t = 0; t < (size_t)1 << bits && !h->out->full; t++) {
@@ -237,30 +236,138 @@ static void gather_v4(const struct half_side *side, intervals *out)
 	}
 }
 
-static void write_v4(struct half *h, int which)
-{
-	struct pol_filter_side *to = &h->head->side[which];
-	intervals all = { 0 };
-	u32s record = { 0 };
-	uint64_t *first;
-	size_t n;
+/* A run of intervals, among which a node has the choice. */
+struct span {
+	uint32_t first, n;
+};
+typedef POL_VEC(struct span) spans;
 
-	gather_v4(&h->side[which], &all);
-	n = all.n;
-	first = calloc(n, sizeof(*first));
+static unsigned levels_of(size_t most)
+{
+	unsigned levels = 1;
+
+	for (; most > POL_NODE_WAYS; most = (most + POL_NODE_WAYS - 1) / POL_NODE_WAYS)
+		levels++;
+	return levels;
+}
+
+/* By the leading bits, a root; those that leave no choice share one for each record. */
+static void write_roots(struct half *h, struct pol_filter_side *to, const intervals *all,
+			spans *roots)
+{
+	size_t n = (size_t)1 << (32 - to->shift), at = 0;
+	uint32_t records = 0, *lone;
+
+	for (size_t i = 0; i < all->n; i++)
+		records = all->v[i].record >= records ? all->v[i].record + 1 : records;
+	lone = calloc(records, sizeof(*lone)); /* root + 1 */
+	if (!lone)
+		pol_no_memory();
+	to->top = pol_words_room(h->out, n / 2, 1) * 2;
+	for (size_t t = 0; t < n && !h->out->full; t++) {
+		struct span span = { .n = 1 };
+		uint32_t root;
+
+		while (at + 1 < all->n && all->v[at + 1].first <= (uint64_t)t << to->shift)
+			at++;
+		span.first = (uint32_t)at;
+		while (at + 1 < all->n && all->v[at + 1].first < (uint64_t)(t + 1) << to->shift) {
+			at++;
+			span.n++;
+		}
+		root = span.n == 1 ? lone[all->v[at].record] : 0;
+		if (!root) {
+			*pol_vec_push(roots) = span;
+			root = (uint32_t)roots->n;
+			if (span.n == 1)
+				lone[all->v[at].record] = root;
+		}
+		pol_words_put16(h->out, to->top + t, root - 1);
+	}
+	free(lone);
+}
+
+/* A node over `span`, each child of which has `child` intervals. */
+static void make_node(uint64_t node[POL_NODE_DOUBLES], const struct pol_filter_side *to,
+		      const intervals *all, struct span span, size_t child)
+{
+	for (unsigned k = 0; k + 1 < POL_NODE_WAYS; k++) {
+		size_t i = (k + 1) * child;
+		uint64_t key = i < span.n ? all->v[span.first + i].first & ((1ull << to->shift) - 1)
+					  : 1ull << POL_NODE_BITS;
+
+		node[k / 3] |= key << k % 3 * (POL_NODE_BITS + 1);
+	}
+}
+
+/* Nodes level by level, the roots first. */
+static void write_nodes(struct half *h, struct pol_filter_side *to, const intervals *all,
+			spans *level)
+{
+	POL_VEC(uint64_t) nodes = { 0 };
+	uint32_t next = (uint32_t)level->n;
+	size_t child = 1;
+
+	for (unsigned l = 1; l < to->levels; l++)
+		child *= POL_NODE_WAYS;
+	for (; child; child /= POL_NODE_WAYS) {
+		spans below = { 0 };
+
+		for (size_t i = 0; i < level->n; i++) {
+			struct span span = level->v[i];
+			uint64_t node[POL_NODE_DOUBLES] = { [POL_NODE_DOUBLES - 1] =
+								    child > 1 ? next : span.first };
+
+			make_node(node, to, all, span, child);
+			for (unsigned k = 0; k < POL_NODE_DOUBLES; k++)
+				*pol_vec_push(&nodes) = node[k];
+			for (size_t at = 0; child > 1 && at < span.n; at += child, next++)
+				*pol_vec_push(&below) = (struct span){
+					span.first + (uint32_t)at,
+					(uint32_t)(span.n - at < child ? span.n - at : child)
+				};
+		}
+		pol_vec_free(level);
+		*level = below;
+	}
+	to->elem = pol_words_room(h->out, nodes.n * 2, 2 * POL_NODE_DOUBLES) / 2;
+	for (size_t i = 0; i < nodes.n && !h->out->full; i++)
+		pol_words_put64(h->out, ((size_t)to->elem + i) * 2, nodes.v[i]);
+	pol_vec_free(&nodes);
+}
+
+/* As few levels as leading bits can bring about, and as few of these as that takes. */
+static void write_tree(struct half *h, struct pol_filter_side *to, const intervals *all)
+{
+	uint64_t *first = calloc(all->n, sizeof(*first));
+	spans roots = { 0 };
+	unsigned least;
+
 	if (!first)
 		pol_no_memory();
-	for (size_t i = 0; i < n; i++)
-		first[i] = all.v[i].first;
-	write_top(h, to, first, n, 32);
-	for (size_t i = 0; i < n + to->most; i++)
-		*pol_vec_push(&record) = all.v[i < n ? i : n - 1].record;
-	to->elem = pol_words_room(h->out, record.n, 1);
-	for (size_t i = 0; i < record.n && !h->out->full; i++)
-		h->out->w.v[to->elem + i] = (uint32_t)first[i < n ? i : n - 1];
-	write_rows(h, which, &record);
-	h->stats->intervals[which] = (uint32_t)n;
+	for (size_t i = 0; i < all->n; i++)
+		first[i] = all->v[i].first;
+	least = levels_of(most_of(first, all->n, 32 - TOP_BITS));
+	to->shift = POL_NODE_BITS;
+	while ((to->levels = levels_of(most_of(first, all->n, to->shift))) > least)
+		to->shift--;
 	free(first);
+	write_roots(h, to, all, &roots);
+	write_nodes(h, to, all, &roots);
+	pol_vec_free(&roots);
+}
+
+static void write_v4(struct half *h, int which)
+{
+	intervals all = { 0 };
+	u32s record = { 0 };
+
+	gather_v4(&h->side[which], &all);
+	write_tree(h, &h->head->side[which], &all);
+	for (size_t i = 0; i < all.n; i++)
+		*pol_vec_push(&record) = all.v[i].record;
+	write_rows(h, which, &record);
+	h->stats->intervals[which] = (uint32_t)all.n;
 	pol_vec_free(&record);
 	pol_vec_free(&all);
 }
@@ -318,7 +425,7 @@ static void write_slots(struct half *h, int which, const struct slots6 *s)
 	struct pol_words *out = h->out;
 	size_t n = s->high.n, all;
 
-	write_top(h, to, s->high.v, n, 64);
+	write_top(h, to, s->high.v, n);
 	all = n + to->most;
 	to->elem = pol_words_room(out, all * 2, 2) / 2;
 	to->slot = pol_words_room(out, all * 2, 2);

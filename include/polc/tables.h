@@ -115,20 +115,36 @@ struct pol_v6_low {
 #define POL_FILTER_GROUPS 4	/* by width of source and destination; classes of a row */
 
 /*
- * The last element that begins at or below an address: `top` has, by the leading bits, the last
- * that begins at or below all of them; it is among the `most` from there on, of which as many as it
- * takes are skipped by halves, always the same number of times.  Behind the last are copies of it,
- * for who looks that far.
+ * The interval that holds an address, by the leading bits and then:
+ *
+ * IPv4: `levels` nodes, each of which says with one look which is the next.  A node is
+ * half a cache line: nine ascending bounds, three to a double, in
+ * POL_NODE_BITS each with one bit more above them.  (Rest of the address, in each of the three, with
+ * that bit set) - bounds leaves the bit of each bound that is not above the address.  Their number
+ * is added to what the last double says: number of the next node, or at last the row.  A bound that is
+ * not there has but the bit itself, so no address reaches it.
+ *
+ * IPv6: `top` has the last high half that is not above all addresses that begin so; the one in
+ * question is among the `most` from there on, of which as many as it takes are skipped by halves,
+ * always the same number of times.  Behind the last are copies of it, for who looks that far.
  */
+#define POL_NODE_BITS 20
+#define POL_NODE_WAYS 10
+#define POL_NODE_DOUBLES 4
+#define POL_NODE_EACH (1ull | 1ull << (POL_NODE_BITS + 1) | 1ull << 2 * (POL_NODE_BITS + 1))
+
 struct pol_filter_side {
-	__u32 top;		/* words: by the leading bits, an element */
-	__u32 shift;		/* of IPv4 (32 bits) or of the high half, to get the leading bits */
-	__u32 elem;		/* where they begin. IPv4: words, and its row has the same number.  IPv6: doubles, high halves */
+	__u32 top;		/* by the leading bits. IPv4: halves, a node; IPv6: words, an element */
+	__u32 shift;		/* of IPv4 (at most POL_NODE_BITS) or of the high half, to get the leading bits */
+	__u32 elem;		/* where they begin, doubles: IPv4: nodes, POL_NODE_DOUBLES each; IPv6: high halves */
 	__u32 slot;		/* IPv6, two words each: row above it; row of what equals it, or POL_V6_LOW | group */
 	__u32 low;		/* IPv6, two doubles each: low half; row << 32 | length of the group at its first */
-	__u32 row;		/* halves, words if POL_FILTER_WIDE: classes by group, POL_FILTER_GROUPS each */
+	__u32 row;		/* doubles: classes by group in 16 bits each; if POL_FILTER_WIDE two, in 32 */
 	__u32 mask;		/* doubles: by row, the special lines that it satisfies */
-	__u32 most;
+	union {
+		__u32 levels;	/* IPv4, at least 1 */
+		__u32 most;	/* IPv6 */
+	};
 };
 
 #define POL_FILTER_SLACK 16	/* words behind the last that something may be at */
