@@ -10,6 +10,11 @@
  * (`parse`), and with the filter (`polc`).  All objects are loaded at once and every round runs
  * each.
  *
+ * Headers come in two ways, each an experiment.  `filters`: through a ring of 4,096, as a NIC
+ * and its driver have frames in flight; it is filled again outside of the time that is taken, and
+ * nothing of it is in a cache then.  `filters-streamed`: all 65,536 lie one behind the other, so
+ * that 4 MiB go through the caches which no NIC would send there, in place of tables.
+ *
  * Environment: CLANG, POLC_TEMPLATES, POLC_INCLUDE, TMPDIR.
  */
 #ifndef _GNU_SOURCE
@@ -17,6 +22,9 @@
 #endif
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#ifdef __x86_64__
+#include <emmintrin.h>
+#endif
 #include <errno.h>
 #include <linux/if_ether.h>
 #include <net/if.h>
@@ -29,22 +37,27 @@
 #include "tests/property/filter_gen.h"
 
 #define MIX 65536u
+#define RING 4096u
+#define PASSES 4u /* of the mix */
 #define FRAME 64u
 #define LO 1u
 
 static const char generator[] =
 	"#include <linux/bpf.h>\n#include <bpf/bpf_helpers.h>\n"
-	"struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 65536);\n"
-	"__uint(map_flags, BPF_F_MMAPABLE); __uint(key_size, 4); __uint(value_size, 64); } mix SEC(\".maps\");\n"
+	"#define HEADERS(name, n) struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, n);\\\n"
+	"__uint(map_flags, BPF_F_MMAPABLE); __uint(key_size, 4); __uint(value_size, 64); } name SEC(\".maps\");\n"
+	"HEADERS(mix, 65536)\nHEADERS(ring, 4096)\n"
 	"struct { __uint(type, BPF_MAP_TYPE_PROG_ARRAY); __uint(max_entries, 1);\n"
 	"__uint(key_size, 4); __uint(value_size, 4); } next SEC(\".maps\");\n"
 	"static __u32 at;\n"
-	"SEC(\"xdp.frags\") int generate(struct xdp_md *ctx) {\n"
-	"__u64 *d = (void *)(long)ctx->data; __u32 k = at++ & 65535;\n"
-	"__u64 *h = bpf_map_lookup_elem(&mix, &k);\n"
+	"static __always_inline int generate(struct xdp_md *ctx, void *from, __u32 n) {\n"
+	"__u64 *d = (void *)(long)ctx->data; __u32 k = at++ & (n - 1);\n"
+	"__u64 *h = bpf_map_lookup_elem(from, &k);\n"
 	"if (!h || (void *)(d + 8) > (void *)(long)ctx->data_end) return XDP_ABORTED;\n"
 	"for (int i = 0; i < 8; i++) d[i] = h[i];\n"
 	"bpf_tail_call(ctx, &next, 0); return XDP_ABORTED; }\n"
+	"SEC(\"xdp.frags\") int streamed(struct xdp_md *ctx) { return generate(ctx, &mix, 65536); }\n"
+	"SEC(\"xdp.frags\") int ringed(struct xdp_md *ctx) { return generate(ctx, &ring, 4096); }\n"
 	"SEC(\"xdp.frags\") int empty(struct xdp_md *ctx) { return XDP_DROP; }\n"
 	"char LICENSE[] SEC(\"license\") = \"GPL\";\n";
 
@@ -57,8 +70,27 @@ struct subject {
 };
 
 static struct bpf_object *gen;
-static int generate, empty, next;
-static uint64_t (*live_mix)[FRAME / 8];
+static int empty, next;
+
+/* How headers come: `n` of them lie in `live`. */
+static struct feed {
+	const char *experiment, *program, *map;
+	const char *device;
+	uint32_t n;
+	int prog;
+	uint64_t (*live)[FRAME / 8];
+} feeds[] = {
+	{ .experiment = "filters",
+	  .program = "ringed",
+	  .map = "ring",
+	  .device = "polc0",
+	  .n = RING },
+	{ .experiment = "filters-streamed",
+	  .program = "streamed",
+	  .map = "mix",
+	  .device = "polc1",
+	  .n = MIX },
+};
 
 static int fail(const char *what, int code)
 {
@@ -73,6 +105,17 @@ static int silent(enum libbpf_print_level level, const char *fmt, va_list ap)
 }
 
 /* An attached program is run without a grace period each time. */
+static int open_feed(struct feed *f)
+{
+	f->prog = bpf_program__fd(bpf_object__find_program_by_name(gen, f->program));
+	f->live = mmap(NULL, f->n * FRAME, PROT_READ | PROT_WRITE, MAP_SHARED,
+		       bpf_object__find_map_fd_by_name(gen, f->map), 0);
+	if (f->live == MAP_FAILED ||
+	    bpf_xdp_attach((int)if_nametoindex(f->device), f->prog, 0, NULL))
+		return fail(f->program, 0);
+	return 0;
+}
+
 static int open_generator(const struct build_paths *p)
 {
 	char c[300], o[300], command[1200];
@@ -93,16 +136,13 @@ static int open_generator(const struct build_paths *p)
 	gen = bpf_object__open(o);
 	if (!gen || bpf_object__load(gen))
 		return fail("the generator", 0);
-	generate = bpf_program__fd(bpf_object__find_program_by_name(gen, "generate"));
 	empty = bpf_program__fd(bpf_object__find_program_by_name(gen, "empty"));
 	next = bpf_object__find_map_fd_by_name(gen, "next");
-	live_mix = mmap(NULL, MIX * FRAME, PROT_READ | PROT_WRITE, MAP_SHARED,
-			bpf_object__find_map_fd_by_name(gen, "mix"), 0);
 	unlink(c);
 	unlink(o);
-	if (live_mix == MAP_FAILED ||
-	    bpf_xdp_attach((int)if_nametoindex("polc0"), generate, 0, NULL))
-		return fail("the generator", 0);
+	for (unsigned i = 0; i < POL_ARRAY_LEN(feeds); i++)
+		if (open_feed(&feeds[i]))
+			return 1;
 	return 0;
 }
 
@@ -170,39 +210,62 @@ static int prepare(struct subject *s, const char *arg, const struct build_paths 
 	return load(s);
 }
 
-static int once(int prog, double *ns)
+/* Out of all caches, as what a device has written is not in those of a CPU. */
+static void forget(const void *p, size_t bytes)
+{
+#ifdef __x86_64__
+	for (size_t i = 0; i < bytes; i += 64)
+		_mm_clflush((const char *)p + i);
+	_mm_mfence();
+#else
+	(void)p, (void)bytes;
+#endif
+}
+
+/* Returns the nanoseconds that a packet took, or less than 0. */
+static double once(const struct feed *f, const struct subject *s, int prog)
 {
 	uint8_t frame[FRAME] = { 0 };
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = FRAME,
-		    .repeat = 4 * (int)MIX);
+		    .repeat = (int)f->n);
 	int r = bpf_map_update_elem(next, &(uint32_t){ 0 }, &prog, BPF_ANY);
+	double ns = 0;
 
-	r = r ? r : bpf_prog_test_run_opts(generate, &opts);
-	*ns = opts.duration;
-	return r ? fail("run", r) : 0;
+	for (uint32_t at = 0; at < PASSES * MIX && !r; at += f->n) {
+		const void *from = s->mix[at % MIX];
+
+		if (f->n < MIX || !at)
+			memcpy(f->live, from, (size_t)f->n * FRAME);
+		if (f->n < MIX) {
+			forget(from, (size_t)f->n * FRAME);
+			forget(f->live, (size_t)f->n * FRAME);
+		}
+		r = bpf_prog_test_run_opts(f->prog, &opts);
+		ns += opts.duration;
+	}
+	return r ? -fail("run", r) : ns * f->n / (PASSES * MIX);
 }
 
-static void print_one(const struct subject *s, const char *peer, unsigned round, double ns)
+static int measure(const struct feed *f, const struct subject *s, const char *peer, int prog,
+		   unsigned round)
 {
-	printf("filters,%s,%s,packet,ns,%u,%.1f\n", s->name, peer, round, ns);
+	double ns = once(f, s, prog);
+
+	if (ns < 0)
+		return 1;
+	printf("%s,%s,%s,packet,ns,%u,%.1f\n", f->experiment, s->name, peer, round, ns);
+	return 0;
 }
 
-static int run_round(struct subject *s, unsigned round)
+static int run_round(const struct feed *f, struct subject *s, unsigned round)
 {
 	struct pol_if uplink = { .kind = POL_IF_UPLINK, .ifindex = LO };
-	double ns;
-	int r;
+	int r = measure(f, s, "empty", empty, round);
 
-	memcpy(live_mix, s->mix, MIX * FRAME);
-	r = once(empty, &ns);
-	if (!r)
-		print_one(s, "empty", round, ns);
 	for (int filter = 0; filter < 2 && !r; filter++) {
 		uplink.filters = (uint64_t)filter;
 		r = bpf_map_update_elem(s->near, &(uint32_t){ LO }, &uplink, BPF_ANY);
-		r = r ? r : once(s->prog, &ns);
-		if (!r)
-			print_one(s, filter ? "polc" : "parse", round, ns);
+		r = r ? r : measure(f, s, filter ? "polc" : "parse", s->prog, round);
 	}
 	fflush(stdout);
 	return r;
@@ -238,8 +301,9 @@ int main(int argc, char **argv)
 	/* nobody is let on this CPU meanwhile, where that is allowed: figures hold on a busy machine too */
 	sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){ .sched_priority = 1 });
 	for (unsigned k = 1; k <= rounds && !r; k++)
-		for (unsigned i = 0; i < n && !r; i++)
-			r = run_round(&subjects[i], k);
+		for (unsigned i = 0; i < n * POL_ARRAY_LEN(feeds) && !r; i++)
+			r = run_round(&feeds[i % POL_ARRAY_LEN(feeds)],
+				      &subjects[i / POL_ARRAY_LEN(feeds)], k);
 	rmdir(dir);
 	return r;
 }

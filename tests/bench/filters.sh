@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck source-path=SCRIPTDIR
-# Filters at XDP by BPF_PROG_TEST_RUN (filters.c), on the five-tuple rule sets of the corpus: experiment `filters`.
+# Filters at XDP by BPF_PROG_TEST_RUN (filters.c), on the five-tuple rule sets of the corpus: experiments `filters`, `filters-streamed`.
 #
 #	filters.sh
 #
