@@ -138,17 +138,23 @@ runtime_libruntime_a_SOURCES = \
 runtime_libs = runtime/libruntime.a base/libpolbase.a \
 	$(LIBBPF_LIBS) $(LIBELF_LIBS) $(LIBYAML_LIBS) $(LIBSODIUM_LIBS)
 
-sbin_PROGRAMS += polload
+sbin_PROGRAMS += polload polload-metrics
 polload_SOURCES = \
+	runtime/command/choose.c \
 	runtime/command/command.h \
 	runtime/command/main.c \
-	runtime/command/metrics_serve.c \
 	runtime/command/say.c \
 	runtime/command/top_screen.c \
 	runtime/command/verbs_host.c \
 	runtime/command/verbs_look.c \
 	runtime/command/verbs_policy.c
-polload_LDADD = $(runtime_libs) $(MICROHTTPD_LIBS)
+polload_LDADD = $(runtime_libs)
+polload_metrics_SOURCES = \
+	runtime/command/choose.c \
+	runtime/command/command.h \
+	runtime/command/metrics_serve.c \
+	runtime/command/say.c
+polload_metrics_LDADD = $(runtime_libs) $(MICROHTTPD_LIBS)
 
 unitdir = $(prefix)/lib/systemd/system
 nodist_unit_DATA = runtime/polload.service runtime/polload-watch.service

@@ -69,6 +69,16 @@ enum exit_code cmd_code(int r);
 /* A line as it happens, to standard output; an empty one: flush.  false: nobody reads any more. */
 bool cmd_emit(void *ctx, struct pol_str line);
 
+/* The folders, the proxy and its socket: as given, else by the environment, else as they are installed. */
+void cmd_choose(struct command *c);
+/*
+ * Goes on as another program, which is installed beside this one; returns only if it cannot, with the exit
+ * code.  c: what cmd_choose() chose is handed on in the environment; or NULL.  What speaks HTTP with others is
+ * a program of its own: what loads programs into the kernel links no code for that, and its starts need not
+ * map it.
+ */
+int cmd_become(const struct command *c, const char *name, char **argv);
+
 /* From here on a signal to end only sets cmd_stopped. */
 void cmd_until_stopped(void);
 extern volatile int cmd_stopped;

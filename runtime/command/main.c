@@ -161,55 +161,6 @@ static int take_word(struct command *c, char **argv, int *i)
 	return 0;
 }
 
-/* ---- what is there without being said ------------------------------------------------------------ */
-
-static const char *or_env(const char *given, const char *name, const char *otherwise)
-{
-	const char *v = given ? NULL : getenv(name);
-
-	return given ? given : v && *v ? v : otherwise;
-}
-
-/* Two folders of pins must not share one folder of objects: another one has its own below ours. */
-static void choose_folders(struct command *c)
-{
-	c->env.bpffs = or_env(c->text[OPT_BPFFS], "POLC_BPFFS", PRT_BPFFS_DEFAULT);
-	c->env.state = or_env(c->text[OPT_STATE], "POLC_STATE_DIR", NULL);
-	if (c->env.state)
-		return;
-	if (!strcmp(c->env.bpffs, PRT_BPFFS_DEFAULT)) {
-		c->env.state = PRT_STATE_DEFAULT;
-		return;
-	}
-	snprintf(c->state, sizeof(c->state), "%s/%s", PRT_STATE_DEFAULT, c->env.bpffs);
-	for (char *p = c->state + sizeof(PRT_STATE_DEFAULT); *p; p++) {
-		if (*p == '/')
-			*p = '-';
-	}
-	c->env.state = c->state;
-}
-
-/* polproxy is installed beside us, and so it is where both were built. */
-static void choose_proxy(struct command *c)
-{
-	ssize_t n = readlink("/proc/self/exe", c->proxy, sizeof(c->proxy) - 16);
-	char *slash;
-
-	c->proxy[n < 0 ? 0 : n] = '\0';
-	slash = strrchr(c->proxy, '/');
-	strcpy(slash ? slash + 1 : c->proxy, "polproxy");
-	c->env.proxy = or_env(NULL, "POLPROXY", c->proxy);
-	c->env.proxy_log = or_env(NULL, "POLC_PROXY_LOG", NULL);
-	c->env.proxy_socket = or_env(c->text[OPT_SOCKET], "POLC_PROXY_SOCKET", NULL);
-	if (c->env.proxy_socket)
-		return;
-	c->env.proxy_socket = POL_PROXY_CONTROL;
-	if (!strcmp(c->env.bpffs, PRT_BPFFS_DEFAULT))
-		return;
-	snprintf(c->socket, sizeof(c->socket), "%s/proxy.sock", c->env.state);
-	c->env.proxy_socket = c->socket;
-}
-
 /* `verb` is one of `list`, words with blanks between them; "" has all. */
 static bool is_among(const char *verb, const char *list)
 {
@@ -241,33 +192,13 @@ static int run(struct command *c)
 	return v->run(c);
 }
 
-/*
- * The agent is a program of its own, beside this one: it speaks HTTP with an engine, and what
- * loads programs into the kernel links no code for that.
- */
-static int run_agent(char **argv)
-{
-	static const char name[] = "polc-agent";
-	char path[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - sizeof(name));
-	char *end = n > 0 ? memrchr(path, '/', (size_t)n) : NULL;
-	struct pol_err e = { 0 };
-
-	if (end) {
-		memcpy(end + 1, name, sizeof(name));
-		execv(path, argv);
-	}
-	pol_err(&e, -errno, "%s: cannot run: %s", end ? path : name, strerror(errno));
-	return cmd_fail(&e, EXIT_SYSTEM);
-}
-
 int main(int argc, char **argv)
 {
 	static struct command c;
 	int r = 0;
 
 	if (argc > 1 && !strcmp(argv[1], "agent"))
-		return run_agent(argv + 1);
+		return cmd_become(NULL, "polc-agent", argv + 1);
 	signal(SIGPIPE, SIG_IGN);
 	/* bpffs makes a pin with what the umask leaves of 0600, and whoever calls us chose the umask. */
 	umask(077);
@@ -286,8 +217,7 @@ int main(int argc, char **argv)
 	c.env.json = c.given[OPT_JSON];
 	c.env.verbose = c.given[OPT_VERBOSE];
 	c.env.trust = c.text[OPT_TRUST];
-	choose_folders(&c);
-	choose_proxy(&c);
+	cmd_choose(&c);
 	prt_quiet_init(c.env.verbose);
 	r = run(&c);
 	pol_buf_free(&c.out);

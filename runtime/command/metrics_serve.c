@@ -1,13 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * polload-metrics ADDRESS: what `polload metrics --listen ADDRESS` becomes (verbs_look.c).  Serves GET
+ * /metrics at "unix:PATH" (mode 0600), "127.0.0.1:PORT" or "[::1]:PORT" until a signal ends it; nowhere
+ * else: rules and names are nobody's business outside of this host.
+ */
+#include "command.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <microhttpd.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "runtime/host/listen.h"
+#include "runtime/input/quiet.h"
 #include "runtime/look/metrics.h"
 
 #define CLIENTS_MAX 16u
@@ -104,7 +114,7 @@ static enum MHD_Result answer(void *ctx, struct MHD_Connection *c, const char *u
 }
 
 /* One thread, this one: nothing of ours is made for more. */
-static int serve(struct server *s, const volatile int *stop, struct pol_err *e)
+static int serve(struct server *s, struct pol_err *e)
 {
 	struct MHD_Daemon *d =
 		MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, answer, s, MHD_OPTION_LISTEN_SOCKET,
@@ -116,7 +126,7 @@ static int serve(struct server *s, const volatile int *stop, struct pol_err *e)
 	if (!info)
 		return pol_err(e, -EIO, "cannot serve");
 	s->fd = -1; /* the daemon's */
-	while (!*stop) {
+	while (!cmd_stopped) {
 		struct pollfd f = { .fd = info->epoll_fd, .events = POLLIN };
 
 		poll(&f, 1, 500);
@@ -126,8 +136,7 @@ static int serve(struct server *s, const volatile int *stop, struct pol_err *e)
 	return 0;
 }
 
-int prt_metrics_serve(struct prt_env *env, const char *at, const volatile int *stop,
-		      struct pol_err *e)
+static int serve_at(struct prt_env *env, const char *at, struct pol_err *e)
 {
 	struct server s = { .env = env, .fd = -1 };
 	int r;
@@ -138,10 +147,30 @@ int prt_metrics_serve(struct prt_env *env, const char *at, const volatile int *s
 	} else {
 		r = bind_port(&s, at, e);
 	}
-	r = r ? r : serve(&s, stop, e);
+	r = r ? r : serve(&s, e);
 	if (s.path)
 		unlink(s.path);
 	pol_cleanup_fd(&s.fd);
 	prt_metrics_close(&s.m);
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	static struct command c;
+	struct pol_err e = { 0 };
+	int r;
+
+	signal(SIGPIPE, SIG_IGN);
+	umask(077);
+	if (argc != 2)
+		return cmd_bad_usage("%s", "this is what `polload metrics --listen ADDRESS` runs");
+	cmd_choose(&c);
+	prt_quiet_init(false);
+	r = prt_env_privileges(&e);
+	cmd_until_stopped();
+	r = r ? r : serve_at(&c.env, argv[1], &e);
+	r = cmd_done(&c, r, &e, cmd_code(r));
+	pol_buf_free(&c.env.notes);
 	return r;
 }

@@ -124,20 +124,27 @@ int cmd_top(struct command *c)
 	return cmd_done(c, r, &e, r == -ENOENT ? EXIT_NO : cmd_code(r));
 }
 
+static int serve_metrics(struct command *c)
+{
+	char name[] = "polload-metrics";
+	char *argv[] = { name, (char *)c->text[OPT_LISTEN], NULL };
+
+	if (c->env.json)
+		return cmd_bad_usage("%s: what is served is OpenMetrics text, not JSON", c->verb);
+	return cmd_become(c, name, argv);
+}
+
 int cmd_metrics(struct command *c)
 {
 	struct prt_metrics m = { .open = false };
 	struct pol_err e = { 0 };
 	bool in_force = true;
-	int r = prt_env_privileges(&e), code;
+	int r, code;
 
-	if (c->text[OPT_LISTEN] && c->env.json)
-		return cmd_bad_usage("%s: what is served is OpenMetrics text, not JSON", c->verb);
-	cmd_until_stopped();
-	if (!r && c->text[OPT_LISTEN])
-		r = prt_metrics_serve(&c->env, c->text[OPT_LISTEN], &cmd_stopped, &e);
-	else if (!r)
-		r = prt_metrics(&c->env, &m, &c->out, &in_force, &e);
+	if (c->text[OPT_LISTEN])
+		return serve_metrics(c);
+	r = prt_env_privileges(&e);
+	r = r ? r : prt_metrics(&c->env, &m, &c->out, &in_force, &e);
 	prt_metrics_close(&m);
 	code = cmd_done(c, r, &e, cmd_code(r));
 	return code == EXIT_DONE && !in_force ? EXIT_NO : code;

@@ -24,11 +24,4 @@ void prt_metrics_close(struct prt_metrics *m);
 /* What of it tells of services and their backends; nothing if the policy has none. */
 int prt_metrics_services(struct prt_env *env, struct prt_samples *out, struct pol_err *e);
 
-/*
- * Serves GET /metrics at "unix:PATH" (mode 0600), "127.0.0.1:PORT" or "[::1]:PORT" until *stop is
- * set.  -EINVAL: another address: rules and names are nobody's business outside of this host.
- */
-int prt_metrics_serve(struct prt_env *env, const char *at, const volatile int *stop,
-		      struct pol_err *e);
-
 #endif
