@@ -82,9 +82,12 @@ static int keep_held(const struct prt_shared *s, uint32_t ifindex, struct pol_er
 	struct prt_link link;
 	int r = prt_net_link_by_index(ifindex, &link, e);
 
-	if (r == -ENODEV)
-		return prt_detach(s->hooks, ifindex, e);
-	return r ? r : prt_hold(s, &link, e);
+	r = r ? r : prt_hold(s, &link, e);
+	if (r != -ENODEV)
+		return r;
+	/* its container ended, before or while we were at it */
+	*e = (struct pol_err){ 0 };
+	return prt_detach(s->hooks, ifindex, e);
 }
 
 int prt_settle_held(const struct prt_shared *s, struct pol_err *e)

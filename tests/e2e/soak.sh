@@ -113,7 +113,7 @@ containers() {
 # 50 requests a second that are allowed, and one now and then that is not.
 requests() { # ADDRESS HOST
 	while going; do
-		inside client "$LOAD" pace "$1" 80 /ok 4 50 5000 >>done.requests
+		inside client "$LOAD" pace "$1" 80 /ok 4 50 5000 10000 >>done.requests
 		[ "$(inside client curl -s -g -o /dev/null -m 5 -w '%{http_code}' "http://$2/never")" = 403 ] || echo "$2" >>not.forbidden
 	done
 }
@@ -137,10 +137,13 @@ denied() { # by who may nothing, and by who may something else
 
 # ---- what there is ----------------------------------------------------------------------------
 
-resident() { # PROGRAM: KiB of all its processes
-	local pid
-	for pid in $(pgrep -x "$1"); do sed -n 's/^VmRSS:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$pid/status"; done |
-		awk '{ n += $1 } END { print n + 0 }'
+resident() { # PROGRAM: KiB of all its processes; the least of three looks: what it starts is it, until its exec
+	local _ pid
+	for _ in 1 2 3; do
+		for pid in $(pgrep -x "$1"); do sed -n 's/^VmRSS:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$pid/status"; done |
+			awk '{ n += $1 } END { print n + 0 }'
+		sleep 0.2
+	done | sort -n | head -n 1
 }
 files() { # PROGRAM: open ones
 	local pid
@@ -210,8 +213,8 @@ is "an endpoint that comes is let through at once" "" "$(cat not.open)"
 is "what is denied never came" 0 "$(cat sniff)"
 is "and never was answered" timeout "$(sort -u denied.seen)"
 is "requests that are denied are told so" "" "$(sort not.forbidden | uniq -c)"
-awk '{ due += $1; got += $2 } END { printf "# of %d requests %d were answered with 200 by the end of their 5 s\n", due, got }' done.requests
-is "requests that are allowed are answered, but for one of each connection that was under way" "" "$(awk '$2 < $1 - 4' done.requests)"
+awk '{ due += $1; got += $2 } END { printf "# of %d requests %d were answered with 200\n", due, got }' done.requests
+is "requests that are allowed are all answered" "" "$(awk '$2 != $1' done.requests)"
 endpoints_are "the four stay, and nobody else" "client noisy other server"
 all_but_flows >after
 is "nothing is left, nothing is missing" "" "$(diff before after)"

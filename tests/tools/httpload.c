@@ -8,10 +8,10 @@
  *   httpload load ADDR PORT PATH CONNECTIONS MILLISECONDS
  *	each connection asks again as soon as it is answered; one line: requests, requests a second,
  *	microseconds for 50, 90 and 99 percent of them and at most, answers that were not 200
- *   httpload pace ADDR PORT PATH CONNECTIONS N MILLISECONDS
+ *   httpload pace ADDR PORT PATH CONNECTIONS N MILLISECONDS [MORE]
  *	asks N times a second, whatever becomes of the answers, on one connection after the other: how many were
- *	due, how many of them are answered with 200 by the end, and from when they were due to
- *	the answer, microseconds for 50 and 99 percent of them and at most
+ *	due, how many of them were answered with 200 by then or in so many milliseconds MORE, and from
+ *	when they were due to the answer, microseconds for 50 and 99 percent of them and at most
  *   httpload get ADDR PORT PATH			takes all of an answer without looking: bytes, seconds
  *   httpload put ADDR PORT PATH BYTES		sends a body: status, seconds
  *   httpload stall ADDR PORT PATH N		N connections ask and never read; says "asked", waits for a signal
@@ -276,9 +276,12 @@ static double due(uint64_t i, double begin, double rate)
 	return begin + (double)i / rate;
 }
 
-static void ask_due(struct pace *c, uint64_t index, uint64_t step, double begin, double rate)
+static void ask_due(struct pace *c, uint64_t index, uint64_t step, double begin, double rate,
+		    uint64_t all)
 {
-	if (c->busy || due(index + c->asked * step, begin, rate) > now())
+	uint64_t next = index + c->asked * step;
+
+	if (c->busy || next >= all || due(next, begin, rate) > now())
 		return;
 	send(c->fd, request, nrequest, MSG_NOSIGNAL | MSG_DONTWAIT);
 	c->asked++;
@@ -286,12 +289,12 @@ static void ask_due(struct pace *c, uint64_t index, uint64_t step, double begin,
 }
 
 static int pace(const char *a, const char *port, const char *path, int n, double rate,
-		double seconds)
+		double seconds, double more)
 {
 	struct pace *c = calloc((size_t)n, sizeof(*c));
 	struct epoll_event e[256];
 	int epoll = epoll_create1(0);
-	uint64_t good = 0, step = (uint64_t)n;
+	uint64_t good = 0, step = (uint64_t)n, all = (uint64_t)(rate * seconds);
 	double begin, most = 0;
 
 	make_request("GET", path, "");
@@ -303,7 +306,7 @@ static int pace(const char *a, const char *port, const char *path, int n, double
 		epoll_ctl(epoll, EPOLL_CTL_ADD, c[i].fd, &e[0]);
 	}
 	begin = now();
-	while (now() < begin + seconds) {
+	while (good < all && now() < begin + seconds + more) {
 		int got =
 			epoll_pwait2(epoll, e, 256, &(struct timespec){ .tv_nsec = 100000 }, NULL);
 
@@ -322,9 +325,9 @@ static int pace(const char *a, const char *port, const char *path, int n, double
 			c[k].busy = false;
 		}
 		for (int i = 0; i < n; i++)
-			ask_due(&c[i], (uint64_t)i, step, begin, rate);
+			ask_due(&c[i], (uint64_t)i, step, begin, rate, all);
 	}
-	printf("%.0f %llu %u %u %.0f\n", rate * seconds, (unsigned long long)good,
+	printf("%llu %llu %u %u %.0f\n", (unsigned long long)all, (unsigned long long)good,
 	       percentile(good, 0.5), percentile(good, 0.99), most * 1e6);
 	return 0;
 }
@@ -432,9 +435,9 @@ int main(int argc, char **argv)
 		return serve(argv[2], argv[3]);
 	if (!strcmp(verb, "load") && argc == 7)
 		return load(argv[2], argv[3], argv[4], atoi(argv[5]), atof(argv[6]) / 1000);
-	if (!strcmp(verb, "pace") && argc == 8)
+	if (!strcmp(verb, "pace") && (argc == 8 || argc == 9))
 		return pace(argv[2], argv[3], argv[4], atoi(argv[5]), atof(argv[6]),
-			    atof(argv[7]) / 1000);
+			    atof(argv[7]) / 1000, argc == 9 ? atof(argv[8]) / 1000 : 0);
 	if (!strcmp(verb, "get") && argc == 5)
 		return get(argv[2], argv[3], argv[4]);
 	if (!strcmp(verb, "put") && argc == 6)
