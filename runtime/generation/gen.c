@@ -336,10 +336,15 @@ static int make_http(struct prt_gen *g, const struct prt_object *o, struct pol_e
 	return 0;
 }
 
-static int refused(int code, struct pol_err *e)
+static int refused(const struct prt_gen *g, int code, struct pol_err *e)
 {
 	char why[300];
 
+	/* libbpf goes on without, and then each call is gone through anew: the programs are too large. */
+	if (code != -EPERM && bpf_object__btf_fd(g->bpf) < 0) {
+		pol_err_help(e, "as where memory is short; if it is not, -v shows what libbpf says");
+		return pol_err(e, code, "the kernel does not take the types (BTF) of the object");
+	}
 	prt_quiet_reason(why, sizeof(why));
 	if (code == -EPERM)
 		pol_err_help(
@@ -401,7 +406,7 @@ static int load_bpf(struct prt_gen *g, struct pol_err *e)
 	int r = bpf_object__load(g->bpf);
 
 	if (r)
-		return refused(r < -4000 ? -ENOEXEC : r, e);
+		return refused(g, r < -4000 ? -ENOEXEC : r, e);
 	prt_quiet_forget();
 	return 0;
 }
