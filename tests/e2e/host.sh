@@ -44,9 +44,20 @@ arrived() {
 		END { print "tcp", tcp, "udp", udp }'
 }
 
+# The last of what was opened has arrived, too.
+settled() {
+	local i
+	for ((i = 0; i < 200; i++)); do
+		[ -n "$(inside server ss -Htn state connected exclude time-wait)" ] || return
+		sleep 0.05
+	done
+	bail "a connection to the server does not end"
+}
+
 "$POLLOAD" apply one.bpf.o -H host.yaml >/dev/null || bail "apply"
 expect open client server tcp 7000
 expect open world server tcp 80
+settled
 for mark in 0x0 0x1 0x100 0x200 0x300 0x400 0x500 0x600 0x700 0x800 0xf00 0xfff 0xffffffff; do
 	before=$(arrived)
 	is "with mark $mark a process of the host gets nowhere" "10 timeout" \
@@ -62,6 +73,7 @@ for family in 4 6; do
 	is "where the host may, the same process opens it, as itself (v$family)" open \
 		"$(raw connect tcp "${at[server]}" 7000 --timeout 400)"
 done
+settled
 before=$(arrived)
 raw connect tcp "${v4[server]}" 7000 --foreign 192.0.2.9 --timeout 400 >/dev/null
 [ "$before" != "$(arrived)" ]
