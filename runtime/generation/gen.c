@@ -342,7 +342,8 @@ static int refused(const struct prt_gen *g, int code, struct pol_err *e)
 
 	/* libbpf goes on without, and then each call is gone through anew: the programs are too large. */
 	if (code != -EPERM && bpf_object__btf_fd(g->bpf) < 0) {
-		pol_err_help(e, "as where memory is short; if it is not, -v shows what libbpf says");
+		pol_err_help(e,
+			     "as where memory is short; if it is not, -v shows what libbpf says");
 		return pol_err(e, code, "the kernel does not take the types (BTF) of the object");
 	}
 	prt_quiet_reason(why, sizeof(why));
