@@ -31,7 +31,7 @@ static __always_inline __u32 pol_filter_v4(const struct pol_filter_side *s, __u3
 	__u32 at = pol_filter_half_word(s->top + (addr >> (s->shift & 31)));
 
 #pragma clang loop unroll(full)
-	for (int i = 0; i < POL_FILTER_LEVELS; i++) {
+	for (__u32 i = 0; i < POL_FILTER_LEVELS; i++) {
 		const volatile __u64 *node;
 		__u64 n;
 
