@@ -27,6 +27,7 @@ dist_template_DATA = \
 	bpf-templates/proxy.h \
 	bpf-templates/reject.h \
 	bpf-templates/service.h \
+	bpf-templates/service_answer.h \
 	bpf-templates/service_edge.h \
 	bpf-templates/service_stack.h \
 	bpf-templates/tcp.h \

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Services: which VIP a packet is for, which connection it belongs to, which backend a new one
- * gets.  What is done to packets is in service_edge.h (XDP) and service_stack.h (TC).
+ * gets.  What is done to packets is in service_edge.h (XDP), with its answers in service_answer.h, and
+ * service_stack.h (TC).
  *
  *   to a VIP		at the uplink's XDP hook: the destination becomes the backend, or the packet
  *			goes to it encapsulated; the TC hook then judges what is for an endpoint here
