@@ -683,23 +683,22 @@ static __always_inline void pol_outer_v4(struct iphdr *ip, const struct pol_addr
 	ip->check = ~pol_fold(sum);
 }
 
+/* An IPv6 header, as it is written in the fewest stores. */
+struct pol_outer_v6 {
+	__be32 class_label, length_next_limit;
+	struct pol_addr from, to;
+};
+_Static_assert(sizeof(struct pol_outer_v6) == sizeof(struct ipv6hdr), "an IPv6 header");
+
 /* label: spreads tunnels over paths and queues (RFC 6438). */
-static __always_inline void pol_outer_v6(struct ipv6hdr *ip, const struct pol_addr *from,
+static __always_inline void pol_outer_v6(struct pol_outer_v6 *ip, const struct pol_addr *from,
 					 const struct pol_addr *to, __u32 inner, __u8 tos, __u8 proto,
 					 __u32 label)
 {
-	__u8 *h = (__u8 *)ip;
-
-	__builtin_memset(ip, 0, sizeof(*ip));
-	h[0] = 0x60 | tos >> 4;
-	h[1] = tos << 4 | (label >> 16 & 15);
-	h[2] = label >> 8;
-	h[3] = label;
-	ip->payload_len = bpf_htons(inner);
-	ip->nexthdr = proto;
-	ip->hop_limit = 64;
-	__builtin_memcpy(&ip->saddr, from, 16);
-	__builtin_memcpy(&ip->daddr, to, 16);
+	ip->class_label = bpf_htonl(6u << 28 | (__u32)tos << 20 | (label & 0xfffff));
+	ip->length_next_limit = bpf_htonl(inner << 16 | (__u32)proto << 8 | 64);
+	ip->from = *from;
+	ip->to = *to;
 }
 
 static __always_inline int pol_is_v6(const struct pol_addr *a)

@@ -42,7 +42,7 @@ __noinline int pol_edge_answer_ip(struct xdp_md *ctx, struct pol_edge *p, __u32 
 	if (!p)
 		return -1;
 	if (p->v6) {
-		struct ipv6hdr ip;
+		struct pol_outer_v6 ip;
 
 		pol_outer_v6(&ip, &p->dst, &p->src, payload, 0, proto, 0);
 		return bpf_xdp_store_bytes(ctx, p->l3_off, &ip, sizeof(ip));

@@ -29,7 +29,7 @@ struct pol_hop {
 	struct pol_addr to;
 	__u32 second;		/* + 1, in which it was asked; 0: never */
 	__u32 ifindex;		/* 0: only the stack knows the way */
-	__be16 mac[6];		/* destination and source of the frame */
+	__be32 mac[3];		/* destination and source of the frame */
 	__u32 mtu;
 };
 
@@ -67,7 +67,7 @@ __noinline int pol_hop_ask(struct xdp_md *ctx, struct pol_hop *h, __u32 v6)
 	if (!out || !(out->flags & POL_IF_DIRECT) || (__u16)h->mtu < 576)
 		return 0;
 	__builtin_memcpy(h->mac, f.dmac, 6);
-	__builtin_memcpy(h->mac + 3, f.smac, 6);
+	__builtin_memcpy((__u8 *)h->mac + 6, f.smac, 6);
 	h->ifindex = f.ifindex;
 	return 0;
 }
@@ -101,7 +101,7 @@ static __always_inline struct pol_hop *pol_hop(struct xdp_md *ctx, const struct 
 
 static __always_inline int pol_hop_send(struct xdp_md *ctx, const struct pol_hop *h)
 {
-	__be16 *mac = pol_edge_at(ctx, 0, 12);
+	__be32 *mac = pol_edge_at(ctx, 0, 12);
 
 	if (!mac)
 		return XDP_ABORTED;
@@ -139,14 +139,13 @@ static __always_inline int pol_edge_l3(struct xdp_md *ctx, const struct pol_edge
 {
 	if (p->v6) {
 		struct ipv6hdr *ip = pol_edge_at(ctx, p->l3_off, sizeof(*ip));
+		struct pol_addr *end;
 
 		if (!ip)
 			return -1;
 		ip->hop_limit -= hops;
-		if (reply)
-			__builtin_memcpy(&ip->saddr, &s->to, 16);
-		else
-			__builtin_memcpy(&ip->daddr, &s->to, 16);
+		end = (struct pol_addr *)(reply ? &ip->saddr : &ip->daddr);
+		*end = s->to; /* two stores; of an in6_addr four */
 	} else {
 		struct iphdr *ip = pol_edge_at(ctx, p->l3_off, sizeof(*ip));
 
@@ -199,8 +198,11 @@ static __always_inline int pol_edge_translate(struct xdp_md *ctx, const struct p
 
 /* ---- encapsulation ----------------------------------------------------------------------- */
 
-/* RFC 2003, 3.1: the hop limit of what is inside goes down, as on any hop. */
-static __always_inline int pol_edge_hop_down(struct xdp_md *ctx, const struct pol_edge *p)
+/*
+ * RFC 2003, 3.1: the hop limit of what goes inside goes down, as on any hop.  Returns its class of
+ * traffic, for the header outside, or -1.
+ */
+static __always_inline int pol_edge_inside(struct xdp_md *ctx, const struct pol_edge *p)
 {
 	if (p->v6) {
 		struct ipv6hdr *ip = pol_edge_at(ctx, p->l3_off, sizeof(*ip));
@@ -208,6 +210,7 @@ static __always_inline int pol_edge_hop_down(struct xdp_md *ctx, const struct po
 		if (!ip)
 			return -1;
 		ip->hop_limit--;
+		return bpf_ntohl(*(__be32 *)ip) >> 20 & 0xff;
 	} else {
 		struct iphdr *ip = pol_edge_at(ctx, p->l3_off, sizeof(*ip));
 
@@ -215,39 +218,34 @@ static __always_inline int pol_edge_hop_down(struct xdp_md *ctx, const struct po
 			return -1;
 		ip->ttl--;
 		ip->check = pol_svc_check(ip->check, (__u16)~bpf_htons(0x0100));
+		return ip->tos;
 	}
-	return 0;
-}
-
-/* Class of traffic; from the packet that goes inside. */
-static __always_inline __u8 pol_edge_tos(struct xdp_md *ctx, const struct pol_edge *p)
-{
-	__u8 *h = pol_edge_at(ctx, p->l3_off, 2);
-
-	return !h ? 0 : p->v6 ? h[0] << 4 | h[1] >> 4 : h[1];
 }
 
 /* The packet becomes what a packet to s->to carries. */
 static __always_inline int pol_edge_wrap(struct xdp_md *ctx, const struct pol_edge *p,
 					 const struct pol_svc *s, const struct pol_hop *h)
 {
-	int outer6 = pol_is_v6(&s->to), grow;
-	__u8 tos = pol_edge_tos(ctx, p), proto = p->v6 ? IPPROTO_IPV6 : IPPROTO_IPIP;
+	int outer6 = pol_is_v6(&s->to), grow, tos;
+	__u8 proto = p->v6 ? IPPROTO_IPV6 : IPPROTO_IPIP;
 	struct pol_addr from;
-	struct ethhdr *eth;
+	__be16 *eth;
 	void *ip;
 
 	/* this host has no address to send from: the stack says so */
-	if (pol_svc_from(s, outer6, &from) || pol_edge_hop_down(ctx, p))
+	if (pol_svc_from(s, outer6, &from))
+		return XDP_PASS;
+	tos = pol_edge_inside(ctx, p);
+	if (tos < 0)
 		return XDP_PASS;
 	grow = outer6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
 	if (bpf_xdp_adjust_head(ctx, -grow))
 		return XDP_ABORTED;
-	eth = pol_edge_at(ctx, 0, sizeof(*eth));
-	ip = pol_edge_at(ctx, sizeof(*eth), sizeof(struct ipv6hdr));
+	eth = pol_edge_at(ctx, 0, sizeof(struct ethhdr));
+	ip = pol_edge_at(ctx, sizeof(struct ethhdr), sizeof(struct ipv6hdr));
 	if (!eth || !ip)
 		return XDP_ABORTED;
-	eth->h_proto = outer6 ? POL_ETH_V6 : POL_ETH_V4;
+	eth[6] = outer6 ? POL_ETH_V6 : POL_ETH_V4;
 	if (outer6)
 		pol_outer_v6(ip, &from, &s->to, p->l3_len, tos, proto, pol_svc_spread(s));
 	else

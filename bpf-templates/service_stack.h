@@ -388,7 +388,7 @@ __noinline int pol_stack_outer(struct __sk_buff *skb, struct pol_pkt *p, struct 
 		return -1;
 	proto = p->v6 ? IPPROTO_IPV6 : IPPROTO_IPIP;
 	if (pol_is_v6(&s->to)) {
-		struct ipv6hdr ip;
+		struct pol_outer_v6 ip;
 
 		type = POL_ETH_V6;
 		if (pol_svc_from(s, 1, &from) || bpf_skb_adjust_room(skb, sizeof(ip), BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_ENCAP_L3_IPV6))
