@@ -151,7 +151,7 @@ static void make_mix(struct subject *s)
 {
 	const struct pol_ir_filter *f = &s->b.ir->filters.v[0];
 
-	s->mix = calloc(MIX, FRAME);
+	s->mix = aligned_alloc(FRAME, MIX * FRAME);
 	if (!s->mix)
 		abort();
 	for (uint32_t i = 0; i < MIX;) {
@@ -210,16 +210,16 @@ static int prepare(struct subject *s, const char *arg, const struct build_paths 
 	return load(s);
 }
 
-/* Out of all caches, as what a device has written is not in those of a CPU. */
-static void forget(const void *p, size_t bytes)
+/* As a device writes: neither what is written is in a cache of the CPU then, nor where it came from. */
+static void refill(uint64_t (*ring)[FRAME / 8], const uint64_t (*from)[FRAME / 8], uint32_t n)
 {
+	for (uint32_t i = 0; i < n; i++) {
+		memcpy(ring[i], from[i], FRAME);
 #ifdef __x86_64__
-	for (size_t i = 0; i < bytes; i += 64)
-		_mm_clflush((const char *)p + i);
-	_mm_mfence();
-#else
-	(void)p, (void)bytes;
+		_mm_clflush(ring[i]);
+		_mm_clflush(from[i]);
 #endif
+	}
 }
 
 /* Returns the nanoseconds that a packet took, or less than 0. */
@@ -232,14 +232,10 @@ static double once(const struct feed *f, const struct subject *s, int prog)
 	double ns = 0;
 
 	for (uint32_t at = 0; at < PASSES * MIX && !r; at += f->n) {
-		const void *from = s->mix[at % MIX];
-
-		if (f->n < MIX || !at)
-			memcpy(f->live, from, (size_t)f->n * FRAME);
-		if (f->n < MIX) {
-			forget(from, (size_t)f->n * FRAME);
-			forget(f->live, (size_t)f->n * FRAME);
-		}
+		if (f->n < MIX)
+			refill(f->live, (const void *)&s->mix[at % MIX], f->n);
+		else if (!at)
+			memcpy(f->live, s->mix, MIX * FRAME);
 		r = bpf_prog_test_run_opts(f->prog, &opts);
 		ns += opts.duration;
 	}
