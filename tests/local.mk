@@ -539,6 +539,7 @@ EXTRA_DIST += \
 	tests/e2e/lib.sh \
 	tests/e2e/shop.sh \
 	tests/demo/demo.sh \
+	tests/vm/clang \
 	tests/vm/guest.sh \
 	tests/vm/init \
 	tests/vm/kernels.sh \

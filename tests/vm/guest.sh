@@ -23,5 +23,7 @@ ln -sf /proc/self/fd /dev/fd
 ip link set lo up
 mkdir -p /run/out
 mount -t 9p -o trans=virtio,version=9p2000.L,msize=524288 out /run/out || exit 1
+kept=$(tr ' ' '\n' </proc/cmdline | sed -n 's/^polc\.kept=//p')
+[ -z "$kept" ] || mount -t 9p -o trans=virtio,version=9p2000.L,msize=524288 kept "$kept"
 # shellcheck source=/dev/null
 . /run/out/todo

@@ -7,7 +7,9 @@
 #
 #	tests/vm/kernels.sh [BEGIN-OF-VERSION...]	e.g. 6.1; usual: 6.1 6.12 and the newest
 #
-# By KVM all of `make check` runs; by software emulation what is below.  TESTS="..." chooses others.
+# By KVM all of `make check` runs; by software emulation what is below, on this kernel first: what does not pass here
+# says nothing of another one, and what clang made here need not be made there (tests/vm/clang).
+# TESTS="..." chooses others.
 # What the verifiers went through goes to bench/kernels.csv, for the report of `make bench`; logs
 # are in vm/kernels/VERSION/out.
 . "$(dirname "$0")/vm.sh"
@@ -17,7 +19,8 @@
 emulated="tests/packet.sh tests/packet/edge.sh tests/property.sh tests/property/limits tests/verify/verify.sh
 	tests/e2e/apply.sh tests/e2e/rollback.sh tests/e2e/host.sh tests/e2e/http.sh tests/e2e/service.sh
 	tests/e2e/filter.sh tests/e2e/handover.sh tests/e2e/look.sh"
-seconds=${POLC_VM_SECONDS:-2400}
+seconds=${POLC_VM_SECONDS:-14400} # of a guest that hangs; beside other load an emulated one is a hundred times slower
+export POLC_SEED=${POLC_SEED:-$(date +%s)} # policies at random, the same ones for each kernel
 
 objects() { # FOLDER: the examples compiled, for `verified`
 	local policy
@@ -30,30 +33,31 @@ objects() { # FOLDER: the examples compiled, for `verified`
 
 # What a guest does; its words end with "guest: CODE".  Some tests by the driver that `make check` has
 # too, but without make, which would first look at all that they could depend on.
-todo() { # TESTS, or nothing for all
+todo() { # OUT TESTS, or nothing for all
 	cat <<END
 cd '$vm_build'
 export top_srcdir='$vm_tree' srcdir='$vm_tree' top_builddir='$vm_build' builddir='$vm_build' \
 	POLC='$vm_build/polc' POLLOAD='$vm_build/polload' PROBE='$vm_build/tests/tools/probe' \
 	POLC_TEMPLATES='$vm_tree/bpf-templates' POLC_INCLUDE='$vm_tree/include' \
-	CC=gcc CLANG=clang CMOCKA_MESSAGE_OUTPUT=TAP POLC_TEST_TIMEOUT=1200 \
-	POLC_POLICIES=${POLC_POLICIES:-$policies} # few: clang is what takes long in a guest
+	CC=gcc CLANG='${CLANG:-clang}' CMOCKA_MESSAGE_OUTPUT=TAP POLC_TEST_TIMEOUT=$seconds \
+	POLC_POLICIES=${POLC_POLICIES:-$policies} POLC_SEED=$POLC_SEED
 echo "kernel \$(uname -r)"
-tests/tools/verified '$vm_dir'/objects/*.o >/run/out/verified 2>&1
+tests/tools/verified '$vm_dir'/objects/*.o >$1/verified 2>&1
 code=\$?
-grep refused /run/out/verified
-echo "programs: \$(grep -c ' [0-9]*\$' /run/out/verified) loaded, \$(grep -c refused /run/out/verified) refused"
-if [ -z '$1' ]; then
-	make check >/run/out/check.log 2>&1 || code=1
-	grep -E '^(PASS|FAIL|SKIP|ERROR)|^      ' /run/out/check.log
+grep refused $1/verified
+echo "programs: \$(grep -c ' [0-9]*\$' $1/verified) loaded, \$(grep -c refused $1/verified) refused"
+if [ -z '$2' ]; then
+	make check >$1/check.log 2>&1 || code=1
+	grep -E '^(PASS|FAIL|SKIP|ERROR)|^      ' $1/check.log
 	make -s count-tests
 fi
-for test in $1; do
-	mkdir -p "/run/out/\${test%/*}"
+[ ! -d '$kept' ] || export CLANG_KEEPS='$kept' REAL_CLANG="\$CLANG" CLANG='$vm_tree/tests/vm/clang' POLC_CLANG='$vm_tree/tests/vm/clang'
+for test in $2; do
+	mkdir -p "$1/\${test%/*}"
 	[ -x "\$test" ] && program=\$test || program=$vm_tree/\$test
-	'$vm_tree/tests/log-driver' --test-name "\$test" --log-file "/run/out/\$test.log" \
-		--trs-file "/run/out/\$test.trs" --color-tests no -- "\$program"
-	grep -q '^:global-test-result: FAIL' "/run/out/\$test.trs" && code=1
+	'$vm_tree/tests/log-driver' --test-name "\$test" --log-file "$1/\$test.log" \
+		--trs-file "$1/\$test.trs" --color-tests no -- "\$program"
+	grep -q '^:global-test-result: FAIL' "$1/\$test.trs" && code=1
 done
 echo "guest: \$code"
 END
@@ -67,23 +71,38 @@ counts() { # RELEASE FILE
 	}' "$2"
 }
 
+said='^(kernel|PASS|FAIL|SKIP|ERROR|guest:|      )|programs:|refused|passed|panic|BUG:|Oops'
+
+# Once, before the first kernel that is emulated.
+here() { # TESTS
+	local out=$vm_dir/here
+	[ ! -d "$out" ] || return 0
+	echo "== $(uname -r), which is this one: $1"
+	mkdir -p "$out"
+	todo "$out" "$1" >"$out/todo"
+	bash "$out/todo" 2>&1 </dev/null | tee "$out/console" | grep --line-buffered -E "$said"
+	grep -q '^guest: 0$' "$out/console" || failed="$failed $(uname -r)"
+}
+
 one_kernel() { # VERSION
-	local version=$1 out=$vm_dir/kernels/$1/out accelerator tests=${TESTS:-} policies=80 options
+	local version=$1 out=$vm_dir/kernels/$1/out kept='' accelerator tests=${TESTS:-} policies=80 options
 	vm_fetch "$version"
 	vm_initrd "$version"
 	accelerator=$(vm_accelerator "$version")
-	if [ "$accelerator" = tcg ]; then
-		policies=6
-		: "${tests:=$(tr -s '\n\t' '  ' <<<"$emulated")}"
-	fi
-	echo "== $version ($(vm_suite_of "$version")), ${accelerator/tcg/software emulation}: ${tests:-all of make check}"
 	rm -rf "$out"
 	mkdir -p "$out"
-	todo "$tests" >"$out/todo"
 	mapfile -t options < <(vm_share root / ro; vm_share out "$out" rw)
+	if [ "$accelerator" = tcg ]; then
+		policies=20 kept=$vm_dir/clang
+		: "${tests:=$(tr -s '\n\t' '  ' <<<"$emulated")}"
+		here "$tests"
+		mapfile -t -O ${#options[@]} options < <(vm_share kept "$kept" rw)
+	fi
+	echo "== $version ($(vm_suite_of "$version")), ${accelerator/tcg/software emulation}: ${tests:-all of make check}"
+	todo /run/out "$tests" >"$out/todo"
 	vm_boot "$seconds" "$accelerator" "$version" \
-		"mitigations=off polc.root=9p:root polc.init=$vm_tree/tests/vm/guest.sh" "${options[@]}" |
-		tee "$out/console" | grep --line-buffered -E '^(kernel|PASS|FAIL|SKIP|ERROR|guest:|      )|programs:|refused|passed|panic|BUG:|Oops'
+		"mitigations=off polc.root=9p:root polc.init=$vm_tree/tests/vm/guest.sh polc.kept=$kept" "${options[@]}" |
+		tee "$out/console" | grep --line-buffered -E "$said"
 	counts "$(cat "$vm_dir/kernels/$version/release")" "$out/verified" >>"$csv"
 	grep -q '^guest: 0$' "$out/console"
 }
@@ -95,6 +114,9 @@ objects "$vm_dir/objects"
 csv=$vm_build/bench/kernels.csv
 mkdir -p "$vm_build/bench"
 echo "experiment,case,peer,metric,unit,round,value" >"$csv"
+rm -rf "$vm_dir/here"
+mkdir -p "$vm_dir/clang"
+find "$vm_dir/clang" -type f -mtime +1 -delete
 failed=
 [ $# != 0 ] || set -- 6.1. 6.12. ""
 for begin; do
