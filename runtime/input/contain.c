@@ -38,6 +38,13 @@
 #define ARCH AUDIT_ARCH_RISCV64
 #endif
 
+/* Behind the filter only empty ones can be made; libbpf wants one for each map. */
+#if defined(ARCH) && !SANITIZED
+#define FILES_MAX 1024
+#else
+#define FILES_MAX 0
+#endif
+
 /* ---- what the child may ask the kernel for ------------------------------------ */
 
 #define FILTER_MAX 96
@@ -124,6 +131,9 @@ static void write_filter(struct filter *f, int pipe_end, pid_t self, uint32_t ar
 		SYS_gettid,
 		SYS_rt_sigprocmask,
 		SYS_clock_gettime,
+		/* libbpf from 1.4 on keeps a place for each map with an empty file, that nobody can write. */
+		SYS_memfd_create,
+		SYS_close,
 		/*
 		 * The C library's own: locks, qsort() asking how much memory there is, the
 		 * hardening of malloc().
@@ -156,6 +166,7 @@ static void write_filter(struct filter *f, int pipe_end, pid_t self, uint32_t ar
 		answer(f, refused[i], SECCOMP_RET_ERRNO | EACCES);
 	allow_write(f, (uint32_t)pipe_end);
 	allow_if(f, SYS_tgkill, 0, (uint32_t)self);
+	allow_if(f, SYS_fcntl, 1, F_DUPFD_CLOEXEC); /* of such a place, to another number */
 	allow_memory(f);
 	end(f, SECCOMP_RET_KILL_PROCESS);
 }
@@ -219,7 +230,7 @@ static int wall_in(int pipe_end)
 
 	r = r ? r : limit(RLIMIT_CORE, 0);
 	r = r ? r : limit(RLIMIT_FSIZE, 0);
-	r = r ? r : limit(RLIMIT_NOFILE, 0);
+	r = r ? r : limit(RLIMIT_NOFILE, FILES_MAX);
 	r = r ? r : limit(RLIMIT_CPU, PRT_CONTAIN_SECONDS);
 	r = r || SANITIZED ? r : limit(RLIMIT_AS, PRT_CONTAIN_MEMORY);
 	r = r ? r : drop_capabilities();

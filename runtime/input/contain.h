@@ -3,8 +3,8 @@
  * A rehearsal: something that reads hostile bytes runs first in a child with
  * nothing else in reach, and only if it comes back does it run here.
  *
- * The child has no capability, no file but the pipe that it answers by, may ask the
- * kernel for memory and its own end and nothing else (seccomp), and gets so much
+ * The child has no capability, no file but the pipe that it answers by and empty ones that it
+ * cannot write, may ask the kernel for memory and its own end and nothing else (seccomp), and gets so much
  * memory and time.  A file that crashes a parser, fills the memory or never ends is
  * thus refused like any other broken one, before the lock is taken and before anything
  * of BPF is open: nothing is left to clean up.  It costs about a millisecond.
