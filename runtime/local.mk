@@ -28,6 +28,8 @@ runtime_libruntime_a_SOURCES = \
 	runtime/host/bpffs.h \
 	runtime/host/guard.c \
 	runtime/host/guard.h \
+	runtime/host/libxdp.c \
+	runtime/host/libxdp.h \
 	runtime/host/listen.c \
 	runtime/host/listen.h \
 	runtime/host/lock.c \
@@ -54,6 +56,8 @@ runtime_libruntime_a_SOURCES = \
 	runtime/generation/ask.h \
 	runtime/generation/attach.c \
 	runtime/generation/attach.h \
+	runtime/generation/dispatcher.c \
+	runtime/generation/dispatcher.h \
 	runtime/generation/edge.c \
 	runtime/generation/edge.h \
 	runtime/generation/flows.c \

@@ -390,6 +390,7 @@ e2e_tests = \
 	tests/e2e/churn.sh \
 	tests/e2e/cni.sh \
 	tests/e2e/contain.sh \
+	tests/e2e/dispatcher.sh \
 	tests/e2e/docker.sh \
 	tests/e2e/dockernet.sh \
 	tests/e2e/endpoint.sh \

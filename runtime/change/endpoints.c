@@ -127,7 +127,7 @@ static int add(struct prt_env *env, struct prt_live *l, const struct prt_endpoin
 		r = prt_net_link_by_name(ep->interface.p, &link, e);
 		if (r == -ENODEV)
 			return no_interface(ep->interface.p, e);
-		r = r ? r : prt_attach_check(&link, e);
+		r = r ? r : prt_attach_check(&link, POL_IF_ENDPOINT, e);
 	}
 	r = r ? r
 	      : prt_world_add(&l->world, ep, ep->interface.n ? &link : NULL, PRT_MANAGED_HALF,

@@ -23,7 +23,7 @@ static const struct {
 	[POL_HOOK_UPLINK_OUT] = { POL_IF_UPLINK, BPF_TC_EGRESS, "egress" },
 };
 
-int prt_attach_check(const struct prt_link *link, struct pol_err *e)
+int prt_attach_check(const struct prt_link *link, enum pol_if_kind kind, struct pol_err *e)
 {
 	static const char *const refused[] = { "macvlan", "macvtap", "ipvlan", "ipvtap" };
 
@@ -36,7 +36,7 @@ int prt_attach_check(const struct prt_link *link, struct pol_err *e)
 			"interface '%s': is a %s device: its traffic does not pass this host's stack, so it cannot be judged",
 			prt_safe(link->name), refused[i]);
 	}
-	return prt_neighbours_check_link(link, e);
+	return prt_neighbours_check_link(link, kind, e);
 }
 
 static struct bpf_tc_hook hook_at(uint32_t ifindex, enum bpf_tc_attach_point point)
@@ -205,7 +205,7 @@ static int attach_one(const struct prt_shared *s, const struct prt_link *link, s
 int prt_attach(const struct prt_shared *s, const struct prt_link *link, enum pol_if_kind kind,
 	       enum prt_egress egress, struct pol_err *e)
 {
-	int r = prt_attach_check(link, e);
+	int r = prt_attach_check(link, kind, e);
 
 	if (!r && kind == POL_IF_LO && !link->up) {
 		pol_err_help(e, "ip link set %s up", prt_safe(link->name));

@@ -18,7 +18,7 @@
  * traffic cannot be judged, because there is no side of it on this host.
  * -EBUSY: somebody else's program is there before us (neighbours.h).
  */
-int prt_attach_check(const struct prt_link *link, struct pol_err *e);
+int prt_attach_check(const struct prt_link *link, enum pol_if_kind kind, struct pol_err *e);
 
 /*
  * Hangs the stubs of that kind on the interface; what hangs there already stays.  egress: of an

@@ -191,8 +191,9 @@ struct kind {
 static const struct kind *kind_of(size_t prog)
 {
 	static const struct kind tc = { .section = "tc", .type = BPF_PROG_TYPE_SCHED_CLS },
-				 xdp = { "xdp.frags", BPF_PROG_TYPE_XDP, BPF_XDP,
-					 BPF_F_XDP_HAS_FRAGS },
+				 xdp = { .section = "xdp.frags",
+					 .type = BPF_PROG_TYPE_XDP,
+					 .flags = BPF_F_XDP_HAS_FRAGS },
 				 lookup = { "sk_lookup", BPF_PROG_TYPE_SK_LOOKUP, BPF_SK_LOOKUP,
 					    0 };
 
@@ -391,6 +392,7 @@ static int open_bpf(const struct prt_object *o, uint32_t programs, struct prt_sh
 		    struct prt_gen *g, struct pol_err *e)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "polc");
+	struct bpf_program *xdp;
 	int r;
 
 	prt_quiet_forget();
@@ -399,7 +401,13 @@ static int open_bpf(const struct prt_object *o, uint32_t programs, struct prt_sh
 		return pol_err(e, -ENOEXEC, "%s: libbpf cannot read it: %s", prt_safe(o->path.p),
 			       strerror(errno));
 	r = check_contents(g->bpf, programs, e);
-	return r || !s ? r : prt_shared_reuse(s, g->bpf, e);
+	if (r || !s)
+		return r;
+	/* As its predecessor's, or no jump leads there. */
+	xdp = bpf_object__find_program_by_name(g->bpf, progs[PRT_PROG_XDP]);
+	if (xdp && !prt_shared_xdp_joins(s))
+		bpf_program__set_expected_attach_type(xdp, BPF_XDP);
+	return prt_shared_reuse(s, g->bpf, e);
 }
 
 static int load_bpf(struct prt_gen *g, struct pol_err *e)

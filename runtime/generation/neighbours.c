@@ -13,6 +13,7 @@
 
 #include "runtime/input/env.h"
 #include "runtime/input/hostfile.h"
+#include "dispatcher.h"
 #include "xdp.h"
 
 /* ---- programs --------------------------------------------------------------------------- */
@@ -59,10 +60,9 @@ static uint32_t tcx_at(uint32_t ifindex, enum bpf_attach_type place)
 /* A dispatcher of libxdp has others' programs in it, which `ip` would take away unseen. */
 static int foreign_xdp(const struct prt_link *link, struct pol_err *e)
 {
-	char name[BPF_OBJ_NAME_LEN], undo[128 + 2 * PRT_IFNAME];
+	char undo[128 + 2 * PRT_IFNAME];
 
-	program_name(link->xdp, name);
-	if (!strcmp(name, "xdp_dispatcher"))
+	if (prt_dispatcher_is(link->xdp))
 		snprintf(
 			undo, sizeof(undo),
 			"it runs what libxdp loaded, see `xdp-loader status %s`; remove it: xdp-loader unload %s --all",
@@ -73,7 +73,7 @@ static int foreign_xdp(const struct prt_link *link, struct pol_err *e)
 	return foreign(link, "XDP", link->xdp, undo, e);
 }
 
-int prt_neighbours_check_link(const struct prt_link *link, struct pol_err *e)
+int prt_neighbours_check_link(const struct prt_link *link, enum pol_if_kind kind, struct pol_err *e)
 {
 	static const struct {
 		enum bpf_attach_type place;
@@ -81,7 +81,8 @@ int prt_neighbours_check_link(const struct prt_link *link, struct pol_err *e)
 	} tcx[] = { { TCX_INGRESS, "tcx ingress" }, { TCX_EGRESS, "tcx egress" } };
 	char undo[64 + PRT_IFNAME];
 
-	if (link->xdp && !prt_xdp_is_stub(link->xdp))
+	if (link->xdp && !prt_xdp_is_stub(link->xdp) &&
+	    !(kind == POL_IF_UPLINK && prt_dispatcher_is(link->xdp)))
 		return foreign_xdp(link, e);
 	for (size_t i = 0; i < POL_ARRAY_LEN(tcx); i++) {
 		uint32_t id = tcx_at(link->ifindex, tcx[i].place);

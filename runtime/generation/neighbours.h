@@ -4,7 +4,9 @@
  * them by a mark of ours.  It is named and refused: beside it nobody could say what
  * is enforced.
  *
- *	XDP	runs before TC and can send a packet past it (XDP_TX, XDP_REDIRECT)
+ *	XDP	runs before TC and can send a packet past it (XDP_TX, XDP_REDIRECT); but for a
+ *		dispatcher of libxdp at an uplink, which is how the host's administrator runs programs
+ *		beside others: filters and services join it, early (xdp.h)
  *	tcx	runs before clsact, and TCX_PASS skips it (net/core/dev.c, sch_handle_ingress)
  *	ip rule	would route packets that carry POL_MARK_JUDGED or POL_MARK_ANSWER by
  *		another table
@@ -14,10 +16,13 @@
 #ifndef POLC_RUNTIME_NEIGHBOURS_H
 #define POLC_RUNTIME_NEIGHBOURS_H
 
+#include <polc/abi.h>
+
 #include "runtime/host/net.h"
 
-/* -EBUSY, naming the program and how to remove it: somebody else's sees this interface's packets first. */
-int prt_neighbours_check_link(const struct prt_link *link, struct pol_err *e);
+/* kind: what the interface is for us.  -EBUSY, naming the program and how to remove it: somebody else's sees this interface's packets first. */
+int prt_neighbours_check_link(const struct prt_link *link, enum pol_if_kind kind,
+			      struct pol_err *e);
 /* -EBUSY: a rule of policy routing, IPv4 or IPv6, takes packets with marks of ours. */
 int prt_neighbours_check_rules(struct pol_err *e);
 

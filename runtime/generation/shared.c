@@ -25,7 +25,8 @@ static const char *const names[PRT_SHARED_MAX] = { PRT_SHARED(PRT_SHARED_NAME) }
 void prt_shared_init(struct prt_shared *s)
 {
 	memset(s, 0, sizeof(*s));
-	s->active = s->root = s->root_xdp = s->xdp_pass = s->meta_fd = s->hooks = s->set_names = -1;
+	s->active = s->root = s->root_xdp = s->joiner = s->xdp_pass = s->meta_fd = s->hooks =
+		s->set_names = -1;
 	for (size_t i = 0; i < PRT_SHARED_MAX; i++)
 		s->map[i] = -1;
 	for (size_t i = 0; i < POL_HOOKS; i++)
@@ -39,6 +40,7 @@ void prt_shared_close(struct prt_shared *s)
 	pol_cleanup_fd(&s->active);
 	pol_cleanup_fd(&s->root);
 	pol_cleanup_fd(&s->root_xdp);
+	pol_cleanup_fd(&s->joiner);
 	pol_cleanup_fd(&s->xdp_pass);
 	pol_cleanup_fd(&s->meta_fd);
 	pol_cleanup_fd(&s->hooks);
@@ -62,6 +64,11 @@ static int map_word(struct prt_shared *s, struct pol_err *e)
 			       strerror(errno));
 	s->word = p;
 	return 0;
+}
+
+bool prt_shared_xdp_joins(const struct prt_shared *s)
+{
+	return s->meta.layout > PRT_LAYOUT_NO_JOINING;
 }
 
 uint64_t prt_shared_active(const struct prt_shared *s)
@@ -94,7 +101,7 @@ static int check_meta(const struct prt_env *env, struct prt_shared *s, struct po
 		return pol_err(e, -errno, "map '%s': %s", PIN_META, strerror(errno));
 	if (info.value_size != sizeof(s->meta) ||
 	    bpf_map_lookup_elem(s->meta_fd, &(uint32_t){ 0 }, &s->meta) ||
-	    s->meta.layout != PRT_LAYOUT) {
+	    (s->meta.layout != PRT_LAYOUT && s->meta.layout != PRT_LAYOUT_NO_JOINING)) {
 		pol_err_help(
 			e,
 			"what is in force stays so; to change it: `polload remove`, of the version that made it if this one's refuses, then apply");
@@ -130,6 +137,10 @@ static int open_pins(const struct prt_env *env, struct prt_shared *s, struct pol
 	r = r ? r : prt_pin_get(env, 0, "program", PRT_XDP_PASS, &s->xdp_pass, e);
 	for (int i = 0; i < POL_HOOKS && !r; i++)
 		r = prt_pin_get(env, 0, "program", prt_stub_name((enum pol_hook)i), &s->stub[i], e);
+	if (!r)
+		r = prt_pin_get(env, 0, "program", PRT_XDP_JOINER, &s->joiner, e);
+	if (r == -ENOENT && s->stub[POL_HOOKS - 1] >= 0) /* no dispatcher was met yet */
+		r = 0;
 	for (size_t i = 0; i < PRT_SHARED_MAX && !r; i++) {
 		r = prt_pin_get(env, 0, "map", names[i], &s->map[i], e);
 		s->pinned[i] = !r;

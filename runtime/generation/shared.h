@@ -45,7 +45,12 @@ enum prt_shared_map { PRT_SHARED(PRT_SHARED_ENUM) PRT_SHARED_MAX };
  * versions take over from each other under traffic, whatever their POL_ABI_VERSION, which is about
  * objects; whoever changes any of it changes the number, or live connections are misread.
  */
-#define PRT_LAYOUT 3u
+#define PRT_LAYOUT 4u
+/*
+ * As 4, but its XDP programs are of another kind (expected_attach_type BPF_XDP) than a dispatcher of
+ * libxdp lets jump to them, so it goes on with that kind and joins none (dispatcher.h).
+ */
+#define PRT_LAYOUT_NO_JOINING 3u
 
 struct prt_meta {
 	uint32_t abi, layout;
@@ -81,6 +86,7 @@ struct prt_shared {
 	int map[PRT_SHARED_MAX];	/* -1: no object had it yet */
 	bool pinned[PRT_SHARED_MAX];
 	int stub[POL_HOOKS];
+	int joiner;			/* the stub of XDP behind dispatchers (dispatcher.h); -1: none was met */
 	int xdp_pass;			/* for generations without filters and services (stub.h) */
 	uint64_t *word;			/* `active`, mapped */
 	struct prt_meta meta;
@@ -111,6 +117,9 @@ int prt_shared_pin_new(const struct prt_env *env, struct prt_shared *s, struct p
 int prt_shared_reuse(const struct prt_shared *s, struct bpf_object *o, struct pol_err *e);
 /* After: takes up those that it was the first to have. */
 int prt_shared_take(struct prt_shared *s, const struct bpf_object *o, struct pol_err *e);
+
+/* May its XDP programs be jumped to from a dispatcher of libxdp? */
+bool prt_shared_xdp_joins(const struct prt_shared *s);
 
 /* 0: none in force. */
 uint64_t prt_shared_active(const struct prt_shared *s);

@@ -18,6 +18,15 @@ const char *prt_stub_name(enum pol_hook hook);
 /* root: root_xdp for POL_HOOK_XDP.  *fd is the caller's. */
 int prt_stub_load(enum pol_hook hook, int active, int root, int drops, int *fd, struct pol_err *e);
 
+/*
+ * The same as the stub of POL_HOOK_XDP, as an extension that stands in a dispatcher of libxdp
+ * (dispatcher.h): its pin and name, and, in its BTF, where it wants to stand.  Programs have
+ * 50 if they say nothing, and a lower number is earlier.
+ */
+#define PRT_XDP_JOINER "polload_xdp"
+#define PRT_XDP_PRIORITY 5u
+int prt_stub_load_joiner(int active, int root, int drops, int *fd, struct pol_err *e);
+
 /* What stands in root_xdp for a generation without filters and services: passes everything on. */
 #define PRT_XDP_PASS "xdp_pass"
 int prt_stub_load_pass(int *fd, struct pol_err *e);

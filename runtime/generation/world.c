@@ -333,7 +333,7 @@ static int add_local(const struct prt_hostfile *h, const prt_links *links, struc
 			continue;
 		if (!l)
 			return no_interface(h, ep->line, ep->column, ep->interface.p, e);
-		r = prt_attach_check(l, e);
+		r = prt_attach_check(l, POL_IF_ENDPOINT, e);
 		r = r ? r : add(mk, w, ep, l, PRT_MANAGED_FILE, e);
 		r = at_line(h, ep, r, e);
 	}
@@ -357,7 +357,8 @@ static int add_uplinks(const struct prt_hostfile *h, const prt_links *links, boo
 
 		if (!l && late)
 			continue;
-		r = l ? prt_attach_check(l, e) : no_interface(h, 0, 0, h->uplinks[i].p, e);
+		r = l ? prt_attach_check(l, POL_IF_UPLINK, e)
+		      : no_interface(h, 0, 0, h->uplinks[i].p, e);
 
 		if (r)
 			return r;

@@ -7,6 +7,7 @@
 #include <linux/if_link.h>
 
 #include "attach.h"
+#include "dispatcher.h"
 #include "runtime/input/quiet.h"
 #include "stub.h"
 
@@ -75,10 +76,19 @@ enum prt_xdp_mode prt_xdp_attached(const struct prt_shared *s, uint32_t ifindex)
 	uint32_t id;
 	enum prt_xdp_mode mode;
 
-	return !hangs_there(ifindex, &id, &mode) && info_of(s->stub[POL_HOOK_XDP], &ours) &&
-			       ours.id == id
-		       ? mode
-		       : PRT_XDP_NONE;
+	if (hangs_there(ifindex, &id, &mode) || !id)
+		return PRT_XDP_NONE;
+	if (info_of(s->stub[POL_HOOK_XDP], &ours) && ours.id == id)
+		return mode;
+	return prt_dispatcher_is(id) && prt_dispatcher_has(s, id) ? mode : PRT_XDP_NONE;
+}
+
+bool prt_xdp_dispatcher(uint32_t ifindex)
+{
+	uint32_t id;
+	enum prt_xdp_mode mode;
+
+	return !hangs_there(ifindex, &id, &mode) && prt_dispatcher_is(id);
 }
 
 static int record(int hooks, uint32_t ifindex, enum prt_xdp_mode mode, struct pol_err *e)
@@ -168,6 +178,8 @@ int prt_xdp_attach(struct prt_env *env, const struct prt_shared *s, const struct
 	r = record(s->hooks, link->ifindex, mode, e);
 	if (r || (info_of(s->stub[POL_HOOK_XDP], &ours) && ours.id == id))
 		return r;
+	if (prt_dispatcher_is(id))
+		return prt_dispatcher_join(env, s, link, id, e);
 	/* A stub of an earlier life: replaced in one step, where it hangs.  neighbours.h refused all others. */
 	if (!prt_xdp_is_stub(id))
 		return attach_failed(link, -EBUSY, e);
@@ -185,6 +197,10 @@ int prt_xdp_detach(int hooks, uint32_t ifindex, struct pol_err *e)
 	r = r ? r : is_stub(id, &ours);
 	if (!r && ours)
 		r = set(ifindex, -1, id, mode);
+	else if (!r && prt_dispatcher_is(id))
+		r = prt_dispatcher_leave(ifindex, id, e);
+	if (r && e->text[0])
+		return r;
 	if (r && r != -ENODEV && r != -ENOENT)
 		return pol_err(e, r, "interface %u: cannot detach XDP: %s", ifindex, strerror(-r));
 	return record(hooks, ifindex, PRT_XDP_NONE, e);

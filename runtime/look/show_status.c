@@ -83,7 +83,7 @@ static void look_at(struct status *s, uint32_t ifindex, enum pol_if_kind kind, b
 			"its hooks are not in place; `polload apply` puts them back");
 	else
 		s->hooks_there++;
-	if (link && prt_attach_check(link, &why))
+	if (link && prt_attach_check(link, kind, &why))
 		missing(s, what, name, why.text);
 	else if (link && link->bridge_port && m && !(m->if_flags & POL_IF_HAS_MAC))
 		missing(s, what, name, "became a port of a bridge, and its `mac` is not known");
@@ -347,6 +347,18 @@ static void boot_json(const struct status *s, struct pol_buf *out)
 	guard_json(s, out);
 }
 
+static void xdp_text(const struct status *s, const struct prt_uplink *u, struct pol_buf *out)
+{
+	bool dispatcher = prt_xdp_dispatcher(u->ifindex);
+
+	if (u->flags & POL_IF_XDP)
+		pol_buf_printf(out, " (XDP %s%s)",
+			       prt_xdp_mode_name(prt_xdp_attached(&s->l.shared, u->ifindex)),
+			       dispatcher ? ", libxdp's dispatcher" : "");
+	else if (dispatcher)
+		pol_buf_addz(out, " (behind libxdp's dispatcher)");
+}
+
 static void text(const struct status *s, struct pol_buf *out)
 {
 	const struct prt_gen_info *i = &s->l.gen.info;
@@ -369,10 +381,7 @@ static void text(const struct status *s, struct pol_buf *out)
 		const struct prt_uplink *u = &s->l.world.uplink.v[k];
 
 		pol_buf_printf(out, " %s", prt_safe(prt_show_ifname(u->ifindex, room)));
-		if (u->flags & POL_IF_XDP)
-			pol_buf_printf(out, " (XDP %s)",
-				       prt_xdp_mode_name(
-					       prt_xdp_attached(&s->l.shared, u->ifindex)));
+		xdp_text(s, u, out);
 	}
 	pol_buf_printf(out, "%s\nhooks       %zu of %zu interfaces\n",
 		       s->l.world.uplink.n ? "" : " none", s->hooks_there, s->hooks);
@@ -432,6 +441,22 @@ static void xdp_json(const struct status *s, struct pol_buf *out)
 	}
 }
 
+static void dispatchers_json(const struct status *s, struct pol_buf *out)
+{
+	char room[PRT_IFNAME];
+	bool first = true;
+
+	for (size_t k = 0; k < s->l.world.uplink.n; k++) {
+		const struct prt_uplink *u = &s->l.world.uplink.v[k];
+
+		if (!prt_xdp_dispatcher(u->ifindex))
+			continue;
+		pol_buf_addz(out, first ? "" : ", ");
+		prt_show_json(out, prt_show_ifname(u->ifindex, room));
+		first = false;
+	}
+}
+
 static void json(const struct status *s, struct pol_buf *out)
 {
 	const struct prt_gen_info *i = &s->l.gen.info;
@@ -452,7 +477,9 @@ static void json(const struct status *s, struct pol_buf *out)
 	}
 	pol_buf_addz(out, "], \"xdp\": {");
 	xdp_json(s, out);
-	pol_buf_printf(out, "}, \"hooked_interfaces\": %zu, \"wanted_interfaces\": %zu",
+	pol_buf_addz(out, "}, \"xdp_dispatchers\": [");
+	dispatchers_json(s, out);
+	pol_buf_printf(out, "], \"hooked_interfaces\": %zu, \"wanted_interfaces\": %zu",
 		       s->hooks_there, s->hooks);
 	pol_buf_printf(
 		out,

@@ -128,30 +128,18 @@ expect open world server tcp 22
 
 phase="somebody else's program"
 "$POLLOAD" remove >/dev/null || not_ok "remove"
-for name in foreign xdp_dispatcher; do
-	cat >foreign.c <<END
-__attribute__((section("xdp"), used)) int $name(void *ctx) { return 2; }
+cat >foreign.c <<END
+__attribute__((section("xdp"), used)) int foreign(void *ctx) { return 2; }
 char LICENSE[] __attribute__((section("license"), used)) = "GPL";
 END
-	${CLANG:-clang} -O2 -g -target bpf -c foreign.c -o $name.o || bail "cannot compile"
-done
+${CLANG:-clang} -O2 -g -target bpf -c foreign.c -o foreign.o || bail "cannot compile"
 ip link set dev up0 xdp obj foreign.o sec xdp || bail "cannot attach"
 run "$POLLOAD" apply edge.bpf.o -H host.yaml
 is "is refused" 3 "$code"
 like "by name" "XDP program 'foreign'" "$err"
 is "and left alone" true "$([ "$(xdp)" != none ] && echo true)"
 ip link set dev up0 xdp off
-ip link set dev up0 xdp obj xdp_dispatcher.o sec xdp || bail "cannot attach"
-run "$POLLOAD" apply edge.bpf.o -H host.yaml
-is "libxdp's dispatcher is refused" 3 "$code"
-like "and how it is taken away is said" "xdp-loader unload up0 --all" "$err"
-ip link set dev up0 xdp off
 "$POLLOAD" apply edge.bpf.o -H host.yaml >/dev/null || not_ok "apply"
-# its loader need not be there; where it is, it finds the place taken
-if command -v xdp-loader >/dev/null; then
-	LIBXDP_BPFFS=$work/bpf run xdp-loader load up0 foreign.o
-	is "libxdp's loader does not take our place" yes "$([ "$code" != 0 ] && echo yes)"
-fi
 is "ours is there" native "$(mode)"
 "$POLLOAD" remove >/dev/null || not_ok "remove"
 

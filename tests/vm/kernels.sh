@@ -18,7 +18,7 @@
 # the evaluator; routed, bridged, HTTP, services, filters at XDP, hand-over, applies under traffic.
 emulated="tests/packet.sh tests/packet/edge.sh tests/property.sh tests/property/limits tests/verify/verify.sh
 	tests/e2e/apply.sh tests/e2e/rollback.sh tests/e2e/host.sh tests/e2e/http.sh tests/e2e/service.sh
-	tests/e2e/filter.sh tests/e2e/handover.sh tests/e2e/look.sh"
+	tests/e2e/filter.sh tests/e2e/dispatcher.sh tests/e2e/handover.sh tests/e2e/look.sh"
 seconds=${POLC_VM_SECONDS:-14400} # of a guest that hangs; beside other load an emulated one is a hundred times slower
 export POLC_SEED=${POLC_SEED:-$(date +%s)} # policies at random, the same ones for each kernel
 
@@ -40,7 +40,7 @@ export top_srcdir='$vm_tree' srcdir='$vm_tree' top_builddir='$vm_build' builddir
 	POLC='$vm_build/polc' POLLOAD='$vm_build/polload' PROBE='$vm_build/tests/tools/probe' \
 	POLC_TEMPLATES='$vm_tree/bpf-templates' POLC_INCLUDE='$vm_tree/include' \
 	CC=gcc CLANG='${CLANG:-clang}' CMOCKA_MESSAGE_OUTPUT=TAP POLC_TEST_TIMEOUT=$seconds \
-	POLC_POLICIES=${POLC_POLICIES:-$policies} POLC_SEED=$POLC_SEED
+	POLC_POLICIES=${POLC_POLICIES:-$policies} POLC_SEED=$POLC_SEED POLC_DISPATCHER=$dispatcher
 echo "kernel \$(uname -r)"
 tests/tools/verified '$vm_dir'/objects/*.o >$1/verified 2>&1
 code=\$?
@@ -85,7 +85,7 @@ here() { # TESTS
 }
 
 one_kernel() { # VERSION
-	local version=$1 out=$vm_dir/kernels/$1/out kept='' accelerator tests=${TESTS:-} policies=80 options
+	local version=$1 out=$vm_dir/kernels/$1/out kept='' accelerator tests=${TESTS:-} policies=80 options dispatcher=''
 	vm_fetch "$version"
 	vm_initrd "$version"
 	accelerator=$(vm_accelerator "$version")
@@ -99,6 +99,8 @@ one_kernel() { # VERSION
 		mapfile -t -O ${#options[@]} options < <(vm_share kept "$kept" rw)
 	fi
 	echo "== $version ($(vm_suite_of "$version")), ${accelerator/tcg/software emulation}: ${tests:-all of make check}"
+	# whatever libxdp this host has; later kernels want a later one
+	case $version in 6.1.*) dispatcher=joined ;; esac
 	todo /run/out "$tests" >"$out/todo"
 	vm_boot "$seconds" "$accelerator" "$version" \
 		"mitigations=off polc.root=9p:root polc.init=$vm_tree/tests/vm/guest.sh polc.kept=$kept" "${options[@]}" |
@@ -108,6 +110,7 @@ one_kernel() { # VERSION
 }
 
 [ -x "$vm_build/tests/tools/verified" ] || vm_fail "$vm_build: not built; make check-kernels builds what this needs"
+vm_packages+=(bpftool xdp-tools) # of the host, for tests in a guest
 vm_install
 vm_lists
 objects "$vm_dir/objects"
