@@ -135,44 +135,59 @@ static bool same_rule(const struct pol_ir *ir, const struct pol_rule *want,
 	       got->audit == want->audit;
 }
 
-static bool same_line(const struct pol_ir *ir, uint32_t rule, const struct prt_rule *got)
+/* `policy` is the filter's name; tiers, audits and what is implicit are of rules alone. */
+static bool same_line(const struct pol_ir *ir, const struct pol_ir_filter *f,
+		      const struct pol_filter_line *want, const struct prt_rule *got)
 {
 	static const char *const action[] = {
 		[POL_FILTER_DROP] = "drop",
 		[POL_FILTER_PASS] = "pass",
 		[POL_FILTER_LIMIT] = "limit",
 	};
-	const struct pol_filter_line *want = pol_ir_line(ir, rule);
-	struct pol_source *src;
+	struct pol_source *src = ir->sources ? pol_source_of(ir->sources, want->span) : NULL;
 
-	if (!want)
-		return false;
-	src = ir->sources ? pol_source_of(ir->sources, want->span) : NULL;
 	return pol_str_eq(got->file, src ? src->name : POL_STR("")) &&
 	       got->line == (src ? pol_source_place(src, want->span.start).line : 0) &&
-	       pol_str_eq(got->text, want->text) && pol_str_eq(got->name, want->name) &&
-	       pol_str_is(got->direction, "filter") &&
-	       pol_str_is(got->action, action[want->action]);
+	       pol_str_eq(got->policy, f->name) && pol_str_eq(got->text, want->text) &&
+	       pol_str_eq(got->name, want->name) && pol_str_is(got->direction, "filter") &&
+	       pol_str_is(got->action, action[want->action]) && !got->implicit.n && !got->tier.n &&
+	       !got->audit;
+}
+
+/* The first rule that is not the policy's, of as many as it has; `all->n`: none. */
+static size_t first_other(const struct pol_ir *ir, const struct prt_rules *all)
+{
+	size_t n = 0;
+
+	for (; n < ir->rules.n; n++)
+		if (!same_rule(ir, &ir->rules.v[n], &all->v[n]))
+			return n;
+	for (size_t i = 0; i < ir->filters.n; i++)
+		for (size_t k = 0; k < ir->filters.v[i].n; k++, n++)
+			if (!same_line(ir, &ir->filters.v[i], &ir->filters.v[i].line[k],
+				       &all->v[n]))
+				return n;
+	return n;
 }
 
 static bool rules(struct ver_report *r, struct pol_err *e)
 {
 	struct prt_rules all = { 0 };
 	bool same = true;
+	size_t other;
 
 	if (prt_rules_parse(r->object, &all, e))
 		return false;
 	if (all.n != r->ir->rules.n + r->ir->nlines)
 		same = ver_differs(r, "rules", "it has %zu rules, the policy has %zu", all.n,
 				   r->ir->rules.n + r->ir->nlines);
-	for (size_t i = 0; same && i < all.n; i++)
-		if (i < r->ir->rules.n ? !same_rule(r->ir, &r->ir->rules.v[i], &all.v[i])
-				       : !same_line(r->ir, (uint32_t)i, &all.v[i]))
-			same = ver_differs(
-				r, "rules",
-				"rule %zu says %.*s:%u `%.*s`, which is not that rule of the policy",
-				i, POL_STR_ARG(all.v[i].file), all.v[i].line,
-				POL_STR_ARG(all.v[i].text));
+	other = same ? first_other(r->ir, &all) : all.n;
+	if (other < all.n)
+		same = ver_differs(
+			r, "rules",
+			"rule %zu says %.*s:%u `%.*s`, which is not that rule of the policy", other,
+			POL_STR_ARG(all.v[other].file), all.v[other].line,
+			POL_STR_ARG(all.v[other].text));
 	prt_rules_free(&all);
 	return same;
 }

@@ -92,6 +92,12 @@ service web {
 END
 "$POLC" "$work/edge.pol" -o "$work/edge.o" >"$work/said" 2>&1 && "$backedge" "$work/edge.o" >"$work/said" && shallow "$work/edge.o"
 report "nor do filters and services of both modes, and they have no such loop" $?
+# The name of the filter that a line is of, which counters and events show.
+sed 's/policy: "edge", direction: filter, action: limit/policy: "edgy", direction: filter, action: limit/' "$work/edge.o" >"$work/renamed.o"
+! cmp -s "$work/edge.o" "$work/renamed.o" && "$POLC" verify --tables-only "$work/edge.o" "$work/edge.pol" >"$work/said" 2>&1 &&
+	! "$POLC" verify --tables-only "$work/renamed.o" "$work/edge.pol" >"$work/said" 2>&1 &&
+	grep -q 'differs (rules): rule [0-9]* says .*edge.pol:2 `limit' "$work/said"
+report "a line that is said to be another filter's is told" $?
 { # the verifier goes through each way that sets can be met on
 	echo 'default deny;'
 	for n in {0..63}; do echo "cidr s$n dynamic;"; done
