@@ -230,7 +230,7 @@ CLEANFILES += tests/bench/balance.bpf.o
 
 # The report is in build/bench; `make bench-keep` puts it where the tree keeps the last one.
 bench: all $(bench_programs) tests/tools/frame tests/bench/balance.bpf.o
-	$(AM_TESTS_ENVIRONMENT) $(srcdir)/tests/bench/bench.sh bench
+	$(AM_TESTS_ENVIRONMENT) unset POLC_CLANG; $(srcdir)/tests/bench/bench.sh bench
 bench-keep:
 	rm -rf $(srcdir)/doc/bench && $(MKDIR_P) $(srcdir)/doc/bench
 	cp bench/report.md bench/*.svg bench/*.csv $(srcdir)/doc/bench/
@@ -440,6 +440,7 @@ AM_TESTS_ENVIRONMENT = \
 	POLC_TEMPLATES='$(abs_srcdir)/bpf-templates'; export POLC_TEMPLATES; \
 	POLC_INCLUDE='$(abs_srcdir)/include'; export POLC_INCLUDE; \
 	CC='$(CC)'; CLANG='$(CLANG)'; export CC CLANG; \
+	POLC_CLANG='$(abs_srcdir)/tests/tools/clang-once'; REAL_CLANG='$(CLANG)'; CLANG_KEEPS="$${CLANG_KEEPS:-$(abs_builddir)/tests/clang-once}"; export POLC_CLANG REAL_CLANG CLANG_KEEPS; \
 	CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT; \
 	POLC_MAY_SKIP='tests/units.sh tests/openssl.sh tests/corpus/cilium tests/corpus/katran tests/corpus/kubernetes tests/corpus/roundtrip tests/e2e/upstreams.sh'; export POLC_MAY_SKIP;
 
@@ -510,7 +511,7 @@ print-unit-tests:
 	@echo $(unit_tests)
 
 clean-local:
-	rm -rf tests/quality/dist.dir tests/quality/dist.dir.src tests/sanitize.dir tests/sanitize.dir.src tests/fuzz/run tests/fuzz/objects tests/fuzz/coverage tests/fuzz/grown tests/package.dir tests/previous.dir
+	rm -rf tests/clang-once tests/quality/dist.dir tests/quality/dist.dir.src tests/sanitize.dir tests/sanitize.dir.src tests/fuzz/run tests/fuzz/objects tests/fuzz/coverage tests/fuzz/grown tests/package.dir tests/previous.dir
 	rm -f $(TEST_LOGS) $(TEST_LOGS:.log=.trs)
 
 .PHONY: $(faulted:%=check-faults-of-%) bench bench-keep check-churn check-faults check-faults-elsewhere check-faults-flipped check-faults-killed check-kernels check-quality check-soak check-vm count-tests fuzz fuzz-coverage fuzz-coverage-run fuzz-nightly print-compile-flags print-sanitized-tests print-unit-tests try-vm
@@ -540,7 +541,6 @@ EXTRA_DIST += \
 	tests/e2e/lib.sh \
 	tests/e2e/shop.sh \
 	tests/demo/demo.sh \
-	tests/vm/clang \
 	tests/vm/guest.sh \
 	tests/vm/init \
 	tests/vm/kernels.sh \
@@ -568,6 +568,7 @@ EXTRA_DIST += \
 	tests/fuzz/import-corpus \
 	tests/fuzz/object-corpus \
 	tests/fuzz/regressions \
+	tests/tools/clang-once \
 	tests/tools/nomem.c \
 	tests/tools/wallclock.c \
 	tests/SECURITY.md \

@@ -7,6 +7,7 @@ top=${top_srcdir:-$(cd "$(dirname "$0")/.." && pwd)}
 POLC=${POLC:-$top/build/polc}
 : "${POLC_TEMPLATES:=$top/bpf-templates}" "${POLC_INCLUDE:=$top/include}"
 export POLC_TEMPLATES POLC_INCLUDE
+unset POLC_CLANG # of clang itself, each time
 work=$(mktemp -d) || exit 99
 trap 'rm -rf "$work"' EXIT
 tests=0

@@ -8,7 +8,7 @@
 #	tests/vm/kernels.sh [BEGIN-OF-VERSION...]	e.g. 6.1; usual: 6.1 6.12 and the newest
 #
 # By KVM all of `make check` runs; by software emulation what is below, on this kernel first: what does not pass here
-# says nothing of another one, and what clang made here need not be made there (tests/vm/clang).
+# says nothing of another one, and what clang made here need not be made there (tests/tools/clang-once).
 # TESTS="..." chooses others.
 # What the verifiers went through goes to bench/kernels.csv, for the report of `make bench`; logs
 # are in vm/kernels/VERSION/out.
@@ -51,7 +51,7 @@ if [ -z '$2' ]; then
 	grep -E '^(PASS|FAIL|SKIP|ERROR)|^      ' $1/check.log
 	make -s count-tests
 fi
-[ ! -d '$kept' ] || export CLANG_KEEPS='$kept' REAL_CLANG="\$CLANG" CLANG='$vm_tree/tests/vm/clang' POLC_CLANG='$vm_tree/tests/vm/clang'
+[ ! -d '$kept' ] || export CLANG_KEEPS='$kept' REAL_CLANG="\$CLANG" CLANG='$vm_tree/tests/tools/clang-once' POLC_CLANG='$vm_tree/tests/tools/clang-once'
 for test in $2; do
 	mkdir -p "$1/\${test%/*}"
 	[ -x "\$test" ] && program=\$test || program=$vm_tree/\$test
