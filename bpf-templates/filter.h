@@ -106,9 +106,21 @@ static __always_inline __u32 pol_filter_v6(const struct pol_filter_side *s, __u6
 static __always_inline __u32 pol_filter_row(const struct pol_filter_side *s, const struct pol_addr *a,
 					    int v6)
 {
-	if (v6)
-		return pol_filter_v6(s, bpf_be64_to_cpu(a->d_be[0]), bpf_be64_to_cpu(a->d_be[1]));
-	return pol_filter_v4(s, bpf_ntohl(a->w_be[3]));
+	__u64 hi;
+	__u32 addr;
+
+	/*
+	 * Opaque: the leading 16 bits of what is turned round would be a be16, whose result may be
+	 * anything to verifiers before Linux 6.10, so no index.
+	 */
+	if (v6) {
+		hi = bpf_be64_to_cpu(a->d_be[0]);
+		pol_opaque(hi);
+		return pol_filter_v6(s, hi, bpf_be64_to_cpu(a->d_be[1]));
+	}
+	addr = bpf_ntohl(a->w_be[3]);
+	pol_opaque(addr);
+	return pol_filter_v4(s, addr);
 }
 
 /* All classes of a row, read at once. */
@@ -169,6 +181,7 @@ static __always_inline __u32 pol_filter_cell(const struct pol_filter_half *h, __
 	spread = pol_filter_half_word(h->group[g].spread + (__u32)(hashed >> (h->group[g].shift & 63)));
 	at = (__u64)((__u32)(hashed >> 24) * spread) * h->group[g].cells >> 32;
 	at = h->group[g].cell + 2 * at;
+	pol_opaque(at); /* clang knows its bounds and would not mask it; verifiers before 6.10 do not know them */
 	cell = pol_filter_double(at);
 	if ((cell ^ key) << (64 - POL_FILTER_KEY_BITS))
 		return POL_FILTER_NONE;
