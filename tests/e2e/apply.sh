@@ -40,13 +40,13 @@ is "a rule that was used has connections" true \
 run "$POLLOAD" rules
 like "rules names file and line" "one.pol:12" "$out"
 
-spawn client "$PROBE" stream "${v4[server]}" 7000 --interval 5 --timeout 3000
+spawn client "$PROBE" stream "${v4[server]}" 7000 --interval 5 --timeout 3000 --count n.a
 a=$spawned
-spawn client "$PROBE" stream "${v6[server]}" 7000 --interval 5 --timeout 3000
+spawn client "$PROBE" stream "${v6[server]}" 7000 --interval 5 --timeout 3000 --count n.b
 b=$spawned
-spawn client "$PROBE" stream "${v4[server]}" 8080 --interval 5 --timeout 1500
+spawn client "$PROBE" stream "${v4[server]}" 8080 --interval 5 --timeout 1500 --count n.gone
 gone=$spawned
-sleep 0.3
+echoing n.a n.b n.gone
 run "$POLLOAD" flows
 like "flows shows a live one by name" "-> server 10.66.2.2:7000" "$out"
 run "$POLLOAD" flows --json

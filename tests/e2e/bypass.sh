@@ -19,7 +19,7 @@ echo 'proxy: {name_rules: true}' >>host.yaml
 mkdir raw
 : >server.bytes
 spawn server "$HTTP" serve "${v4[server]}" 80 --record "$work/server.bytes" --raw "$work/raw"
-sleep 0.2
+listening server tcp 80 1
 printf '%s\n' "$http_policy" >web.pol
 "$POLC" web.pol -o web.bpf.o || bail "compile"
 "$POLLOAD" apply web.bpf.o -H host.yaml >out 2>&1 || bail "apply: $(cat out)"

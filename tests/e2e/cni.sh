@@ -152,8 +152,9 @@ phase="after an apply"
 expect open client server tcp 80
 
 # Still connected, no endpoint any more: closed both ways, also for what a flow would let through.
-spawn client "$PROBE" stream "${v4[server]}" 80 --timeout 1000
+spawn client "$PROBE" stream "${v4[server]}" 80 --timeout 1000 --interval 10 --count n.client
 stream=$spawned
+echoing n.client
 polc DEL client
 is "DEL" "0 " "$code $(cat said)"
 polc DEL client

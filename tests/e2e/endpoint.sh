@@ -59,9 +59,9 @@ run "$POLLOAD" endpoint del nobody
 is "del: none of that name" 2 "$code"
 is "nothing changed" "$before" "$(snapshot)"
 
-spawn other "$PROBE" stream "${v4[server]}" 7000 --timeout 1000
+spawn other "$PROBE" stream "${v4[server]}" 7000 --timeout 1000 --interval 10 --count n.other
 stream=$spawned
-sleep 0.2
+echoing n.other
 run "$POLLOAD" endpoint del other
 is "del" 0 "$code"
 is "its hooks are gone" "" "$(tc qdisc show dev v-other clsact)$(tc filter show dev v-other ingress 2>/dev/null)"

@@ -36,8 +36,8 @@ END
 open_streams client 7000 3000 "$each" "${v4[server]}" "${v6[server]}"
 sleep 0.5
 
-spray() { # PROTO ADDRESS: of eve
-	nsenter --net="/run/netns/$test_name-eve" "$PROBE" spray "$1" "$2" --for 2500 >"sprayed.$1.$2" 2>&1 </dev/null &
+spray() { # PROTO ADDRESS: of eve, until told to end
+	nsenter --net="/run/netns/$test_name-eve" "$PROBE" spray "$1" "$2" --for 60000 >"sprayed.$1.$2" 2>&1 </dev/null &
 	sprays+=($!)
 }
 
@@ -55,12 +55,20 @@ for phase in "TCP" "UDP" "TCP half open" "UDP unanswered"; do
 		spray $proto "$to"
 	done
 	for to in "${v4[server]}" "${v6[server]}"; do
-		said=$(inside client "$PROBE" repeat tcp "$to" 7000 --interval 5 --for 1000 --timeout 3000)
-		read -r open _ refused _ unreachable _ timeout _ <<<"$said"
-		is "$phase: every new connection of a neighbour opens" "0 0 0" "$refused $unreachable $timeout"
-		is "$phase: and there were many" yes "$([ "$open" -gt 20 ] && echo yes)"
-		echo "# $phase: $said"
+		total=0
+		: >not.open
+		for _ in 1 2 3 4 5; do # a second and a quarter, longer only where the machine has no time
+			said=$(inside client "$PROBE" repeat tcp "$to" 7000 --interval 5 --for 1250 --timeout 3000)
+			read -r open _ refused _ unreachable _ timeout _ <<<"$said"
+			[ "$refused $unreachable $timeout" = "0 0 0" ] || echo "$said" >>not.open
+			total=$((total + open))
+			[ "$total" -le 20 ] || break
+		done
+		is "$phase: every new connection of a neighbour opens" "" "$(cat not.open)"
+		is "$phase: and there were many" yes "$([ "$total" -gt 20 ] && echo yes)"
+		echo "# $phase: $total, $said"
 	done
+	kill -TERM "${sprays[@]}"
 	wait "${sprays[@]}"
 	echo "# $phase: $(cat sprayed.* | tr '\n' ' '), ct_quota $(drops ct_quota), no room $(drops ct_full)"
 	rm -f sprayed.*
@@ -87,9 +95,10 @@ is "of the neighbour's connections all live" "${#streams[@]}" "$alive"
 
 after() { # LABEL APP|file ADDRESS: eve's device and addresses with these labels, while its connection goes on
 	local label=$1 app=$2 to=$3
-	nsenter --net="/run/netns/$test_name-eve" "$PROBE" stream "$to" 6000 --interval 10 --timeout 700 >after.out 2>&1 </dev/null &
+	rm -f after.n
+	nsenter --net="/run/netns/$test_name-eve" "$PROBE" stream "$to" 6000 --interval 10 --timeout 700 --count after.n >after.out 2>&1 </dev/null &
 	local stream=$!
-	sleep 0.4
+	echoing after.n
 	# one behind the other: the connection's next packet meets the successor
 	if [ "$app" = file ]; then
 		"$POLLOAD" apply flood.bpf.o -H renamed.yaml >/dev/null || bail "apply"

@@ -102,6 +102,7 @@ done
 for a in "${v4[server]}" "${v6[server]}"; do
 	spawn server "$http" serve "$a" 80
 done
+listening server tcp 80
 host_file client >host.yaml
 join() { # NAME APP
 	"$POLLOAD" endpoint add "$1" interface="v-$1" address="${v4[$1]}" address="${v6[$1]}" label=app="$2" >/dev/null ||

@@ -22,7 +22,7 @@ echo 'proxy: {name_rules: true}' >>host.yaml
 for a in "${v4[server]}" "${v6[server]}"; do
 	spawn server "$H2" serve "$a" 80 --record "$work/server.record" --play "$work/play"
 done
-until [ "$(inside server ss -Hln --tcp "sport = :80" | wc -l)" -ge 2 ]; do sleep 0.05; done
+listening server tcp 80
 printf '%s\n' "$http_policy" >web.pol
 "$POLC" web.pol -o web.bpf.o || bail "compile"
 "$POLLOAD" apply web.bpf.o -H host.yaml >out 2>&1 || bail "apply: $(cat out)"
@@ -123,6 +123,7 @@ for family in 4 6; do
 		   inside client curl -s -m 10 --http2-prior-knowledge "http://$a/ok/1")"
 done
 spawn nghttpd "$HTTP" serve "${v4[nghttpd]}" 81
+listening nghttpd tcp 81 1
 is "a server of HTTP/1 alone: 502" 502 "$(
 	sed 's/tcp 80/tcp 80, 81/g' web.pol >both.pol
 	"$POLC" both.pol -o both.bpf.o && "$POLLOAD" apply both.bpf.o >/dev/null

@@ -20,7 +20,8 @@ done
 for a in "${v4[world]}" "${v6[world]}"; do
 	spawn world "$HTTP" serve "$a" 80
 done
-sleep 0.2
+listening server tcp 80
+listening world tcp 80
 
 cat >web.pol <<'END'
 default deny;
@@ -93,13 +94,21 @@ is "several requests of one connection are judged one by one" "200 403 200" \
 		"http://${v4[server]}/products/1" "http://${v4[server]}/admin" \
 		"http://${v4[server]}/products/2" | sed 's/ $//')"
 # An uplink sees one direction alone: established is what is so to the stack.
-{ printf 'GET /public HTTP/1.1\r\nHost: h\r\n\r\n'; sleep 0.5
-  printf 'GET /public HTTP/1.1\r\nHost: h\r\n\r\n'; sleep 1; } |
-	inside world "$HTTP" ask "${v4[server]}" 80 --timeout 1500 >kept &
+established() {
+	"$POLLOAD" flows --json |
+		jq "[.[] | select((tostring | contains(\"${v4[world]}\")) and .state == \"established\")] | length >= 1"
+}
+{ printf 'GET /public HTTP/1.1\r\nHost: h\r\n\r\n'
+  until [ -e looked ]; do sleep 0.05; done
+  printf 'GET /public HTTP/1.1\r\nHost: h\r\n\r\n'; } |
+	inside world "$HTTP" ask "${v4[server]}" 80 --answers 2 --timeout 20000 >kept &
 kept=$!
-sleep 1
-is "a connection from outside is established" true "$("$POLLOAD" flows --json |
-	jq "[.[] | select((tostring | contains(\"${v4[world]}\")) and .state == \"established\")] | length >= 1")"
+for _ in {1..100}; do
+	[ "$(established)" != true ] || break
+	sleep 0.05
+done
+is "a connection from outside is established" true "$(established)"
+: >looked
 wait $kept
 is "and both its requests are answered" 2 "$(grep -c '^HTTP/1.1 200' kept)"
 head -c 3000000 /dev/urandom >large

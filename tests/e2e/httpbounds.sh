@@ -30,6 +30,10 @@ for x in "$a" "${v6[server]}"; do spawn server "$LOAD" serve "$x" 81; done
 : >nothing
 spawn server "$H2" serve "$a" 84 --play "$work/nothing"
 spawn server nghttpd --no-tls -w 0 --echo-upload -d "$work/raw" -a "$a" 85
+listening server tcp 80 1
+listening server tcp 81
+listening server tcp 84 1
+listening server tcp 85 1
 # Nobody there: a SYN goes unanswered.
 inside server ip rule add ipproto tcp sport 86 blackhole
 

@@ -23,10 +23,7 @@ for c in server world; do
 	for a in "${v4[$c]}" "${v6[$c]}"; do
 		spawn $c "$HTTP" serve "$a" 80 --record "$work/$c.bytes"
 	done
-	for _ in {1..100}; do
-		[ "$(inside $c ss -Hltn sport = :80 | wc -l)" -lt 2 ] || break
-		sleep 0.05
-	done
+	listening $c tcp 80
 done
 
 cat >web.pol <<'END'

@@ -12,6 +12,7 @@ container server 2 "app: server, ns: default"
 container other 3 "app: other, ns: default"
 host_file client server other >host.yaml
 for a in "${v4[server]}" "${v6[server]}"; do spawn server "$HTTP" serve "$a" 80; done
+listening server tcp 80
 serve server tcp 81
 cat >cnp.yaml <<'END'
 apiVersion: cilium.io/v2

@@ -169,30 +169,49 @@ spawn() { # NAME COMMAND...: in the background of that container; its number is 
 	spawned=$!
 }
 
-serve() { # NAME PROTO PORT: both families
-	spawn "$1" "$PROBE" listen "$2" "${v4[$1]}" "$3"
-	spawn "$1" "$PROBE" listen "$2" "${v6[$1]}" "$3"
-	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+listening() { # NAME PROTO PORT [SOCKETS]: that container has them (2)
+	local i
+	for ((i = 0; i < 400; i++)); do
 		# no traffic for this: a test may want to see the first packet
-		[ "$(inside "$1" ss -Hln "--$2" "sport = :$3" | wc -l)" -ge 2 ] && return
+		[ "$(inside "$1" ss -Hln "--$2" "sport = :$3" | wc -l)" -ge "${4:-2}" ] && return
 		sleep 0.05
 	done
 	bail "$1 does not listen on $2 $3"
+}
+
+serve() { # NAME PROTO PORT: both families
+	spawn "$1" "$PROBE" listen "$2" "${v4[$1]}" "$3"
+	spawn "$1" "$PROBE" listen "$2" "${v6[$1]}" "$3"
+	listening "$1" "$2" "$3"
+}
+
+echoing() { # FILE...: each `probe stream --count FILE` is under way, ten echoes long
+	local file n i
+	for file; do
+		for ((i = 0; i < 400; i++)); do
+			n=$(cat "$file" 2>/dev/null)
+			[ "${n:-0}" -ge 10 ] && continue 2
+			sleep 0.05
+		done
+		bail "the connection of $file does not get going"
+	done
 }
 
 try() { # FROM TO PROTO PORT | FROM TO ping: "open open", v4 and v6
 	local a words=()
 	for a in "${v4[$2]}" "${v6[$2]}"; do
 		if [ "$3" = ping ]; then
-			words+=("$(inside "$1" "$PROBE" ping "$a" --timeout 400)")
+			words+=("$(inside "$1" "$PROBE" ping "$a" --timeout "${patience:-400}")")
 		else
-			words+=("$(inside "$1" "$PROBE" connect "$3" "$a" "$4" --timeout 400)")
+			words+=("$(inside "$1" "$PROBE" connect "$3" "$a" "$4" --timeout "${patience:-400}")")
 		fi
 	done
 	echo "${words[*]}"
 }
 
 expect() { # WORD FROM TO PROTO [PORT]
+	local patience=900 # for a loaded machine, short of the second after which a SYN is sent again
+	[ "$1" != timeout ] || patience=400
 	is "${phase:+$phase: }$2 to $3 on $4 ${5:-}: $1" "$1 $1" "$(try "$2" "$3" "$4" "${5:-}")"
 }
 

@@ -12,6 +12,7 @@ container client 1 "app: client"
 container server 2 "app: server"
 host_file client server >host.yaml
 spawn server "$HTTP" serve "${v4[server]}" 80
+listening server tcp 80 1
 serve server tcp 7000
 run "$POLLOAD" metrics
 is "without a policy: exit code 1" 1 "$code"

@@ -35,6 +35,7 @@ for b in b1 b2 b3; do
 			spawn $b "$http" serve "$a" 8081 --raw pages.$b
 		fi
 	done
+	listening $b tcp 8081
 done
 
 policy() { # BALANCE
