@@ -63,6 +63,12 @@ static int map_image(struct px_generation *g, int fd, struct pol_err *e)
 	return 0;
 }
 
+static void drop_at(struct px_policy *p, size_t i)
+{
+	px_generation_drop(p->gens.v[i]);
+	p->gens.v[i] = p->gens.v[--p->gens.n];
+}
+
 int px_policy_load(struct px_policy *p, uint64_t number, int fd[POL_PROXY_FDS], struct pol_err *e)
 {
 	struct px_generation *g = calloc(1, sizeof(*g));
@@ -84,18 +90,33 @@ int px_policy_load(struct px_policy *p, uint64_t number, int fd[POL_PROXY_FDS], 
 		px_generation_drop(g);
 		return r;
 	}
-	px_policy_forget(p, number);
+	for (size_t i = 0; i < p->gens.n; i++)
+		if (p->gens.v[i]->number == number)
+			drop_at(p, i--);
 	*pol_vec_push(&p->gens) = g;
 	return 0;
 }
 
-void px_policy_forget(struct px_policy *p, uint64_t number)
+void px_policy_forget(struct px_policy *p, uint64_t number, double now)
 {
 	for (size_t i = 0; i < p->gens.n; i++)
-		if (p->gens.v[i]->number == number) {
-			px_generation_drop(p->gens.v[i]);
-			p->gens.v[i--] = p->gens.v[--p->gens.n];
-		}
+		if (p->gens.v[i]->number == number && !p->gens.v[i]->forgotten)
+			p->gens.v[i]->forgotten = now;
+}
+
+bool px_policy_expire(struct px_policy *p, double now)
+{
+	bool some = false;
+
+	for (size_t i = 0; i < p->gens.n; i++) {
+		const struct px_generation *g = p->gens.v[i];
+
+		if (g->forgotten && now >= g->forgotten + PX_POLICY_LATE)
+			drop_at(p, i--);
+		else
+			some = some || g->forgotten;
+	}
+	return some;
 }
 
 void px_policy_free(struct px_policy *p)
@@ -110,7 +131,7 @@ uint64_t px_policy_newest(const struct px_policy *p)
 	uint64_t newest = 0;
 
 	for (size_t i = 0; i < p->gens.n; i++)
-		if (p->gens.v[i]->number > newest)
+		if (!p->gens.v[i]->forgotten && p->gens.v[i]->number > newest)
 			newest = p->gens.v[i]->number;
 	return newest;
 }
@@ -120,7 +141,7 @@ int px_policy_flow(const struct px_policy *p, const struct pol_proxy_key *key,
 		   struct pol_proxy_flow *out)
 {
 	for (size_t i = p->gens.n; i-- > 0;)
-		if (!bpf_map_lookup_elem(p->gens.v[i]->flows, key, out))
+		if (!p->gens.v[i]->forgotten && !bpf_map_lookup_elem(p->gens.v[i]->flows, key, out))
 			return 0;
 	return -ENOENT;
 }
@@ -130,7 +151,8 @@ bool px_policy_is_host(const struct px_policy *p, const struct pol_addr *a)
 	struct pol_owner o;
 
 	for (size_t i = 0; i < p->gens.n; i++)
-		if (!bpf_map_lookup_elem(p->gens.v[i]->ep_by_addr, a, &o) &&
+		if (!p->gens.v[i]->forgotten &&
+		    !bpf_map_lookup_elem(p->gens.v[i]->ep_by_addr, a, &o) &&
 		    o.entity == POL_ENTITY_HOST)
 			return true;
 	return false;

@@ -10,8 +10,16 @@
 
 #include "base/http.h"
 
+/*
+ * Seconds that requests are judged by a generation after it was forgotten: those that had come, and been
+ * judged by the data path, before another took its place.  Of what comes after that the data
+ * path says another generation.
+ */
+#define PX_POLICY_LATE 5
+
 struct px_generation {
 	uint64_t number;
+	double forgotten;		/* when; 0: it is not */
 	unsigned held;			/* by the policy, and by requests under way that it judged */
 	void *image;			/* mapped; NULL: no http rules */
 	size_t size;
@@ -25,7 +33,9 @@ struct px_policy {
 
 /* Takes fds (enum pol_proxy_fd) over, also on failure.  -EEXIST is not one: loading twice is fine. */
 int px_policy_load(struct px_policy *p, uint64_t number, int fd[POL_PROXY_FDS], struct pol_err *e);
-void px_policy_forget(struct px_policy *p, uint64_t number);
+void px_policy_forget(struct px_policy *p, uint64_t number, double now);
+/* Drops those whose time is over; false: there is none left to wait for. */
+bool px_policy_expire(struct px_policy *p, double now);
 void px_policy_free(struct px_policy *p);
 
 /* What a verdict names stays readable until it is dropped, also when it is forgotten.  NULL is fine. */

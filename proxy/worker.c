@@ -25,6 +25,7 @@ struct running {
 	const struct px_start *start;
 	ev_io on_listener[2], on_control;
 	ev_timer on_quiet; /* of a drain: are we done? */
+	ev_timer on_late; /* of forgotten generations: is their time over? */
 	ev_timer on_room; /* of descriptors there were none: are there again? */
 	ev_prepare on_sleep;
 };
@@ -75,7 +76,8 @@ static void obey(struct running *r, struct pol_proxy_msg *m, int fds[POL_PROXY_F
 		snprintf(m->text, sizeof(m->text), "%s", e.text);
 		break;
 	case POL_PROXY_FORGET:
-		px_policy_forget(&r->w.policy, m->gen);
+		px_policy_forget(&r->w.policy, m->gen, ev_now(r->w.loop));
+		ev_timer_again(r->w.loop, &r->on_late);
 		r->w.epoch++;
 		break;
 	case POL_PROXY_STATUS:
@@ -124,6 +126,15 @@ static void on_control(struct ev_loop *loop, ev_io *io, int events)
 }
 
 /* ---- the loop ---------------------------------------------------------------------------- */
+
+static void on_late(struct ev_loop *loop, ev_timer *t, int events)
+{
+	struct running *r = t->data;
+
+	(void)events;
+	if (!px_policy_expire(&r->w.policy, ev_now(loop)))
+		ev_timer_stop(loop, t);
+}
 
 static void on_room(struct ev_loop *loop, ev_timer *t, int events)
 {
@@ -208,6 +219,8 @@ void px_worker_run(const struct px_start *s)
 		r.on_listener[i].data = &r;
 		ev_set_priority(&r.on_listener[i], EV_MINPRI);
 	}
+	ev_timer_init(&r.on_late, on_late, 0, 1);
+	r.on_late.data = &r;
 	ev_timer_init(&r.on_room, on_room, 0, 0.1);
 	ev_prepare_init(&r.on_sleep, on_sleep);
 	r.on_room.data = r.on_sleep.data = &r;

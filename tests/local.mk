@@ -70,7 +70,7 @@ tests_tools_h2_LDADD = $(LIBNGHTTP2_LIBS)
 
 noinst_PROGRAMS += tests/tools/httpload
 tests_tools_httpload_SOURCES = tests/tools/httpload.c $(ends)
-tests_tools_httpload_LDADD =
+tests_tools_httpload_LDADD = base/libpolbase.a
 
 check_PROGRAMS += tests/tools/foreign
 tests_tools_foreign_SOURCES = tests/tools/foreign.c

@@ -106,6 +106,18 @@ for _ in {1..100}; do grep -q '"path":"/1"' access.log && break; sleep 0.05; don
 : >forgotten
 wait $asking
 is "503: a policy that the proxy does not have" "200 503" "$(grep -ao 'HTTP/1.1 [0-9]*' answer | cut -d' ' -f2 | paste -sd' ')"
+# As in an apply: another is there before the one is forgotten, by which the flow was judged.
+"$POLLOAD" proxy >/dev/null || not_ok "tells it again"
+pins=$POLC_BPFFS/gen_$gen
+"$LOAD" teach "$POLC_PROXY_SOCKET" 999 "$pins"/{http,ep_info,ep_by_addr} "$POLC_BPFFS/proxy_flows" || not_ok "teach"
+"$LOAD" forget "$POLC_PROXY_SOCKET" "$gen"
+is "a request that came before another policy took the place of its own is judged" 200 "$(status 81 'GET /late HTTP/1.1\r\nHost: h\r\n\r\n')"
+for _ in {1..100}; do
+	late=$(status 81 'GET /late HTTP/1.1\r\nHost: h\r\n\r\n')
+	[ "$late" = 200 ] || break
+	sleep 0.1
+done
+is "but not for long" 503 "$late"
 "$POLLOAD" proxy >/dev/null || not_ok "tells it again"
 is "and told of it again it serves" 403 "$(status 80 'GET /secret HTTP/1.1\r\nHost: h\r\n\r\n')"
 

@@ -11,16 +11,19 @@
  *   httpload pace ADDR PORT PATH CONNECTIONS N MILLISECONDS [MORE]
  *	asks N times a second, whatever becomes of the answers, on one connection after the other: how many were
  *	due, how many of them were answered with 200 by then or in so many milliseconds MORE, and from
- *	when they were due to the answer, microseconds for 50 and 99 percent of them and at most
+ *	when they were due to the answer, microseconds for 50 and 99 percent of them and at most; what
+ *	a connection gets instead, a line each
  *   httpload get ADDR PORT PATH			takes all of an answer without looking: bytes, seconds
  *   httpload put ADDR PORT PATH BYTES		sends a body: status, seconds
  *   httpload stall ADDR PORT PATH N		N connections ask and never read; says "asked", waits for a signal
  *   httpload open ADDR PORT N [TEXT]		N connections that say TEXT and no more; says how many, waits
  *   httpload storm ADDR PORT MILLISECONDS	connects, says half a request and resets, as fast as it can: how often
  *   httpload forget CONTROL GENERATION		makes a polproxy forget a generation
+ *   httpload teach CONTROL GENERATION MAP...	tells a polproxy of one: pinned maps in the order of enum pol_proxy_fd
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/bpf.h>
 #include <polc/proxy.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -29,10 +32,12 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/message.h"
 #include "ends.h"
 
 #define FDS 65536
@@ -315,10 +320,16 @@ static int pace(const char *a, const char *port, const char *path, int n, double
 			ssize_t m = recv(c[k].fd, block, BLOCK, MSG_DONTWAIT);
 			double t = now() - due(k + (c[k].asked - 1) * step, begin, rate);
 
-			if (m <= 0) /* that one asks no more */
+			if (m < 12 || memcmp(block + 9, "200", 3) != 0) {
+				/* that one asks no more */
 				epoll_ctl(epoll, EPOLL_CTL_DEL, c[k].fd, NULL);
-			if (m < 12 || memcmp(block + 9, "200", 3) != 0)
+				if (m < 0)
+					perror("pace");
+				else
+					fprintf(stderr, "pace: %.*s\n", m < 12 ? 0 : 12,
+						(char *)block);
 				continue;
+			}
 			good++;
 			most = t > most ? t : most;
 			took[t < 0.199 ? (unsigned)(t * 1e6) : BUCKETS - 1]++;
@@ -411,19 +422,32 @@ static int storm(const char *a, const char *port, double seconds)
 	return 0;
 }
 
-static int forget(const char *control, uint64_t generation)
+/* op: enum pol_proxy_op; fds: POL_PROXY_FDS of them or none. */
+static int tell(const char *control, uint8_t op, uint64_t generation, const int *fds, size_t n)
 {
-	struct pol_proxy_msg m = { .version = POL_PROXY_VERSION,
-				   .op = POL_PROXY_FORGET,
-				   .gen = generation };
+	struct pol_proxy_msg m = { .version = POL_PROXY_VERSION, .op = op, .gen = generation };
 	struct sockaddr_un to = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET, 0), none[POL_PROXY_FDS];
 
 	strncpy(to.sun_path, control, sizeof(to.sun_path) - 1);
-	if (connect(fd, (void *)&to, sizeof(to)) || send(fd, &m, sizeof(m), 0) != sizeof(m) ||
-	    recv(fd, &m, sizeof(m), 0) != sizeof(m))
-		die("forget");
+	if (connect(fd, (void *)&to, sizeof(to)) || pol_message_send(fd, &m, fds, n) ||
+	    pol_message_receive(fd, &m, none))
+		die("tell");
 	return m.status ? 1 : 0;
+}
+
+static int teach(const char *control, uint64_t generation, char **pins)
+{
+	int fd[POL_PROXY_FDS];
+
+	for (size_t i = 0; i < POL_PROXY_FDS; i++) {
+		union bpf_attr a = { .pathname = (uintptr_t)pins[i] };
+
+		fd[i] = (int)syscall(SYS_bpf, BPF_OBJ_GET, &a, sizeof(a));
+		if (fd[i] < 0)
+			die(pins[i]);
+	}
+	return tell(control, POL_PROXY_LOAD, generation, fd, POL_PROXY_FDS);
 }
 
 int main(int argc, char **argv)
@@ -451,6 +475,8 @@ int main(int argc, char **argv)
 	if (!strcmp(verb, "storm") && argc == 5)
 		return storm(argv[2], argv[3], atof(argv[4]) / 1000);
 	if (!strcmp(verb, "forget") && argc == 4)
-		return forget(argv[2], strtoull(argv[3], NULL, 10));
+		return tell(argv[2], POL_PROXY_FORGET, strtoull(argv[3], NULL, 10), NULL, 0);
+	if (!strcmp(verb, "teach") && argc == 4 + POL_PROXY_FDS)
+		return teach(argv[2], strtoull(argv[3], NULL, 10), argv + 4);
 	return 99;
 }
