@@ -151,6 +151,21 @@ static __always_inline __u16 pol_fold(__u64 sum)
 	return sum;
 }
 
+/* Sum of the pseudo header of `len` bytes of `proto` between the two, in either direction. */
+static __always_inline __u64 pol_pseudo(const struct pol_addr *a, const struct pol_addr *b, int v6,
+					__u8 proto, __u32 len)
+{
+	__u64 sum = bpf_htonl(len) + (__u64)bpf_htonl(proto);
+
+#pragma clang loop unroll(full)
+	for (int i = 0; i < 4; i++) {
+		/* the ::ffff of an IPv4 address is not in its pseudo header */
+		sum += i < 3 && !v6 ? 0 : a->w_be[i];
+		sum += i < 3 && !v6 ? 0 : b->w_be[i];
+	}
+	return sum;
+}
+
 #define POL_V4_MAPPED_BE bpf_htonl(0x0000ffff)
 #define POL_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 

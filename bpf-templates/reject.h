@@ -17,20 +17,6 @@
 #define POL_QUOTE 128u
 #define POL_ANSWER_TTL 64
 
-/* Sum of the pseudo header. */
-static __always_inline __u64 pol_pseudo(const struct pol_pkt *p, __u8 proto, __u32 len)
-{
-	__u64 sum = bpf_htonl(len) + (__u64)bpf_htonl(proto);
-
-#pragma clang loop unroll(full)
-	for (int i = 0; i < 4; i++) {
-		/* the ::ffff of an IPv4 address is not in its pseudo header */
-		sum += i < 3 && !p->v6 ? 0 : p->src.w_be[i];
-		sum += i < 3 && !p->v6 ? 0 : p->dst.w_be[i];
-	}
-	return sum;
-}
-
 static __always_inline void pol_answer_ip4(struct iphdr *ip, const struct pol_pkt *p, __u32 len,
 					   __u8 proto, int on)
 {
@@ -93,14 +79,14 @@ static __always_inline __u32 pol_ip_header(const struct pol_pkt *p)
 static __always_inline int pol_csum_partial(struct __sk_buff *skb, const struct pol_pkt *p,
 					    __u16 check, __u32 len)
 {
-	return skb->gso_size || check == pol_fold(pol_pseudo(p, IPPROTO_TCP, len));
+	return skb->gso_size || check == pol_fold(pol_pseudo(&p->src, &p->dst, p->v6, IPPROTO_TCP, len));
 }
 
 /* Completes the RST and writes it at `at`. */
 static __always_inline int pol_put_rst(struct __sk_buff *skb, const struct pol_pkt *p, __u32 at,
 				       struct tcphdr *rst, int partial)
 {
-	__u64 sum = pol_pseudo(p, IPPROTO_TCP, sizeof(*rst));
+	__u64 sum = pol_pseudo(&p->src, &p->dst, p->v6, IPPROTO_TCP, sizeof(*rst));
 
 	rst->doff = sizeof(*rst) / 4;
 	rst->rst = 1;
@@ -190,7 +176,7 @@ __noinline int pol_answer_icmp(struct __sk_buff *skb, struct pol_pkt *p, __u32 t
 	sum = (__u32)bpf_csum_diff(NULL, 0, (__be32 *)&icmp, sizeof(icmp), 0);
 	n += 8;
 	if (p->v6)
-		sum += pol_pseudo(p, IPPROTO_ICMPV6, n);
+		sum += pol_pseudo(&p->src, &p->dst, p->v6, IPPROTO_ICMPV6, n);
 	icmp.check = ~pol_fold(sum);
 	at = p->l3_off + pol_ip_header(p);
 	if (bpf_skb_change_tail(skb, at + n, 0))

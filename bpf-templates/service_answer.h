@@ -11,19 +11,6 @@
 #include "edge_event.h"
 #include "service.h"
 
-/* The sum of the pseudo header of `len` bytes of `proto`, in either direction. */
-static __always_inline __u64 pol_edge_pseudo(const struct pol_edge *p, __u8 proto, __u32 len)
-{
-	__u64 sum = bpf_htonl(len) + (__u64)bpf_htonl(proto);
-
-#pragma clang loop unroll(full)
-	for (int i = 0; i < 4; i++) {
-		sum += i < 3 && !p->v6 ? 0 : p->src.w_be[i];
-		sum += i < 3 && !p->v6 ? 0 : p->dst.w_be[i];
-	}
-	return sum;
-}
-
 /* The frame goes back where it came from. */
 __noinline int pol_edge_back(struct xdp_md *ctx)
 {
@@ -109,7 +96,7 @@ __noinline int pol_edge_icmp_body(struct xdp_md *ctx, struct pol_edge *p, __u32 
 	sum = (__u32)bpf_csum_diff(NULL, 0, (__be32 *)&m, sizeof(m), 0);
 	n += 8;
 	if (p->v6)
-		sum += pol_edge_pseudo(p, IPPROTO_ICMPV6, n);
+		sum += pol_pseudo(&p->src, &p->dst, p->v6, IPPROTO_ICMPV6, n);
 	m.check = ~pol_fold(sum);
 	at = p->l3_off + (p->v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr));
 	if (bpf_xdp_adjust_tail(ctx, (int)(at + n) - (int)p->len))
@@ -155,7 +142,7 @@ __noinline int pol_edge_rst(struct xdp_md *ctx, struct pol_edge *p)
 		rst.ack = 1;
 		rst.ack_seq = bpf_htonl(bpf_ntohl(in.seq) + len + in.syn + in.fin);
 	}
-	sum = pol_edge_pseudo(p, IPPROTO_TCP, sizeof(rst)) +
+	sum = pol_pseudo(&p->src, &p->dst, p->v6, IPPROTO_TCP, sizeof(rst)) +
 	      (__u32)bpf_csum_diff(NULL, 0, (__be32 *)&rst, sizeof(rst), 0);
 	rst.check = ~pol_fold(sum);
 	at = p->l3_off + (p->v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr));

@@ -124,7 +124,8 @@ __noinline int pol_edge_half_sum(struct xdp_md *ctx, struct pol_edge *p)
 		return 0;
 	check = pol_edge_at(ctx, p->l4_off + (p->proto == IPPROTO_UDP ? 6 : 16), 2);
 	/* 0: a datagram without one */
-	return check && *check && *check == pol_fold(pol_edge_pseudo(p, p->proto, p->l3_len - (p->l4_off - p->l3_off)));
+	return check && *check && *check == pol_fold(pol_pseudo(&p->src, &p->dst, p->v6, p->proto,
+							   p->l3_len - (p->l4_off - p->l3_off)));
 }
 
 static __always_inline int pol_edge_half(struct xdp_md *ctx, struct pol_edge *p, __u32 what)
