@@ -3,7 +3,7 @@
  * A program that is killed, or whose system call fails, at a point that can be named again.
  *
  *   faultat kill N COMMAND [ARGUMENT...]
- *   faultat fail N [-f | -c] [-o FILE] COMMAND [ARGUMENT...]
+ *   faultat fail N [-f | -c] [-n NAME] [-o FILE] COMMAND [ARGUMENT...]
  *
  * kill counts the system calls that can leave something behind: of bpf(2) those that write to a map
  * or pin, files and folders that are made, renamed, written or removed, and what is sent to the
@@ -15,7 +15,7 @@
  * of the manual), so a call with two of them counts twice.  The kernel never sees the Nth; the command
  * gets the errno, and goes on as it can.  The fault is printed; exit code: the command's own, or 128
  * and the number of its signal.  N = 0: all faults are printed.  -f: of its children, too; -c: of its
- * children alone.
+ * children alone.  -n: of calls of this name alone.
  * Not counted are calls of the dynamic linker, before the command has begun, and writes to the standard
  * streams (`>/dev/full` tries these).
  *
@@ -291,6 +291,7 @@ static int answer(pid_t pid, int error)
 struct run {
 	pid_t main;
 	bool kill, children, only_children;
+	const char *only_name; /* NULL: all */
 	unsigned long n, seen;
 	pid_t failing; /* whose call is being skipped; 0: none */
 	int error;
@@ -307,6 +308,8 @@ static void maybe_fail(struct run *r, pid_t pid, const struct ptrace_syscall_inf
 {
 	const struct call *c = may_fail(i);
 
+	if (c && r->only_name && strcmp(c->name, r->only_name))
+		return;
 	for (size_t k = 0; c && k < 3 && c->error[k]; k++) {
 		if (++r->seen != r->n) {
 			if (!r->n)
@@ -412,19 +415,20 @@ int main(int argc, char **argv)
 	const char *out = "/dev/null";
 	int status, at = 3;
 
-	for (; argc > at && !r.kill && argv[at][0] == '-'; at++) {
-		if (!strcmp(argv[at], "-o") && argc > at + 1) {
+	for (; argc > at && !r.kill && argv[at][0] == '-'; at++)
+		if (!strcmp(argv[at], "-o") && argc > at + 1)
 			out = argv[++at];
-			continue;
-		}
-		r.only_children = !strcmp(argv[at], "-c");
-		if (!r.only_children && strcmp(argv[at], "-f"))
+		else if (!strcmp(argv[at], "-n") && argc > at + 1)
+			r.only_name = argv[++at];
+		else if (!strcmp(argv[at], "-f"))
+			r.children = true;
+		else if (!strcmp(argv[at], "-c"))
+			r.children = r.only_children = true;
+		else
 			break;
-		r.children = true;
-	}
 	if (argc <= at || (!r.kill && strcmp(argv[1], "fail"))) {
 		fputs("usage: faultat kill N COMMAND [ARGUMENT...]\n"
-		      "       faultat fail N [-f | -c] [-o FILE] COMMAND [ARGUMENT...]\n",
+		      "       faultat fail N [-f | -c] [-n NAME] [-o FILE] COMMAND [ARGUMENT...]\n",
 		      stderr);
 		return EXIT_BROKEN;
 	}
