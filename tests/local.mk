@@ -203,23 +203,25 @@ tests_http_automaton_LDADD = $(LDADD) $(PCRE2_LIBS)
 bench_programs = tests/bench/balance tests/bench/bench tests/bench/filters tests/bench/benchgen tests/bench/measure tests/bench/pulse tests/bench/wire
 EXTRA_PROGRAMS += $(bench_programs)
 
-tests_bench_balance_SOURCES = tests/bench/balance.c
+tests_bench_balance_SOURCES = tests/bench/balance.c tests/bench/core.c tests/bench/core.h
 tests_bench_bench_SOURCES = \
 	tests/bench/bench.bpf.h \
 	tests/bench/bench.c \
 	tests/bench/bench_flow.h \
 	tests/bench/benchpolicy.c \
 	tests/bench/benchpolicy.h \
+	tests/bench/core.c \
+	tests/bench/core.h \
 	tests/bench/load.c \
 	tests/bench/load.h \
 	tests/bench/subject.c \
 	tests/bench/subject.h \
 	$(property_common)
-tests_bench_filters_SOURCES = tests/bench/filters.c $(filter_gen) $(property_common)
+tests_bench_filters_SOURCES = tests/bench/core.c tests/bench/core.h tests/bench/filters.c $(filter_gen) $(property_common)
 tests_bench_benchgen_SOURCES = tests/bench/benchgen.c tests/bench/benchpolicy.c tests/bench/benchpolicy.h $(generator)
 tests_bench_measure_SOURCES = tests/bench/measure.c
 tests_bench_measure_LDADD =
-tests_bench_pulse_SOURCES = tests/bench/pulse.c tests/bench/load.c tests/bench/load.h
+tests_bench_pulse_SOURCES = tests/bench/core.c tests/bench/core.h tests/bench/pulse.c tests/bench/load.c tests/bench/load.h
 tests_bench_wire_SOURCES = tests/bench/wire.c
 tests_bench_wire_LDADD =
 

@@ -25,6 +25,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "core.h"
 #include "load.h"
 #include "subject.h"
 
@@ -116,6 +117,7 @@ static int measure(const char *experiment, unsigned rounds, struct pol_err *e)
 {
 	int r = 0;
 
+	bench_core_take();
 	for (unsigned n = 0; n < rounds && !r; n++)
 		for (unsigned i = 0; i < nsubjects && !r; i++) {
 			for (unsigned f = 0; f < 2; f++)

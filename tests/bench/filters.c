@@ -35,10 +35,12 @@
 
 #include "tests/property/build.h"
 #include "tests/property/filter_gen.h"
+#include "core.h"
 
 #define MIX 65536u
 #define RING 4096u
 #define PASSES 4u /* of the mix */
+#define RUN 1024u /* packets between two looks at the core */
 #define FRAME 64u
 #define LO 1u
 
@@ -71,6 +73,7 @@ struct subject {
 
 static struct bpf_object *gen;
 static int empty, next;
+static uint32_t position; /* the generator's, in either way */
 
 /* How headers come: `n` of them lie in `live`. */
 static struct feed {
@@ -227,19 +230,23 @@ static double once(const struct feed *f, const struct subject *s, int prog)
 {
 	uint8_t frame[FRAME] = { 0 };
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = FRAME,
-		    .repeat = (int)f->n);
+		    .repeat = RUN);
+	static struct bench_core_runs runs;
 	int r = bpf_map_update_elem(next, &(uint32_t){ 0 }, &prog, BPF_ANY);
-	double ns = 0;
 
-	for (uint32_t at = 0; at < PASSES * MIX && !r; at += f->n) {
+	runs = (struct bench_core_runs){ .wanted = PASSES * MIX / RUN };
+	if (f->n == MIX)
+		memcpy(f->live, s->mix, MIX * FRAME);
+	/* the generator goes on where it was: position 0 when nothing ran before, and all runs are as long */
+	for (; !r && bench_core_more(&runs); position += RUN) {
 		if (f->n < MIX)
-			refill(f->live, (const void *)&s->mix[at % MIX], f->n);
-		else if (!at)
-			memcpy(f->live, s->mix, MIX * FRAME);
+			refill(&f->live[position % f->n], (const void *)&s->mix[position % MIX],
+			       RUN);
+		bench_core_begin(&runs);
 		r = bpf_prog_test_run_opts(f->prog, &opts);
-		ns += opts.duration;
+		bench_core_took(&runs, opts.duration);
 	}
-	return r ? -fail("run", r) : ns * f->n / (PASSES * MIX);
+	return r ? -fail("run", r) : bench_core_mean(&runs);
 }
 
 static int measure(const struct feed *f, const struct subject *s, const char *peer, int prog,
@@ -294,8 +301,7 @@ int main(int argc, char **argv)
 		return 1;
 	for (int i = first; i < argc && !r; i++)
 		r = prepare(&subjects[n++], argv[i], &paths);
-	/* nobody is let on this CPU meanwhile, where that is allowed: figures hold on a busy machine too */
-	sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){ .sched_priority = 1 });
+	bench_core_take();
 	for (unsigned k = 1; k <= rounds && !r; k++)
 		for (unsigned i = 0; i < n * POL_ARRAY_LEN(feeds) && !r; i++)
 			r = run_round(&feeds[i % POL_ARRAY_LEN(feeds)],

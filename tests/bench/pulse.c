@@ -7,6 +7,7 @@
  *
  *	machine,-,clock,rate,GHz	additions that each need the one before, one a cycle
  *	machine,-,empty,packet,ns	a run of an empty program by BPF_PROG_TEST_RUN, the median of 9
+ *	machine,-,ours,share,%	in how many moments of a tenth of a second the core was ours alone (core.h)
  *	machine,bytes=N,load,load,ns	a load that needs the one before, from so much memory (load.h)
  */
 #include <bpf/bpf.h>
@@ -18,11 +19,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "core.h"
 #include "load.h"
 
 #define ADDITIONS 50000000u
 #define RUNS 9
 #define REPEAT 200000
+#define MOMENTS 10000u
 
 static double now(void)
 {
@@ -86,6 +89,16 @@ static uint32_t empty_program(void)
 	return ns[RUNS / 2];
 }
 
+/* % */
+static double share_ours(void)
+{
+	unsigned ours = 0;
+
+	for (unsigned i = 0; i < MOMENTS; i++)
+		ours += bench_core_is_ours();
+	return 100.0 * ours / MOMENTS;
+}
+
 int main(int argc, char **argv)
 {
 	static const unsigned mib[] = { 1, 2, 4, 8, 16, 64, 256 };
@@ -95,6 +108,8 @@ int main(int argc, char **argv)
 		fputs("usage: pulse ROUND\n", stderr);
 		return 2;
 	}
+	bench_core_take();
+	printf("machine,-,ours,share,%%,%s,%.1f\n", argv[1], share_ours());
 	printf("machine,-,clock,rate,GHz,%s,%.3f\n", argv[1], clock_rate());
 	empty = empty_program();
 	if (empty)

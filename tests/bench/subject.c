@@ -4,6 +4,8 @@
 #endif
 #include "subject.h"
 
+#include "core.h"
+
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -13,6 +15,9 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#define RUN 1024u /* packets between two looks at the core */
+#define RUNS 32u /* of a step, on a core that is ours */
 
 const char *const bench_step_names[STEPS] = {
 	"empty", "headers", "parse", "identify", "tables", "judge", "new", "established",
@@ -318,7 +323,7 @@ static unsigned establish(struct kernel *k)
 	return live;
 }
 
-/* The whole duration of `times` packets, ns; negative: errno. */
+/* One packet of `times`, ns; negative: errno. */
 static double run(struct bench_subject *s, enum bench_step step, unsigned f, unsigned times)
 {
 	struct __sk_buff ctx = { .ifindex = kernel_uplink(s->k),
@@ -333,7 +338,25 @@ static double run(struct bench_subject *s, enum bench_step step, unsigned f, uns
 	o.data_size_in = (uint32_t)frame.n;
 	if (!p || bpf_prog_test_run_opts(bpf_program__fd(p), &o))
 		return -1;
-	return (double)o.duration * times;
+	return (double)o.duration;
+}
+
+/* ns of a packet; negative: errno. */
+static double run_often(struct bench_subject *s, enum bench_step step, unsigned f)
+{
+	static struct bench_core_runs runs;
+
+	runs = (struct bench_core_runs){ .wanted = RUNS };
+	while (bench_core_more(&runs)) {
+		double ns;
+
+		bench_core_begin(&runs);
+		ns = run(s, step, f, RUN);
+		if (ns < 0)
+			return ns;
+		bench_core_took(&runs, ns);
+	}
+	return bench_core_mean(&runs);
 }
 
 /*
@@ -342,31 +365,34 @@ static double run(struct bench_subject *s, enum bench_step step, unsigned f, uns
  */
 static double run_new(struct bench_subject *s, unsigned f, unsigned *live)
 {
-	unsigned part = s->nflows > 8192 ? s->nflows / 8 : s->nflows;
-	double sum = 0;
+	unsigned part = s->nflows < RUN ? s->nflows : RUN;
+	static struct bench_core_runs runs;
 
+	runs = (struct bench_core_runs){ .wanted = s->nflows / part };
 	for (unsigned i = 0; i < s->nflows; i += part) {
-		double ns = run(s, NEW, f, part);
+		double ns;
 
+		bench_core_begin(&runs);
+		ns = run(s, NEW, f, part);
 		if (ns < 0)
 			return ns;
-		sum += ns;
-		*live = establish(s->k);
+		bench_core_took(&runs, ns);
+		if (s->nflows <= 8192 || (i + part) % (s->nflows / 8) == 0)
+			*live = establish(s->k);
 	}
-	return sum / s->nflows;
+	return bench_core_mean(&runs);
 }
 
 int bench_round(struct bench_subject *s, unsigned f)
 {
-	unsigned times = s->nflows < 65536 ? 65536 : s->nflows, live = s->nflows;
+	unsigned live = s->nflows;
 
 	memcpy(s->live, s->flows[f], s->nflows * sizeof(*s->live));
 	kernel_forget_flows(s->k);
 	for (int step = 0; step < STEPS; step++) {
 		double *ns = &s->ns[f][step];
 
-		*ns = step == NEW ? run_new(s, f, &live)
-				  : run(s, (enum bench_step)step, f, times) / times;
+		*ns = step == NEW ? run_new(s, f, &live) : run_often(s, (enum bench_step)step, f);
 		if (*ns < 0)
 			return -errno;
 		if (live < s->nflows / 10 * 9)
