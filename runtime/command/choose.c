@@ -36,15 +36,21 @@ static void choose_folders(struct command *c)
 	c->env.state = c->state;
 }
 
-/* polproxy is installed beside us, and so it is where both were built. */
+/* Our programs are installed beside each other, and so they are where all were built. path is empty if that cannot be told. */
+static void beside_us(char *path, size_t size, const char *name)
+{
+	ssize_t n = readlink("/proc/self/exe", path, size - strlen(name) - 1);
+	char *slash = n > 0 ? memrchr(path, '/', (size_t)n) : NULL;
+
+	if (slash)
+		strcpy(slash + 1, name);
+	else
+		path[0] = '\0';
+}
+
 static void choose_proxy(struct command *c)
 {
-	ssize_t n = readlink("/proc/self/exe", c->proxy, sizeof(c->proxy) - 16);
-	char *slash;
-
-	c->proxy[n < 0 ? 0 : n] = '\0';
-	slash = strrchr(c->proxy, '/');
-	strcpy(slash ? slash + 1 : c->proxy, "polproxy");
+	beside_us(c->proxy, sizeof(c->proxy), "polproxy");
 	c->env.proxy = or_env(NULL, "POLPROXY", c->proxy);
 	c->env.proxy_log = or_env(NULL, "POLC_PROXY_LOG", NULL);
 	c->env.proxy_socket = or_env(c->text[OPT_SOCKET], "POLC_PROXY_SOCKET", NULL);
@@ -66,8 +72,6 @@ void cmd_choose(struct command *c)
 int cmd_become(const struct command *c, const char *name, char **argv)
 {
 	char path[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - strlen(name) - 1);
-	char *end = n > 0 ? memrchr(path, '/', (size_t)n) : NULL;
 	struct pol_err e = { 0 };
 
 	if (c) {
@@ -75,10 +79,8 @@ int cmd_become(const struct command *c, const char *name, char **argv)
 		setenv("POLC_STATE_DIR", c->env.state, 1);
 		setenv("POLC_PROXY_SOCKET", c->env.proxy_socket, 1);
 	}
-	if (end) {
-		strcpy(end + 1, name);
-		execv(path, argv);
-	}
-	pol_err(&e, -errno, "%s: cannot run: %s", end ? path : name, strerror(errno));
+	beside_us(path, sizeof(path), name);
+	execv(path, argv); /* no path: ENOENT */
+	pol_err(&e, -errno, "%s: cannot run: %s", path[0] ? path : name, strerror(errno));
 	return cmd_fail(&e, EXIT_SYSTEM);
 }
