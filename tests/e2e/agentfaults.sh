@@ -55,9 +55,9 @@ begun engine.out
 there() {
 	"$POLLOAD" endpoints --json | jq -r '[.[].name] | sort | join(" ")'
 }
-until_there() { # NAMES PID: $seen; as long as that process lives, or 10 s
+until_there() { # NAMES PID: $seen; as long as that process lives, or half a minute
 	local i
-	for ((i = 0; i < 200; i++)); do
+	for ((i = 0; i < 600; i++)); do
 		seen=$(there)
 		[ "$seen" != "$1" ] || return 0
 		kill -0 "$2" 2>/dev/null || break

@@ -31,7 +31,10 @@ half_policy server | compile two
 "$POLLOAD" apply both.bpf.o -H host.yaml >/dev/null || bail "apply"
 for family in v4 v6; do
 	declare -n to=$family
-	read -r _ _ answered _ < <(inside client "$PROBE" flood "${to[server]}" 54 --for 200)
+	for _ in {1..50}; do
+		read -r _ _ answered _ < <(inside client "$PROBE" flood "${to[server]}" 54 --for 200)
+		[ "$answered" = 0 ] || break
+	done
 	is "with both sides open port 54 answers over $family" yes "$([ "$answered" -gt 0 ] && echo yes)"
 done
 "$POLLOAD" apply one.bpf.o >/dev/null || bail "apply"
@@ -53,11 +56,11 @@ on_cpu() { # CPU LABEL PROBE-ARGUMENT...
 cpus=$(nproc)
 for family in v4 v6; do
 	declare -n to=$family
-	background "stream-$family" stream "${to[server]}" 7000 --interval 5 --timeout 3000
-	background "tcp-$family" repeat tcp "${to[server]}" 7000 --interval 5 --timeout 3000
-	background "udp-$family" repeat udp "${to[server]}" 53 --interval 5 --timeout 3000
+	background "stream-$family" stream "${to[server]}" 7000 --interval 5 --timeout 20000
+	background "tcp-$family" repeat tcp "${to[server]}" 7000 --interval 5 --timeout 20000
+	background "udp-$family" repeat udp "${to[server]}" 53 --interval 5 --timeout 20000
 	background "denied-$family" repeat tcp "${to[server]}" 80 --interval 5 --timeout 50
-	background "rejected-$family" repeat tcp "${to[server]}" 9090 --interval 20 --timeout 3000
+	background "rejected-$family" repeat tcp "${to[server]}" 9090 --interval 20 --timeout 20000
 done
 on_cpu 0 mixed-v4 flood "${v4[server]}" 54
 on_cpu $((cpus - 1)) mixed-v6 flood "${v6[server]}" 54

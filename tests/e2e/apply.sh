@@ -40,11 +40,11 @@ is "a rule that was used has connections" true \
 run "$POLLOAD" rules
 like "rules names file and line" "one.pol:12" "$out"
 
-spawn client "$PROBE" stream "${v4[server]}" 7000 --interval 5 --timeout 3000 --count n.a
+spawn client "$PROBE" stream "${v4[server]}" 7000 --interval 5 --timeout 20000 --count n.a
 a=$spawned
-spawn client "$PROBE" stream "${v6[server]}" 7000 --interval 5 --timeout 3000 --count n.b
+spawn client "$PROBE" stream "${v6[server]}" 7000 --interval 5 --timeout 20000 --count n.b
 b=$spawned
-spawn client "$PROBE" stream "${v4[server]}" 8080 --interval 5 --timeout 1500 --count n.gone
+spawn client "$PROBE" stream "${v4[server]}" 8080 --interval 5 --timeout 20000 --count n.gone
 gone=$spawned
 echoing n.a n.b n.gone
 run "$POLLOAD" flows
@@ -61,6 +61,7 @@ done
 shop_in_force two
 expect refused client server tcp 9090
 expect open world server tcp 80
+kill -USR1 "$gone"
 wait "$gone"
 is "a live transfer that is no longer allowed ends" 3 $?
 kill -TERM "$a" "$b"

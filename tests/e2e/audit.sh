@@ -35,7 +35,7 @@ traffic() { # WORD: what is to come of it
 	expect "$1" odd server tcp 7002
 	expect "$1" odd server udp 53
 	expect "$1" world server tcp 7000
-	is "${phase:+$phase: }the host to server on tcp 7002: $1" "$1" "$("$PROBE" connect tcp "${v4[server]}" 7002 --timeout 400)"
+	is "${phase:+$phase: }the host to server on tcp 7002: $1" "$1" "$("$PROBE" connect tcp "${v4[server]}" 7002 --timeout 20000)"
 	expect "$1" client server ping
 }
 phase=audit

@@ -122,7 +122,7 @@ nobody="server 0, stranger 0, world 0, host 0"
 status() { "$POLLOAD" status --json | jq -c "$1"; }
 until_is() { # WHAT EXPECTED COMMAND...: as is, but it may take a while
 	local i
-	for ((i = 0; i < 100; i++)); do
+	for ((i = 0; i < 300; i++)); do
 		[ "$("${@:3}")" != "$2" ] || break
 		sleep 0.1
 	done
@@ -178,7 +178,7 @@ is "status names whom nobody has named" '["interface \u0027v-stranger\u0027: it 
 named() { "$POLLOAD" endpoint add stranger interface=v-stranger address=10.66.3.2 address=fd66:0:0:3::2 label=app=client; }
 named || not_ok "endpoint add"
 # neighbours ask once a second
-until_is "who came at run time is closed until it is named again, and then has what its class has" "open open" \
+patience=400 until_is "who came at run time is closed until it is named again, and then has what its class has" "open open" \
 	try stranger server tcp 8080
 is "outside and this host still have nothing" "world 0, host 0" "$(arrived | sed 's/.*stranger [0-9]*, //')"
 
@@ -317,5 +317,5 @@ for on in 0 1; do
 done
 "$POLLOAD" endpoint add third interface=v-third address=10.66.9.4 address=fd66:0:0:9::4 mac="${mac[third]}" label=app=client || not_ok "endpoint add"
 serve named tcp 8080
-until_is "named, it has what its class has" "open open" try third named tcp 8080
+patience=400 until_is "named, it has what its class has" "open open" try third named tcp 8080
 finish

@@ -152,13 +152,14 @@ phase="after an apply"
 expect open client server tcp 80
 
 # Still connected, no endpoint any more: closed both ways, also for what a flow would let through.
-spawn client "$PROBE" stream "${v4[server]}" 80 --timeout 1000 --interval 10 --count n.client
+spawn client "$PROBE" stream "${v4[server]}" 80 --timeout 20000 --interval 10 --count n.client
 stream=$spawned
 echoing n.client
 polc DEL client
 is "DEL" "0 " "$code $(cat said)"
 polc DEL client
 is "DEL twice" "0 " "$code $(cat said)"
+kill -USR1 "$stream"
 wait "$stream"
 is "its live flow stops" 3 $?
 phase="after DEL"

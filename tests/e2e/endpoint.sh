@@ -59,12 +59,13 @@ run "$POLLOAD" endpoint del nobody
 is "del: none of that name" 2 "$code"
 is "nothing changed" "$before" "$(snapshot)"
 
-spawn other "$PROBE" stream "${v4[server]}" 7000 --timeout 1000 --interval 10 --count n.other
+spawn other "$PROBE" stream "${v4[server]}" 7000 --timeout 20000 --interval 10 --count n.other
 stream=$spawned
 echoing n.other
 run "$POLLOAD" endpoint del other
 is "del" 0 "$code"
 is "its hooks are gone" "" "$(tc qdisc show dev v-other clsact)$(tc filter show dev v-other ingress 2>/dev/null)"
+kill -USR1 "$stream"
 wait "$stream"
 is "its live flow stops" 3 $?
 phase="after del"

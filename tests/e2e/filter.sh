@@ -104,11 +104,12 @@ expect timeout world server tcp 8080
 
 phase="limit"
 "$POLLOAD" apply limit.bpf.o >/dev/null || not_ok "apply"
-opened=0
+opened=0 began=$SECONDS
 for _ in 1 2 3 4 5 6 7 8; do
 	[ "$(inside world "$PROBE" connect tcp "${v4[server]}" 80 --timeout 100)" != open ] || opened=$((opened + 1))
 done
-is "no more than the burst and a few get through ($opened)" true "$([ "$opened" -ge 3 ] && [ "$opened" -le 6 ] && echo true)"
+most=$((3 + 1 + SECONDS - began)) # the burst, and one a second
+is "no more than the burst and a few get through ($opened)" true "$([ "$opened" -ge 3 ] && [ "$opened" -le $most ] && echo true)"
 is "the limit has counted what it dropped" true "$([ "$(hits 'limit 1/s')" -gt 0 ] && echo true)"
 
 phase="two filters on one uplink"
@@ -177,7 +178,7 @@ run "$POLLOAD" filter add bad 10.66.1.2 fd66::/32
 expect timeout world server udp 53
 run "$POLLOAD" filter list bad
 is "list" "10.66.1.2 192.0.2.0/25 2001:db8:1::7 fd66::/32" "$(tr '\n' ' ' <<<"$out" | sed 's/ $//')"
-run timeout 20 "$POLLOAD" filter add bad ::/1
+run timeout 300 "$POLLOAD" filter add bad ::/1
 is "half of all addresses" 0 "$code" || echo "# $err"
 expect timeout world server udp 53
 run "$POLLOAD" filter del bad ::/1

@@ -33,7 +33,7 @@ policy server {
 END
 "$POLLOAD" apply flood.bpf.o -H host.yaml >/dev/null || bail "apply"
 
-open_streams client 7000 3000 "$each" "${v4[server]}" "${v6[server]}"
+open_streams client 7000 20000 "$each" "${v4[server]}" "${v6[server]}"
 sleep 0.5
 
 spray() { # PROTO ADDRESS: of eve, until told to end
@@ -58,7 +58,7 @@ for phase in "TCP" "UDP" "TCP half open" "UDP unanswered"; do
 		total=0
 		: >not.open
 		for _ in 1 2 3 4 5; do # a second and a quarter, longer only where the machine has no time
-			said=$(inside client "$PROBE" repeat tcp "$to" 7000 --interval 5 --for 1250 --timeout 3000)
+			said=$(inside client "$PROBE" repeat tcp "$to" 7000 --interval 5 --for 1250 --timeout 20000)
 			read -r open _ refused _ unreachable _ timeout _ <<<"$said"
 			[ "$refused $unreachable $timeout" = "0 0 0" ] || echo "$said" >>not.open
 			total=$((total + open))
@@ -78,15 +78,23 @@ is "no flow found the table full" 0 "$(drops ct_full)"
 is "the flood met its share" yes "$([ "$(drops ct_quota)" -gt 0 ] && echo yes)"
 
 # Its own rate used up, a neighbour's is not: 5 a second of 20.
-nsenter --net="/run/netns/$test_name-eve" "$PROBE" repeat tcp "${v4[server]}" 7100 --interval 1 --timeout 20 --for 2500 >greedy 2>&1 </dev/null &
+nsenter --net="/run/netns/$test_name-eve" "$PROBE" repeat tcp "${v4[server]}" 7100 --interval 1 --timeout 20 >greedy 2>&1 </dev/null &
 greedy=$!
-sleep 0.5
-said=$(inside client "$PROBE" repeat tcp "${v4[server]}" 7100 --interval 200 --timeout 3000 --for 1500)
+used_up() { # COUNT: so many more were dropped for the limit
+	local i before
+	before=$(drops limit)
+	for ((i = 0; i < 600; i++)); do
+		[ "$(drops limit)" -lt $((before + $1)) ] || { echo yes; return; }
+		sleep 0.05
+	done
+}
+is "eve's rate is used up" yes "$(used_up 5)"
+said=$(inside client "$PROBE" repeat tcp "${v4[server]}" 7100 --interval 200 --timeout 20000 --for 1500)
 read -r open _ refused _ unreachable _ timeout _ <<<"$said"
 is "a neighbour's rate is its own" "0 0 0" "$refused $unreachable $timeout"
+is "while eve's was used up" yes "$(used_up 5)"
+kill -TERM "$greedy"
 wait "$greedy"
-read -r _ _ _ _ _ _ timeout _ <greedy
-is "while eve's was used up" yes "$([ "$timeout" -gt 10 ] && echo yes)"
 
 end_streams
 is "of the neighbour's connections all live" "${#streams[@]}" "$alive"
@@ -96,7 +104,7 @@ is "of the neighbour's connections all live" "${#streams[@]}" "$alive"
 after() { # LABEL APP|file ADDRESS: eve's device and addresses with these labels, while its connection goes on
 	local label=$1 app=$2 to=$3
 	rm -f after.n
-	nsenter --net="/run/netns/$test_name-eve" "$PROBE" stream "$to" 6000 --interval 10 --timeout 700 --count after.n >after.out 2>&1 </dev/null &
+	nsenter --net="/run/netns/$test_name-eve" "$PROBE" stream "$to" 6000 --interval 10 --timeout 20000 --count after.n >after.out 2>&1 </dev/null &
 	local stream=$!
 	echoing after.n
 	# one behind the other: the connection's next packet meets the successor
@@ -107,6 +115,7 @@ after() { # LABEL APP|file ADDRESS: eve's device and addresses with these labels
 		"$POLLOAD" endpoint add eve interface=v-eve address="${v4[eve]}" address="${v6[eve]}" \
 			label=app="$app" >/dev/null || bail "endpoint add"
 	fi
+	kill -USR1 "$stream"
 	wait "$stream"
 	is "$label: the connection of its predecessor ends" 3 $?
 	is "it had been alive" yes "$([ "$(cut -d' ' -f1 after.out)" -gt 5 ] && echo yes)"

@@ -161,7 +161,7 @@ full_audited() {
 	local port tried=0
 	for port in 20 21 22 23 24 25; do
 		for a in "${v4[odd]}" "${v6[odd]}"; do
-			inside client "$PROBE" connect tcp "$a" "$port" --timeout 2000 >/dev/null
+			inside client "$PROBE" connect tcp "$a" "$port" --timeout 20000 >/dev/null
 			tried=$((tried + 1))
 		done
 	done
@@ -172,8 +172,8 @@ full_audited() {
 	leave odd
 	is "... who goes makes room" 0 "$("$POLLOAD" suggest --json | jq '.flows | length')"
 	join odd odd
-	inside client "$PROBE" connect tcp "${v4[odd]}" 20 --timeout 2000 >/dev/null
-	inside client "$PROBE" connect tcp "${v6[odd]}" 20 --timeout 2000 >/dev/null
+	inside client "$PROBE" connect tcp "${v4[odd]}" 20 --timeout 20000 >/dev/null
+	inside client "$PROBE" connect tcp "${v6[odd]}" 20 --timeout 20000 >/dev/null
 	is "... for who comes" 2 "$("$POLLOAD" suggest --json | jq '[.flows[].flows] | add')"
 }
 
@@ -207,30 +207,30 @@ full_proxy() {
 		held+=($!)
 	done
 	for a in "${v4[server]}" "${v6[server]}"; do
-		for _ in $(seq 200); do [ -s "held.$a" ] && break; sleep 0.05; done
+		for _ in $(seq 600); do [ -s "held.$a" ] && break; sleep 0.05; done
 	done
 	is "proxy_flows, proxy_onward: every request is answered" "15 15" "$(cat held.* | grep -o '^[0-9]*' | paste -sd' ')"
 	kill "${held[@]}"
 	wait "${held[@]}" 2>/dev/null
 	is "... by rules still" "403 403" "$(for a in "${v4[server]}" "[${v6[server]}]"; do
-		inside client curl -s -o /dev/null -m 5 -w '%{http_code}\n' "http://$a/other"; done | paste -sd' ')"
+		inside client curl -s -o /dev/null -m 30 -w '%{http_code}\n' "http://$a/other"; done | paste -sd' ')"
 }
 
 full_svc_ct() {
 	local a n streams=() before
 	for n in 1 2 3 4 5 6 7 8; do
 		for a in "${v4[vip]}" "${v6[vip]}"; do
-			spawn world "$PROBE" stream "$a" 80 --interval 50 --timeout 3000 --count "$work/echoes.$n.$a"
+			spawn world "$PROBE" stream "$a" 80 --interval 50 --timeout 30000 --count "$work/echoes.$n.$a"
 			streams+=("$spawned")
 		done
 	done
-	for _ in $(seq 100); do
+	for _ in $(seq 600); do
 		[ "$(cat echoes.* 2>/dev/null | awk '$1 > 0' | wc -l)" -lt 16 ] || break
 		sleep 0.05
 	done
 	is "svc_ct: as many connections as it has places" 16 "$("$POLLOAD" services --json | jq '[.[0].backends[].connections] | add')"
 	before=$(drops svc_full)
-	is "... one more is dropped" "timeout timeout" "$(try world vip tcp 80)"
+	is "... one more is dropped" "timeout timeout" "$(patience=400 try world vip tcp 80)"
 	is "... and counted" yes "$([ "$(drops svc_full)" -ge $((before + 2)) ] && echo yes)"
 	is "... in metrics too" "$(drops svc_full)" "$(metric 'polc_drops_packets_total{reason="svc_full"}')"
 	kill -TERM "${streams[@]}"
@@ -276,13 +276,14 @@ full_sets() {
 # This host is held to no share of the table: 512 places.
 full_ct() {
 	local a held=() stream
-	spawn client "$PROBE" stream "${v4[server]}" 7000 --interval 50 --timeout 3000
+	spawn client "$PROBE" stream "${v4[server]}" 7000 --interval 50 --timeout 30000 --count "$work/n.ct"
 	stream=$spawned
+	echoing n.ct
 	for a in "${v4[server]}" "${v6[server]}" "${v4[server]}" "${v6[server]}"; do
 		"$load" open "$a" 7000 200 >/dev/null &
 		held+=($!)
 	done
-	for _ in $(seq 200); do
+	for _ in $(seq 600); do
 		[ "$(drops ct_full)" = 0 ] || break
 		sleep 0.05
 	done

@@ -56,7 +56,7 @@ expect refused mallory bob tcp 80
 
 for to in "${v4[bob]}" "${v6[bob]}"; do
 	is "large segments pass whole, to $to" open \
-		"$(inside alice "$PROBE" stream "$to" 80 --size 60000 --interval 1 --for 300 --timeout 1000 | cut -d' ' -f2)"
+		"$(inside alice "$PROBE" stream "$to" 80 --size 60000 --interval 1 --for 300 --timeout 20000 | cut -d' ' -f2)"
 done
 inside bob ip link set eth0 address 02:66:00:00:00:22
 expect open alice bob tcp 80
@@ -91,7 +91,7 @@ phase="too big for the receiver"
 inside alice ip link set eth0 mtu 3000
 ip link set v-alice mtu 3000
 is "$phase: handed over while it fits" open \
-	"$(inside alice "$PROBE" connect udp "${v4[bob]}" 53 --size 1400 --timeout 400)"
+	"$(inside alice "$PROBE" connect udp "${v4[bob]}" 53 --size 1400 --timeout 20000)"
 is "$phase: not at all" timeout \
 	"$(inside alice "$PROBE" connect udp "${v4[bob]}" 53 --size 2000 --timeout 400)"
 is "$phase: nor IPv6" timeout \
@@ -113,11 +113,11 @@ END
 	run "$POLLOAD" apply shop2.bpf.o --host host.yaml
 	is "$phase: apply" "0 " "$code $err"
 	is "$phase: alice reaches bob by his service address" open \
-		"$(inside alice "$PROBE" connect tcp 198.51.100.9 80 --timeout 400)"
+		"$(inside alice "$PROBE" connect tcp 198.51.100.9 80 --timeout 20000)"
 	is "$phase: the same port, directly and then translated" "open
 open" \
-		"$(inside alice "$PROBE" connect tcp "${v4[bob]}" 80 --sport 4000 --timeout 400
-		inside alice "$PROBE" connect tcp 198.51.100.9 80 --sport 4001 --timeout 400)"
+		"$(inside alice "$PROBE" connect tcp "${v4[bob]}" 80 --sport 4000 --timeout 20000
+		inside alice "$PROBE" connect tcp 198.51.100.9 80 --sport 4001 --timeout 20000)"
 else
 	echo "# no nftables here: translation is not tried"
 fi

@@ -71,7 +71,7 @@ expect open world server tcp 80
 for family in 4 6; do
 	declare -n at=v$family
 	is "where the host may, the same process opens it, as itself (v$family)" open \
-		"$(raw connect tcp "${at[server]}" 7000 --timeout 400)"
+		"$(raw connect tcp "${at[server]}" 7000 --timeout 20000)"
 done
 settled
 before=$(arrived)

@@ -43,7 +43,7 @@ status() { # FROM PATH [HOW...]
 	local from=$1 path=$2 a got=()
 	shift 2
 	for a in "${v4[server]}" "[${v6[server]}]"; do
-		got+=("$(inside "$from" curl -s -o /dev/null -w '%{http_code}' -m 2 "$@" "http://$a$path")")
+		got+=("$(inside "$from" curl -s -o /dev/null -w '%{http_code}' -m 30 "$@" "http://$a$path")")
 	done
 	echo "${got[*]}"
 }
@@ -54,7 +54,7 @@ is "another method" "403 403" "$(status client /public/1 -X DELETE)"
 is "a header that the policy asks for" "200 200" "$(status client /items -d x -H 'X-Token: abc')"
 is "without it" "403 403" "$(status client /items -d x)"
 is "with another value" "403 403" "$(status client /items -d x -H 'X-Token: abd')"
-is "another pod" "000 000" "$(status other /public/1)"
+is "another pod" "000 000" "$(status other /public/1 -m 1)"
 expect timeout client server tcp 81
 "$POLLOAD" remove >/dev/null || not_ok "remove"
 finish

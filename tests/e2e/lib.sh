@@ -197,27 +197,29 @@ echoing() { # FILE...: each `probe stream --count FILE` is under way, ten echoes
 	done
 }
 
+# An answer is waited for as long as it takes on a machine that has no time: `open` is only what the first SYN, the one
+# datagram opened.  Who expects that none comes says how long he waits for it in $patience.
 try() { # FROM TO PROTO PORT | FROM TO ping: "open open", v4 and v6
 	local a words=()
 	for a in "${v4[$2]}" "${v6[$2]}"; do
 		if [ "$3" = ping ]; then
-			words+=("$(inside "$1" "$PROBE" ping "$a" --timeout "${patience:-400}")")
+			words+=("$(inside "$1" "$PROBE" ping "$a" --timeout "${patience:-20000}")")
 		else
-			words+=("$(inside "$1" "$PROBE" connect "$3" "$a" "$4" --timeout "${patience:-400}")")
+			words+=("$(inside "$1" "$PROBE" connect "$3" "$a" "$4" --timeout "${patience:-20000}")")
 		fi
 	done
 	echo "${words[*]}"
 }
 
 expect() { # WORD FROM TO PROTO [PORT]
-	local patience=900 # for a loaded machine, short of the second after which a SYN is sent again
+	local patience=20000
 	[ "$1" != timeout ] || patience=400
 	is "${phase:+$phase: }$2 to $3 on $4 ${5:-}: $1" "$1 $1" "$(try "$2" "$3" "$4" "${5:-}")"
 }
 
 begun() { # FILE: the first line of what a monitor says is there
 	local i
-	for ((i = 0; i < 200; i++)); do
+	for ((i = 0; i < 600; i++)); do
 		[ -s "$1" ] && return
 		sleep 0.05
 	done

@@ -41,11 +41,11 @@ begun events
 mac=$(ip -o link show v-client | sed "s/.*link.ether \([^ ]*\).*/\1/")
 inside client "$FRAME" eth0 "$mac" "${v4[client]}" "${v4[server]}" 53 udp 7 >/dev/null
 inside client "$FRAME" eth0 "$mac" "${v4[client]}" "${v4[server]}" 53 truncated 5 >/dev/null
-is "a connection" open "$(inside client "$PROBE" connect tcp "${v4[server]}" 7000)"
+is "a connection" open "$(inside client "$PROBE" connect tcp "${v4[server]}" 7000 --timeout 20000)"
 for vip in 198.51.100.10 2001:db8:2::10; do
-	is "a connection by $vip" open "$(inside client "$PROBE" connect tcp "$vip" 70)"
+	is "a connection by $vip" open "$(inside client "$PROBE" connect tcp "$vip" 70 --timeout 20000)"
 done
-for path in /ok /no /no; do inside client curl -s -o /dev/null -m 5 "http://${v4[server]}$path"; done
+for path in /ok /no /no; do inside client curl -s -o /dev/null -m 30 "http://${v4[server]}$path"; done
 for ((i = 0; i < 200; i++)); do
 	[ "$(jq -s 'map(select(.count)) | length' events)" -ge 18 ] && break
 	sleep 0.05
@@ -95,7 +95,7 @@ serve_at() { # ADDRESS CURL-OPTIONS...
 	server=$!
 	shift
 	for ((i = 0; i < 200; i++)); do
-		curl -s -m 5 -D head.txt -o body "$@" && break
+		curl -s -m 30 -D head.txt -o body "$@" && break
 		sleep 0.05
 	done
 	is "served: $* is OpenMetrics" "$(cat names)" "$("$OPENMETRICS" <body)"

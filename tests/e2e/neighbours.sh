@@ -18,7 +18,7 @@ begin_foreign() { # DEVICE PLACE: false if this kernel has no such place
 	"$foreign" "$1" "$2" <held >said 2>foreign.err &
 	stranger=$!
 	exec 9>held
-	for _ in $(seq 40); do
+	for _ in $(seq 600); do
 		[ -s said ] && return 0
 		kill -0 "$stranger" 2>/dev/null || break
 		sleep 0.05
@@ -152,7 +152,7 @@ published() { # ADDRESS: what has docker-proxy's command line, as Docker starts 
 	(exec -a /usr/bin/docker-proxy bash -c 'read -r' -proto tcp -host-ip 0.0.0.0 -host-port 8080 \
 		-container-ip "$1" -container-port 80 <>held) &
 	publisher=$!
-	for _ in $(seq 100); do
+	for _ in $(seq 600); do
 		tr '\0' ' ' <"/proc/$publisher/cmdline" | grep -q -e "-container-ip $1" && return
 		sleep 0.05
 	done

@@ -241,7 +241,7 @@ everybody() {
 }
 
 stream() { # FROM ADDRESS PORT [OPTION...]: how it ended
-	inside "$1" "$PROBE" stream "${@:2}" --for 300 --timeout 3000 | cut -d' ' -f2
+	inside "$1" "$PROBE" stream "${@:2}" --for 300 --timeout 30000 | cut -d' ' -f2
 }
 
 streams() { # of 20,000 bytes each, at once: ADDRESS PORT...
@@ -357,13 +357,13 @@ backend() { # SERVICE ADDRESS KEY
 streams=()
 for port in $(seq 21001 21016); do
 	for what in "vip 85" "nat 80"; do
-		inside client "$PROBE" stream "${v4[${what% *}]}" "${what#* }" --sport "$port" --interval 30 --timeout 3000 \
+		inside client "$PROBE" stream "${v4[${what% *}]}" "${what#* }" --sport "$port" --interval 30 --timeout 30000 \
 			>"stream.${#streams[@]}" 2>&1 </dev/null &
 		streams+=($!)
 	done
 done
 opened() {
-	for _ in $(seq 100); do
+	for _ in $(seq 300); do
 		[ $(($(backend both 192.0.2.3 connections) + $(backend both 192.0.2.4 connections))) -lt 16 ] ||
 			[ $(($(backend shop 192.0.2.5 connections) + $(backend shop 192.0.2.6 connections))) -lt 16 ] ||
 			return
@@ -382,7 +382,7 @@ for one in "both 192.0.2.3" "shop 192.0.2.6"; do
 	before=$(backend $one connections)
 	to=${v4[vip]} port=85
 	[ "${one% *}" = both ] || to=${v4[nat]} port=80
-	said=$(inside client "$PROBE" repeat tcp "$to" $port --interval 5 --for 300)
+	said=$(inside client "$PROBE" repeat tcp "$to" $port --interval 5 --for 300 --timeout 20000)
 	like "new ones to $one, which is drained: none is refused" " 0 refused 0 unreachable 0 timeout" " ${said#* open}"
 	# shellcheck disable=SC2086 # words
 	is "... and none goes to it" yes "$([ "$(backend $one connections)" -le "$before" ] && echo yes)"
@@ -409,7 +409,7 @@ begun reached
 inside d3 ip route add 10.67.1.0/24 via 192.0.2.2
 inside d3 "$netdev" wrap 192.0.2.4 10.67.1.2 198.18.0.7 198.51.100.10 80 || bail "no tunnel"
 "$netdev" wrap 192.0.2.1 10.67.1.2 198.18.0.7 10.67.1.2 80 || bail "no tunnel"
-for _ in $(seq 50); do
+for _ in $(seq 300); do
 	[ "$(of_d1 policy)" = 0 ] || [ "$(of_d1 svc_tunnel)" = 0 ] || break
 	sleep 0.1
 done

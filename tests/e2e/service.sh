@@ -78,10 +78,10 @@ backend() { # NAME KEY [SERVICE]
 	"$POLLOAD" services --json |
 		jq -r ".[] | select(.service == \"${3:-shop}\") | .backends[] | select(.endpoint == \"$1\" and (.address | contains(\".\"))) | .$2"
 }
-becomes() { # WHAT EXPECTED COMMAND...: within ten seconds
+becomes() { # WHAT EXPECTED COMMAND...: within half a minute
 	local what=$1 want=$2 seen
 	shift 2
-	for _ in $(seq 100); do
+	for _ in $(seq 300); do
 		seen=$("$@")
 		[ "$seen" != "$want" ] || break
 		sleep 0.1
@@ -110,7 +110,7 @@ echo 0 >/proc/sys/net/ipv4/icmp_ratelimit
 echo 0 >/proc/sys/net/ipv6/icmp/ratelimit
 is "none yet" "0 0" "$(exceeded)"
 via 1
-is "TCP" "timeout timeout" "$(try client vip tcp 80 | sed 's/unreachable/timeout/g')"
+is "TCP" "timeout timeout" "$(patience=400 try client vip tcp 80 | sed 's/unreachable/timeout/g')"
 is "time exceeded, once or more in each family" "yes yes" "$(exceeded | awk '{ print ($1 ? "yes" : "no"), ($2 ? "yes" : "no") }')"
 via 2
 phase="hop limit 2"
@@ -156,7 +156,7 @@ is "a weight of 0" 2 "$code"
 streams=()
 n=0
 for port in $(seq 20001 20024); do
-	inside client "$PROBE" stream "${v4[vip]}" 80 --sport "$port" --interval 30 --timeout 3000 >"stream.$port" 2>&1 </dev/null &
+	inside client "$PROBE" stream "${v4[vip]}" 80 --sport "$port" --interval 30 --timeout 30000 >"stream.$port" 2>&1 </dev/null &
 	streams+=($!)
 done
 # shellcheck disable=SC2317 # called by `becomes`
@@ -181,7 +181,7 @@ kill ${listener[b2]}
 becomes "b2 is found down" down backend b2 state
 like "... and that is said" "'shop': 10.66.2.2 port 8080 is down" "$(cat health.log)"
 
-run inside client "$PROBE" repeat tcp "${v4[vip]}" 80 --interval 2 --for 600
+run inside client "$PROBE" repeat tcp "${v4[vip]}" 80 --interval 2 --for 600 --timeout 20000
 like "new ones all go to b3: none is refused" " 0 refused 0 unreachable 0 timeout" " ${out#* open}"
 if [ "$(backend b1 connections)" -le "$before" ]; then
 	ok "none to the drained one"
@@ -208,7 +208,7 @@ is "b1 is drained still" drained "$(backend b1 state)"
 is "b2 is down still" down "$(backend b2 state)"
 run "$POLLOAD" rollback
 is "rollback" 0 "$code"
-run inside client "$PROBE" repeat tcp "${v4[vip]}" 80 --interval 5 --for 300
+run inside client "$PROBE" repeat tcp "${v4[vip]}" 80 --interval 5 --for 300 --timeout 20000
 like "new ones go on" " 0 refused 0 unreachable 0 timeout" " ${out#* open}"
 
 kill "${streams[@]}" 2>/dev/null

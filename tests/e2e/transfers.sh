@@ -62,7 +62,7 @@ begin() { # LABEL FROM TO PORT [OPTION...]: both families
 	for family in v4 v6; do
 		[ $family = v4 ] && address=${v4[$to]} || address=${v6[$to]}
 		nsenter --net="/run/netns/$test_name-$from" "$PROBE" stream "$address" "$port" --interval 2 \
-			--size 8000 --count "n.$label.$family" --timeout 4000 "$@" >"end.$label.$family" 2>&1 </dev/null &
+			--size 8000 --count "n.$label.$family" --timeout 30000 "$@" >"end.$label.$family" 2>&1 </dev/null &
 		pid[$label.$family]=$!
 	done
 }
@@ -74,20 +74,20 @@ begin_all() {
 	begin in world server 7000
 	begin out client world 7000
 	begin port client server 8080
-	begin denied client server 8081 --timeout 2000
-	begin denied-udp client server 54 --size 1000 --proto udp --timeout 2000
+	begin denied client server 8081
+	begin denied-udp client server 54 --size 1000 --proto udp
 	begin http client server 9000
-	begin http-waits client server 9001 --timeout 15000
+	begin http-waits client server 9001
 	begin b-tcp bclient bserver 7000
 	begin b-udp bclient bserver 53 --size 1000 --proto udp
-	begin b-denied bclient bserver 8081 --timeout 2000
+	begin b-denied bclient bserver 8081
 	for label in "${!pid[@]}"; do moves "$label" || bail "$label does not begin: $(cat "end.$label")"; done
 }
 count() { cat "n.$1" 2>/dev/null || echo 0; }
 moves() { # LABEL: three more echoes, or false
 	local from _
 	from=$(count "$1")
-	for _ in $(seq 200); do
+	for _ in $(seq 600); do
 		[ "$(count "$1")" -ge $((from + 3)) ] && return 0
 		kill -0 "${pid[$1]}" 2>/dev/null || return 1
 		sleep 0.05
@@ -111,7 +111,10 @@ alive() { # WHAT LABEL...
 dead() { # WHAT HOW LABEL...: no echo more than the one that was under way; it ends by HOW
 	local label family odd='' before
 	for label in "${@:3}"; do
-		for family in v4 v6; do before+=("$(count "$label.$family")"); done
+		for family in v4 v6; do
+			before+=("$(count "$label.$family")")
+			[ "$2" != timeout ] || kill -USR1 "${pid[$label.$family]}" 2>/dev/null
+		done
 	done
 	for label in "${@:3}"; do
 		for family in v4 v6; do
@@ -136,7 +139,7 @@ allowed=(tcp udp in out port b-tcp b-udp)
 hush() { # its server says nothing, and its clients are heard out
 	local _
 	kill -STOP "${slow[@]}" || bail "the server does not stop"
-	for _ in $(seq 200); do
+	for _ in $(seq 600); do
 		inside client ss -Hnti "dport = :9001" | grep -q unacked: || return
 		sleep 0.05
 	done
@@ -224,8 +227,8 @@ run "$POLLOAD" shadow
 is "the shadow is gone" 1 "$code"
 
 phase=rollback
-begin late client server 8081 --timeout 2000
-moves late.v4 && moves late.v6
+begin late client server 8081
+{ moves late.v4 && moves late.v6; } || bail "late does not begin"
 run "$POLLOAD" rollback
 is "$phase" "0 " "$code $err"
 dead "what the one before denies ends" timeout late
@@ -239,7 +242,7 @@ is "$phase: an endpoint that comes" "0 " "$code $err"
 expect timeout later server tcp 8081
 gained() { "$POLLOAD" shadow --json | jq '[.differences[] | select(.was.verdict == "deny" and .is.verdict == "allow") | .sample.src] | length'; }
 # its first SYNs may have waited for a neighbour until the probe gave up
-for _ in 1 2 3 4 5; do [ "$(gained)" = 2 ] || try later server tcp 8081 >/dev/null; done
+for _ in 1 2 3 4 5; do [ "$(gained)" = 2 ] || patience=400 try later server tcp 8081 >/dev/null; done
 is "is judged by it" 2 "$(gained)"
 run "$POLLOAD" endpoint del later
 is "and one that goes" "0 " "$code $err"

@@ -15,7 +15,7 @@ shop_compile
 declare -A pid=()
 for family in v4 v6; do
 	[ $family = v4 ] && address=${v4[server]} || address=${v6[server]}
-	nsenter --net="/run/netns/$test_name-client" "$PROBE" stream "$address" 7000 --interval 5 --timeout 4000 \
+	nsenter --net="/run/netns/$test_name-client" "$PROBE" stream "$address" 7000 --interval 5 --timeout 30000 \
 		--count "n.$family" >"end.$family" 2>&1 </dev/null &
 	pid[$family]=$!
 done
@@ -23,7 +23,7 @@ goes_on() { # WHAT: both echo three times more
 	local family n odd=''
 	for family in v4 v6; do
 		n=$(cat "n.$family" 2>/dev/null || echo 0)
-		for _ in $(seq 200); do
+		for _ in $(seq 600); do
 			[ "$(cat "n.$family" 2>/dev/null || echo 0)" -ge $((n + 3)) ] && continue 2
 			sleep 0.05
 		done

@@ -4,7 +4,7 @@
  * one word what came of it.
  *
  *   probe listen  tcp|udp ADDR PORT                      echo server, runs until killed
- *   probe connect tcp|udp ADDR PORT [OPTION...]          open | refused | unreachable | timeout
+ *   probe connect tcp|udp ADDR PORT [OPTION...]          open | late | refused | unreachable | timeout
  *   probe stream  ADDR PORT [OPTION...]                  a connection that asks and awaits echoes
  *   probe repeat  tcp|udp ADDR PORT [OPTION...]          connect, again and again; what came of them
  *   probe flood   ADDR PORT [OPTION...]                  UDP datagrams, as fast as they go
@@ -17,13 +17,15 @@
  *   --foreign ADDR  bind to that address, which need not be ours (IP_TRANSPARENT)
  *   --mark N        of the socket (SO_MARK)
  *   --interval MS   stream, repeat: between two messages or connections (20)
- *   --for MS        stream, repeat, flood, spray: how long (until SIGTERM)
+ *   --for MS        stream, repeat, flood, spray: how long (until SIGTERM); once at least
  *   --size BYTES    payload of one message (16)
  *   --proto udp     stream: datagrams from one socket, sent again each 100 ms until one is echoed
  *   --count FILE    stream: keeps the number of echoes in it
  *
- * connect says `open` when TCP connected or when UDP was echoed, both with our own bytes; listen
- * prints `listening` when it is ready.  Exit codes: 0 open, 1 refused, 2 unreachable, 3 timeout, 4
+ * connect says `open` when TCP connected at its first SYN (`late`: only when that was sent again, however long
+ * the answer took) or when UDP was echoed, with our own bytes; so it may be given much patience.  What has come by
+ * the time that it looks is no timeout.  A stream that gets SIGUSR1 has a second of patience from then on.  listen
+ * prints `listening` when it is ready.  Exit codes: 0 open, 1 refused, 2 unreachable, 3 timeout or late, 4
  * usage or a local failure.  A stream prints the number of echoes and how it ended: `37 open`, `12
  * timeout`, `12 refused` (a reset).  repeat prints `37 open 0 refused 2 unreachable 0 timeout`,
  * flood `70000 sent 12 answered`, spray `70000 begun`; all three exit with 0.
@@ -34,6 +36,7 @@
 #include <fcntl.h>
 #include <netinet/icmp6.h>
 #include <netinet/ip_icmp.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -46,9 +49,13 @@
 
 #define MAX_CLIENTS 256
 #define MAX_SIZE 60000
+#define HURRY_MS 1000
+#define BACKLOG 4096 /* a server that gets no time refuses nobody */
 
-enum outcome { OPEN, REFUSED, UNREACHABLE, TIMEOUT, BROKEN };
-static const char *const words[] = { "open", "refused", "unreachable", "timeout", "broken" };
+enum outcome { OPEN, REFUSED, UNREACHABLE, TIMEOUT, BROKEN, LATE };
+static const char *const words[] = {
+	"open", "refused", "unreachable", "timeout", "broken", "late"
+};
 
 struct options {
 	int timeout, interval, run_for, size;
@@ -64,13 +71,19 @@ union sock {
 	struct sockaddr_storage any;
 };
 
-static volatile sig_atomic_t stopped;
+static volatile sig_atomic_t stopped, hurried;
 static char message[MAX_SIZE], answer[MAX_SIZE + 64];
 
 static void stop(int sig)
 {
 	(void)sig;
 	stopped = 1;
+}
+
+static void hurry(int sig)
+{
+	(void)sig;
+	hurried = 1;
 }
 
 static int usage(void)
@@ -147,23 +160,44 @@ static enum outcome outcome_of(int err)
 static int verdict(enum outcome o)
 {
 	puts(words[o]);
-	return (int)o;
+	return o == LATE ? TIMEOUT : (int)o;
 }
 
-/* Waits for an event until the deadline; false when there was none. */
+/* Once it is seen that a signal came there is no more than a second from then. */
+static long long hurry_up(long long deadline, bool *knows)
+{
+	long long soon = now_ms() + HURRY_MS;
+
+	if (!hurried || *knows)
+		return deadline;
+	*knows = true;
+	return deadline < soon ? deadline : soon;
+}
+
+/* Waits for an event until the deadline; false when there was none.  Who looks late looks once more. */
 static bool wait_for(int fd, short events, long long deadline)
 {
 	struct pollfd p = { .fd = fd, .events = events };
-	long long left = deadline - now_ms();
+	sigset_t none;
+	bool knows = false;
 
-	while (left > 0 && !stopped) {
-		int n = poll(&p, 1, (int)left);
+	sigemptyset(&none); /* SIGUSR1 comes now or never */
+	while (!stopped) {
+		long long left;
+		int n;
 
+		deadline = hurry_up(deadline, &knows);
+		left = deadline > now_ms() ? deadline - now_ms() : 0;
+		n = ppoll(&p, 1,
+			  &(struct timespec){ .tv_sec = left / 1000,
+					      .tv_nsec = left % 1000 * 1000000 },
+			  &none);
 		if (n > 0)
 			return true;
 		if (n < 0 && errno != EINTR)
 			return false;
-		left = deadline - now_ms();
+		if (!n && !left)
+			return false;
 	}
 	return false;
 }
@@ -259,7 +293,7 @@ static int listen_on(const char *proto, const char *addr, const char *port)
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (bind(fd, &s.sa, n))
 		return broken("bind");
-	if (tcp && listen(fd, 64))
+	if (tcp && listen(fd, BACKLOG))
 		return broken("listen");
 	puts("listening");
 	fflush(stdout);
@@ -283,6 +317,14 @@ static enum outcome tcp_open(int fd, const union sock *to, socklen_t n, long lon
 		return TIMEOUT;
 	getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len);
 	return outcome_of(err);
+}
+
+static bool sent_again(int fd)
+{
+	struct tcp_info info = { 0 };
+	socklen_t n = sizeof(info);
+
+	return !getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n) && info.tcpi_total_retrans;
 }
 
 /* Sends one message and awaits all of it; a datagram may be echoed in one piece only. */
@@ -322,6 +364,8 @@ static enum outcome try_once(bool tcp, const union sock *s, socklen_t n, const s
 		return BROKEN;
 	}
 	r = bind_source(fd, o, s->sa.sa_family) ? BROKEN : tcp_open(fd, s, n, deadline);
+	if (r == OPEN && tcp && sent_again(fd))
+		r = LATE;
 	if (r == OPEN && !tcp)
 		r = ask(fd, (size_t)o->size, true, deadline);
 	close(fd);
@@ -347,11 +391,14 @@ static int repeat_to(const char *proto, const char *addr, const char *port, cons
 
 	if (!n)
 		return BROKEN;
-	while (!stopped && !count[BROKEN] && (!end || now_ms() < end)) {
+	while (!stopped && !count[BROKEN]) {
 		enum outcome r = try_once(!strcmp(proto, "tcp"), &s, n, o);
 
+		r = r == LATE ? OPEN : r;
 		if (!stopped || r == OPEN) /* told to go in the middle of one */
 			count[r]++;
+		if (end && now_ms() >= end)
+			break;
 		poll(NULL, 0, o->interval);
 	}
 	printf("%lu open %lu refused %lu unreachable %lu timeout\n", count[OPEN], count[REFUSED],
@@ -388,10 +435,12 @@ static enum outcome exchange(int fd, const struct options *o)
 {
 	long long deadline = now_ms() + o->timeout, soon;
 	enum outcome r = TIMEOUT;
+	bool knows = false;
 
 	if (!o->udp)
 		return ask(fd, (size_t)o->size, false, deadline);
 	while (r == TIMEOUT && !stopped && now_ms() < deadline) {
+		deadline = hurry_up(deadline, &knows);
 		soon = now_ms() + 100;
 		r = ask(fd, (size_t)o->size, true, soon < deadline ? soon : deadline);
 	}
@@ -426,7 +475,7 @@ static int stream_to(const char *addr, const char *port, const struct options *o
 	if (bind_source(fd, o, s.sa.sa_family))
 		return BROKEN;
 	r = tcp_open(fd, &s, n, now_ms() + o->timeout);
-	while (r == OPEN && !stopped && (!end || now_ms() < end)) {
+	while (r == OPEN && !stopped && (!done || !end || now_ms() < end)) {
 		r = exchange(fd, o);
 		done += r == OPEN;
 		tell_count(file, done);
@@ -580,6 +629,7 @@ static bool is_proto(const char *s)
 
 int main(int argc, char **argv)
 {
+	sigset_t later;
 	struct options o = { .timeout = 1000, .interval = 20, .size = 16 };
 	const char *verb = argc > 1 ? argv[1] : "";
 
@@ -588,6 +638,10 @@ int main(int argc, char **argv)
 	    !strcmp(verb, "spray")) {
 		sigaction(SIGTERM, &(struct sigaction){ .sa_handler = stop }, NULL);
 		sigaction(SIGINT, &(struct sigaction){ .sa_handler = stop }, NULL);
+		sigaction(SIGUSR1, &(struct sigaction){ .sa_handler = hurry }, NULL);
+		sigemptyset(&later);
+		sigaddset(&later, SIGUSR1);
+		sigprocmask(SIG_BLOCK, &later, NULL);
 	}
 	for (size_t i = 0; i < sizeof(message); i++)
 		message[i] = (char)(i * 31 + 7);
