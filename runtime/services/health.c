@@ -207,10 +207,12 @@ static void ask(struct health *h, struct probe *p)
 		p->path, v6 ? "[" : "", pol_ip_format(prt_ip_of_addr(&p->addr), ip), v6 ? "]" : "",
 		p->port);
 	/* a socket that has just connected takes this at once */
-	if (send(p->fd, request, (size_t)n, MSG_NOSIGNAL) != n)
+	if (send(p->fd, request, (size_t)n, MSG_NOSIGNAL) != n) {
 		end(h, p, "does not take a request");
-	else
-		p->asked = true;
+		return;
+	}
+	p->asked = true;
+	p->until = now_ms() + p->timeout * 1000u;
 }
 
 /* "HTTP/1.1 200" is all that counts. */
@@ -243,6 +245,7 @@ static void hear(struct health *h, struct probe *p)
 
 /* ---- the loop ------------------------------------------------------------------------------------ */
 
+/* Who is late is told by a look that began later than that: it may be us who had no time. */
 static int wait_for(struct health *h, uint64_t until)
 {
 	struct pollfd fds[AT_ONCE];
@@ -270,8 +273,13 @@ static int wait_for(struct health *h, uint64_t until)
 	for (nfds_t i = 0; i < n; i++) {
 		struct probe *p = &h->probe.v[of[i]];
 
-		if (fds[i].revents && p->fd == fds[i].fd)
+		if (p->fd != fds[i].fd)
+			continue;
+		if (fds[i].revents)
 			(p->asked ? hear : ask)(h, p);
+		else if (p->until <= now)
+			end(h, p,
+			    p->asked ? "does not answer in time" : "cannot be reached in time");
 	}
 	return 0;
 }
@@ -283,10 +291,7 @@ static void turn(struct health *h)
 	for (size_t i = 0; i < h->probe.n; i++) {
 		struct probe *p = &h->probe.v[i];
 
-		if (p->fd >= 0 && p->until <= now)
-			end(h, p,
-			    p->asked ? "does not answer in time" : "cannot be reached in time");
-		else if (p->fd < 0 && p->due <= now && h->open < AT_ONCE)
+		if (p->fd < 0 && p->due <= now && h->open < AT_ONCE)
 			begin(h, p);
 	}
 }
