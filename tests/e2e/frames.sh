@@ -30,16 +30,20 @@ fuzz() { # PHASE ATTACKER VICTIM FIRST_HOP_MAC GATEWAY_MAC GATEWAY4 GATEWAY6
 	own=$(mac_of inside "$2" eth0)
 	peer=$(mac_of inside "$3" eth0)
 	local sniffer file=$work/sniffed
-	nsenter --net="/run/netns/$test_name-$3" "$rawfuzz" sniff eth0 20 "$own" "${v4[$2]}" \
+	nsenter --net="/run/netns/$test_name-$3" "$rawfuzz" sniff eth0 300 "$own" "${v4[$2]}" \
 		"${v6[$2]}" >"$file" 2>&1 </dev/null &
 	sniffer=$!
-	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+	for _ in {1..600}; do
 		[ -z "$(inside "$3" ss -H0n)" ] || break
 		sleep 0.05
 	done
-	inside "$2" timeout 15 "$rawfuzz" send eth0 "$seed" "$frames" "$own" "$peer" "$4" \
-		"${v4[$2]}" "${v4[$3]}" "$5" "${v6[$2]}" "${v6[$3]}" "$6"
+	local sender
+	nsenter --net="/run/netns/$test_name-$2" "$rawfuzz" send eth0 "$seed" "$frames" "$own" "$peer" "$4" \
+		"${v4[$2]}" "${v4[$3]}" "$5" "${v6[$2]}" "${v6[$3]}" "$6" &
+	sender=$!
 	wait "$sniffer"
+	kill "$sender"
+	wait "$sender" 2>/dev/null
 	like "$1: the allowed frame came, and nothing that is denied" " leaked 0" "$(tail -n 5 "$file")"
 	echo "# $1: $(tail -n 1 "$file")"
 }

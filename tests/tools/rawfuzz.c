@@ -5,8 +5,8 @@
  *	rawfuzz send DEVICE SEED COUNT OWN_MAC PEER_MAC GATEWAY_MAC OWN4 PEER4 GATEWAY4 OWN6 PEER6 GATEWAY6
  *	rawfuzz sniff DEVICE SECONDS OWN_MAC OWN4 OWN6
  *
- * Every frame carries a mark in its payload.  The sender's last one is to the peer's UDP
- * port 53, which the policy must allow; the sniffer ends with it, and prints how
+ * Every frame carries a mark in its payload.  The sender's last one, which it sends again until it is killed, is
+ * to the peer's UDP port 53, which the policy must allow; the sniffer ends with it, and prints how
  * many marked frames came, "allowed N leaked M", and each leaked one in hex.  What may come without a
  * rule is ARP, neighbour discovery and group membership that speak of the sender's own addresses.
  */
@@ -333,7 +333,7 @@ static void read_mac(const char *text, uint8_t out[6])
 		out[i] = (uint8_t)b[i];
 }
 
-static int do_send(char **a)
+static _Noreturn void do_send(char **a)
 {
 	struct timespec pause = { .tv_nsec = 20000000 };
 	struct sockaddr_ll at;
@@ -352,12 +352,11 @@ static int do_send(char **a)
 		/* a refusal of the kernel's is as good as a drop */
 		send(fd, f.data, f.len, 0);
 	}
-	for (int i = 0; i < 20; i++) {
-		make_last(&f, &e);
+	make_last(&f, &e);
+	for (;;) {
 		send(fd, f.data, f.len, 0);
 		nanosleep(&pause, NULL);
 	}
-	return 0;
 }
 
 /* May this marked frame come without a rule? */
@@ -420,7 +419,7 @@ static int do_sniff(char **a)
 int main(int argc, char **argv)
 {
 	if (argc == 14 && !strcmp(argv[1], "send"))
-		return do_send(argv + 2);
+		do_send(argv + 2);
 	if (argc == 7 && !strcmp(argv[1], "sniff"))
 		return do_sniff(argv + 2);
 	fprintf(stderr, "usage: %s send DEVICE SEED COUNT MACS... | sniff DEVICE SECONDS ...\n",
