@@ -34,10 +34,12 @@ end_streams() { # $alive: how many of them had gone on until now
 
 # From behind the uplink, by `client`: times 60,000 SYNs, each time from a prefix of its own, whatever becomes of
 # them, at a rate that the link carries. Meanwhile it connects to these as others do, without a pause: a line
-# of the file `said` for each time that a connection was tried again and again.
+# of the file `said` for each time that a connection was tried again and again.  $carried: how many of them came, as
+# a link that finds nobody at its other end drops some.
 beside_syns() { # TIMES FLOODED PORT INTERVAL ADDRESS...
-	local times=$1 flooded=$2 port=$3 interval=$4 to_mac flood i to
+	local times=$1 flooded=$2 port=$3 interval=$4 to_mac flood i to lost
 	shift 4
+	lost=$(not_carried)
 	to_mac=$(ip -o link show up0 | sed 's/.*link.ether \([0-9a-f:]*\).*/\1/')
 	for i in $(seq "$times"); do
 		inside client "$frame" eth0 "$to_mac" "198.18.$i.1" "$flooded" "$port" spread syn 60000 90000
@@ -46,10 +48,14 @@ beside_syns() { # TIMES FLOODED PORT INTERVAL ADDRESS...
 	: >said
 	while kill -0 $flood 2>/dev/null; do
 		for to in "$@"; do
-			inside client "$PROBE" repeat tcp "$to" "$port" --interval "$interval" --for 300 --timeout 5000 >>said
+			inside client "$PROBE" repeat tcp "$to" "$port" --interval "$interval" --for 300 --timeout 30000 >>said
 		done
 	done
 	wait $flood
+	carried=$(($(awk '{ n += $1 } END { print n }' sent) - $(not_carried) + lost))
+}
+not_carried() { # packets of the client's device
+	inside client ip -s -j link show eth0 | jq '.[0].stats64.tx.dropped'
 }
 not_opened() { # refused, unreachable and timed out, of all in `said`
 	awk '{ r += $3; u += $5; t += $7 } END { print r, u, t }' said

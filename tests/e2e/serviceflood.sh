@@ -39,8 +39,8 @@ connections() { # connections|half_open
 	"$POLLOAD" services --json | jq "[.[0].backends[].$1] | add"
 }
 
-open_streams client 80 5000 "$each" 198.51.100.10 2001:db8:2::10
-for _ in $(seq 100); do
+open_streams client 80 30000 "$each" 198.51.100.10 2001:db8:2::10
+for _ in $(seq 300); do
 	[ "$(connections connections)" -lt ${#streams[@]} ] || break
 	sleep 0.1
 done
