@@ -6,6 +6,7 @@
 set -u
 prog=${top_builddir:-build}/tests/property/filters
 corpus=${POLC_CORPUS:-${top_srcdir:-.}/../shared/corpus}
+seed=${POLC_SEED:-${POLC_NEW_SEED:-$(date +%s)}}
 failed=0
 ran() { # WHAT CODE
 	case $2 in
@@ -14,13 +15,13 @@ ran() { # WHAT CODE
 	*) echo "not ok - $1"; failed=1 ;;
 	esac
 }
-"$prog" --self-test
+"$prog" --seed "$seed" --self-test
 ran "wrong tables are noticed" $?
-"$prog" --objects 3 --packets 2000
+"$prog" --seed "$seed" --objects 3 --packets 2000
 ran "30 random filters" $?
 for set in acl1_1k fw1_1k ipc1_1k; do
 	[ -r "$corpus/classbench/$set" ] || continue
-	"$prog" --rules "$corpus/classbench/$set" --packets 5000
+	"$prog" --seed "$seed" --rules "$corpus/classbench/$set" --packets 5000
 	ran "$set" $?
 done
 
@@ -28,14 +29,14 @@ done
 rules=$(mktemp)
 trap 'rm -f "$rules"' EXIT
 seq 700 | awk '{ printf "@0.0.0.0/0\t10.0.0.0/%d\t0 : 65535\t%d : %d\t0x06/0xFF\n", 8 + $1 % 2, 3 * $1, 3 * $1 }' >"$rules"
-"$prog" --rules "$rules" --packets 5000
+"$prog" --seed "$seed" --rules "$rules" --packets 5000
 ran "700 lines of two networks" $?
 seq 67000 | awk '{ printf "@10.%d.%d.%d/32\t%d.0.0.0/8\t0 : 65535\t%d : %d\t0x06/0xFF\n",
 	$1 / 65536, $1 / 256 % 256, $1 % 256, 11 + $1 % 200, $1 % 100, $1 % 100 }' >"$rules"
-"$prog" --rules "$rules" --packets 500
+"$prog" --seed "$seed" --rules "$rules" --packets 500
 ran "67,000 sources" $?
 if [ -r "$corpus/blocklist/hosts.txt" ]; then
-	"$prog" --list "$corpus/blocklist/hosts.txt" --packets 5000
+	"$prog" --seed "$seed" --list "$corpus/blocklist/hosts.txt" --packets 5000
 	ran "an address list" $?
 fi
 exit $failed

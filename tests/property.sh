@@ -4,7 +4,7 @@
 # seed each time (POLC_SEED gives one).  Without the kernel the rest of it runs still.
 set -u
 build=${top_builddir:-build}
-seed=${POLC_SEED:-$(date +%s)}
+seed=${POLC_SEED:-${POLC_NEW_SEED:-$(date +%s)}}
 policies=${POLC_POLICIES:-60}
 case $build in
 */_build/sub) policies=${POLC_POLICIES:-30} ;; # distcheck asks whether it works at all

@@ -10,7 +10,7 @@
 set -u
 top=${top_srcdir:-$(cd "$(dirname "$0")/../.." && pwd)}
 build=${top_builddir:-$top/build}
-seed=${POLC_FUZZ_SEED:-$(date +%s)}
+seed=${POLC_FUZZ_SEED:-${POLC_NEW_SEED:-$(date +%s)}}
 [ $# -gt 0 ] || set -- parse compile import object hostfile query http http1 h2 lsp container
 export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
 tests=0

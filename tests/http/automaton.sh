@@ -3,7 +3,7 @@
 # The automata of http blocks against PCRE2, from a new seed each time (POLC_SEED gives one).
 set -u
 build=${top_builddir:-build}
-seed=${POLC_SEED:-$(date +%s)}
+seed=${POLC_SEED:-${POLC_NEW_SEED:-$(date +%s)}}
 tests=0
 
 run() { # LABEL ARGUMENT...

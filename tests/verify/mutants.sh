@@ -5,7 +5,7 @@
 set -u
 build=${top_builddir:-build}
 tree=${top_srcdir:-.}
-seed=${POLC_SEED:-$(date +%s)}
+seed=${POLC_SEED:-${POLC_NEW_SEED:-$(date +%s)}}
 number=${POLC_MUTANTS:-60}
 work=$(mktemp -d) || exit 99
 trap 'rm -rf "$work"' EXIT
