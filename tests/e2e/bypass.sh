@@ -44,7 +44,7 @@ request() { # NAME ANSWERS SERVER BYTES
 		return
 		;;
 	esac
-	for _ in {1..100}; do
+	for _ in {1..600}; do
 		[ "$(wc -c <server.bytes)" -lt "$(wc -c <may)" ] || break
 		sleep 0.05
 	done

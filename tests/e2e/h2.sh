@@ -66,7 +66,7 @@ request() { # NAME
 		not_ok "request: $1" "expected: $want" "seen:     ${got:0:300}"
 		return
 	fi
-	for _ in {1..100}; do
+	for _ in {1..600}; do
 		[ "$(wc -c <server.record)" -lt "$(wc -c <may)" ] || break
 		sleep 0.05
 	done

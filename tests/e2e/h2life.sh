@@ -64,7 +64,7 @@ for _ in {1..200}; do
 	hold "${v4[server]}" idle.frames
 	idle+=("$held")
 done
-for _ in {1..300}; do
+for _ in {1..600}; do
 	[ "$("$POLLOAD" status --json | jq '.proxy.allowed')" != 200 ] || break
 	sleep 0.1
 done
@@ -122,18 +122,19 @@ wait "${stalled[@]}" 2>/dev/null
 
 # ---- the end -------------------------------------------------------------------------------------------
 
-printf '%s\n' 'request 1 POST /both' 'data 1 first' 'sleep 3000' 'data 1 end last' |
+printf '%s\n' 'request 1 POST /both' 'data 1 first' "until $work/told" 'sleep 2000' 'data 1 end last' |
 	inside client "$H2" ask "${v4[server]}" 80 --want '1:200 over' >drained &
 busy=$!
-for _ in {1..100}; do
+for _ in {1..600}; do
 	[ "$("$POLLOAD" status --json | jq '.proxy.open')" != 1 ] || break
 	sleep 0.05
 done
 kill -TERM "$(pgrep -xo polproxy)"
+: >told
 wait $busy
 is "told to end, it says so, finishes what is under way, and closes" \
 	"1:200 1:bytes=10 goaway=NO_ERROR goaway=NO_ERROR over" "$(sed 's/ *$//' drained)"
-for _ in {1..100}; do pgrep -x polproxy >/dev/null || break; sleep 0.1; done
+for _ in {1..300}; do pgrep -x polproxy >/dev/null || break; sleep 0.1; done
 is "and is gone" "" "$(pgrep -x polproxy)"
 "$POLLOAD" remove >/dev/null || not_ok "remove"
 finish

@@ -13,7 +13,8 @@ container other 3 "app: other"
 container server 2 "app: server"
 outside world
 host_file client other server >host.yaml
-echo 'proxy: {workers: 2, body_max: 3000000, timeout: {head: 1}}' >>host.yaml
+echo 'proxy: {workers: 2, body_max: 3000000}' >>host.yaml
+sed 's/^proxy: {/&timeout: {head: 1}, /' host.yaml >strict.yaml
 for a in "${v4[server]}" "${v6[server]}"; do
 	spawn server "$HTTP" serve "$a" 80 --record "$work/server.bytes"
 done
@@ -52,11 +53,15 @@ status() { # FROM TO PATH [HOW...]
 	local from=$1 to=$2 path=$3 a out=()
 	shift 3
 	for a in "${v4[$to]}" "[${v6[$to]}]"; do
-		out+=("$(inside "$from" curl -s -o /dev/null -w '%{http_code}' -m 3 "$@" "http://$a$path" || true)")
+		out+=("$(inside "$from" curl -s -o /dev/null -w '%{http_code}' -m 30 "$@" "http://$a$path" || true)")
 	done
 	echo "${out[*]}"
 }
 
+"$POLLOAD" apply web.bpf.o -H strict.yaml >out 2>&1 || bail "apply: $(cat out)"
+is "a timeout of the host file" 408 \
+	"$(printf 'GET /x HTTP/1.1\r\n' | inside client "$HTTP" ask "${v4[server]}" 80 --answers 1 --timeout 50 | sed -n '1s/^HTTP.1.1 \([0-9]*\).*/\1/p')"
+for p in $(pgrep -x polproxy); do kill -KILL "$p"; done
 "$POLLOAD" apply web.bpf.o -H host.yaml >out 2>&1 || bail "apply: $(cat out)"
 is "status says that nothing is missing" 0 "$("$POLLOAD" status >status.txt 2>&1; echo $?)"
 is "the proxy has started once more, without restartable sequences" 1 \
@@ -64,8 +69,6 @@ is "the proxy has started once more, without restartable sequences" 1 \
 is "an allowed path" "200 200" "$(status client server /products/7)"
 truncate -s 3000001 large
 is "body_max of the host file" "413 413" "$(status client server /orders -H 'Content-Type: application/json' --data-binary @large)"
-is "and a timeout of it" 408 \
-	"$(printf 'GET /x HTTP/1.1\r\n' | inside client "$HTTP" ask "${v4[server]}" 80 --answers 1 --timeout 50 | sed -n '1s/^HTTP.1.1 \([0-9]*\).*/\1/p')"
 is "another" "200 200" "$(status client server /products?x=1)"
 is "HEAD is allowed" "200 200" "$(status client server /products/7 -I)"
 is "a path that no line allows" "403 403" "$(status client server /admin)"
@@ -85,12 +88,12 @@ for family in 4 6; do
 	a=${at[server]}
 	[ $family = 4 ] || a="[$a]"
 	is "the server sees the client (v$family)" "${at[client]}" \
-		"$(inside client curl -s -m 3 "http://$a/products/1")"
+		"$(inside client curl -s -m 30 "http://$a/products/1")"
 	is "and the machine outside (v$family)" "${at[world]}" \
-		"$(inside world curl -s -m 3 "http://$a/public")"
+		"$(inside world curl -s -m 30 "http://$a/public")"
 done
 is "several requests of one connection are judged one by one" "200 403 200" \
-	"$(inside client curl -s -m 5 -o /dev/null -o /dev/null -o /dev/null -w '%{http_code} ' \
+	"$(inside client curl -s -m 30 -o /dev/null -o /dev/null -o /dev/null -w '%{http_code} ' \
 		"http://${v4[server]}/products/1" "http://${v4[server]}/admin" \
 		"http://${v4[server]}/products/2" | sed 's/ $//')"
 # An uplink sees one direction alone: established is what is so to the stack.
@@ -101,9 +104,9 @@ established() {
 { printf 'GET /public HTTP/1.1\r\nHost: h\r\n\r\n'
   until [ -e looked ]; do sleep 0.05; done
   printf 'GET /public HTTP/1.1\r\nHost: h\r\n\r\n'; } |
-	inside world "$HTTP" ask "${v4[server]}" 80 --answers 2 --timeout 20000 >kept &
+	inside world "$HTTP" ask "${v4[server]}" 80 --answers 2 --timeout 50 >kept &
 kept=$!
-for _ in {1..100}; do
+for _ in {1..600}; do
 	[ "$(established)" != true ] || break
 	sleep 0.05
 done
@@ -112,7 +115,7 @@ is "a connection from outside is established" true "$(established)"
 wait $kept
 is "and both its requests are answered" 2 "$(grep -c '^HTTP/1.1 200' kept)"
 head -c 3000000 /dev/urandom >large
-is "a large body arrives whole" "200" "$(inside client curl -s -m 10 -o /dev/null -w '%{http_code}' \
+is "a large body arrives whole" "200" "$(inside client curl -s -m 30 -o /dev/null -w '%{http_code}' \
 	-H 'content-type: application/json' --data-binary @large "http://${v4[server]}/orders")"
 # shellcheck disable=SC2016
 like "the log names who asked, and the line that decided" \
@@ -124,10 +127,10 @@ is "with file and line" "web.pol 16 deny" \
 before=$("$POLLOAD" status --json | jq '.drops.no_proxy.packets // 0')
 worker=$(pgrep -P "$(pgrep -xo polproxy)" | head -1)
 for p in $(pgrep -x polproxy); do kill -STOP "$p"; done
-is "a proxy that does not answer lets nothing through" "000 000" "$(status client server /products/7)"
+is "a proxy that does not answer lets nothing through" "000 000" "$(status client server /products/7 -m 1)"
 for p in $(pgrep -x polproxy); do kill -KILL "$p"; done
 [ -n "$worker" ] || not_ok "the proxy has workers"
-is "without the proxy nothing passes" "000 000" "$(status client server /products/7)"
+is "without the proxy nothing passes" "000 000" "$(status client server /products/7 -m 1)"
 is "what needs no proxy does" "200 200" "$(status other server /admin)"
 after=$("$POLLOAD" status --json | jq '.drops.no_proxy.packets // 0')
 [ "$after" -gt "$before" ]
@@ -135,8 +138,8 @@ is "and it is counted" 0 $?
 is "status sees that it is missing" 1 "$("$POLLOAD" status >/dev/null 2>&1; echo $?)"
 "$POLLOAD" proxy || not_ok "proxy starts it again"
 is "started again it knows the policy" "200 403" \
-	"$(inside client curl -s -o /dev/null -w '%{http_code}' -m 3 "http://${v4[server]}/products/7") $(
-	   inside client curl -s -o /dev/null -w '%{http_code}' -m 3 "http://${v4[server]}/admin")"
+	"$(inside client curl -s -o /dev/null -w '%{http_code}' -m 30 "http://${v4[server]}/products/7") $(
+	   inside client curl -s -o /dev/null -w '%{http_code}' -m 30 "http://${v4[server]}/admin")"
 # Its parent keeps the listeners, and starts the next one when the policy is known: who connects meanwhile
 # waits for that, so the first attempt is the one that is answered.  The younger they die the later it is.
 for _ in 1 2 3; do
@@ -199,6 +202,6 @@ like "status sees that it is gone" "has no rule and route to it" "$(ip -6 rule d
 "$POLLOAD" apply web.bpf.o >/dev/null || not_ok "apply"
 "$POLLOAD" remove >/dev/null || not_ok "remove"
 is "remove takes the rule and the route away" "0 0 0 0" "$(way 2004 9)"
-for _ in 1 2 3 4 5 6 7 8 9 10; do pgrep -x polproxy >/dev/null || break; sleep 0.2; done
+for _ in {1..300}; do pgrep -x polproxy >/dev/null || break; sleep 0.1; done
 is "and the proxy ends" "" "$(pgrep -x polproxy)"
 finish

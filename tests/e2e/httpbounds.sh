@@ -54,22 +54,27 @@ END
 proxy() { # OPTION...: a proxy of our own, whose limits the test can wait for
 	"$POLPROXY" --control "$POLC_PROXY_SOCKET" --log "$work/access.log" "$@" 2>proxy.err &
 	proxy=$!
-	for _ in {1..100}; do [ -S "$POLC_PROXY_SOCKET" ] && break; sleep 0.05; done
+	for _ in {1..600}; do [ -S "$POLC_PROXY_SOCKET" ] && break; sleep 0.05; done
 	"$POLLOAD" apply web.bpf.o -H host.yaml >out 2>&1 || bail "apply: $(cat out)"
 	worker=$(pgrep -P "$proxy")
 }
-proxy_gone() { for _ in {1..100}; do kill -0 "$proxy" 2>/dev/null || return 0; sleep 0.1; done; return 1; }
+another_proxy() { # OPTION...
+	kill "$proxy"
+	proxy_gone || not_ok "a proxy that is told to ends"
+	proxy "$@"
+}
+proxy_gone() { for _ in {1..300}; do kill -0 "$proxy" 2>/dev/null || return 0; sleep 0.1; done; return 1; }
 status() { # PORT TEXT: of one answer to a request in these bytes
 	printf '%b' "$2" | inside client "$HTTP" ask "$a" "$1" --answers 1 --timeout 50 | sed -n '1s/^HTTP.1.1 \([0-9]*\).*/\1/p' | tr -d '\r'
 }
 count() { "$POLLOAD" status --json | jq ".proxy.$1"; }
 
-proxy --body-max 1000000 --timeout head=1 --timeout body=1 --timeout idle=2 --timeout connect=1
+proxy --body-max 1000000
 
 # ---- large bodies ------------------------------------------------------------------------
 
 for how in length close chunked over half badchunk; do
-	inside client curl -s -m 20 -o got "http://$a/raw/$how"
+	inside client curl -s -m 60 -o got "http://$a/raw/$how"
 	code=$?
 	case $how in
 	length | close) cmp -s got data; is "5 MB, $how: whole" "0 0" "$code $?" ;;
@@ -85,8 +90,6 @@ is "a body up, by length" 200 "$(inside client "$LOAD" put "$a" 81 /x 1000000 | 
 
 # ---- each status of our own ------------------------------------------------------------------
 
-is "408: a head that takes too long" 408 "$(status 80 'GET /x HTTP/1.1\r\nHo')"
-is "408: a body that comes too slowly" 408 "$(status 80 'POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nabc')"
 is "413: a body that is longer than it may be" 413 \
 	"$(status 80 'POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 1000001\r\n\r\n')"
 is "413: chunks that are longer than they may be" 413 \
@@ -94,14 +97,12 @@ is "413: chunks that are longer than they may be" 413 \
 		inside client "$HTTP" ask "$a" 80 --answers 1 --timeout 50 2>/dev/null | sed -n '1s/^HTTP.1.1 \([0-9]*\).*/\1/p')"
 is "431: a head without end" 431 "$(status 80 "GET /x HTTP/1.1\r\nHost: h\r\nX: $(printf '%17000s' '' | tr ' ' a)")"
 is "502: nobody listens" 502 "$(status 83 'GET /x HTTP/1.1\r\nHost: h\r\n\r\n')"
-is "504: a server that does not answer" 504 "$(status 81 'GET /never HTTP/1.1\r\nHost: h\r\n\r\n')"
-is "504: one that does not accept" 504 "$(status 86 'GET /x HTTP/1.1\r\nHost: h\r\n\r\n')"
 gen=$("$POLLOAD" status --json | jq '.generation')
 { printf 'GET /1 HTTP/1.1\r\nHost: h\r\n\r\n'; until [ -e forgotten ]; do sleep 0.05; done
   printf 'GET /2 HTTP/1.1\r\nHost: h\r\n\r\n'; } |
 	inside client "$HTTP" ask "$a" 81 --answers 2 --timeout 50 >answer &
 asking=$!
-for _ in {1..100}; do grep -q '"path":"/1"' access.log && break; sleep 0.05; done
+for _ in {1..600}; do grep -q '"path":"/1"' access.log && break; sleep 0.05; done
 "$LOAD" forget "$POLC_PROXY_SOCKET" "$gen"
 : >forgotten
 wait $asking
@@ -121,7 +122,7 @@ is "but not for long" 503 "$late"
 "$POLLOAD" proxy >/dev/null || not_ok "tells it again"
 is "and told of it again it serves" 403 "$(status 80 'GET /secret HTTP/1.1\r\nHost: h\r\n\r\n')"
 
-# ---- the same over HTTP/2 -----------------------------------------------------------------------
+# ---- who is late, and the same over HTTP/2 -----------------------------------------------------
 
 # Most of these wait for a time to pass: all at once.
 h2_is() { # WHAT PORT WORDS FRAMES: these words come, whatever else
@@ -130,9 +131,26 @@ h2_is() { # WHAT PORT WORDS FRAMES: these words come, whatever else
 	h2_asks+=("$!")
 }
 h2_what=() h2_want=() h2_asks=()
+h2_are() { # all that were begun
+	local i got missing word
+	wait "${h2_asks[@]}"
+	for i in "${!h2_what[@]}"; do
+		got=$(cat "h2.$((i + 1))") missing=
+		for word in ${h2_want[i]}; do case " $got " in *" $word "*) ;; *) missing+=" $word" ;; esac; done
+		is "HTTP/2: ${h2_what[i]}: ${h2_want[i]}" "$got without" "$got without$missing"
+	done
+	h2_what=() h2_want=() h2_asks=()
+}
+
+# Each by a proxy that is impatient in this alone: with heads and bodies here, with whatever does not move then.
+another_proxy --body-max 1000000 --timeout head=1 --timeout body=1
 h2_is "413: a body that is longer than it may be" 84 "1:413" 'request 1 POST /sink\n+ content-length: 1000001\n'
 h2_is "a head that takes too long ends the connection" 84 "goaway=ENHANCE_YOUR_CALM over" \
 	'request 1 HEAD /x end\nwait 1\nhead 3\n+ :method: GET\nopen\n'
+is "408: a head that takes too long" 408 "$(status 80 'GET /x HTTP/1.1\r\nHo')"
+is "408: a body that comes too slowly" 408 "$(status 80 'POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nabc')"
+h2_are
+another_proxy --body-max 1000000 --timeout idle=2 --timeout connect=1
 h2_is "408: a body that comes too slowly" 84 "1:408" 'request 1 POST /sink\ndata 1 abc\n'
 h2_is "504: a server that does not answer" 84 "1:504" 'request 1 GET /play end\n'
 h2_is "504: one that does not accept" 86 "1:504" 'request 1 GET /x end\n'
@@ -141,12 +159,9 @@ h2_is "504: a server whose window stays closed" 85 "3:504" 'request 1 GET /x end
 h2_is "a client whose window stays closed loses the stream" 84 "1:200 1:rst=CANCEL" \
 	'settings 4=0\nrequest 1 GET /x end\n'
 h2_is "one that says nothing any more loses the connection" 84 "1:200 goaway=NO_ERROR over" 'request 1 GET /x end\n'
-wait "${h2_asks[@]}"
-for i in "${!h2_what[@]}"; do
-	got=$(cat "h2.$((i + 1))") missing=
-	for word in ${h2_want[i]}; do case " $got " in *" $word "*) ;; *) missing+=" $word" ;; esac; done
-	is "HTTP/2: ${h2_what[i]}: ${h2_want[i]}" "$got without" "$got without$missing"
-done
+is "504: a server that does not answer" 504 "$(status 81 'GET /never HTTP/1.1\r\nHost: h\r\n\r\n')"
+is "504: one that does not accept" 504 "$(status 86 'GET /x HTTP/1.1\r\nHost: h\r\n\r\n')"
+h2_are
 
 upload() { # BYTES, whose number is not announced: the status
 	head -c "$1" data >body
@@ -181,7 +196,7 @@ before=$(rss)
 spawn client "$LOAD" stall "$a" 81 /bytes/536870912 20
 staller=$spawned
 seen=-1
-for _ in {1..100}; do
+for _ in {1..300}; do
 	now=$(acked)
 	[ "$now" != "$seen" ] || [ "$now" = 0 ] || break
 	seen=$now
@@ -215,19 +230,19 @@ not_slower() { # WHAT
 }
 spawn client "$LOAD" open "$a" 81 1000 $'GET /x HTTP/1.1\r\nHo'
 attacker=$spawned
-for _ in {1..100}; do [ "$(count open)" -lt 900 ] || break; sleep 0.1; done
+for _ in {1..600}; do [ "$(count open)" -lt 900 ] || break; sleep 0.1; done
 not_slower "1,000 clients that never end their head"
 kill "$attacker"
 spawn client "$LOAD" open "$a" 81 1000
 attacker=$spawned
-for _ in {1..100}; do [ "$(count open)" -lt 900 ] || break; sleep 0.1; done
+for _ in {1..600}; do [ "$(count open)" -lt 900 ] || break; sleep 0.1; done
 before=$(rss)
 not_slower "1,000 clients that say nothing"
 kill "$attacker"
 before=$(count connections)
 spawn client "$LOAD" storm "$a" 81 120000
 attacker=$spawned
-for _ in {1..100}; do [ $(($(count connections) - before)) -lt 5000 ] || break; sleep 0.1; done
+for _ in {1..600}; do [ $(($(count connections) - before)) -lt 5000 ] || break; sleep 0.1; done
 not_slower "a storm of clients that connect and reset"
 stormed=$(($(count connections) - before))
 kill "$attacker"
@@ -236,12 +251,16 @@ is "of which there were many ($stormed)" 0 $?
 
 # ---- a request under way -------------------------------------------------------------------------
 
-{ printf 'POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nabc'; sleep 1.5; printf def; } |
+before=$(count requests)
+{ printf 'POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nabc'
+  until [ -e told ]; do sleep 0.05; done
+  sleep 1
+  printf def; } |
 	inside client "$HTTP" ask "$a" 81 --answers 1 --timeout 50 >answer &
 asking=$!
-for _ in {1..50}; do [ "$(count requests)" -ge 1 ] && break; sleep 0.05; done
-sleep 0.3
+for _ in {1..600}; do [ "$(count requests)" -le "$before" ] || break; sleep 0.05; done
 kill "$proxy"
+: >told
 wait $asking
 is "SIGTERM: the request under way is answered" 200 "$(sed -n '1s/^HTTP.1.1 \([0-9]*\).*/\1/p' answer)"
 is "then it ends" 0 "$(proxy_gone; echo $?)"

@@ -53,7 +53,7 @@ ask() { # FROM ADDRESS PORT PATH [HOW...]: status of one request, or 000; FROM h
 	shift 4
 	[ "$from" != host ] || run=()
 	case $a in *:*) a="[$a]" ;; esac
-	"${run[@]}" curl -s -o answer -w '%{http_code}' -m 8 "$@" "http://$a:$port$path" || true
+	"${run[@]}" curl -s -o answer -w '%{http_code}' -m 30 "$@" "http://$a:$port$path" || true
 }
 
 status() { # FROM TO PATH [HOW...]
@@ -145,6 +145,13 @@ for to in "${v4[server]} --port 61201" "${v6[server]} --port 61202"; do
 	is "before anything is translated, to $to" "HTTP/1.1 200 OK" "$(printf 'GET /host/1 HTTP/1.1\r\nHost: h\r\n\r\n' |
 		"$HTTP" ask ${to/ / 80 } --answers 1 --timeout 100 | sed -n '1s/\r$//p')"
 done
+# A last word of these that came after there is translation would be remembered as a connection.
+for _ in {1..600}; do
+	left=$(ss -Htn state connected exclude time-wait '( sport = :61201 or dport = :61201 or sport = :61202 or dport = :61202 )')
+	[ -n "$left" ] || break
+	sleep 0.05
+done
+is "and these are over" "" "$left"
 # The strictest of reverse path filters, on all interfaces.
 echo 1 >/proc/sys/net/ipv4/conf/all/rp_filter
 nft -f - <<END || skip "no nft with nat"
@@ -185,14 +192,14 @@ declare -A live=()
 start() { # FROM ADDRESS PORT
 	local run=(inside "$1")
 	[ "$1" != host ] || run=()
-	"${run[@]}" "$PROBE" stream "$2" "$3" --for 20000 --timeout 3000 >"stream.$1.$3" 2>&1 &
+	"${run[@]}" "$PROBE" stream "$2" "$3" --for 60000 --timeout 30000 >"stream.$1.$3" 2>&1 &
 	live[$1.$3]=$!
 }
 start client "${v4[server]}" 7000
 start far "${v6[server]}" 7000
 start host "${v6[server]}" 7000
 start world $pub4 7001
-for _ in {1..100}; do
+for _ in {1..600}; do
 	n=$("$POLLOAD" flows --json | jq '[.[] | select((tostring | contains("7000")) and .state == "established")] | length')
 	[ "$n" -lt 4 ] || break
 	sleep 0.05

@@ -36,9 +36,9 @@ is "what follows runs in its cgroup" "$(cat "/proc/$worker/cgroup")" "$(cat /pro
 cp "$PROBE" probe
 chmod 755 "$work" probe
 
-dial() { # SOURCE TO PORT MARK: as the proxy would
+dial() { # SOURCE TO PORT MARK [PATIENCE]: as the proxy would
 	setpriv --reuid="$user" --clear-groups --inh-caps=-all,+net_raw --ambient-caps=-all,+net_raw \
-		"$work/probe" connect tcp "$2" "$3" --foreign "$1" --mark "$4" --timeout 1000
+		"$work/probe" connect tcp "$2" "$3" --foreign "$1" --mark "$4" --timeout "${5:-400}"
 }
 
 credit() { # FROM TO: a request that is denied leaves one connection that nobody made
@@ -54,7 +54,7 @@ everywhere() { # WHAT SOURCE TO PORT: with every mark at once; none opens
 		dial "$2" "$3" "$4" "$m" >"dialled.$m" &
 	done
 	for m in $marks; do
-		for _ in {1..100}; do [ -s "dialled.$m" ] && break; sleep 0.1; done
+		for _ in {1..300}; do [ -s "dialled.$m" ] && break; sleep 0.1; done
 	done
 	is "$1: $2 to $3 $4" "" "$(grep -L -e timeout -e refused -e reset -e unreachable dialled.*)"
 }
@@ -71,7 +71,7 @@ for family in 4 6; do
 	everywhere "a source that asked for nothing" "${at[third]}" "${at[server]}" 80
 	everywhere "a source of nobody" "$nobody" "${at[server]}" 80
 	# what is left is what the redirected connections of client and beside would have been
-	is "the one that a client asked for opens" open "$(dial "${at[client]}" "${at[server]}" 80 0x300)"
+	is "the one that a client asked for opens" open "$(dial "${at[client]}" "${at[server]}" 80 0x300 20000)"
 	is "and no second" timeout "$(dial "${at[client]}" "${at[server]}" 80 0x300)"
 done
 for reason in proxy_credit proxy_foreign; do

@@ -22,11 +22,11 @@ again() { # WHAT FROM ADDRESS PORT PATH LOCALPORT; FROM host: this host
 	[ "$from" != host ] || run=()
 	closing_request() {
 		printf 'GET %s HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n' "$path" |
-			"${run[@]}" timeout 10 "$HTTP" ask "$address" "$port" --port "$local_port" --answers 1 --timeout 5000 |
+			"${run[@]}" timeout 60 "$HTTP" ask "$address" "$port" --port "$local_port" --answers 1 --timeout 20000 |
 			sed -n '1s/.* \([0-9]*\) .*/\1/p'
 	}
 	first=$(closing_request)
-	for _ in {1..100}; do
+	for _ in {1..1500}; do
 		left=$(ss -Htn state time-wait "dport = :$local_port" | wc -l)
 		[ "$left" -eq 0 ] || break
 		sleep 0.02

@@ -48,7 +48,7 @@ for p in one two more plain; do "$POLC" "$p.pol" -o "$p.bpf.o" || bail "compile 
 # Requests until told to stop; each answer is counted.
 load() { # NAME ADDRESS PATH
 	while [ ! -e stop ]; do
-		inside client curl -s -o /dev/null -o /dev/null -o /dev/null -o /dev/null -m 5 -w '%{http_code}\n' \
+		inside client curl -s -o /dev/null -o /dev/null -o /dev/null -o /dev/null -m 30 -w '%{http_code}\n' \
 			"http://$2/both" "http://$2$3" "http://$2/both" "http://$2/never" 2>/dev/null |
 			paste -sd' '
 	done >"seen.$1"
@@ -73,7 +73,7 @@ is "and /never has not arrived" 0 "$(grep -ac 'GET /never' server.bytes)"
 
 # ---- a live connection that comes under HTTP rules -----------------------------------------
 
-inside client "$PROBE" stream "${v4[server]}" 7000 --for 20000 --timeout 1500 --interval 10 --count stream.n >stream.out 2>&1 &
+inside client "$PROBE" stream "${v4[server]}" 7000 --for 60000 --timeout 30000 --interval 10 --count stream.n >stream.out 2>&1 &
 stream=$!
 echoing stream.n
 "$POLLOAD" apply more.bpf.o >/dev/null || not_ok "apply"
@@ -128,12 +128,12 @@ for _ in $(seq 200); do
 	(printf 'GET /both HTTP/1.1\r\nHo'; exec sleep 100) |
 		inside client "$HTTP" ask "${v4[server]}" 80 --timeout 100000 >/dev/null 2>&1 &
 done
-for _ in {1..100}; do
+for _ in {1..600}; do
 	[ "$(open)" -lt 150 ] || break
 	sleep 0.1
 done
 is "with 200 clients that never end their head the others are served" "200" \
-	"$(inside client curl -s -o /dev/null -m 3 -w '%{http_code}' "http://${v4[server]}/both")"
+	"$(inside client curl -s -o /dev/null -m 30 -w '%{http_code}' "http://${v4[server]}/both")"
 [ "$(open)" -ge 150 ]
 is "and they hold nothing but a buffer each" 0 $?
 
@@ -152,11 +152,11 @@ for a in "${v4[client]}" "${v6[client]}"; do
 	is "with the proxy's mark and a client's address, but no redirected flow: nothing" timeout \
 		"$("$PROBE" connect tcp "$to" 80 --foreign "$a" --mark 0x300 --timeout 600)"
 	printf 'GET /both HTTP/1.1\r\nHost: h\r\n\r\n' |
-		inside client "$HTTP" ask "$to" 80 --timeout 200 >/dev/null
+		inside client "$HTTP" ask "$to" 80 --answers 1 --timeout 50 >/dev/null
 	is "a credit for one server is none for another" timeout \
 		"$("$PROBE" connect tcp "$third" 80 --foreign "$a" --mark 0x300 --timeout 600)"
 	printf 'GET /never HTTP/1.1\r\nHost: h\r\n\r\n' |
-		inside client "$HTTP" ask "$to" 80 --timeout 200 | head -1 | grep -q 403 ||
+		inside client "$HTTP" ask "$to" 80 --answers 1 --timeout 50 | head -1 | grep -q 403 ||
 		not_ok "a request that is denied"
 	for user in 0 65533; do
 		is "a credit that a denied request left is of no use to user $user" timeout \
@@ -174,6 +174,6 @@ is "each was counted" 0 $?
 
 port=$(ss -Hltn src 127.0.0.1 | awk '{ sub(/.*:/, "", $4); print $4; exit }')
 is "who dials the listener itself is reset" 2 \
-	"$(printf 'GET /both HTTP/1.1\r\nHost: h\r\n\r\n' | "$HTTP" ask 127.0.0.1 "$port" --timeout 500 >/dev/null; echo $?)"
+	"$(printf 'GET /both HTTP/1.1\r\nHost: h\r\n\r\n' | "$HTTP" ask 127.0.0.1 "$port" --answers 1 --timeout 500 >/dev/null; echo $?)"
 "$POLLOAD" remove >/dev/null || not_ok "remove"
 finish

@@ -111,9 +111,9 @@ judge() { # NAME
 # shellcheck disable=SC2317 # called by name
 request() { # NAME ANSWERS SERVER BYTES
 	local answers server pids=()
-	# What the proxy answers itself is answered at once; what a server makes of the rest is its own affair.
+	# What the proxy answers itself is known; of the rest a server makes what it likes, but something.
 	answers=$(wc -w <<<"${2%%,*}")
-	[ "$3" = none ] || answers=0
+	[ "$3" = none ] || answers=1
 	bytes "$4" >sent
 	for server in server bserver; do
 		inside "${client_of[$server]}" "$HTTP" ask "${v4[$server]}" 80 --answers "$answers" --timeout 40 <sent >"answer.$server" &
@@ -125,9 +125,12 @@ request() { # NAME ANSWERS SERVER BYTES
 
 # shellcheck disable=SC2317 # called by name
 streams() { # NAME
-	local server pids=()
+	local server word awaited='' pids=()
+	for word in $want; do # allowed: some answer
+		case $word in *:200) awaited+="${word%:*}:* " ;; esac
+	done
 	for server in server bserver; do
-		inside "${client_of[$server]}" "$H2" ask "${v4[$server]}" 80 --bodies "answer.$server" --timeout 40 <frames >/dev/null &
+		inside "${client_of[$server]}" "$H2" ask "${v4[$server]}" 80 --want "$awaited" --bodies "answer.$server" --timeout 40 <frames >/dev/null &
 		pids+=("$!")
 	done
 	wait "${pids[@]}"
@@ -142,7 +145,7 @@ upstream() { # NAME PROTOCOL COMMAND...; {server} in it is which, {at} its addre
 		spawn "$server" "${@//"{server}"/$server}"
 		set -- "${@//"${v4[$server]}"/"{at}"}"
 		pids+=("$spawned")
-		for _ in {1..100}; do
+		for _ in {1..600}; do
 			get "$protocol" "$server" "$server" /secret >answer 2>/dev/null && grep -q DENIED answer && break
 			sleep 0.05
 		done

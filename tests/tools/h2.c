@@ -9,7 +9,7 @@
  *   h2 ask ADDR PORT [--want WORDS] [--timeout MS] [--streams IDS] [--sent FILE] [--bodies FILE]
  *	sends the frames on its input and says what comes, a word each, by stream: ID:STATUS,
  *	ID:grpc=N, ID:trailers, ID:bytes=N, ID:rst=CODE, ID:cut (neither ended nor reset), goaway=CODE, over (TCP has ended); waits ten
- *	seconds at most for WORDS to come and MS (20) more for what should not; --sent: what the server should record of
+ *	seconds at most for WORDS (ID:*: any status) to come and MS (20) more for what should not; --sent: what the server should record of
  *	the streams IDS (`3~`: of stream 3 the fields alone, since it does not arrive whole); --bodies: what all
  *	answers have in them
  *
@@ -263,6 +263,10 @@ static bool wanted(const char *want)
 	while (yes && (w = h2_word(&rest)) && *w) {
 		char one_word[128], *at;
 
+		if (strstr(w, ":*")) {
+			yes = h2_stream((uint32_t)strtoul(w, NULL, 10))->answered;
+			continue;
+		}
 		snprintf(one_word, sizeof(one_word), " %s", w);
 		at = strstr(all.p, one_word);
 		while (at && !strchr(" =", at[strlen(one_word)]))
@@ -296,7 +300,7 @@ static void write_sent(const char *file, char *ids)
 		fclose(f);
 }
 
-static int ask(char **arg)
+static int ask(const char *a, const char *port, char **arg)
 {
 	const char *want = "", *sent = NULL;
 	char *ids = NULL, text[65536];
@@ -305,6 +309,9 @@ static int ask(char **arg)
 	FILE *f;
 
 	text[n] = '\0';
+	h2_fd = end_dial(a, port); /* who answers may have no patience */
+	if (h2_fd < 0)
+		return 1;
 	for (; *arg; arg += 2) {
 		if (!strcmp(*arg, "--want"))
 			want = arg[1];
@@ -518,6 +525,5 @@ int main(int argc, char **argv)
 		return serve(argv[2], argv[3], argv + 4);
 	if (strcmp(argv[1], "ask") != 0)
 		return 99;
-	h2_fd = end_dial(argv[2], argv[3]);
-	return h2_fd < 0 ? 1 : ask(argv + 4);
+	return ask(argv[2], argv[3], argv + 4);
 }

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <sys/socket.h>
 
 int h2_fd;
@@ -453,6 +454,10 @@ static void one(const char *line, unsigned i)
 	} else if (!strcmp(w, "stall")) {
 		h2_send_out();
 		poll(NULL, 0, (int)h2_number(rest));
+	} else if (!strcmp(w, "until")) {
+		h2_send_out();
+		for (unsigned k = 0; h2_fd >= 0 && k < 3000 && access(rest, F_OK); k++)
+			h2_pause_ms(20);
 	} else if (!strcmp(w, "wait")) {
 		h2_send_out();
 		for (unsigned k = 0; h2_fd >= 0 && k < 500 && !h2_answered(h2_number(rest)); k++)

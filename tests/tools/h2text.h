@@ -17,6 +17,7 @@
  *	repeat N			the next line, so many times; `request`: each on another stream
  *	wait ID				until there is an answer on that stream
  *	sleep MS			stall MS: without reading
+ *	until FILE			until there is such a file, for a minute at most
  * ID `@` is the stream that is answered; TEXT, PATH and VALUE have \r \n \t \0 \\ \xHH, and {A*N}
  * for N times A.
  *

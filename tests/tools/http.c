@@ -222,21 +222,45 @@ static size_t status_lines(const char *bytes, size_t n, size_t *at)
 	return found;
 }
 
+/* All of it, for a minute at most; who has answered already may not want the rest. */
+static bool say(int fd, const char *bytes, size_t n)
+{
+	for (int idle = 0; n && idle < 600; idle++) {
+		struct pollfd p = { .fd = fd, .events = POLLOUT };
+		ssize_t sent = send(fd, bytes, n, MSG_DONTWAIT);
+		bool answered;
+
+		if (sent >= 0) {
+			bytes += sent;
+			n -= (size_t)sent;
+			idle = 0;
+			continue;
+		}
+		if (errno != EAGAIN)
+			return false;
+		answered = poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, 0) > 0;
+		if (poll(&p, 1, answered ? timeout_ms : 100) > 0)
+			continue;
+		if (answered)
+			return false;
+	}
+	return !n;
+}
+
 static int ask(const char *a, const char *port)
 {
-	int fd = end_dial(a, port);
-	struct timeval patience = { timeout_ms / 1000, timeout_ms % 1000 * 1000 };
 	char bytes[65536];
 	size_t answers = 0, all = 0, at_start = 0;
 	bool reset = false;
-	ssize_t got;
+	/* who answers may have no patience: what is there is said at once */
+	ssize_t got = read(0, bytes, sizeof(bytes));
+	int fd = end_dial(a, port);
 
 	if (fd < 0)
 		return 1;
 	signal(SIGPIPE, SIG_IGN);
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-	while ((got = read(0, bytes, sizeof(bytes))) > 0)
-		if (send(fd, bytes, (size_t)got, 0) != got) {
+	for (; got > 0; got = read(0, bytes, sizeof(bytes)))
+		if (!say(fd, bytes, (size_t)got)) {
 			reset = true; /* by now nothing would tell it any more */
 			break;
 		}
