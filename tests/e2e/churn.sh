@@ -49,7 +49,7 @@ hellos() { # answers that the clients have got
 goes_on() { # WHAT: both get more answers than before
 	local before now
 	before=$(hellos)
-	for _ in {1..100}; do
+	for _ in {1..300}; do
 		now=$(hellos)
 		[ "${now% *}" -gt "${before% *}" ] && [ "${now#* }" -gt "${before#* }" ] && break
 		sleep 0.1

@@ -81,20 +81,6 @@ printf '%s\n' '__attribute__((section("xdp"), used)) int pass(void *ctx) { retur
 ${CLANG:-clang} -O2 -g -target bpf -c pass.c -o pass.o || bail "cannot compile"
 inside world ip link set dev eth0 xdp obj pass.o sec xdp || bail "cannot attach"
 
-# As of lib.sh, but what is to be open may take a while: guests by software emulation are slow.
-expect() { # WORD FROM TO PROTO [PORT]
-	local got i
-	for ((i = 0; i < 20; i++)); do
-		got=$(try "$2" "$3" "$4" "${5:-}")
-		case "$1 $got" in
-		"open open open") break ;;
-		open*) ;;
-		*) break ;;
-		esac
-	done
-	is "${phase:+$phase: }$2 to $3 on $4 ${5:-}: $1" "$1 $1" "$got"
-}
-
 program() { # of up0: its number; nothing: none
 	ip -j link show up0 | jq -r '.[0].xdp.prog.id // empty'
 }

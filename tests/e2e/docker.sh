@@ -72,13 +72,14 @@ endpoints_are "three have gone" "client/bridge server/bridge"
 # ---- they change ----------------------------------------------------------------------------------
 
 # Its connection outlives the new name.
-"$docker" exec client sh -c "(echo 'GET /hello HTTP/1.0'; sleep 4; echo; sleep 1) | nc $to 80" >stream 2>&1 &
+"$docker" exec client sh -c "(echo 'GET /hello HTTP/1.0'; until [ -e /renamed ]; do sleep 1; done; echo; sleep 3) | nc $to 80" >stream 2>&1 &
 stream=$!
 until_is 1 sh -c "\"$POLLOAD\" flows | grep -c established"
 d rename client renamed
 endpoints_are "renamed" "renamed/bridge server/bridge"
 phase="renamed"
 reach open renamed "$to" 80
+d exec renamed sh -c ': >/renamed'
 wait "$stream"
 like "an open connection goes on" hello "$(cat stream)"
 d network create back
@@ -117,7 +118,7 @@ run_options=()
 d run -d --name public --label app=public -p 192.0.2.1:8080:80 -p 127.0.0.1:8081:80 box:1 serve
 endpoints_are "with published ports" "public/bridge renamed/bridge server/back server/bridge"
 status() { # COMMAND...: of one request
-	"$@" curl -s -o answer -w '%{http_code}' -m 3 "$url" || true
+	"$@" curl -s -o answer -w '%{http_code}' -m "${patience:-30}" "$url" || true
 }
 is "docker-proxy is there" yes "$(pgrep -f 'docker-proxy.*8081' >/dev/null && echo yes)"
 url=http://192.0.2.1:8080/hello
@@ -137,7 +138,7 @@ d run -d --name public --label app=public -p 127.0.0.1:8081:80 box:1 serve
 until_is yes sh -c "grep -q 'public/bridge refused, .*docker-proxy' agent.log && echo yes"
 is "with host open and docker-proxy: refused" yes "$seen"
 url=http://127.0.0.1:8081/hello
-is "and closed" 000 "$(status)"
+is "and closed" 000 "$(patience=3 status)"
 d rm -f public
 "$POLLOAD" apply net.bpf.o -H host.yaml >out 2>&1 || bail "apply: $(cat out)"
 

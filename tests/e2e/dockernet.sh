@@ -109,6 +109,7 @@ hasty "${v4[world]}" 98 --network name=one,driver-opt=polc.label.app=client
 wait "${hasties[@]}"
 is "no denied packet of seven first instructions came to a neighbour" 0 "$(sniffed server)"
 is "nor outside" 0 "$(sniffed world)"
+until_is 0 grep -xc 0 sniff.allowed # it has been told of one
 is "but allowed ones did" yes "$([ "$(sniffed allowed)" -gt 0 ] && echo yes)"
 
 # ---- labels by options, several networks --------------------------------------------------------------------
@@ -167,10 +168,10 @@ is "devices are there for six endpoints and three networks" "3 3" \
 # ---- the engine ends with its containers and starts them again, on a host that has no device of them ---------------------
 
 d rm -f client-one other-one server-one client-bridge other-bridge server-bridge
-run_options=(--network one --restart always)
+run_options=(--network one --restart always --stop-timeout 1)
 box server app=server -- serve
 box client app=client -- sleep 1000
-d run -d --name opted --restart always --label app=other --network name=one,driver-opt=polc.label.app=client box:1 sleep 1000
+d run -d --name opted --restart always --stop-timeout 1 --label app=other --network name=one,driver-opt=polc.label.app=client box:1 sleep 1000
 endpoints_are "restarted always: three" "client/one opted/one server/one"
 kill "$engine"
 wait "$engine"

@@ -25,11 +25,11 @@ echo '{}' >dk/config
 live_restore=--live-restore
 engine_start() {
 	dockerd --data-root "$work/dk/data" --exec-root "$work/dk/exec" --pidfile "$work/dk/pid" -H "$DOCKER_HOST" \
-		--config-file "$work/dk/config" --storage-driver overlay2 --exec-opt native.cgroupdriver=cgroupfs \
+		--config-file "$work/dk/config" --shutdown-timeout 120 --storage-driver overlay2 --exec-opt native.cgroupdriver=cgroupfs \
 		${live_restore:+"$live_restore"} --bip "${bip:-10.88.0.1/16}" --default-address-pool base=10.89.0.0/16,size=24 \
 		--ipv6 --fixed-cidr-v6 fd88::/64 >>dk/log 2>&1 &
 	engine=$!
-	for _ in {1..200}; do
+	for _ in {1..900}; do
 		[ "$(curl -s --unix-socket dk/sock http://d/_ping 2>/dev/null)" = OK ] && return
 		kill -0 "$engine" 2>/dev/null || break
 		sleep 0.1
@@ -43,17 +43,18 @@ capabilities=-all$(sed -n 's/^CapabilityBoundingSet=/ /; T; s/ CAP_/,+/g; p' "$e
 agent_start() {
 	setpriv --bounding-set "$capabilities" --no-new-privs "$agent" --docker "$work/dk/sock" --plugin "$plugin" >>agent.log 2>&1 &
 	agent_pid=$!
-	for _ in {1..100}; do
+	for _ in {1..600}; do
 		[ -S "$plugin" ] && break
+		kill -0 "$agent_pid" 2>/dev/null || break
 		sleep 0.05
 	done
 	kill -0 "$agent_pid" || bail "the agent ended: $(tail -n 5 agent.log)"
 }
 
-until_is() { # EXPECTED COMMAND...: at last, or after 20 s
+until_is() { # EXPECTED COMMAND...: at last, or after 40 s
 	local expected=$1
 	shift
-	for _ in {1..200}; do
+	for _ in {1..400}; do
 		seen=$("$@" 2>/dev/null)
 		[ "$seen" = "$expected" ] && return
 		sleep 0.1

@@ -22,20 +22,20 @@ is "inspect --json is JSON" '"one.pol"' "$(jq .policy <<<"$out")"
 # Two at a time: each has events of its own.
 seen() { # FILE PATTERN
 	local i
-	for ((i = 0; i < 200; i++)); do
+	for ((i = 0; i < 600; i++)); do
 		grep -q -- "$2" "$1" && return
 		sleep 0.05
 	done
 	return 1
 }
-"$POLLOAD" monitor >text &
+"$POLLOAD" monitor --each >text &
 one=$!
-"$POLLOAD" monitor --json >json &
+"$POLLOAD" monitor --json --each >json &
 two=$!
 begun text
 begun json
 like "status counts the readers" "events      2 readers" "$("$POLLOAD" status)"
-try client server tcp 8081 >/dev/null
+patience=400 try client server tcp 8081 >/dev/null
 seen text '8081.*policy .* by one.pol:' && seen json '"port": 8081'
 is "monitor keeps nobody waiting" 0 "$("$POLLOAD" apply one.bpf.o >/dev/null; echo $?)"
 kill -TERM "$one" "$two"

@@ -30,6 +30,7 @@ while [ $# -gt 1 ]; do
 	[ "$1" != -T ] || { seconds=$2; shift; }
 	shift
 done
+[ "$seconds" -lt 3 ] || seconds=60 # what is to come has three seconds in the text, what is not two
 rest=${1#http://} host=${1#http://} host=${host%%[:/]*}
 path=/${rest#*/} port=${rest%%/*} port=${port#"$host"} port=${port#:}
 printf 'GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n' "$path" "$host" |
@@ -90,7 +91,7 @@ awk '/^<!-- (RUN|SAYS|FILE|ADD|INSTEAD) ?.*-->$/ { sub(/^<!-- /, ""); sub(/ *-->
 
 # shellcheck disable=SC2016 # expanded by the shell that it makes
 run_block() { # FILE NAMESPACE: in one shell after the other, with their variables
-	(cd tutorial && $2 timeout 60 bash -ec 'set -a; [ ! -e ../vars ] || . ../vars; . "$1"; set +a
+	(cd tutorial && $2 timeout 120 bash -ec 'set -a; [ ! -e ../vars ] || . ../vars; . "$1"; set +a
 		declare -p API WEB DB 2>/dev/null >../vars.new || true' - "../$1") >said 2>&1 </dev/null
 	code=$?
 	[ ! -s vars.new ] || mv vars.new vars
