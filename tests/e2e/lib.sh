@@ -199,15 +199,19 @@ echoing() { # FILE...: each `probe stream --count FILE` is under way, ten echoes
 
 # An answer is waited for as long as it takes on a machine that has no time: `open` is only what the first SYN, the one
 # datagram opened.  Who expects that none comes says how long he waits for it in $patience.
-try() { # FROM TO PROTO PORT | FROM TO ping: "open open", v4 and v6
-	local a words=()
+try() { # FROM TO PROTO PORT | FROM TO ping: "open open", v4 and v6, which are asked at once
+	local a words=() tries=() file=$work/tried.$BASHPID
 	for a in "${v4[$2]}" "${v6[$2]}"; do
 		if [ "$3" = ping ]; then
-			words+=("$(inside "$1" "$PROBE" ping "$a" --timeout "${patience:-20000}")")
+			inside "$1" "$PROBE" ping "$a" --timeout "${patience:-20000}" >"$file.${#tries[@]}" &
 		else
-			words+=("$(inside "$1" "$PROBE" connect "$3" "$a" "$4" --timeout "${patience:-20000}")")
+			inside "$1" "$PROBE" connect "$3" "$a" "$4" --timeout "${patience:-20000}" >"$file.${#tries[@]}" &
 		fi
+		tries+=($!)
 	done
+	wait "${tries[@]}"
+	mapfile -t words < <(cat "$file".[01])
+	rm "$file".[01]
 	echo "${words[*]}"
 }
 
