@@ -214,7 +214,7 @@ static int run(char **arg, bool first, struct constants *c)
 	/* what hangs somewhere is run without a grace period each time */
 	if (bpf_xdp_attach(LO, generate, XDP_FLAGS_SKB_MODE, NULL))
 		return fail("lo", 0);
-	bench_core_take();
+	bench_core_take(2);
 	/* each flow once before, so that none of the measured packets is a first one; or just the frames */
 	ns = send_frames(generate, &opts, first ? 64 : 4 * c->flows);
 	ns = ns < 0 ? ns : send_in_runs(generate, &opts, count);

@@ -117,7 +117,7 @@ static int measure(const char *experiment, unsigned rounds, struct pol_err *e)
 {
 	int r = 0;
 
-	bench_core_take();
+	bench_core_take(200);
 	for (unsigned n = 0; n < rounds && !r; n++)
 		for (unsigned i = 0; i < nsubjects && !r; i++) {
 			for (unsigned f = 0; f < 2; f++)

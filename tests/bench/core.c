@@ -9,12 +9,16 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define LOOKS 8000u /* to learn from */
-#define NEAR 0.85 /* of the rate of a core that is ours */
-#define PATIENCE 1e9 /* ns */
+#define LEARN 500e6 /* ns */
+#define NEAR 0.95 /* of the additions a cycle of a core that is ours */
+#define BINS 400u /* of additions a cycle, */
+#define PER_BIN 0.05
+#define PATIENCE 10e9 /* ns that one figure may wait */
+#define SECOND 1e9
 #define TRIES 500 /* looks for a core of ours before a run */
 
-static double alone; /* additions a ns */
+static unsigned long looks[BINS], all_looks;
+static double budget; /* ns that all may wait */
 
 static double now_ns(void)
 {
@@ -24,56 +28,92 @@ static double now_ns(void)
 	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
-/* Six sums in turn: more than a core has units to add with. */
-static double rate(void)
+/* An instruction of its own. */
+static inline uint64_t plus(uint64_t x, uint64_t y)
 {
-	enum { TURNS = 10000 };
+	__asm__ volatile("" : "+r"(x), "+r"(y));
+	return x + y;
+}
+
+/* Additions a ns of which each waits for the one before: one a cycle, whoever else is on the core. */
+static double chain(void)
+{
+	volatile uint64_t sink;
+	uint64_t x = 1;
+	double ns = now_ns();
+
+	for (unsigned i = 0; i < 1000; i++)
+		x = plus(plus(plus(plus(plus(plus(plus(plus(x, i), i), i), i), i), i), i), i);
+	ns = now_ns() - ns;
+	sink = x;
+	(void)sink;
+	return 8000 / ns;
+}
+
+/* And of six sums in turn, which is more than a core has units to add with. */
+static double wide(void)
+{
 	uint64_t a = 1, b = 2, c = 3, d = 4, e = 5, f = 6;
 	double ns = now_ns();
 
-	for (unsigned i = 0; i < TURNS; i++) {
+	for (unsigned i = 0; i < 4000; i++) {
 		a += i, b += i, c += i, d += i, e += i, f += i;
 		__asm__ volatile("" : "+r"(a), "+r"(b), "+r"(c), "+r"(d), "+r"(e), "+r"(f));
 		a += i, b += i, c += i, d += i, e += i, f += i;
 		__asm__ volatile("" : "+r"(a), "+r"(b), "+r"(c), "+r"(d), "+r"(e), "+r"(f));
 	}
-	return 12.0 * TURNS / (now_ns() - ns);
+	return 48000 / (now_ns() - ns);
 }
 
-static int ascending(const void *a, const void *b)
+/* How many a cycle; the clock is what the quicker of two chains says, as the other may have been interrupted. */
+static double look(void)
 {
-	double x = *(const double *)a, y = *(const double *)b;
+	double before = chain(), sums = wide(), after = chain();
+	double clock = before > after ? before : after;
+	unsigned bin = (unsigned)(sums / clock / PER_BIN);
 
-	return (x > y) - (x < y);
+	looks[bin < BINS ? bin : BINS - 1]++;
+	all_looks++;
+	return sums / clock;
 }
 
-void bench_core_take(void)
+/* Which only one look in 500 was above: few are by mistake, and a core that is ours makes as many in each cycle. */
+static double alone(void)
 {
-	static double seen[LOOKS];
+	unsigned long above = 0;
+	unsigned bin = BINS;
+
+	while (bin && above * 500 <= all_looks)
+		above += looks[--bin];
+	return bin * PER_BIN;
+}
+
+void bench_core_take(unsigned seconds)
+{
+	double until = now_ns() + LEARN;
 	cpu_set_t one;
 
+	budget = seconds * SECOND;
 	CPU_ZERO(&one);
 	CPU_SET((unsigned)sched_getcpu(), &one);
 	sched_setaffinity(0, sizeof(one), &one);
 	sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){ .sched_priority = 1 });
-	for (unsigned i = 0; i < LOOKS; i++)
-		seen[i] = rate();
-	qsort(seen, LOOKS, sizeof(*seen), ascending);
-	alone = seen[LOOKS - LOOKS / 100]; /* the clock itself has moments that are faster still */
+	while (now_ns() < until)
+		look();
 }
 
 bool bench_core_is_ours(void)
 {
-	return rate() >= NEAR * alone;
+	return look() >= NEAR * alone();
 }
 
 static bool late(struct bench_core_runs *r)
 {
 	double now = now_ns();
 
-	if (!r->until)
-		r->until = now + PATIENCE;
-	return now > r->until;
+	if (!r->began)
+		r->began = now;
+	return now > r->began + SECOND + (budget < PATIENCE ? budget : PATIENCE);
 }
 
 bool bench_core_more(struct bench_core_runs *r)
@@ -96,11 +136,20 @@ void bench_core_took(struct bench_core_runs *r, double ns)
 		r->ns[ours][r->n[ours]++] = ns;
 }
 
+static int ascending(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
 double bench_core_mean(struct bench_core_runs *r)
 {
 	unsigned n = r->n[true], from, to;
-	double sum = 0;
+	double sum = 0, waited = now_ns() - r->began - SECOND;
 
+	budget -= waited > 0 ? waited : 0;
+	budget = budget > 0 ? budget : 0;
 	if (n < (r->wanted + 7) / 8) {
 		for (unsigned i = 0; i < r->n[false] && n < BENCH_CORE_RUNS; i++)
 			r->ns[true][n++] = r->ns[false][i];

@@ -2,17 +2,20 @@
 /*
  * Whether the core is ours alone.  On a virtual machine its other hyperthread may be somebody else's, for some
  * milliseconds at a time or for minutes: the units that execute and the first two caches are shared then, and the same packet
- * costs up to twice as much.  Neither the clock nor a chain of dependent instructions shows it; how many
- * additions that do not wait for each other fit into a nanosecond does.  So short runs are measured between two
- * looks at that, and count where the core was ours at both.
+ * costs up to twice as much.  Neither the clock nor a chain of dependent instructions shows it; how many additions that do not
+ * wait for each other fit into a cycle does: it is the same number whenever the core is ours, and a quarter less or
+ * worse when it is not. So short runs are measured between two looks at that, and count where the core was ours at both.
  */
 #ifndef POLC_BENCH_CORE_H
 #define POLC_BENCH_CORE_H
 
 #include <stdbool.h>
 
-/* Stays on the CPU it is on, before everybody else where that is allowed, and learns how fast it is alone: 0.1 s. */
-void bench_core_take(void);
+/*
+ * Stays on the CPU it is on, before everybody else where that is allowed, and learns what it can do alone: half a second.
+ * All figures together may wait for so many seconds.
+ */
+void bench_core_take(unsigned seconds);
 /* Is it, just now?  10 us; bench_core_take() was called. */
 bool bench_core_is_ours(void);
 
@@ -22,13 +25,13 @@ bool bench_core_is_ours(void);
 struct bench_core_runs {
 	unsigned wanted, n[2]; /* [1]: ours */
 	double ns[2][BENCH_CORE_RUNS];
-	double until; /* ns, of CLOCK_MONOTONIC; 0: not begun */
+	double began; /* ns, of CLOCK_MONOTONIC; 0: not yet */
 	bool ours; /* when the one that goes on began */
 };
 
 /*
  * Is another run wanted?  Until there are as many as wanted (at most BENCH_CORE_RUNS) on a core of ours, or
- * for a second and then as many of any kind.
+ * for ten seconds (one, when all that may be waited is over) and then as many of any kind.
  */
 bool bench_core_more(struct bench_core_runs *r);
 /* Before a run, which begins on a core of ours if there is one within some milliseconds. */

@@ -301,7 +301,7 @@ int main(int argc, char **argv)
 		return 1;
 	for (int i = first; i < argc && !r; i++)
 		r = prepare(&subjects[n++], argv[i], &paths);
-	bench_core_take();
+	bench_core_take(240);
 	for (unsigned k = 1; k <= rounds && !r; k++)
 		for (unsigned i = 0; i < n * POL_ARRAY_LEN(feeds) && !r; i++)
 			r = run_round(&feeds[i % POL_ARRAY_LEN(feeds)],

@@ -108,7 +108,7 @@ int main(int argc, char **argv)
 		fputs("usage: pulse ROUND\n", stderr);
 		return 2;
 	}
-	bench_core_take();
+	bench_core_take(0);
 	printf("machine,-,ours,share,%%,%s,%.1f\n", argv[1], share_ours());
 	printf("machine,-,clock,rate,GHz,%s,%.3f\n", argv[1], clock_rate());
 	empty = empty_program();
