@@ -17,7 +17,7 @@
 #include "base/message.h"
 
 #define PATIENCE 15 /* seconds for an answer */
-#define START_TRIES 100 /* of 50 ms */
+#define START_TRIES (PATIENCE * 20) /* of 50 ms */
 
 void prt_proxy_init(struct prt_proxy *p)
 {

@@ -227,7 +227,7 @@ holder() { # NAME [COMMAND FOR SETUP]
 	local n=0
 	while [ ! -e "$work/up.$1" ]; do
 		n=$((n + 1))
-		[ $n -lt 200 ] || die "the namespace of $1 does not come up" "$work/$1.log" 3
+		[ $n -lt 3000 ] || die "the namespace of $1 does not come up" "$work/$1.log" 3
 		sleep 0.02
 	done
 }
@@ -380,7 +380,7 @@ serve() { # every destination of a flow, in both families
 		n=0
 		until grep -qs listening "$work/listen.$key"; do
 			n=$((n + 1))
-			[ $n -lt 250 ] || die "no server: $key" "$work/listen.$key" 3
+			[ $n -lt 3000 ] || die "no server: $key" "$work/listen.$key" 3
 			sleep 0.02
 		done
 	done
@@ -514,7 +514,7 @@ pids+=("$!")
 n=0
 until [ -S "$POLC_PROXY_SOCKET" ]; do
 	n=$((n + 1))
-	[ $n -lt 250 ] || die "polproxy does not start" "$work/polproxy.out" 3
+	[ $n -lt 3000 ] || die "polproxy does not start" "$work/polproxy.out" 3
 	sleep 0.02
 done
 started=$(date +%s%N)
