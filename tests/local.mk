@@ -222,7 +222,7 @@ tests_bench_benchgen_SOURCES = tests/bench/benchgen.c tests/bench/benchpolicy.c 
 tests_bench_measure_SOURCES = tests/bench/measure.c
 tests_bench_measure_LDADD =
 tests_bench_pulse_SOURCES = tests/bench/core.c tests/bench/core.h tests/bench/pulse.c tests/bench/load.c tests/bench/load.h
-tests_bench_wire_SOURCES = tests/bench/wire.c
+tests_bench_wire_SOURCES = tests/bench/core.c tests/bench/core.h tests/bench/wire.c
 tests_bench_wire_LDADD =
 
 tests/bench/balance.bpf.o: tests/bench/balance.bpf.c

@@ -13,11 +13,13 @@
 #define NEAR 0.95 /* of the additions a cycle of a core that is ours */
 #define BINS 400u /* of additions a cycle, */
 #define PER_BIN 0.05
-#define PATIENCE 10e9 /* ns that one figure may wait */
-#define SECOND 1e9
+#define SECOND 1e9 /* ns */
+#define SHORT (SECOND / 4) /* that each figure may wait */
+#define PATIENCE (10 * SECOND) /* if all together may */
 #define TRIES 500 /* looks for a core of ours before a run */
 
 static unsigned long looks[BINS], all_looks;
+static double told; /* by the environment */
 static double budget; /* ns that all may wait */
 
 static double now_ns(void)
@@ -78,18 +80,19 @@ static double look(void)
 }
 
 /* Which only one look in 500 was above: few are by mistake, and a core that is ours makes as many in each cycle. */
-static double alone(void)
+double bench_core_alone(void)
 {
 	unsigned long above = 0;
 	unsigned bin = BINS;
 
 	while (bin && above * 500 <= all_looks)
 		above += looks[--bin];
-	return bin * PER_BIN;
+	return bin * PER_BIN > told ? bin * PER_BIN : told;
 }
 
-void bench_core_take(unsigned seconds)
+void bench_core_learn(unsigned seconds)
 {
+	const char *additions = getenv("BENCH_ADDITIONS");
 	double until = now_ns() + LEARN;
 	cpu_set_t one;
 
@@ -97,14 +100,20 @@ void bench_core_take(unsigned seconds)
 	CPU_ZERO(&one);
 	CPU_SET((unsigned)sched_getcpu(), &one);
 	sched_setaffinity(0, sizeof(one), &one);
-	sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){ .sched_priority = 1 });
-	while (now_ns() < until)
+	told = additions ? strtod(additions, NULL) : 0;
+	while (!told && now_ns() < until)
 		look();
+}
+
+void bench_core_take(unsigned seconds)
+{
+	bench_core_learn(seconds);
+	sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){ .sched_priority = 1 });
 }
 
 bool bench_core_is_ours(void)
 {
-	return look() >= NEAR * alone();
+	return look() >= NEAR * bench_core_alone();
 }
 
 static bool late(struct bench_core_runs *r)
@@ -113,7 +122,7 @@ static bool late(struct bench_core_runs *r)
 
 	if (!r->began)
 		r->began = now;
-	return now > r->began + SECOND + (budget < PATIENCE ? budget : PATIENCE);
+	return now > r->began + SHORT + (budget < PATIENCE ? budget : PATIENCE);
 }
 
 bool bench_core_more(struct bench_core_runs *r)
@@ -146,7 +155,7 @@ static int ascending(const void *a, const void *b)
 double bench_core_mean(struct bench_core_runs *r)
 {
 	unsigned n = r->n[true], from, to;
-	double sum = 0, waited = now_ns() - r->began - SECOND;
+	double sum = 0, waited = now_ns() - r->began - SHORT;
 
 	budget -= waited > 0 ? waited : 0;
 	budget = budget > 0 ? budget : 0;

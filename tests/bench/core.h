@@ -12,11 +12,15 @@
 #include <stdbool.h>
 
 /*
- * Stays on the CPU it is on, before everybody else where that is allowed, and learns what it can do alone: half a second.
+ * Stays on the CPU it is on, and knows what that can do alone: $BENCH_ADDITIONS a cycle, or what half a second of looking says.
  * All figures together may wait for so many seconds.
  */
+void bench_core_learn(unsigned seconds);
+/* And before everybody else, where that is allowed. */
 void bench_core_take(unsigned seconds);
-/* Is it, just now?  10 us; bench_core_take() was called. */
+/* Additions a cycle when it is ours. */
+double bench_core_alone(void);
+/* Is it, just now?  10 us. */
 bool bench_core_is_ours(void);
 
 #define BENCH_CORE_RUNS 4096u
@@ -31,7 +35,7 @@ struct bench_core_runs {
 
 /*
  * Is another run wanted?  Until there are as many as wanted (at most BENCH_CORE_RUNS) on a core of ours, or
- * for ten seconds (one, when all that may be waited is over) and then as many of any kind.
+ * for ten seconds (a quarter, when all that may be waited is over) and then as many of any kind.
  */
 bool bench_core_more(struct bench_core_runs *r);
 /* Before a run, which begins on a core of ours if there is one within some milliseconds. */

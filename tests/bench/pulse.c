@@ -7,6 +7,7 @@
  *
  *	machine,-,clock,rate,GHz	additions that each need the one before, one a cycle
  *	machine,-,empty,packet,ns	a run of an empty program by BPF_PROG_TEST_RUN, the median of 9
+ *	machine,-,alone,additions,a cycle	independent ones, of a core that is ours (core.h)
  *	machine,-,ours,share,%	in how many moments of a tenth of a second the core was ours alone (core.h)
  *	machine,bytes=N,load,load,ns	a load that needs the one before, from so much memory (load.h)
  */
@@ -109,6 +110,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	bench_core_take(0);
+	printf("machine,-,alone,additions,a cycle,%s,%.2f\n", argv[1], bench_core_alone());
 	printf("machine,-,ours,share,%%,%s,%.1f\n", argv[1], share_ours());
 	printf("machine,-,clock,rate,GHz,%s,%.3f\n", argv[1], clock_rate());
 	empty = empty_program();
