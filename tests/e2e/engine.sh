@@ -40,15 +40,19 @@ engine_start() {
 # As its unit has it: with the capabilities that it names and no others.
 capabilities=-all$(sed -n 's/^CapabilityBoundingSet=/ /; T; s/ CAP_/,+/g; p' "$e2e_tree/container/polc-agent.service.in" |
 	tr '[:upper:]' '[:lower:]')
-agent_start() {
+agent_start() { # answers; the one before may have been killed
+	for _ in {1..600}; do
+		pgrep -x polc-agent >/dev/null || break
+		sleep 0.05
+	done
 	setpriv --bounding-set "$capabilities" --no-new-privs "$agent" --docker "$work/dk/sock" --plugin "$plugin" >>agent.log 2>&1 &
 	agent_pid=$!
 	for _ in {1..600}; do
-		[ -S "$plugin" ] && break
+		curl -s -m 5 --unix-socket "$plugin" -d '' http://p/Plugin.Activate >/dev/null && return
 		kill -0 "$agent_pid" 2>/dev/null || break
 		sleep 0.05
 	done
-	kill -0 "$agent_pid" || bail "the agent ended: $(tail -n 5 agent.log)"
+	bail "no agent: $(tail -n 5 agent.log)"
 }
 
 until_is() { # EXPECTED COMMAND...: at last, or after 40 s
