@@ -105,7 +105,7 @@ tests_tools_backedge_SOURCES = tests/tools/backedge.c
 check_PROGRAMS += tests/tools/verified
 tests_tools_verified_SOURCES = tests/tools/verified.c
 
-preloads = tests/tools/nomem.so tests/tools/wallclock.so
+preloads = tests/tools/nomem.so tests/tools/slowclock.so tests/tools/wallclock.so
 check_SCRIPTS += $(preloads)
 CLEANFILES += $(preloads)
 $(preloads): %.so: %.c
@@ -495,8 +495,8 @@ print-compile-flags:
 
 # Under other kernels, in QEMU: KERNELS="6.1." for one.
 KERNELS =
-check-kernels: all $(filter-out $(fuzzers),$(check_PROGRAMS)) $(check_DATA)
-	$(AM_TESTS_ENVIRONMENT) $(srcdir)/tests/vm/kernels.sh $(KERNELS)
+check-kernels: all $(filter-out $(fuzzers),$(check_PROGRAMS)) $(check_DATA) $(preloads)
+	$(AM_TESTS_ENVIRONMENT) TESTS='$(if $(filter command,$(firstword $(origin TESTS))),$(TESTS))' $(srcdir)/tests/vm/kernels.sh $(KERNELS)
 
 # The demo in such a machine, then a shell there; TRY=demo: only the demo.
 try-vm: all tests/tools/probe tests/tools/http tests/tools/h2
@@ -572,6 +572,7 @@ EXTRA_DIST += \
 	tests/fuzz/regressions \
 	tests/tools/clang-once \
 	tests/tools/nomem.c \
+	tests/tools/slowclock.c \
 	tests/tools/wallclock.c \
 	tests/SECURITY.md \
 	tests/bench/apply.sh \

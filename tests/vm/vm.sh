@@ -183,18 +183,26 @@ vm_initrd() { # VERSION
 
 # ---- QEMU ---------------------------------------------------------------------------------------------
 
+# How many times slower the clock of a machine by software emulation goes: one that is as much slower than a real one
+# has, by its own clock, the time that tests give a real one (tests/tools/slowclock.c).
+vm_slow=${POLC_VM_SLOW:-1}
+
 # The words that start a machine, to machine=(): all but where its serial line goes.
 vm_machine() { # ACCELERATOR VERSION COMMAND-LINE QEMU-OPTION...
 	local accelerator=$1 kernel=$vm_dir/kernels/$2 line=$3
 	shift 3
-	[ "$accelerator" = tcg ] && accelerator=tcg,thread=multi
-	machine=(qemu-system-x86_64 -accel "$accelerator" -cpu max
+	machine=()
+	if [ "$accelerator" = tcg ]; then
+		accelerator=tcg,thread=multi
+		[ "$vm_slow" = 1 ] || machine=(env "SLOWCLOCK=$vm_slow" "LD_PRELOAD=$vm_build/tests/tools/slowclock.so")
+	fi
+	machine+=(qemu-system-x86_64 -accel "$accelerator" -cpu max
 		-smp "${POLC_VM_CPUS:-2}" -m "${POLC_VM_MEMORY:-4096}"
 		-nodefaults -no-reboot -display none -net none
 		-kernel "$kernel/vmlinuz" -initrd "$kernel/initrd"
 		-fsdev "local,id=modules,path=$(readlink -f "$kernel/modules"),security_model=none,readonly=on"
 		-device "virtio-9p-pci,fsdev=modules,mount_tag=modules"
-		-append "console=ttyS0 panic=-1 quiet $line" "$@")
+		-append "console=ttyS0 panic=-1 quiet no_timer_check $line" "$@")
 }
 
 # Boots a kernel for so long at most, prints the machine's serial line.
