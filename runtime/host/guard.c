@@ -526,13 +526,14 @@ static int drop_tables(const char *name)
 static int replace(struct making *m)
 {
 	const char *name = m->table;
-	int r;
+	int r, dropped;
 
 	m->table = MEANWHILE;
 	r = make(m);
 	m->table = name;
 	r = r ? r : make(m);
-	return r ? r : drop_tables(MEANWHILE);
+	dropped = drop_tables(MEANWHILE); /* it would stay closed to who comes later */
+	return r ? r : dropped;
 }
 
 static int make_all(enum prt_guard which, const prt_ranges *closed, const prt_devices *hooked,
@@ -543,13 +544,16 @@ static int make_all(enum prt_guard which, const prt_ranges *closed, const prt_de
 
 	if (closed)
 		merge(closed, &merged);
-	for (unsigned lacks = 0; lacks <= WITH_ALL && r && r != -EPERM; lacks++) {
+	/* Of a kernel that does not know all of it less is wanted; no memory for once is no reason to close less. */
+	for (unsigned lacks = 0, tries = WITH_ALL + 3;
+	     r && r != -EPERM && lacks <= WITH_ALL && tries; tries--) {
 		struct making m = { .table = tables[which],
 				    .closed = &merged,
 				    .hooked = hooked,
 				    .with = WITH_ALL & ~lacks };
 
 		r = replace(&m);
+		lacks += absent(r);
 	}
 	pol_vec_free(&merged);
 	if (r)
