@@ -183,6 +183,10 @@ static void unknown(struct pol_resolve *r, const struct pol_name *n, const struc
 		return;
 	if (want == &want_port && suggest_port(r, g, n->text))
 		return;
+	if (want == &want_cidr && pol_str_is(n->text, "dynamic")) {
+		pol_diag_help(r->d, g, "`dynamic` stands after the name: `cidr NAME dynamic;`");
+		return;
+	}
 	if (pol_spend(r, 50 * r->p->decls.n))
 		suggest(r, g, n, want);
 	if (!g->lines && policy && want != &want_port && !pol_span_is_none(policy->name.span) &&
