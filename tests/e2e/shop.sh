@@ -48,3 +48,36 @@ shop_in_force() { # one | two: is exactly that one enforced?
 	expect "$a" client server tcp 8080
 	expect "$b" client server tcp 8081
 }
+
+# A connection of each family from client to server, which never pauses.
+declare -A shop_stream=()
+shop_streams() {
+	local family address
+	for family in v4 v6; do
+		[ $family = v4 ] && address=${v4[server]} || address=${v6[server]}
+		nsenter --net="/run/netns/$test_name-client" "$PROBE" stream "$address" 7000 --interval 5 --timeout 30000 \
+			--count "n.$family" >"end.$family" 2>&1 </dev/null &
+		shop_stream[$family]=$!
+	done
+	shop_goes_on "the connections are there"
+}
+shop_echoes() { # v4 | v6: how many; it may be being written
+	local n
+	n=$(cat "n.$1" 2>/dev/null)
+	echo "${n:-0}"
+}
+shop_goes_on() { # WHAT: both echo three times more
+	local family n odd=''
+	for family in v4 v6; do
+		n=$(shop_echoes "$family")
+		for _ in {1..600}; do
+			[ "$(shop_echoes "$family")" -ge $((n + 3)) ] && continue 2
+			sleep 0.05
+		done
+		odd+=" $family($(cat "end.$family"))"
+	done
+	is "$1" "" "$odd"
+}
+shop_streams_end() {
+	kill "${shop_stream[@]}"
+}

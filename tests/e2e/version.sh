@@ -12,26 +12,7 @@ repin=${REPIN:-$e2e_build/tests/tools/repin}
 shop_containers
 shop_compile
 "$POLLOAD" apply one.bpf.o -H host.yaml >/dev/null || bail "apply"
-declare -A pid=()
-for family in v4 v6; do
-	[ $family = v4 ] && address=${v4[server]} || address=${v6[server]}
-	nsenter --net="/run/netns/$test_name-client" "$PROBE" stream "$address" 7000 --interval 5 --timeout 30000 \
-		--count "n.$family" >"end.$family" 2>&1 </dev/null &
-	pid[$family]=$!
-done
-goes_on() { # WHAT: both echo three times more
-	local family n odd=''
-	for family in v4 v6; do
-		n=$(cat "n.$family" 2>/dev/null || echo 0)
-		for _ in $(seq 600); do
-			[ "$(cat "n.$family" 2>/dev/null || echo 0)" -ge $((n + 3)) ] && continue 2
-			sleep 0.05
-		done
-		odd+=" $family($(cat "end.$family"))"
-	done
-	is "$1" "" "$odd"
-}
-goes_on "the connections are there"
+shop_streams
 
 # ---- another ABI of objects, the same layout of what outlives a run: upgrade, downgrade ----
 
@@ -41,7 +22,7 @@ for abi in 4 99; do
 	is "status over state of ABI $abi" 0 "$code"
 	run "$POLLOAD" apply two.bpf.o
 	is "apply over it" "0 " "$code $err"
-	goes_on "takes the connections over"
+	shop_goes_on "takes the connections over"
 	shop_in_force two
 	run "$POLLOAD" rollback
 	is "and back" "0 " "$code $err"
@@ -63,7 +44,7 @@ refused shadow "$POLLOAD" apply --shadow two.bpf.o
 refused rollback "$POLLOAD" rollback
 refused "endpoint del" "$POLLOAD" endpoint del client
 is "nothing has changed" "$before" "$(find bpf state -printf '%p %i\n' | grep -v debug | sort)"
-goes_on "the connections go on"
+shop_goes_on "the connections go on"
 phase="what was in force is"
 shop_in_force one
 phase="afterwards"
@@ -72,6 +53,6 @@ is "remove of this version does it too" "0 " "$code $err"
 is "nothing is left" "" "$(find bpf state -mindepth 1 ! -name "*.debug")$(tc qdisc show | grep clsact)"
 run "$POLLOAD" apply one.bpf.o -H host.yaml
 is "apply" "0 " "$code $err"
-goes_on "and takes over once more"
-kill "${pid[@]}"
+shop_goes_on "and takes over once more"
+shop_streams_end
 finish

@@ -37,31 +37,7 @@ POLC_TEMPLATES=$PREVIOUS_TREE/bpf-templates POLC_INCLUDE=$PREVIOUS_TREE/include 
 shop_policy 8081 | compile two
 "$PREVIOUS_BUILD/polload" apply one.bpf.o -H host.yaml >/dev/null || bail "the previous polload"
 
-declare -A pid=()
-for family in v4 v6; do
-	[ $family = v4 ] && address=${v4[server]} || address=${v6[server]}
-	nsenter --net="/run/netns/$test_name-client" "$PROBE" stream "$address" 7000 --interval 5 --timeout 4000 \
-		--count "n.$family" >"end.$family" 2>&1 </dev/null &
-	pid[$family]=$!
-done
-count() { # v4 | v6: it may be being written
-	local n
-	n=$(cat "n.$1" 2>/dev/null)
-	echo "${n:-0}"
-}
-goes_on() { # WHAT: both echo three times more
-	local family n odd=''
-	for family in v4 v6; do
-		n=$(count "$family")
-		for _ in $(seq 200); do
-			[ "$(count "$family")" -ge $((n + 3)) ] && continue 2
-			sleep 0.05
-		done
-		odd+=" $family($(cat "end.$family"))"
-	done
-	is "$1" "" "$odd"
-}
-goes_on "the connections are there"
+shop_streams
 phase="the previous version has in force"
 shop_in_force one
 
@@ -69,7 +45,7 @@ before=$(find bpf state -printf '%p %i\n' | grep -v debug | sort)
 run "$POLLOAD" apply two.bpf.o
 if [ "$code" = 0 ]; then
 	echo "# taken over"
-	goes_on "the connections go on in the new version"
+	shop_goes_on "the connections go on in the new version"
 	phase="the new version has in force"
 	shop_in_force two
 	run "$POLLOAD" rollback
@@ -85,7 +61,7 @@ else
 	like "refused: why" "layout" "$err"
 	like "refused: what next" "remove" "$err"
 	is "nothing has changed" "$before" "$(find bpf state -printf '%p %i\n' | grep -v debug | sort)"
-	goes_on "the connections go on in the previous version"
+	shop_goes_on "the connections go on in the previous version"
 	phase="still in force"
 	shop_in_force one
 	run "$POLLOAD" remove
@@ -98,5 +74,5 @@ fi
 run "$POLLOAD" remove
 is "remove" "0 " "$code $err"
 is "nothing is left" "" "$(find bpf state -mindepth 1 ! -name "*.debug")$(tc qdisc show | grep clsact)"
-kill "${pid[@]}" 2>/dev/null
+shop_streams_end
 finish
