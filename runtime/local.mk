@@ -100,6 +100,8 @@ runtime_libruntime_a_SOURCES = \
 	runtime/change/endpoints.h \
 	runtime/change/keep.c \
 	runtime/change/keep.h \
+	runtime/change/pool.c \
+	runtime/change/pool.h \
 	runtime/change/proxy.c \
 	runtime/change/proxy.h \
 	runtime/change/settle.c \

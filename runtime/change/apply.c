@@ -12,6 +12,7 @@
 #include "runtime/host/lock.h"
 #include "runtime/host/lookup.h"
 #include "runtime/generation/neighbours.h"
+#include "pool.h"
 #include "settle.h"
 #include "runtime/generation/store.h"
 #include "tx.h"
@@ -133,6 +134,7 @@ static void finish(struct prt_tx *t, const struct prt_apply *a, struct prt_appli
 		prt_env_note(t->env,
 			     "the policy is in force, but not as the next boot finds it: %s",
 			     why.text);
+	prt_pool_note(t->env, &a->object->manifest, t->world.member.v, t->world.member.n);
 	*out = (struct prt_applied){ .generation = t->next.number,
 				     .previous = t->old.number,
 				     .uplinks = t->world.uplink.n,

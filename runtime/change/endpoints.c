@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "runtime/generation/publish.h"
+#include "pool.h"
 #include "runtime/services/services.h"
 #include "settle.h"
 #include "shadow.h"
@@ -88,16 +89,14 @@ static int sync_host(struct prt_live *l, struct pol_err *e)
 
 /* ---- adding --------------------------------------------------------------------------------- */
 
-int prt_place_last(struct prt_env *env, struct prt_live *l, struct pol_err *e)
+int prt_place_last(struct prt_live *l, const struct prt_object *o, struct pol_err *e)
 {
-	struct prt_object *o POL_CLEANUP(prt_object_cleanup) = NULL;
 	struct prt_place *place POL_CLEANUP(prt_place_cleanup) = NULL;
 	struct pol_arena *arena = pol_arena_new();
 	struct prt_place_update update = { 0 };
 	struct prt_place_ep *eps;
-	int r = prt_store_get(env, l->gen.number, &o, e);
+	int r = prt_publish_eps(arena, &l->world, &eps, e);
 
-	r = r ? r : prt_publish_eps(arena, &l->world, &eps, e);
 	if (!r) {
 		place = prt_place_new(o);
 		l->world.member.n--; /* the new one is not in force yet */
@@ -120,6 +119,7 @@ static int no_interface(const char *name, struct pol_err *e)
 static int add(struct prt_env *env, struct prt_live *l, const struct prt_endpoint *ep,
 	       struct prt_member **m, struct pol_err *e)
 {
+	struct prt_object *o POL_CLEANUP(prt_object_cleanup) = NULL;
 	struct prt_link link = { 0 };
 	int r = 0;
 
@@ -136,7 +136,8 @@ static int add(struct prt_env *env, struct prt_live *l, const struct prt_endpoin
 	r = r ? r : prt_member_write_info(&l->gen, *m, e);
 	if (!r && ep->interface.n)
 		r = prt_attach(&l->shared, &link, POL_IF_ENDPOINT, PRT_EGRESS_KEEP, e);
-	r = r ? r : prt_place_last(env, l, e);
+	r = r ? r : prt_store_get(env, l->gen.number, &o, e);
+	r = r ? r : prt_place_last(l, o, e);
 	r = r ? r : sync_host(l, e);
 	r = r ? r : prt_member_write_addrs(&l->gen, *m, e);
 	r = r ? r : prt_member_write_if(&l->gen, *m, e);
@@ -145,9 +146,11 @@ static int add(struct prt_env *env, struct prt_live *l, const struct prt_endpoin
 	(*m)->info.managed = PRT_MANAGED_RUN;
 	r = prt_services_again(env, l, e);
 	r = r ? r : prt_member_write_info(&l->gen, *m, e);
-	if (!r)
-		prt_shadow_add_endpoint(env, &l->shared, l->gen.number, *m);
-	return r;
+	if (r)
+		return r;
+	prt_pool_note(env, &o->manifest, *m, 1);
+	prt_shadow_add_endpoint(env, &l->shared, l->gen.number, *m);
+	return 0;
 }
 
 static int add_or_erase(struct prt_env *env, struct prt_live *l, void *ctx, struct pol_err *e)

@@ -49,7 +49,7 @@ typedef bool (*prt_endpoint_fn)(const struct prt_member *m, void *ctx);
 /* Calls `fn` with each endpoint that lives here until it says true.  -ENOENT: no policy in force. */
 int prt_endpoint_each(struct prt_env *env, prt_endpoint_fn fn, void *ctx, struct pol_err *e);
 
-/* Rows and columns for the last member of the world, written to the tables, which may be live. */
-int prt_place_last(struct prt_env *env, struct prt_live *l, struct pol_err *e);
+/* Rows and columns for the last member of the world, written to the tables of *o, its generation's, which may be live. */
+int prt_place_last(struct prt_live *l, const struct prt_object *o, struct pol_err *e);
 
 #endif

@@ -263,15 +263,17 @@ static void tell(struct prt_env *env, const char *name, int r, const struct pol_
 void prt_shadow_add_endpoint(struct prt_env *env, struct prt_shared *s, uint64_t active,
 			     const struct prt_member *m)
 {
+	struct prt_object *o POL_CLEANUP(prt_object_cleanup) = NULL;
 	struct pol_err why = { 0 };
 	struct prt_live l;
 	int r = open_shadow(env, s, active, &l, &why);
 
 	if (!r && prt_world_find(&l.world, m->info.name))
 		r = -ENOENT; /* its host file has it */
+	r = r ? r : prt_store_get(env, l.gen.number, &o, &why);
 	if (!r) {
 		prt_member_copy(&l.world, m);
-		r = prt_place_last(env, &l, &why);
+		r = prt_place_last(&l, o, &why);
 	}
 	r = r ? r : prt_member_write_info(&l.gen, m, &why);
 	r = r ? r : prt_member_write_addrs(&l.gen, m, &why);

@@ -103,7 +103,7 @@ ip link del v-other
 ip netns del "$test_name-other"
 container heir 3 "app: stranger"
 run add heir app=stranger
-is "add: an heir of the address" 0 "$code"
+is "add: an heir of the address" "0 " "$code $err"
 phase="the heir"
 expect timeout heir server tcp 8080
 is "has a number and an incarnation of its own" true "$("$POLLOAD" endpoints --json |
@@ -117,6 +117,18 @@ expect open client server tcp 8081
 phase="after an apply with one"
 "$POLLOAD" apply one.bpf.o -H host.yaml >/dev/null || not_ok "apply"
 expect open client server tcp 8080
+
+# Where it is not known, the policy takes it for the world: that is said.
+ip link add v-away type veth peer name v-far
+run "$POLLOAD" endpoint add away interface=v-away "address=${v4[server]%.*}.9" address=172.30.0.2 label=app=client
+is "add: an address outside of the pool" 0 "$code"
+outside="note: endpoint 'away': 172.30.0.2 is not in \`pool\`"
+like "is told" "$outside" "$err"
+run "$POLLOAD" apply one.bpf.o -H host.yaml
+like "by an apply, too" "$outside" "$err"
+run "$POLLOAD" endpoint del away
+run "$POLLOAD" apply one.bpf.o -H host.yaml
+is "and no more when it has gone" "0 " "$code $err"
 host_file client server >both.yaml
 run "$POLLOAD" apply one.bpf.o -H both.yaml
 is "a host file that clashes with what was added" 2 "$code"
