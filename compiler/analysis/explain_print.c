@@ -196,9 +196,12 @@ static void json_service(const struct pol_ir *ir, const struct pol_explanation *
 /* The line of a filter that makes the answer a no, or NULL. */
 static const struct pol_filter_line *dropped_by(const struct pol_explanation *x)
 {
-	const struct pol_filter_answer *f = &x->filter[x->dropped];
+	const struct pol_filter_answer *f;
 
-	return x->dropped < x->nfilters ? &f->filter->line[f->eval.line] : NULL;
+	if (x->dropped >= x->nfilters)
+		return NULL;
+	f = &x->filter[x->dropped];
+	return &f->filter->line[f->eval.line];
 }
 
 static void json_filter_edit(const struct pol_ir *ir, const struct pol_explanation *x, bool first,
