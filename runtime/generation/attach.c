@@ -202,6 +202,17 @@ static int attach_one(const struct prt_shared *s, const struct prt_link *link, s
 	return r ? attach_error(link, r, "attach", e) : 0;
 }
 
+/* It went while we were at it: what was noted of it would stand there until the next apply. */
+static int forget_gone(const struct prt_shared *s, uint32_t ifindex, int r)
+{
+	struct prt_link link;
+	struct pol_err e = { 0 };
+
+	if (r && prt_net_link_by_index(ifindex, &link, &e) == -ENODEV)
+		bpf_map_delete_elem(s->hooks, &ifindex);
+	return r;
+}
+
 int prt_attach(const struct prt_shared *s, const struct prt_link *link, enum pol_if_kind kind,
 	       enum prt_egress egress, struct pol_err *e)
 {
@@ -224,7 +235,9 @@ int prt_attach(const struct prt_shared *s, const struct prt_link *link, enum pol
 		if (places[i].kind == kind && (i != POL_HOOK_UPLINK_OUT || egress == PRT_EGRESS_ON))
 			r = attach_one(s, link, i, e);
 	}
-	return r || kind == POL_IF_LO ? r : prt_guard_device(link->ifindex, true, e);
+	if (!r && kind != POL_IF_LO)
+		r = prt_guard_device(link->ifindex, true, e);
+	return forget_gone(s, link->ifindex, r);
 }
 
 int prt_hold(const struct prt_shared *s, const struct prt_link *link, struct pol_err *e)

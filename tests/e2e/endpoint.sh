@@ -98,6 +98,21 @@ is "hold: lo" 2 "$code"
 run "$POLLOAD" endpoint hold nowhere
 is "hold: no such interface" 2 "$code"
 
+# One that goes while it is held leaves nothing noted of it, where the next hold looks.
+noted() {
+	"$POLLOAD" endpoint hold v-client >/dev/null || not_ok "endpoint hold"
+	bpftool -j map dump pinned "$POLC_BPFFS/hooks" | jq length
+}
+before=$(noted)
+for i in {1..40}; do
+	ip link add brief type veth peer name other-end
+	"$POLLOAD" endpoint hold brief >/dev/null 2>&1 &
+	sleep 0.00$((i % 10))
+	ip link del brief
+	wait $!
+done
+is "40 interfaces that went while they were held" "$before" "$(noted)"
+
 # Another container takes over the address: of the old one it has nothing.
 ip link del v-other
 ip netns del "$test_name-other"
