@@ -65,9 +65,13 @@ static int find_place(const struct prt_env *env, struct prt_watch *w, struct pol
 
 unsigned prt_watch_count(const struct prt_env *env, const struct prt_shared *s)
 {
+	const uint32_t only = 0;
+	struct pol_watch_set set;
 	unsigned n = 0;
 
-	(void)s;
+	if (s->map[PRT_SHARED_WATCH] < 0 ||
+	    bpf_map_lookup_elem(s->map[PRT_SHARED_WATCH], &only, &set))
+		return 0;
 	for (unsigned at = 0; at < POL_WATCHERS; at++) {
 		int fd POL_CLEANUP(pol_cleanup_fd) = -1;
 		char path[PRT_PATH];
@@ -75,7 +79,8 @@ unsigned prt_watch_count(const struct prt_env *env, const struct prt_shared *s)
 		if (place_path(path, env, at, NULL))
 			continue;
 		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-		n += fd >= 0 && flock(fd, LOCK_SH | LOCK_NB);
+		/* who has a place and is told of nothing yet is about to be */
+		n += fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) && set.at[at].kinds;
 	}
 	return n;
 }

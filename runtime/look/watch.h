@@ -51,7 +51,7 @@ int prt_watch_lost(const struct prt_watch *w, uint64_t lost[POL_EVENT_KINDS], st
 int prt_watch_stop(struct prt_watch *w, struct pol_err *e);
 void prt_watch_close(const struct prt_env *env, struct prt_watch *w);	/* after init */
 
-/* How many readers there are. */
+/* How many readers there are that are told by now. */
 unsigned prt_watch_count(const struct prt_env *env, const struct prt_shared *s);
 
 #endif
