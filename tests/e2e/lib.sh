@@ -200,16 +200,16 @@ echoing() { # FILE...: each `probe stream --count FILE` is under way, ten echoes
 # An answer is waited for as long as it takes on a machine that has no time: `open` is only what the first SYN, the one
 # datagram opened.  Who expects that none comes says how long he waits for it in $patience.
 try() { # FROM TO PROTO PORT | FROM TO ping: "open open", v4 and v6, which are asked at once
-	local a words=() tries=() file=$work/tried.$BASHPID
+	local a words=() probes=() file=$work/tried.$BASHPID
 	for a in "${v4[$2]}" "${v6[$2]}"; do
 		if [ "$3" = ping ]; then
-			inside "$1" "$PROBE" ping "$a" --timeout "${patience:-20000}" >"$file.${#tries[@]}" &
+			inside "$1" "$PROBE" ping "$a" --timeout "${patience:-20000}" >"$file.${#probes[@]}" &
 		else
-			inside "$1" "$PROBE" connect "$3" "$a" "$4" --timeout "${patience:-20000}" >"$file.${#tries[@]}" &
+			inside "$1" "$PROBE" connect "$3" "$a" "$4" --timeout "${patience:-20000}" >"$file.${#probes[@]}" &
 		fi
-		tries+=($!)
+		probes+=($!)
 	done
-	wait "${tries[@]}"
+	wait "${probes[@]}"
 	mapfile -t words < <(cat "$file".[01])
 	rm "$file".[01]
 	echo "${words[*]}"
