@@ -50,6 +50,7 @@
 #define MAX_CLIENTS 256
 #define MAX_SIZE 60000
 #define HURRY_MS 1000
+#define LOOK_MS 200
 #define BACKLOG 4096 /* a server that gets no time refuses nobody */
 
 enum outcome { OPEN, REFUSED, UNREACHABLE, TIMEOUT, BROKEN, LATE };
@@ -174,24 +175,22 @@ static long long hurry_up(long long deadline, bool *knows)
 	return deadline < soon ? deadline : soon;
 }
 
-/* Waits for an event until the deadline; false when there was none.  Who looks late looks once more. */
+/*
+ * Waits for an event until the deadline; false when there was none.  Who looks late looks once more; and now and
+ * then, for a signal that came just before.
+ */
 static bool wait_for(int fd, short events, long long deadline)
 {
 	struct pollfd p = { .fd = fd, .events = events };
-	sigset_t none;
 	bool knows = false;
 
-	sigemptyset(&none); /* SIGUSR1 comes now or never */
 	while (!stopped) {
 		long long left;
 		int n;
 
 		deadline = hurry_up(deadline, &knows);
 		left = deadline > now_ms() ? deadline - now_ms() : 0;
-		n = ppoll(&p, 1,
-			  &(struct timespec){ .tv_sec = left / 1000,
-					      .tv_nsec = left % 1000 * 1000000 },
-			  &none);
+		n = poll(&p, 1, left < LOOK_MS ? (int)left : LOOK_MS);
 		if (n > 0)
 			return true;
 		if (n < 0 && errno != EINTR)
@@ -629,7 +628,6 @@ static bool is_proto(const char *s)
 
 int main(int argc, char **argv)
 {
-	sigset_t later;
 	struct options o = { .timeout = 1000, .interval = 20, .size = 16 };
 	const char *verb = argc > 1 ? argv[1] : "";
 
@@ -639,9 +637,6 @@ int main(int argc, char **argv)
 		sigaction(SIGTERM, &(struct sigaction){ .sa_handler = stop }, NULL);
 		sigaction(SIGINT, &(struct sigaction){ .sa_handler = stop }, NULL);
 		sigaction(SIGUSR1, &(struct sigaction){ .sa_handler = hurry }, NULL);
-		sigemptyset(&later);
-		sigaddset(&later, SIGUSR1);
-		sigprocmask(SIG_BLOCK, &later, NULL);
 	}
 	for (size_t i = 0; i < sizeof(message); i++)
 		message[i] = (char)(i * 31 + 7);
