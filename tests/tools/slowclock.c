@@ -52,7 +52,7 @@ int clock_gettime(clockid_t clock_id, struct timespec *tp)
 	return r;
 }
 
-int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask)
+int ppoll(struct pollfd *fds, nfds_t nfds, const struct timespec *timeout, const sigset_t *ss)
 {
 	struct timespec longer;
 
@@ -60,5 +60,5 @@ int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const si
 		longer = time_of(ns_of(timeout) * slower);
 		timeout = &longer;
 	}
-	return real_ppoll(fds, n, timeout, mask);
+	return real_ppoll(fds, nfds, timeout, ss);
 }
