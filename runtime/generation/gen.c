@@ -456,6 +456,8 @@ int prt_gen_load_over(const struct prt_env *env, const struct prt_object *o, str
 	struct bpf_map *m;
 
 	g->number = number;
+	if (r)
+		return r; /* there may be no object to ask for maps */
 	bpf_object__for_each_map(m, g->bpf)
 	{
 		int fd POL_CLEANUP(pol_cleanup_fd) = -1;
