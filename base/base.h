@@ -19,6 +19,18 @@
 #define POL_PRINTF(f, a) __attribute__((format(printf, f, a)))
 #define POL_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
+/* Built with sanitizers, as gcc and as clang say it: they want files, signals and terabytes of addresses. */
+#if defined(__SANITIZE_ADDRESS__)
+#define POL_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(undefined_behavior_sanitizer)
+#define POL_SANITIZED 1
+#endif
+#endif
+#ifndef POL_SANITIZED
+#define POL_SANITIZED 0
+#endif
+
 /* ---- slices -------------------------------------------------------------- */
 
 /* Bytes owned by somebody else, not NUL-terminated unless said so. */

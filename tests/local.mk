@@ -344,7 +344,7 @@ fuzz-coverage-run: $(fuzzers)
 # They come first: one of them alone at the end would leave the other processors idle.
 long_tests = \
 	tests/property.sh \
-	tests/sanitize \
+	tests/quality/distcheck.sh \
 	tests/e2e/upstreams.sh \
 	tests/e2e/kill.sh \
 	tests/corpus/roundtrip \
@@ -371,8 +371,7 @@ script_tests = \
 	tests/security.sh \
 	tests/units.sh
 
-# What tools say of the sources: `make check-quality` runs these alone, and distcheck by clang with them, for which
-# check has no time left.
+# What tools say of the sources: `make check-quality` runs these alone, and distcheck with them.
 quality_tests = \
 	tests/quality/tidy.sh \
 	tests/quality/cppcheck.sh \
@@ -478,7 +477,7 @@ check-faults-flipped: $(faults_tools)
 FAULTS = all
 
 check-quality: all
-	$(MAKE) check TESTS='tests/quality/dist.sh $(quality_tests)' check_PROGRAMS= check_SCRIPTS= check_DATA=
+	$(MAKE) check TESTS='tests/quality/distcheck.sh $(quality_tests)' check_PROGRAMS= check_SCRIPTS= check_DATA=
 
 # The Debian packages in a fresh root; tests/package/check.sh says what it needs.
 check-package: all
@@ -506,17 +505,19 @@ try-vm: all tests/tools/probe tests/tools/http tests/tools/h2
 check-vm: all tests/tools/probe tests/tools/http
 	top_builddir='$(abs_builddir)' $(srcdir)/tests/vm/reboot.sh $(KERNELS)
 
-# What tests/sanitize runs in its own build.
+# What tests/quality/distcheck.sh runs, and where make puts a release.
 print-sanitized-tests:
 	@echo $(unit_tests) tests/golden/run.sh
 print-unit-tests:
 	@echo $(unit_tests)
+print-distdir:
+	@echo $(distdir)
 
 clean-local:
-	rm -rf tests/clang-once tests/quality/dist.dir tests/quality/dist.dir.src tests/sanitize.dir tests/sanitize.dir.src tests/fuzz/run tests/fuzz/objects tests/fuzz/coverage tests/fuzz/grown tests/package.dir tests/previous.dir
+	rm -rf tests/clang-once tests/fuzz/run tests/fuzz/objects tests/fuzz/coverage tests/fuzz/grown tests/package.dir tests/previous.dir
 	rm -f $(TEST_LOGS) $(TEST_LOGS:.log=.trs)
 
-.PHONY: $(faulted:%=check-faults-of-%) bench bench-keep check-churn check-faults check-faults-elsewhere check-faults-flipped check-faults-killed check-kernels check-quality check-soak check-vm count-tests fuzz fuzz-coverage fuzz-coverage-run fuzz-nightly print-compile-flags print-sanitized-tests print-unit-tests try-vm
+.PHONY: $(faulted:%=check-faults-of-%) bench bench-keep check-churn check-faults check-faults-elsewhere check-faults-flipped check-faults-killed check-kernels check-quality check-soak check-vm count-tests fuzz fuzz-coverage fuzz-coverage-run fuzz-nightly print-compile-flags print-distdir print-sanitized-tests print-unit-tests try-vm
 
 EXTRA_DIST += \
 	.ci/run \
@@ -524,7 +525,6 @@ EXTRA_DIST += \
 	$(long_tests) \
 	$(script_tests) \
 	$(quality_tests) \
-	tests/quality/dist.sh \
 	$(e2e_tests) \
 	tests/package/build.sh \
 	tests/package/check.sh \

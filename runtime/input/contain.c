@@ -18,18 +18,6 @@
 
 #include "env.h"
 
-/* The sanitizers want files, signals and terabytes of addresses; their builds do without walls. */
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(undefined_behavior_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
-
 #if defined(__x86_64__)
 #define ARCH AUDIT_ARCH_X86_64
 #elif defined(__aarch64__)
@@ -39,7 +27,7 @@
 #endif
 
 /* Behind the filter only empty ones can be made; libbpf wants one for each map. */
-#if defined(ARCH) && !SANITIZED
+#if defined(ARCH) && !POL_SANITIZED
 #define FILES_MAX 1024
 #else
 #define FILES_MAX 0
@@ -215,7 +203,7 @@ static int drop_capabilities(void)
 
 static int close_others(int pipe_end)
 {
-	unsigned from = SANITIZED ? 3 : 0, to = (unsigned)pipe_end;
+	unsigned from = POL_SANITIZED ? 3 : 0, to = (unsigned)pipe_end;
 
 	if ((to > from && syscall(SYS_close_range, from, to - 1, 0)) ||
 	    syscall(SYS_close_range, to + 1, ~0u, 0))
@@ -223,7 +211,7 @@ static int close_others(int pipe_end)
 	return 0;
 }
 
-/* The walls, in an order in which each can still be built. */
+/* The walls, in an order in which each can still be built.  A build with sanitizers does without some. */
 static int wall_in(int pipe_end)
 {
 	int r = close_others(pipe_end);
@@ -232,9 +220,9 @@ static int wall_in(int pipe_end)
 	r = r ? r : limit(RLIMIT_FSIZE, 0);
 	r = r ? r : limit(RLIMIT_NOFILE, FILES_MAX);
 	r = r ? r : limit(RLIMIT_CPU, PRT_CONTAIN_SECONDS);
-	r = r || SANITIZED ? r : limit(RLIMIT_AS, PRT_CONTAIN_MEMORY);
+	r = r || POL_SANITIZED ? r : limit(RLIMIT_AS, PRT_CONTAIN_MEMORY);
 	r = r ? r : drop_capabilities();
-	return r || SANITIZED ? r : shut_kernel(pipe_end);
+	return r || POL_SANITIZED ? r : shut_kernel(pipe_end);
 }
 
 /* What comes back; the parent believes nothing of it that it does not check. */

@@ -17,12 +17,6 @@
 
 #include "runtime/input/contain.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#else
-#define SANITIZED 0
-#endif
-
 static int survivor(void *ctx, struct pol_err *e)
 {
 	(void)e;
@@ -162,7 +156,7 @@ static void test_deaths(void **state)
 	(void)state;
 	expect(aborter, -ENOEXEC, "x.bpf.o: broken: reading it fails with `Aborted`");
 	expect(leaver, -ENOEXEC, "no answer");
-	if (SANITIZED)
+	if (POL_SANITIZED)
 		return;
 	expect(slow, -ENOEXEC, "does not end within 30 s");
 	expect(crasher, -ENOEXEC, "Segmentation fault");
@@ -173,7 +167,7 @@ static void test_deaths(void **state)
 static void test_walls(void **state)
 {
 	(void)state;
-	if (SANITIZED)
+	if (POL_SANITIZED)
 		return; /* such a build has no walls, contain.c says why; the other one has this test */
 	expect(reader, 0, "");
 	expect(writer, -ENOEXEC, "Bad system call");
