@@ -13,6 +13,8 @@ base_libpolbase_a_SOURCES = \
 	base/message.h \
 	base/notify.c \
 	base/notify.h \
+	base/search.c \
+	base/search.h \
 	base/sign.c \
 	base/sign.h \
 	base/table.c \

@@ -565,16 +565,14 @@ int pol_table_import(struct pol_table *t, const struct pol_table *from, struct p
 
 /* ---- addresses ------------------------------------------------------------------ */
 
-static uint32_t class_of_v6(const struct pol_class_tables *c, struct pol_ip ip)
+uint32_t pol_class_of(const struct pol_class_tables *c, struct pol_ip ip)
 {
-	const struct pol_v6_slot *slot;
 	const struct pol_v6_low *low;
-	uint32_t i = 1, at;
+	uint32_t at;
 
-	for (unsigned d = 0; d < c->v6_depth; d++)
-		i = 2 * i + (ip.hi >= c->v6_key[i]);
-	slot = &c->v6_slot[i - (1u << c->v6_depth)];
-	at = ip.hi == slot->hi ? slot->equal : slot->above;
+	if (ip.family == 4)
+		return c->v4_class[pol_search_find(&c->v4, ip.lo)];
+	at = c->v6_class[pol_search_find(&c->v6, ip.hi)];
 	if (!(at & POL_V6_LOW))
 		return at;
 	low = &c->v6_low[at & ~POL_V6_LOW];
@@ -582,16 +580,4 @@ static uint32_t class_of_v6(const struct pol_class_tables *c, struct pol_ip ip)
 		if (low[n / 2].lo <= ip.lo)
 			low += n / 2;
 	return low->class;
-}
-
-uint32_t pol_class_of(const struct pol_class_tables *c, struct pol_ip ip)
-{
-	uint32_t i = 1;
-
-	if (ip.family == 4) {
-		for (unsigned d = 0; d < c->v4_depth; d++)
-			i = 2 * i + ((uint32_t)ip.lo >= c->v4_key[i]);
-		return c->v4_class[i - (1u << c->v4_depth)];
-	}
-	return class_of_v6(c, ip);
 }

@@ -20,6 +20,7 @@
 #include <polc/abi.h>
 
 #include "base.h"
+#include "search.h"
 
 struct pol_table;
 
@@ -103,10 +104,8 @@ int pol_table_import(struct pol_table *t, const struct pol_table *from, struct p
  * path will use.  Arrays belong to the caller.
  */
 struct pol_class_tables {
-	unsigned v4_depth, v6_depth;
-	const uint32_t *v4_key, *v4_class;
-	const uint64_t *v6_key;
-	const struct pol_v6_slot *v6_slot;
+	struct pol_searched v4, v6;	/* sound */
+	const uint32_t *v4_class, *v6_class;	/* by interval */
 	const struct pol_v6_low *v6_low;
 };
 uint32_t pol_class_of(const struct pol_class_tables *c, struct pol_ip ip);

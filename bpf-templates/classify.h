@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * From a packet to a verdict: address class by branch-free search, L4 class by
+ * From a packet to a verdict: address class by few nodes (polc/search.h), L4 class by
  * two loads, verdict by a walk through the tree of pages.  Indices are masked, so
  * neither a wrong table nor a wrong map can make a load leave its array.
  */
@@ -11,26 +11,22 @@
 
 _Static_assert((POL_PAGES_LEN & (POL_PAGES_LEN - 1)) == 0, "POL_PAGES_LEN: a power of two");
 _Static_assert((POL_VERDICTS_LEN & (POL_VERDICTS_LEN - 1)) == 0, "POL_VERDICTS_LEN: likewise");
+_Static_assert((POL_V4_NODES & (POL_V4_NODES - 1)) == 0, "POL_V4_NODES: likewise");
+_Static_assert((POL_V6_NODES & (POL_V6_NODES - 1)) == 0, "POL_V6_NODES: likewise");
+_Static_assert((POL_V4_CLASS_LEN & (POL_V4_CLASS_LEN - 1)) == 0, "POL_V4_CLASS_LEN: likewise");
+_Static_assert((POL_V6_CLASS_LEN & (POL_V6_CLASS_LEN - 1)) == 0, "POL_V6_CLASS_LEN: likewise");
 _Static_assert((POL_V6_LOW_LEN & (POL_V6_LOW_LEN - 1)) == 0, "POL_V6_LOW_LEN: likewise");
 _Static_assert((POL_L4_CLASS_LEN & (POL_L4_CLASS_LEN - 1)) == 0, "POL_L4_CLASS_LEN: likewise");
 
-/*
- * Eytzinger order: after POL_V4_DEPTH steps i - 2^depth is the number of bounds
- * <= x.  The compare is the sign of k - x - 1 in 64 bits.
- */
 static __always_inline __u32 pol_class_v4(__u32 addr)
 {
-	__u64 x = addr, i = 1;
+	__u64 rest = pol_search4_rest(addr, POL_V4_SHIFT);
+	__u32 at = pol_v4_top[pol_within(addr >> POL_V4_SHIFT, 1u << (32 - POL_V4_SHIFT))];
 
 #pragma clang loop unroll(full)
-	for (int d = 0; d < POL_V4_DEPTH; d++) {
-		__u64 k = pol_v4_key[i & ((1ull << POL_V4_DEPTH) - 1)];
-
-		pol_opaque(k);
-		i = (i << 1) + ((k - x - 1) >> 63);
-		pol_opaque(i); /* as in pol_within() */
-	}
-	return pol_v4_class[i & ((1ull << POL_V4_DEPTH) - 1)];
+	for (int i = 0; i < POL_V4_LEVELS; i++)
+		at = pol_search4_next(pol_v4_node[pol_within(at, POL_V4_NODES)], rest);
+	return pol_v4_class[pol_within(at, POL_V4_CLASS_LEN)];
 }
 
 /* The last of a group that is not above lo: halve it until one is left. */
@@ -62,21 +58,13 @@ static __always_inline __u32 pol_class_v6_low(__u32 first, __u64 lo)
  */
 static __always_inline __u32 pol_class_v6(__u64 hi, __u64 lo)
 {
-	const struct pol_v6_slot *s;
-	__u64 i = 1, differs;
-	__u32 at;
+	__u64 rest = pol_search6_rest(hi, POL_V6_SHIFT);
+	__u32 at = pol_v6_top[pol_within(hi >> POL_V6_SHIFT, 1u << (64 - POL_V6_SHIFT))];
 
 #pragma clang loop unroll(full)
-	for (int d = 0; d < POL_V6_DEPTH; d++) {
-		/* 2i + 1 is ready before the key has come: a borrow less to wait for */
-		i = (i << 1 | 1) - pol_lt(hi, pol_v6_key[i & ((1ull << POL_V6_DEPTH) - 1)]);
-		pol_opaque(i); /* else clang keeps parts of all steps on the stack, which is full */
-	}
-	s = &pol_v6_slot[i & ((1ull << POL_V6_DEPTH) - 1)];
-	differs = s->hi ^ hi;
-	differs = (differs | -differs) >> 63;
-	pol_opaque(differs);
-	at = s->equal ^ ((s->equal ^ s->above) & -(__u32)differs);
+	for (int i = 0; i < POL_V6_LEVELS; i++)
+		at = pol_search6_next(pol_v6_node[pol_within(at, POL_V6_NODES)], rest);
+	at = pol_v6_class[pol_within(at, POL_V6_CLASS_LEN)];
 	if (pol_unlikely(at & POL_V6_LOW))
 		return pol_class_v6_low(at & ~POL_V6_LOW, lo);
 	return at;

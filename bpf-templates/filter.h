@@ -17,7 +17,6 @@
 
 /* ---- addresses ------------------------------------------------------------------- */
 
-#define POL_FILTER_LEVELS 5	/* of nodes: 16 leading bits leave no more than 65,536 to tell apart */
 #define POL_FILTER_STEPS 24	/* halvings of as many elements as fit */
 
 /*
@@ -26,22 +25,14 @@
  */
 static __always_inline __u32 pol_filter_v4(const struct pol_filter_side *s, __u32 addr)
 {
-	const __u64 above = POL_NODE_EACH << POL_NODE_BITS;
-	__u64 x = (addr & (1u << s->shift) - 1) * POL_NODE_EACH + above;
+	__u64 rest = pol_search4_rest(addr, s->shift);
 	__u32 at = pol_filter_half_word(s->top + (addr >> (s->shift & 31)));
 
 #pragma clang loop unroll(full)
-	for (__u32 i = 0; i < POL_FILTER_LEVELS; i++) {
-		const volatile __u64 *node;
-		__u64 n;
-
+	for (__u32 i = 0; i < POL_LEVELS4_MAX; i++) {
 		if (i >= s->levels)
 			break;
-		node = pol_filter_node(s->elem + at * POL_NODE_DOUBLES);
-		n = (x - node[0] & above) + (x - node[1] & above) + (x - node[2] & above);
-		n >>= POL_NODE_BITS;
-		n += (n >> (POL_NODE_BITS + 1)) + (n >> 2 * (POL_NODE_BITS + 1));
-		at = node[3] + (n & 15);
+		at = pol_search4_next(pol_filter_node(s->elem + at * POL_NODE4_DOUBLES), rest);
 	}
 	return at;
 }

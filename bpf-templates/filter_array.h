@@ -22,7 +22,7 @@ static __always_inline __u64 pol_filter_double(__u32 at)
 	return ((const volatile __u64 *)pol_filter_data)[at & (POL_FILTER_WORDS / 2 - 1)];
 }
 
-/* POL_NODE_DOUBLES of them; the last ones may be in the slack. */
+/* POL_NODE4_DOUBLES of them; the last ones may be in the slack. */
 static __always_inline const volatile __u64 *pol_filter_node(__u32 at)
 {
 	return (const volatile __u64 *)pol_filter_data + (at & (POL_FILTER_WORDS / 2 - 1));

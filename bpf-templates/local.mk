@@ -42,5 +42,6 @@ dist_polcinclude_DATA = \
 	include/polc/manifest.h \
 	include/polc/proxy.h \
 	include/polc/reasons.h \
+	include/polc/search.h \
 	include/polc/service.h \
 	include/polc/tables.h

@@ -20,7 +20,7 @@ struct pol_tabulation {
 #define POL_PEER_NEVER UINT32_MAX	/* no endpoint satisfies it */
 #define POL_PEER_ALWAYS (UINT32_MAX - 1)	/* every endpoint does */
 
-#define POL_MAX_DEPTH_SEARCH 24u	/* tables.h */
+#define POL_MAX_BOUNDS ((1u << 24) - 1)	/* of addresses of one family: POL_LEVELS6_MAX */
 #define POL_MAX_L4_CLASSES 65535u
 #define POL_MAX_VERDICTS (1u << 20)
 

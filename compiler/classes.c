@@ -3,69 +3,49 @@
 
 #include "blocks.h"
 
-/* ---- search tables ------------------------------------------------------------ */
+_Static_assert(POL_V6_LOW == POL_SEARCH_OWN, "a group is of one high half alone");
 
-/* Steps so that n bounds fit: 2^depth - 1 keys, 2^depth intervals. */
-static unsigned depth_for(size_t n)
+/* ---- intervals ------------------------------------------------------------------ */
+
+static void gather_v4(struct pol_tables *t, const pol_bounds32 *b, struct pol_classes *c)
 {
-	unsigned d = 0;
-
-	while (((size_t)1 << d) <= n)
-		d++;
-	return d;
+	if (!b->n || b->v[0].first)
+		*pol_vec_push(&t->v4) = (struct pol_interval){ 0, pol_classes_get(c, 0) };
+	for (size_t i = 0; i < b->n; i++)
+		*pol_vec_push(&t->v4) =
+			(struct pol_interval){ b->v[i].first, pol_classes_get(c, b->v[i].set) };
 }
 
-/* Rank of the key at Eytzinger position i of a tree with that depth: its place when sorted. */
-static size_t rank_of(size_t i, unsigned depth)
-{
-	unsigned level = 63 - (unsigned)__builtin_clzll(i), below = depth - 1 - level;
-
-	return ((i - ((size_t)1 << level)) << (below + 1)) + ((size_t)1 << below) - 1;
-}
-
-static void search_v4(struct pol_tables *t, const pol_bounds32 *b, size_t skip,
-		      struct pol_classes *c)
-{
-	size_t n = b->n - skip, len;
-
-	t->v4_bounds = (uint32_t)n;
-	t->v4_depth = depth_for(n);
-	len = (size_t)1 << t->v4_depth;
-	t->v4_key = pol_arena_alloc(t->arena, len * sizeof(*t->v4_key));
-	t->v4_class = pol_arena_alloc(t->arena, len * sizeof(*t->v4_class));
-	t->v4_class[0] = pol_classes_get(c, skip ? b->v[0].set : 0);
-	for (size_t i = 1; i < len; i++)
-		t->v4_class[i] =
-			i <= n ? pol_classes_get(c, b->v[skip + i - 1].set) : t->v4_class[i - 1];
-	for (size_t i = 1; i < len; i++) {
-		size_t r = rank_of(i, t->v4_depth);
-
-		t->v4_key[i] = r < n ? b->v[skip + r].first : UINT32_MAX;
-	}
-}
-
-/* Slots and low halves of IPv6, as they are filled. */
+/* IPv6, as it is gathered: intervals of high halves, and low halves of those that need them. */
 struct v6_fill {
-	POL_VEC(struct pol_v6_slot) slot;
+	pol_intervals *high;
 	POL_VEC(struct pol_v6_low) low;
 	uint32_t most; /* of the largest group */
 };
 
-/* One high half: bounds b[0..n), none of which is at low half 0 unless it is the first. */
-static void v6_slot(struct v6_fill *f, const struct pol_bound128 *b, size_t n,
-		    struct pol_classes *c, uint32_t below)
+/* What begins where the one before does takes its place; what is as the one before goes on with it. */
+static void v6_high(struct v6_fill *f, uint64_t first, uint32_t value)
 {
-	struct pol_v6_slot *s = pol_vec_push(&f->slot);
-	bool from_zero = (uint64_t)b[0].first == 0;
+	pol_intervals *all = f->high;
+
+	if (all->n && all->v[all->n - 1].first == first)
+		all->n--;
+	if (!all->n || all->v[all->n - 1].value != value)
+		*pol_vec_push(all) = (struct pol_interval){ first, value };
+}
+
+/* One high half: all n bounds that lie in it; `below` is the class before the first of them. */
+static void v6_one(struct v6_fill *f, const struct pol_bound128 *b, size_t n, struct pol_classes *c,
+		   uint32_t below)
+{
+	uint64_t high = (uint64_t)(b[0].first >> 64);
 	size_t group = f->low.n;
 
-	s->hi = (uint64_t)(b[0].first >> 64);
-	s->above = pol_classes_get(c, b[n - 1].set);
-	s->equal = s->above;
-	if (n == 1 && from_zero)
+	if (n == 1 && !(uint64_t)b[0].first) {
+		v6_high(f, high, pol_classes_get(c, b[0].set));
 		return;
-	s->equal = POL_V6_LOW | (uint32_t)group;
-	if (!from_zero)
+	}
+	if ((uint64_t)b[0].first)
 		*pol_vec_push(&f->low) = (struct pol_v6_low){ .class = below };
 	for (size_t i = 0; i < n; i++)
 		*pol_vec_push(&f->low) = (struct pol_v6_low){ (uint64_t)b[i].first,
@@ -73,47 +53,26 @@ static void v6_slot(struct v6_fill *f, const struct pol_bound128 *b, size_t n,
 	f->low.v[group].n = (uint32_t)(f->low.n - group);
 	if (f->low.v[group].n > f->most)
 		f->most = f->low.v[group].n;
+	v6_high(f, high, POL_V6_LOW | (uint32_t)group);
+	if (high != UINT64_MAX)
+		v6_high(f, high + 1, f->low.v[f->low.n - 1].class);
 }
 
-static void v6_fill(struct v6_fill *f, const pol_bounds128 *b, struct pol_classes *c)
+static void gather_v6(struct pol_tables *t, const pol_bounds128 *b, struct pol_classes *c)
 {
-	struct pol_v6_slot *zero = pol_vec_push(&f->slot);
-	size_t i = 0;
+	struct v6_fill f = { .high = &t->v6 };
+	uint32_t below;
 
-	zero->above = zero->equal = pol_classes_get(c, b->n && !b->v[0].first ? b->v[0].set : 0);
-	while (i < b->n) {
-		size_t from = i;
-
+	if (!b->n || b->v[0].first >> 64)
+		v6_high(&f, 0, pol_classes_get(c, 0));
+	for (size_t i = 0, from = 0; i < b->n; from = i) {
 		while (i < b->n && b->v[i].first >> 64 == b->v[from].first >> 64)
 			i++;
-		/* Rank 0 stands for the address 0 already. */
-		if (b->v[from].first >> 64 == 0 && i - from == 1 && !b->v[from].first)
-			continue;
-		v6_slot(f, &b->v[from], i - from, c, f->slot.v[f->slot.n - 1].above);
+		below = pol_classes_get(c, from ? b->v[from - 1].set : 0);
+		v6_one(&f, &b->v[from], i - from, c, below);
 	}
-}
-
-static void search_v6(struct pol_tables *t, const pol_bounds128 *b, struct pol_classes *c)
-{
-	struct v6_fill f = { 0 };
-	size_t n, len;
-
-	v6_fill(&f, b, c);
-	n = f.slot.n - 1;
 	t->v6_bounds = (uint32_t)b->n;
-	t->v6_highs = (uint32_t)n;
 	t->v6_lows = (uint32_t)f.low.n;
-	t->v6_depth = depth_for(n);
-	len = (size_t)1 << t->v6_depth;
-	t->v6_key = pol_arena_alloc(t->arena, len * sizeof(*t->v6_key));
-	t->v6_slot = pol_arena_alloc(t->arena, len * sizeof(*t->v6_slot));
-	for (size_t i = 0; i < len; i++)
-		t->v6_slot[i] = f.slot.v[i < n ? i : n];
-	for (size_t i = 1; i < len; i++) {
-		size_t r = rank_of(i, t->v6_depth);
-
-		t->v6_key[i] = r < n ? f.slot.v[r + 1].hi : UINT64_MAX;
-	}
 	for (t->v6_low_len = 1; t->v6_low_len < f.low.n; t->v6_low_len *= 2)
 		;
 	t->v6_low = pol_arena_alloc(t->arena, t->v6_low_len * sizeof(*t->v6_low));
@@ -121,7 +80,6 @@ static void search_v6(struct pol_tables *t, const pol_bounds128 *b, struct pol_c
 		memcpy(t->v6_low, f.low.v, f.low.n * sizeof(*f.low.v));
 	while (1u << t->v6_low_depth < f.most)
 		t->v6_low_depth++;
-	pol_vec_free(&f.slot);
 	pol_vec_free(&f.low);
 }
 
@@ -157,7 +115,7 @@ static int too_many_bounds(struct pol_tabulation *b, size_t n)
 	r = user_of(b->ir, worst);
 	g = pol_diag(b->diags, POL_P0511, r ? r->span : POL_NO_SPAN,
 		     "too many address ranges: %zu bounds, the data path searches at most %u", n,
-		     (1u << POL_MAX_DEPTH_SEARCH) - 1);
+		     POL_MAX_BOUNDS);
 	pol_diag_label(b->diags, g, "%zu ranges of addresses here, the most of all rules",
 		       ranges_of(b->ir, worst));
 	pol_diag_help(b->diags, g, "aggregate prefixes, or drop those that another list covers");
@@ -187,14 +145,15 @@ static void mark_used(struct pol_tabulation *b)
 static int number_classes(struct pol_tabulation *b, const pol_bounds32 *v4, const pol_bounds128 *v6,
 			  struct pol_classes *c)
 {
-	size_t skip4 = v4->n && v4->v[0].first == 0;
 	struct pol_tables *t = b->t;
 	size_t most = v4->n > v6->n ? v4->n : v6->n;
 
-	if (depth_for(most) > POL_MAX_DEPTH_SEARCH)
+	if (most > POL_MAX_BOUNDS)
 		return too_many_bounds(b, most);
-	search_v4(t, v4, skip4, c);
-	search_v6(t, v6, c);
+	gather_v4(t, v4, c);
+	gather_v6(t, v6, c);
+	pol_search_make(&t->v4_search, 4, &t->v4);
+	pol_search_make(&t->v6_search, 6, &t->v6);
 	t->nclasses = (uint32_t)c->set_of.n;
 	t->nclasses_padded = (t->nclasses + POL_PAGE - 1) / POL_PAGE * POL_PAGE;
 	b->aset_runs = pol_arena_alloc(t->arena, b->ir->asets.n * sizeof(*b->aset_runs));

@@ -114,56 +114,43 @@ void pol_dump_ir(const struct pol_ir *ir, enum pol_pass pass, struct pol_buf *ou
 
 /* ---- classes ------------------------------------------------------------------ */
 
-/*
- * Bounds stand in Eytzinger order (polc/tables.h): a walk from left to right
- * meets them ascending, and their rank is their place in that walk.
- */
-struct walk {
-	const struct pol_tables *t;
-	struct pol_buf *out;
-	uint32_t rank;
-	uint32_t last; /* class printed last: a group repeats what is below it */
-};
-
-static void walk_v4(struct walk *w, uint32_t i)
+static void dump_v4(const pol_intervals *all, struct pol_buf *out)
 {
 	char text[POL_IP_TEXT];
-	struct pol_ip ip = { .family = 4 };
 
-	if (i >= 1u << w->t->v4_depth)
-		return;
-	walk_v4(w, 2 * i);
-	if (w->rank++ < w->t->v4_bounds) {
-		ip.lo = w->t->v4_key[i];
-		pol_buf_printf(w->out, "v4 from %s: class %u\n", pol_ip_format(ip, text),
-			       w->t->v4_class[w->rank]);
-	}
-	walk_v4(w, 2 * i + 1);
+	for (size_t i = 0; i < all->n; i++)
+		pol_buf_printf(out, "v4 from %s: class %u\n",
+			       pol_ip_format((struct pol_ip){ 0, all->v[i].first, 4 }, text),
+			       all->v[i].value);
 }
 
-static void v6_from(struct walk *w, uint64_t hi, uint64_t lo, uint32_t class)
+/* A group repeats what is below it, and what is above a group its last. */
+static void v6_from(struct pol_buf *out, uint64_t hi, uint64_t lo, uint32_t class, uint32_t *last)
 {
 	char text[POL_IP_TEXT];
 
-	if (class == w->last)
+	if (class == *last)
 		return;
-	w->last = class;
-	pol_buf_printf(w->out, "v6 from %s: class %u\n",
+	*last = class;
+	pol_buf_printf(out, "v6 from %s: class %u\n",
 		       pol_ip_format((struct pol_ip){ hi, lo, 6 }, text), class);
 }
 
-/* A slot's bounds; what is above a high half of many low ones begins at the next high half. */
-static void dump_v6_slot(struct walk *w, const struct pol_v6_slot *s)
+static void dump_v6(const struct pol_tables *t, struct pol_buf *out)
 {
-	const struct pol_v6_low *low;
+	uint32_t last = UINT32_MAX;
 
-	if (!(s->equal & POL_V6_LOW)) {
-		v6_from(w, s->hi, 0, s->equal);
-		return;
+	for (size_t i = 0; i < t->v6.n; i++) {
+		const struct pol_interval *v = &t->v6.v[i];
+		const struct pol_v6_low *low = &t->v6_low[v->value & ~POL_V6_LOW];
+
+		if (!(v->value & POL_V6_LOW)) {
+			v6_from(out, v->first, 0, v->value, &last);
+			continue;
+		}
+		for (uint32_t k = 0; k < low->n; k++)
+			v6_from(out, v->first, low[k].lo, low[k].class, &last);
 	}
-	low = &w->t->v6_low[s->equal & ~POL_V6_LOW];
-	for (uint32_t i = 0; i < low->n; i++)
-		v6_from(w, s->hi, low[i].lo, low[i].class);
 }
 
 static uint16_t l4_class_at(const struct pol_tables *t, enum pol_l4_slot slot, uint32_t value)
@@ -186,12 +173,8 @@ static void dump_l4(const struct pol_tables *t, enum pol_l4_slot slot, const cha
 
 static void dump_classes(const struct pol_tables *t, struct pol_buf *out)
 {
-	struct walk w = { t, out, 0, UINT32_MAX };
-
-	pol_buf_printf(out, "v4 from 0.0.0.0: class %u\n", t->v4_class[0]);
-	walk_v4(&w, 1);
-	for (uint32_t i = 0; i <= t->v6_highs; i++)
-		dump_v6_slot(&w, &t->v6_slot[i]);
+	dump_v4(&t->v4, out);
+	dump_v6(t, out);
 	dump_l4(t, POL_L4_TCP, "tcp", 65535, out);
 	dump_l4(t, POL_L4_UDP, "udp", 65535, out);
 	dump_l4(t, POL_L4_SCTP, "sctp", 65535, out);

@@ -134,6 +134,25 @@ static bool uses_edge(const struct pol_ir *ir)
 	return ir->filters.n > 0 || ir->services.n > 0;
 }
 
+/* The shape of a search over n intervals; its tables have the next power of two. */
+static void emit_search(struct pol_buf *b, int family, const struct pol_search_tables *s, size_t n)
+{
+	size_t nodes = s->node.n / pol_search_doubles(family);
+	char name[32], text[96];
+
+	snprintf(name, sizeof(name), "POL_V%d_SHIFT", family);
+	define(b, name, s->s.shift, "bits behind those that name a root");
+	snprintf(name, sizeof(name), "POL_V%d_LEVELS", family);
+	define(b, name, s->s.levels, "levels of nodes");
+	snprintf(name, sizeof(name), "POL_V%d_NODES", family);
+	snprintf(text, sizeof(text), "%zu nodes", nodes);
+	define(b, name, pol_power_of_two(nodes), text);
+	snprintf(name, sizeof(name), "POL_V%d_CLASS_LEN", family);
+	snprintf(text, sizeof(text), "%zu intervals of %s", n,
+		 family == 4 ? "addresses" : "high halves");
+	define(b, name, pol_power_of_two(n), text);
+}
+
 static void emit_constants(struct pol_buf *b, const struct pol_tables *t)
 {
 	const struct pol_ir *ir = t->ir;
@@ -144,12 +163,8 @@ static void emit_constants(struct pol_buf *b, const struct pol_tables *t)
 		reject = reject || ir->rules.v[i].action == POL_REJECT;
 		audit = audit || ir->rules.v[i].audit;
 	}
-	snprintf(text, sizeof(text), "search steps over %u bounds of IPv4 addresses", t->v4_bounds);
-	define(b, "POL_V4_DEPTH", t->v4_depth, text);
-	snprintf(text, sizeof(text),
-		 "search steps over %u high halves of %u bounds of IPv6 addresses", t->v6_highs,
-		 t->v6_bounds);
-	define(b, "POL_V6_DEPTH", t->v6_depth, text);
+	emit_search(b, 4, &t->v4_search, t->v4.n);
+	emit_search(b, 6, &t->v6_search, t->v6.n);
 	define(b, "POL_V6_LOW_DEPTH", t->v6_low_depth,
 	       "halvings of the largest group of low halves");
 	define(b, "POL_V6_LOW_LEN", t->v6_low_len, "low halves");
@@ -180,34 +195,81 @@ static void emit_constants(struct pol_buf *b, const struct pol_tables *t)
 
 /* ---- address and L4 classes -------------------------------------------------------------- */
 
-static void emit_v6(struct pol_buf *b, const struct pol_tables *t)
+/* Many that follow each other are often equal. */
+static void emit_top(struct pol_buf *b, int family, const struct pol_search_tables *s)
 {
-	size_t n = (size_t)1 << t->v6_depth;
-
-	pol_buf_addz(b, "\n/* The same for high halves of IPv6 addresses. */\n"
-			"const __u64 pol_v6_key[1 << POL_V6_DEPTH] = {\n\t");
-	for (size_t i = 0; i < n; i++) {
-		add_number(b, t->v6_key[i], 16);
-		separate(b, i, n, 4);
+	pol_buf_printf(b,
+		       "\n/* Root by the leading bits. */\n"
+		       "const __u16 pol_v%d_top[1 << (%d - POL_V%d_SHIFT)] = {\n",
+		       family, family == 4 ? 32 : 64, family);
+	for (size_t i = 0, end; i < s->top.n; i = end) {
+		for (end = i + 1; end < s->top.n && s->top.v[end] == s->top.v[i];)
+			end++;
+		if (!s->top.v[i] && end - i > 1)
+			continue; /* what is not said is 0 */
+		pol_buf_addz(b, "\t[");
+		add_number(b, i, 10);
+		if (end - i > 1) {
+			pol_buf_addz(b, " ... ");
+			add_number(b, end - 1, 10);
+		}
+		pol_buf_addz(b, "] = ");
+		add_number(b, s->top.v[i], 10);
+		pol_buf_addz(b, ",\n");
 	}
-	pol_buf_addz(b, "};\n\n/* High half, class above it, class or group of what equals it. */\n"
-			"const struct pol_v6_slot pol_v6_slot[1 << POL_V6_DEPTH] = {\n\t");
-	for (size_t i = 0; i < n; i++) {
-		const struct pol_v6_slot *s = &t->v6_slot[i];
+	pol_buf_addz(b, "};\n");
+}
 
-		pol_buf_addz(b, "{ ");
-		add_number(b, s->hi, 16);
-		pol_buf_addz(b, ", ");
-		add_number(b, s->above, 10);
-		pol_buf_addz(b, s->equal & POL_V6_LOW ? ", POL_V6_LOW | " : ", ");
-		add_number(b, s->equal & ~POL_V6_LOW, 10);
-		pol_buf_addz(b, " }");
-		separate(b, i, n, 2);
+static void emit_nodes(struct pol_buf *b, int family, const struct pol_search_tables *s)
+{
+	size_t doubles = pol_search_doubles(family);
+
+	pol_buf_printf(b,
+		       "\n/* Bounds, and what lies below the first: node or interval. */\n"
+		       "const __u64 pol_v%d_node[POL_V%d_NODES][%zu] "
+		       "__attribute__((aligned(64))) = {\n",
+		       family, family, doubles);
+	for (size_t i = 0; i < s->node.n; i++) {
+		pol_buf_addz(b, i % doubles ? " " : "\t{ ");
+		add_number(b, s->node.v[i], (i + 1) % doubles ? 16 : 10);
+		pol_buf_addz(b, (i + 1) % doubles ? "," : " },\n");
 	}
-	pol_buf_addz(
+	pol_buf_addz(b, "};\n");
+}
+
+static void emit_classes(struct pol_buf *b, int family, const pol_intervals *all)
+{
+	pol_buf_printf(b,
+		       "\n/* Class by interval%s. */\n"
+		       "const __u32 pol_v%d_class[POL_V%d_CLASS_LEN] = {\n\t",
+		       family == 4 ? "" : ", or group of low halves", family, family);
+	for (size_t i = 0; i < all->n; i++) {
+		pol_buf_addz(b, all->v[i].value & POL_V6_LOW ? "POL_V6_LOW | " : "");
+		add_number(b, all->v[i].value & ~POL_V6_LOW, 10);
+		separate(b, i, all->n, 16);
+	}
+	pol_buf_addz(b, "};\n");
+}
+
+static void emit_family(struct pol_buf *b, int family, const struct pol_search_tables *s,
+			const pol_intervals *all)
+{
+	pol_buf_printf(
 		b,
-		"};\n\n/* Low half, class from there on; at the first of a group, its length. */\n"
-		"const struct pol_v6_low pol_v6_low[POL_V6_LOW_LEN] = {\n\t");
+		"\n/* %s */\n"
+		"const struct pol_search pol_v%d_search = { POL_V%d_SHIFT, POL_V%d_LEVELS };\n",
+		family == 4 ? "IPv4 addresses" : "High halves of IPv6 addresses", family, family,
+		family);
+	emit_top(b, family, s);
+	emit_nodes(b, family, s);
+	emit_classes(b, family, all);
+}
+
+static void emit_low(struct pol_buf *b, const struct pol_tables *t)
+{
+	pol_buf_addz(b,
+		     "\n/* Low half, class from there on; at the first of a group, its length. */\n"
+		     "const struct pol_v6_low pol_v6_low[POL_V6_LOW_LEN] = {\n\t");
 	for (size_t i = 0; i < t->v6_low_len; i++) {
 		pol_buf_addz(b, "{ ");
 		add_number(b, t->v6_low[i].lo, 16);
@@ -223,17 +285,9 @@ static void emit_v6(struct pol_buf *b, const struct pol_tables *t)
 
 static void emit_addresses(struct pol_buf *b, const struct pol_tables *t)
 {
-	size_t n4 = (size_t)1 << t->v4_depth;
-
-	pol_buf_addz(b, "\n/* Where a class of addresses begins; 2i and 2i + 1 follow i. */\n"
-			"const __u32 pol_v4_key[1 << POL_V4_DEPTH] = {\n");
-	add_u32s(b, t->v4_key, n4, 16, 8);
-	pol_buf_addz(b,
-		     "};\n\n/* Class by the number of bounds that are not above the address. */\n"
-		     "const __u32 pol_v4_class[1 << POL_V4_DEPTH] = {\n");
-	add_u32s(b, t->v4_class, n4, 10, 16);
-	pol_buf_addz(b, "};\n");
-	emit_v6(b, t);
+	emit_family(b, 4, &t->v4_search, &t->v4);
+	emit_family(b, 6, &t->v6_search, &t->v6);
+	emit_low(b, t);
 	if (!t->pool)
 		return;
 	pol_buf_addz(b, "\n/* Bit by class: inside `pool`. */\n"

@@ -116,6 +116,8 @@ compiler_libcompiler_a_SOURCES = \
 	compiler/partition.h \
 	compiler/ranges.c \
 	compiler/ranges.h \
+	compiler/search.c \
+	compiler/search.h \
 	compiler/special.c \
 	compiler/stats.c \
 	compiler/stats.h \

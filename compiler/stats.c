@@ -17,15 +17,21 @@ static void size_line(struct pol_buf *b, const char *what, uint64_t used, uint64
 		       v, unit[u]);
 }
 
+static uint64_t search_bytes(const struct pol_search_tables *s, int family, size_t intervals)
+{
+	uint64_t node = pol_search_doubles(family) * sizeof(uint64_t);
+
+	return s->top.n * sizeof(uint16_t) + pol_power_of_two(s->node.n * 8 / node) * node +
+	       pol_power_of_two(intervals) * sizeof(uint32_t);
+}
+
 static void sizes(struct pol_buf *b, const struct pol_tables *t)
 {
-	uint64_t n4 = 1ull << t->v4_depth, n6 = 1ull << t->v6_depth;
 	uint64_t l4 = sizeof(*t->l4_page) * POL_L4_SLOTS + t->l4_class_len * 2ull + 512;
 
 	pol_buf_addz(b, "tables                       used     size\n");
-	size_line(b, "IPv4 bounds", t->v4_bounds, n4 * 8);
-	size_line(b, "IPv6 high halves", t->v6_highs,
-		  n6 * (sizeof(*t->v6_key) + sizeof(*t->v6_slot)));
+	size_line(b, "IPv4 intervals", t->v4.n, search_bytes(&t->v4_search, 4, t->v4.n));
+	size_line(b, "IPv6 high halves", t->v6.n, search_bytes(&t->v6_search, 6, t->v6.n));
 	size_line(b, "IPv6 low halves", t->v6_lows, t->v6_low_len * sizeof(*t->v6_low));
 	size_line(b, "port pages", t->l4_class_len / 256, l4);
 	size_line(b, "decision pages", pol_table_npages(t->table),
@@ -50,19 +56,21 @@ static void classes(struct pol_buf *b, const struct pol_tables *t)
 static void cost(struct pol_buf *b, const struct pol_tables *t)
 {
 	unsigned walk = t->column_levels + t->l4_levels;
+	/* root by the leading bits, nodes, class */
+	unsigned v4 = t->v4_search.s.levels + 2, v6 = t->v6_search.s.levels + 2;
 
 	pol_buf_addz(b, "\nloads for one side of a new flow\n");
 	pol_buf_printf(
 		b,
 		"  address class         %2u IPv4, %2u IPv6 (endpoints: one hash lookup instead)\n",
-		t->v4_depth + 1, t->v6_depth + 1);
+		v4, v6);
 	pol_buf_addz(b, "  port class             2\n");
 	pol_buf_printf(b,
 		       "  decision              %2u (%u for the column, %u for the port class)\n",
 		       walk, t->column_levels, t->l4_levels);
 	pol_buf_addz(b, "  verdict                1\n");
-	pol_buf_printf(b, "  together              %2u IPv4, %2u IPv6\n", t->v4_depth + walk + 4,
-		       t->v6_depth + walk + 4);
+	pol_buf_printf(b, "  together              %2u IPv4, %2u IPv6\n", v4 + walk + 3,
+		       v6 + walk + 3);
 }
 
 static void dearest(struct pol_buf *b, const struct pol_tables *t)

@@ -99,15 +99,6 @@ static void peer_preds(struct pol_tabulation *b)
 
 /* ---- room --------------------------------------------------------------------------- */
 
-static uint64_t power_of_two(uint64_t n)
-{
-	uint64_t p = 1;
-
-	while (p < n)
-		p *= 2;
-	return p;
-}
-
 /*
  * What the loader may add beside the trees of single blocks.  Kinds of
  * endpoints differ by the predicates and subjects that they satisfy, so there
@@ -137,8 +128,8 @@ static void set_room(struct pol_tabulation *b)
 {
 	struct pol_tables *t = b->t;
 	uint64_t used = pol_table_npages(t->table), verdicts = pol_table_nverdicts(t->table);
-	uint64_t pages = power_of_two(2 * used + 2 * loader_pages(t, &b->cap));
-	uint64_t most = power_of_two(b->cap.max_pages);
+	uint64_t pages = pol_power_of_two(2 * used + 2 * loader_pages(t, &b->cap));
+	uint64_t most = pol_power_of_two(b->cap.max_pages);
 	bool audit = false;
 
 	for (size_t i = 0; i < t->blocks.n; i++)
@@ -149,7 +140,7 @@ static void set_room(struct pol_tabulation *b)
 		pages = most;
 	t->pages_len = (uint32_t)(pages * POL_PAGE);
 	/* Merging blocks makes verdicts with limits of both; an audit one for each pair of rules at worst. */
-	t->verdicts_len = (uint32_t)power_of_two((audit ? 8 : 2) * verdicts + 256);
+	t->verdicts_len = (uint32_t)pol_power_of_two((audit ? 8 : 2) * verdicts + 256);
 }
 
 /* Pages of the last level end up as columns of endpoint kinds. */
@@ -201,6 +192,10 @@ void pol_tables_free(struct pol_tables *t)
 		return;
 	for (size_t i = 0; i < t->blocks.n; i++)
 		pol_vec_free(&t->blocks.v[i].rows);
+	pol_vec_free(&t->v4);
+	pol_vec_free(&t->v6);
+	pol_search_free(&t->v4_search);
+	pol_search_free(&t->v6_search);
 	pol_vec_free(&t->blocks);
 	pol_vec_free(&t->preds);
 	pol_vec_free(&t->sets);

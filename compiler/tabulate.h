@@ -13,6 +13,7 @@
 #include "lang/diag.h"
 #include "ir.h"
 #include "partition.h"
+#include "search.h"
 
 struct pol_block_row { uint32_t pred; uint32_t node; };	/* index into pol_tables.preds; L4 tree */
 
@@ -46,15 +47,13 @@ struct pol_tables {
 	const struct pol_ir *ir;
 	struct pol_arena *arena;	/* its own; holds every array below */
 	/* addresses */
-	unsigned v4_depth, v6_depth;
-	uint32_t *v4_key, *v4_class;
-	uint64_t *v6_key;
-	struct pol_v6_slot *v6_slot;
+	pol_intervals v4, v6;		/* value: class; of v6 also POL_V6_LOW | group; not the arena's */
+	struct pol_search_tables v4_search, v6_search; /* likewise */
 	struct pol_v6_low *v6_low;
 	uint32_t v6_low_len;		/* power of two */
 	unsigned v6_low_depth;
-	uint32_t v6_highs, v6_lows;	/* how many are filled */
-	uint32_t v4_bounds, v6_bounds;	/* in use */
+	uint32_t v6_lows;		/* how many are filled */
+	uint32_t v6_bounds;		/* of whole addresses */
 	uint32_t nclasses, nclasses_padded;
 	uint32_t *pool;			/* bit by class: inside `pool`; NULL: there is none */
 	POL_VEC(uint32_t) sets;		/* asets of the IR that predicates of endpoints use; [0] = 0 */

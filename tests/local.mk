@@ -24,6 +24,7 @@ unit_tests = \
 	tests/unit/test_place \
 	tests/unit/test_requests \
 	tests/unit/test_maglev \
+	tests/unit/test_search \
 	tests/unit/test_sign \
 	tests/unit/test_table \
 	tests/unit/test_tabulate
@@ -49,6 +50,7 @@ tests_unit_test_object_SOURCES = tests/unit/test_object.c tests/unit/object_make
 tests_unit_test_place_SOURCES = tests/unit/test_place.c tests/unit/place_policy.c tests/unit/place_policy.h \
 	tests/unit/object_maker.h
 tests_unit_test_requests_SOURCES = tests/unit/test_requests.c tests/unit/policy_text.h
+tests_unit_test_search_SOURCES = tests/unit/test_search.c $(generator)
 tests_unit_test_sign_SOURCES = tests/unit/test_sign.c
 tests_unit_test_table_SOURCES = tests/unit/test_table.c
 tests_unit_test_tabulate_SOURCES = tests/unit/judge.h tests/unit/test_tabulate.c

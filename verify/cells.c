@@ -171,27 +171,43 @@ static void cut_high(places *p, uint64_t hi)
 		cut(p, ((pol_u128)hi + 1) << 64);
 }
 
+static void cut_v4(void *p, uint64_t first)
+{
+	cut(p, first);
+}
+
+static void cut_v6(void *p, uint64_t first)
+{
+	cut(p, (pol_u128)first << 64);
+}
+
+struct low_cuts {
+	const struct pol_class_tables *t;
+	places *p;
+};
+
+/* Groups of low halves, each of one high half (runtime/input/object.c). */
+static void cut_group(void *ctx, uint64_t first)
+{
+	struct low_cuts *c = ctx;
+	uint32_t class = c->t->v6_class[pol_search_find(&c->t->v6, first)];
+	const struct pol_v6_low *low = &c->t->v6_low[class & ~POL_V6_LOW];
+
+	if (!(class & POL_V6_LOW))
+		return;
+	cut_high(c->p, first);
+	for (uint32_t k = 0; k < low->n; k++)
+		cut(c->p, (pol_u128)first << 64 | low[k].lo);
+}
+
 static void object_cuts(const struct pol_class_tables *t, uint8_t family, places *p)
 {
-	cut(p, 0);
-	if (family == 4) {
-		for (size_t i = 1; i < (size_t)1 << t->v4_depth; i++)
-			cut(p, t->v4_key[i]);
-		return;
-	}
-	for (size_t i = 0; i < (size_t)1 << t->v6_depth; i++) {
-		const struct pol_v6_slot *s = &t->v6_slot[i];
-		const struct pol_v6_low *low;
+	struct low_cuts low = { t, p };
 
-		if (i)
-			cut_high(p, t->v6_key[i]);
-		cut_high(p, s->hi);
-		if (!(s->equal & POL_V6_LOW))
-			continue;
-		low = &t->v6_low[s->equal & ~POL_V6_LOW];
-		for (uint32_t k = 0; k < low->n; k++)
-			cut(p, (pol_u128)s->hi << 64 | low[k].lo);
-	}
+	cut(p, 0);
+	pol_search_places(family == 4 ? &t->v4 : &t->v6, family == 4 ? cut_v4 : cut_v6, p);
+	if (family == 6)
+		pol_search_places(&t->v6, cut_group, &low);
 }
 
 static void walk_family(struct gather *g, const struct prt_object *o, uint8_t family,

@@ -170,13 +170,53 @@ static void write_rows(struct half *h, int which, const u32s *record)
 	}
 }
 
-/* ---- the search: leading bits, then nodes (IPv4) or halving (IPv6) ---------------------------- */
+/* ---- IPv4: polc/search.h -------------------------------------------------------------------- */
 
-struct interval {
-	uint64_t first;
-	uint32_t record;
-};
-typedef POL_VEC(struct interval) intervals;
+static void gather_v4(const struct half_side *side, pol_intervals *out)
+{
+	if (!side->v4.n || side->v4.v[0].first)
+		*pol_vec_push(out) = (struct pol_interval){ 0, side->record_of.v[0] };
+	for (size_t i = 0; i < side->v4.n; i++) {
+		struct pol_interval next = { side->v4.v[i].first,
+					     side->record_of.v[side->v4.v[i].set] };
+
+		if (!out->n || out->v[out->n - 1].value != next.value)
+			*pol_vec_push(out) = next;
+	}
+}
+
+static void write_search(struct half *h, struct pol_filter_side *to, const pol_intervals *all)
+{
+	struct pol_search_tables t;
+
+	pol_search_make(&t, 4, all);
+	to->shift = t.s.shift;
+	to->levels = t.s.levels;
+	to->top = pol_words_room(h->out, t.top.n / 2, 1) * 2;
+	for (size_t i = 0; i < t.top.n && !h->out->full; i++)
+		pol_words_put16(h->out, to->top + i, t.top.v[i]);
+	to->elem = pol_words_room(h->out, t.node.n * 2, 2 * POL_NODE4_DOUBLES) / 2;
+	for (size_t i = 0; i < t.node.n && !h->out->full; i++)
+		pol_words_put64(h->out, ((size_t)to->elem + i) * 2, t.node.v[i]);
+	pol_search_free(&t);
+}
+
+static void write_v4(struct half *h, int which)
+{
+	pol_intervals all = { 0 };
+	u32s record = { 0 };
+
+	gather_v4(&h->side[which], &all);
+	write_search(h, &h->head->side[which], &all);
+	for (size_t i = 0; i < all.n; i++)
+		*pol_vec_push(&record) = all.v[i].value;
+	write_rows(h, which, &record);
+	h->stats->intervals[which] = (uint32_t)all.n;
+	pol_vec_free(&record);
+	pol_vec_free(&all);
+}
+
+/* ---- IPv6: leading bits of the high half, then halving ------------------------------------------ */
 
 #define TOP_BITS 16 /* most leading bits that a table is made of */
 
@@ -223,155 +263,6 @@ static void write_top(struct half *h, struct pol_filter_side *to, const uint64_t
 	}
 }
 
-static void gather_v4(const struct half_side *side, intervals *out)
-{
-	if (!side->v4.n || side->v4.v[0].first)
-		*pol_vec_push(out) = (struct interval){ 0, side->record_of.v[0] };
-	for (size_t i = 0; i < side->v4.n; i++) {
-		struct interval next = { side->v4.v[i].first,
-					 side->record_of.v[side->v4.v[i].set] };
-
-		if (!out->n || out->v[out->n - 1].record != next.record)
-			*pol_vec_push(out) = next;
-	}
-}
-
-/* A run of intervals, among which a node has the choice. */
-struct span {
-	uint32_t first, n;
-};
-typedef POL_VEC(struct span) spans;
-
-static unsigned levels_of(size_t most)
-{
-	unsigned levels = 1;
-
-	for (; most > POL_NODE_WAYS; most = (most + POL_NODE_WAYS - 1) / POL_NODE_WAYS)
-		levels++;
-	return levels;
-}
-
-/* By the leading bits, a root; those that leave no choice share one for each record. */
-static void write_roots(struct half *h, struct pol_filter_side *to, const intervals *all,
-			spans *roots)
-{
-	size_t n = (size_t)1 << (32 - to->shift), at = 0;
-	uint32_t records = 0, *lone;
-
-	for (size_t i = 0; i < all->n; i++)
-		records = all->v[i].record >= records ? all->v[i].record + 1 : records;
-	lone = calloc(records, sizeof(*lone)); /* root + 1 */
-	if (!lone)
-		pol_no_memory();
-	to->top = pol_words_room(h->out, n / 2, 1) * 2;
-	for (size_t t = 0; t < n && !h->out->full; t++) {
-		struct span span = { .n = 1 };
-		uint32_t root;
-
-		while (at + 1 < all->n && all->v[at + 1].first <= (uint64_t)t << to->shift)
-			at++;
-		span.first = (uint32_t)at;
-		while (at + 1 < all->n && all->v[at + 1].first < (uint64_t)(t + 1) << to->shift) {
-			at++;
-			span.n++;
-		}
-		root = span.n == 1 ? lone[all->v[at].record] : 0;
-		if (!root) {
-			*pol_vec_push(roots) = span;
-			root = (uint32_t)roots->n;
-			if (span.n == 1)
-				lone[all->v[at].record] = root;
-		}
-		pol_words_put16(h->out, to->top + t, root - 1);
-	}
-	free(lone);
-}
-
-/* A node over `span`, each child of which has `child` intervals. */
-static void make_node(uint64_t node[POL_NODE_DOUBLES], const struct pol_filter_side *to,
-		      const intervals *all, struct span span, size_t child)
-{
-	for (unsigned k = 0; k + 1 < POL_NODE_WAYS; k++) {
-		size_t i = (k + 1) * child;
-		uint64_t key = i < span.n ? all->v[span.first + i].first & ((1ull << to->shift) - 1)
-					  : 1ull << POL_NODE_BITS;
-
-		node[k / 3] |= key << k % 3 * (POL_NODE_BITS + 1);
-	}
-}
-
-/* Nodes level by level, the roots first. */
-static void write_nodes(struct half *h, struct pol_filter_side *to, const intervals *all,
-			spans *level)
-{
-	POL_VEC(uint64_t) nodes = { 0 };
-	uint32_t next = (uint32_t)level->n;
-	size_t child = 1;
-
-	for (unsigned l = 1; l < to->levels; l++)
-		child *= POL_NODE_WAYS;
-	for (; child; child /= POL_NODE_WAYS) {
-		spans below = { 0 };
-
-		for (size_t i = 0; i < level->n; i++) {
-			struct span span = level->v[i];
-			uint64_t node[POL_NODE_DOUBLES] = { [POL_NODE_DOUBLES - 1] =
-								    child > 1 ? next : span.first };
-
-			make_node(node, to, all, span, child);
-			for (unsigned k = 0; k < POL_NODE_DOUBLES; k++)
-				*pol_vec_push(&nodes) = node[k];
-			for (size_t at = 0; child > 1 && at < span.n; at += child, next++)
-				*pol_vec_push(&below) = (struct span){
-					span.first + (uint32_t)at,
-					(uint32_t)(span.n - at < child ? span.n - at : child)
-				};
-		}
-		pol_vec_free(level);
-		*level = below;
-	}
-	to->elem = pol_words_room(h->out, nodes.n * 2, 2 * POL_NODE_DOUBLES) / 2;
-	for (size_t i = 0; i < nodes.n && !h->out->full; i++)
-		pol_words_put64(h->out, ((size_t)to->elem + i) * 2, nodes.v[i]);
-	pol_vec_free(&nodes);
-}
-
-/* As few levels as leading bits can bring about, and as few of these as that takes. */
-static void write_tree(struct half *h, struct pol_filter_side *to, const intervals *all)
-{
-	uint64_t *first = calloc(all->n, sizeof(*first));
-	spans roots = { 0 };
-	unsigned least;
-
-	if (!first)
-		pol_no_memory();
-	for (size_t i = 0; i < all->n; i++)
-		first[i] = all->v[i].first;
-	least = levels_of(most_of(first, all->n, 32 - TOP_BITS));
-	to->shift = POL_NODE_BITS;
-	while ((to->levels = levels_of(most_of(first, all->n, to->shift))) > least)
-		to->shift--;
-	free(first);
-	write_roots(h, to, all, &roots);
-	write_nodes(h, to, all, &roots);
-	pol_vec_free(&roots);
-}
-
-static void write_v4(struct half *h, int which)
-{
-	intervals all = { 0 };
-	u32s record = { 0 };
-
-	gather_v4(&h->side[which], &all);
-	write_tree(h, &h->head->side[which], &all);
-	for (size_t i = 0; i < all.n; i++)
-		*pol_vec_push(&record) = all.v[i].record;
-	write_rows(h, which, &record);
-	h->stats->intervals[which] = (uint32_t)all.n;
-	pol_vec_free(&record);
-	pol_vec_free(&all);
-}
-
 /* IPv6 as intervals of whole addresses. */
 struct interval6 {
 	pol_u128 first;
@@ -392,16 +283,22 @@ static void gather_v6(const struct half_side *side, intervals6 *out)
 	}
 }
 
+struct slot6 {
+	uint64_t hi;
+	uint32_t above; /* record of what lies above it, up to the next */
+	uint32_t equal; /* of all with this high half, or POL_V6_LOW | group */
+};
+
 struct slots6 {
 	POL_VEC(uint64_t) high;
-	POL_VEC(struct pol_v6_slot) slot;
+	POL_VEC(struct slot6) slot;
 	POL_VEC(struct pol_v6_low) low;
 };
 
 /* One high half: intervals v[0..n) begin in it; `before` holds below the first of them. */
 static void one_high(struct slots6 *s, const struct interval6 *v, size_t n, uint32_t before)
 {
-	struct pol_v6_slot slot = { .hi = (uint64_t)(v[0].first >> 64), .above = v[n - 1].record };
+	struct slot6 slot = { .hi = (uint64_t)(v[0].first >> 64), .above = v[n - 1].record };
 	size_t group = s->low.n;
 
 	if (n == 1 && !(uint64_t)v[0].first) {

@@ -6,6 +6,7 @@
 #include "compiler/filter/filter.h"
 #include "compiler/partition.h"
 #include "compiler/ranges.h"
+#include "compiler/search.h"
 
 /* ---- lists of numbers, one of each (lists.c) ------------------------------------- */
 

@@ -15,7 +15,7 @@
 #include <linux/types.h>
 #include <polc/reasons.h>
 
-#define POL_ABI_VERSION 6
+#define POL_ABI_VERSION 7
 
 /* ---- identity ----------------------------------------------------------- */
 

@@ -7,7 +7,7 @@
  * POL_SECTION_MANIFEST: what the loader needs to place endpoints.
  *
  *   polc: "0.1.0"                 version of the compiler
- *   abi: 6                        POL_ABI_VERSION; another one is refused
+ *   abi: 7                        POL_ABI_VERSION; another one is refused
  *   policy: shop.pol              root file as given, base name only
  *   sources: HEX                  SHA-256 over all source texts in order
  *   default: deny                 or allow

@@ -5,8 +5,11 @@
  * nothing else of the policy.
  *
  *   #include <polc/abi.h>
- *   #define POL_V4_DEPTH d          0..24; search steps over IPv4 bounds
- *   #define POL_V6_DEPTH d          0..24
+ *   #define POL_V4_SHIFT, POL_V6_SHIFT      of the search for an address, polc/search.h
+ *   #define POL_V4_LEVELS, POL_V6_LEVELS    likewise
+ *   #define POL_V4_NODES, POL_V6_NODES      elements of pol_v4_node, pol_v6_node: powers of two
+ *   #define POL_V4_CLASS_LEN, POL_V6_CLASS_LEN      of pol_v4_class, pol_v6_class: likewise
+ *   #define POL_V6_LOW_LEN, POL_V6_LOW_DEPTH        see pol_v6_low
  *   #define POL_COLUMN_LEVELS n     1..5: tree levels spent on the column
  *   #define POL_L4_LEVELS n         1..4: tree levels spent on the L4 class
  *   #define POL_CLASSES_PADDED n    address classes, rounded up to a multiple of POL_PAGE
@@ -25,20 +28,18 @@
  *   #define POL_DYNAMIC_SRC, POL_DYNAMIC_DST    bits: those that are asked about sources, destinations
  *   #define POL_USES_FILTER_LIMITS 0|1, POL_USES_FILTER_LOG 0|1
  *
- *   const __u32 pol_v4_key[1 << POL_V4_DEPTH]
- *         Bounds in host byte order, in Eytzinger order: element 1 is the
- *         root, 2i and 2i+1 follow i; element 0 unused.  A bound is the first
- *         address of an interval; the interval from 0 has none.  Padded with
- *         0xffffffff.
- *   const __u32 pol_v4_class[1 << POL_V4_DEPTH]
- *         Address class by rank, the rank being the number of bounds <= address;
- *         padded with the last class.
- *   const __u64 pol_v6_key[1 << POL_V6_DEPTH]
- *         The same over the high halves of IPv6 bounds, each once, padded with
- *         all ones.  Few prefixes are longer than /64, and what an IPv4 prefix
- *         means inside 64:ff9b::/96 has one high half in all.
- *   const struct pol_v6_slot pol_v6_slot[1 << POL_V6_DEPTH]
- *         By rank: the high half, padded with the last one.
+ *   const struct pol_search pol_v4_search, pol_v6_search
+ *         POL_V4_SHIFT and so on, for user space.
+ *   const __u16 pol_v4_top[1 << (32 - POL_V4_SHIFT)], pol_v6_top[1 << (64 - POL_V6_SHIFT)]
+ *         Root by the leading bits of the address, or of its high half.
+ *   const __u64 pol_v4_node[POL_V4_NODES][POL_NODE4_DOUBLES], pol_v6_node[POL_V6_NODES][POL_NODE6_DOUBLES]
+ *         Level by level, without a gap: the first child of a node is the first that none before it has.
+ *   const __u32 pol_v4_class[POL_V4_CLASS_LEN]
+ *         Address class by interval.
+ *   const __u32 pol_v6_class[POL_V6_CLASS_LEN]
+ *         The same by interval of high halves; or POL_V6_LOW | first of its group, of one high half
+ *         of which the low one tells.  Few prefixes are longer than /64, and what an IPv4 prefix means
+ *         inside 64:ff9b::/96 has one high half in all.
  *   const struct pol_v6_low pol_v6_low[POL_V6_LOW_LEN], a power of two
  *         Groups of ascending low halves; the first of each is 0.
  *   #define POL_V6_LOW_DEPTH d      0..24; halvings of the largest group
@@ -64,6 +65,7 @@
 #define POLC_TABLES_H
 
 #include <linux/types.h>
+#include <polc/search.h>
 
 enum pol_l4_slot {
 	POL_L4_TCP, POL_L4_UDP, POL_L4_SCTP, POL_L4_ICMP, POL_L4_ICMPV6, POL_L4_SLOTS,
@@ -76,12 +78,6 @@ enum pol_filter_action { POL_FILTER_DROP = 0, POL_FILTER_PASS = 1, POL_FILTER_LI
 #define POL_DYNAMIC_MAX 64	/* dynamic sets of an object: POL_SETS_MAX */
 
 #define POL_V6_LOW 0x80000000u	/* not a class: a group begins there in pol_v6_low */
-
-struct pol_v6_slot {
-	__u64 hi;		/* the bound's high half, host byte order; 0 at rank 0 */
-	__u32 above;		/* class of what lies above it, up to the next slot */
-	__u32 equal;		/* class of all with this high half, or POL_V6_LOW | first of its group */
-};
 
 struct pol_v6_low {
 	__u64 lo;		/* host byte order */
@@ -115,28 +111,17 @@ struct pol_v6_low {
 #define POL_FILTER_GROUPS 4	/* by width of source and destination; classes of a row */
 
 /*
- * The interval that holds an address, by the leading bits and then:
+ * The interval that holds an address: of IPv4 as polc/search.h says.  Of IPv6 by the leading bits, and then
+ * halving:
  *
- * IPv4: `levels` nodes, each of which says with one look which is the next.  A node is
- * half a cache line: nine ascending bounds, three to a double, in
- * POL_NODE_BITS each with one bit more above them.  (Rest of the address, in each of the three, with
- * that bit set) - bounds leaves the bit of each bound that is not above the address.  Their number
- * is added to what the last double says: number of the next node, or at last the row.  A bound that is
- * not there has but the bit itself, so no address reaches it.
- *
- * IPv6: `top` has the last high half that is not above all addresses that begin so; the one in
+ * `top` has the last high half that is not above all addresses that begin so; the one in
  * question is among the `most` from there on, of which as many as it takes are skipped by halves,
  * always the same number of times.  Behind the last are copies of it, for who looks that far.
  */
-#define POL_NODE_BITS 20
-#define POL_NODE_WAYS 10
-#define POL_NODE_DOUBLES 4
-#define POL_NODE_EACH (1ull | 1ull << (POL_NODE_BITS + 1) | 1ull << 2 * (POL_NODE_BITS + 1))
-
 struct pol_filter_side {
 	__u32 top;		/* by the leading bits. IPv4: halves, a node; IPv6: words, an element */
-	__u32 shift;		/* of IPv4 (at most POL_NODE_BITS) or of the high half, to get the leading bits */
-	__u32 elem;		/* where they begin, doubles: IPv4: nodes, POL_NODE_DOUBLES each; IPv6: high halves */
+	__u32 shift;		/* of IPv4 (at most POL_NODE4_BITS) or of the high half, to get the leading bits */
+	__u32 elem;		/* where they begin, doubles: IPv4: nodes, POL_NODE4_DOUBLES each; IPv6: high halves */
 	__u32 slot;		/* IPv6, two words each: row above it; row of what equals it, or POL_V6_LOW | group */
 	__u32 low;		/* IPv6, two doubles each: low half; row << 32 | length of the group at its first */
 	__u32 row;		/* doubles: classes by group in 16 bits each; if POL_FILTER_WIDE two, in 32 */

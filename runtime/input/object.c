@@ -9,8 +9,6 @@
 #include "bpfelf.h"
 #include "input.h"
 
-#define DEPTH_MAX 24u /* of the searches, polc/tables.h */
-
 struct reader {
 	const char *path;
 	struct prt_object *o;
@@ -110,74 +108,112 @@ static int check_below16(struct reader *r, const char *name, const uint16_t *v, 
 	return 0;
 }
 
-/* The keys of a search: how many steps, and where they are. */
-static int read_keys(struct reader *r, const char *name, size_t width, const void **key,
-		     unsigned *depth)
+/* A table of a family's search, whose length is for it to say. */
+static int search_table(struct reader *r, int family, const char *what, size_t width,
+			const void **out, size_t *n)
 {
 	struct pol_str bytes;
-	size_t n;
-	int ret = symbol(r, name, 0, &bytes);
+	char name[24];
+	int ret;
 
+	snprintf(name, sizeof(name), "pol_v%d_%s", family, what);
+	ret = symbol(r, name, 0, &bytes);
 	if (ret)
 		return ret;
-	n = bytes.n / width;
-	if (bytes.n % width || !power_of_two(n) || n > 1u << DEPTH_MAX)
+	*n = bytes.n / width;
+	if (bytes.n % width || !power_of_two(*n))
 		return broken(r, "`%s` has %zu bytes", name, bytes.n);
-	*key = copy(r, bytes);
-	*depth = (unsigned)__builtin_ctzll(n);
+	*out = copy(r, bytes);
+	return 0;
+}
+
+/* Its classes are for the caller to check. */
+static int read_search(struct reader *r, int family, struct pol_searched *v, const uint32_t **class)
+{
+	const size_t node =
+		sizeof(uint64_t) * (family == 4 ? POL_NODE4_DOUBLES : POL_NODE6_DOUBLES);
+	const void *top, *nodes, *classes;
+	struct pol_str bytes;
+	size_t tops = 0;
+	int ret = symbol(r, family == 4 ? "pol_v4_search" : "pol_v6_search", sizeof(v->s), &bytes);
+
+	ret = ret ? ret : search_table(r, family, "top", sizeof(*v->top), &top, &tops);
+	ret = ret ? ret : search_table(r, family, "node", node, &nodes, &v->nodes);
+	ret = ret ? ret
+		  : search_table(r, family, "class", sizeof(**class), &classes, &v->intervals);
+	if (ret)
+		return ret;
+	v->family = family;
+	memcpy(&v->s, bytes.p, sizeof(v->s));
+	v->top = top;
+	v->node = nodes;
+	*class = classes;
+	/* first of all what says how much of `top` is looked at */
+	if (pol_search_lead(family, v->s) > POL_SEARCH_LEAD ||
+	    tops != (size_t)1 << pol_search_lead(family, v->s) || !pol_search_sound(v))
+		return broken(r, "the search for IPv%d addresses does not hold together", family);
 	return 0;
 }
 
 static int read_v4(struct reader *r, struct pol_class_tables *c)
 {
-	struct pol_str bytes;
-	const void *key;
-	int ret = read_keys(r, "pol_v4_key", sizeof(*c->v4_key), &key, &c->v4_depth);
+	int ret = read_search(r, 4, &c->v4, &c->v4_class);
 
-	ret = ret ? ret : symbol(r, "pol_v4_class", sizeof(*c->v4_class) << c->v4_depth, &bytes);
-	if (ret)
-		return ret;
-	c->v4_key = key;
-	c->v4_class = copy(r, bytes);
-	return check_below32(r, "pol_v4_class", c->v4_class, (size_t)1 << c->v4_depth,
-			     r->o->manifest.address_classes);
+	return ret ? ret
+		   : check_below32(r, "pol_v4_class", c->v4_class, c->v4.intervals,
+				   r->o->manifest.address_classes);
 }
 
 /* A class, or a group that lies within the low halves and begins at 0. */
-static int check_v6_equal(struct reader *r, const struct pol_class_tables *c, size_t nlow,
-			  uint32_t equal)
+static int check_v6_class(struct reader *r, const struct pol_class_tables *c, size_t nlow,
+			  uint32_t class)
 {
-	uint32_t at = equal & ~POL_V6_LOW;
+	uint32_t at = class & ~POL_V6_LOW;
 
-	if (!(equal & POL_V6_LOW))
-		return check_below32(r, "pol_v6_slot", &equal, 1, r->o->manifest.address_classes);
+	if (!(class & POL_V6_LOW))
+		return check_below32(r, "pol_v6_class", &class, 1, r->o->manifest.address_classes);
 	if (at >= nlow || !c->v6_low[at].n || c->v6_low[at].n > nlow - at || c->v6_low[at].lo)
-		return broken(r, "`pol_v6_slot` names group %u", at);
+		return broken(r, "`pol_v6_class` names group %u", at);
 	return 0;
+}
+
+/* A place where an interval may begin: if it has a group, it is that one high half. */
+struct lone_groups {
+	const struct pol_class_tables *c;
+	bool wide;
+};
+
+static void check_group(void *ctx, uint64_t first)
+{
+	struct lone_groups *g = ctx;
+	const struct pol_searched *v = &g->c->v6;
+	uint32_t here = pol_search_find(v, first);
+
+	if (!(g->c->v6_class[here] & POL_V6_LOW))
+		return;
+	g->wide = g->wide || (first && pol_search_find(v, first - 1) == here) ||
+		  (first != UINT64_MAX && pol_search_find(v, first + 1) == here);
 }
 
 static int read_v6(struct reader *r, struct pol_class_tables *c)
 {
-	const uint32_t end = r->o->manifest.address_classes;
-	struct pol_str bytes;
-	const void *key, *low;
-	unsigned low_depth;
-	int ret = read_keys(r, "pol_v6_key", sizeof(*c->v6_key), &key, &c->v6_depth);
+	struct lone_groups groups = { .c = c };
+	const void *low = NULL;
+	size_t nlow = 0;
+	int ret = read_search(r, 6, &c->v6, &c->v6_class);
 
-	ret = ret ? ret : symbol(r, "pol_v6_slot", sizeof(*c->v6_slot) << c->v6_depth, &bytes);
-	ret = ret ? ret : read_keys(r, "pol_v6_low", sizeof(*c->v6_low), &low, &low_depth);
+	ret = ret ? ret : search_table(r, 6, "low", sizeof(*c->v6_low), &low, &nlow);
+	c->v6_low = low;
+	for (size_t i = 0; !ret && i < nlow; i++)
+		ret = check_below32(r, "pol_v6_low", &c->v6_low[i].class, 1,
+				    r->o->manifest.address_classes);
+	for (size_t i = 0; !ret && i < c->v6.intervals; i++)
+		ret = check_v6_class(r, c, nlow, c->v6_class[i]);
 	if (ret)
 		return ret;
-	c->v6_key = key;
-	c->v6_slot = copy(r, bytes);
-	c->v6_low = low;
-	for (size_t i = 0; !ret && i < (size_t)1 << low_depth; i++)
-		ret = check_below32(r, "pol_v6_low", &c->v6_low[i].class, 1, end);
-	for (size_t i = 0; !ret && i < (size_t)1 << c->v6_depth; i++) {
-		ret = check_below32(r, "pol_v6_slot", &c->v6_slot[i].above, 1, end);
-		ret = ret ? ret : check_v6_equal(r, c, (size_t)1 << low_depth, c->v6_slot[i].equal);
-	}
-	return ret;
+	pol_search_places(&c->v6, check_group, &groups);
+	return groups.wide ? broken(r, "`pol_v6_class` has a group for more than one high half")
+			   : 0;
 }
 
 static int read_classes(struct reader *r)

@@ -71,6 +71,33 @@ else
 	phase="the new version has in force"
 	shop_in_force two
 fi
+
+# ---- the host boots into the new version ---------------------------------------------------------
+
+"$POLLOAD" remove >/dev/null
+"$PREVIOUS_BUILD/polload" apply one.bpf.o -H host.yaml >/dev/null || bail "the previous polload"
+for device in $(tc qdisc show | sed -n 's/^qdisc clsact .* dev \([^ ]*\) .*/\1/p'); do
+	tc qdisc del dev "$device" clsact
+done
+nft flush ruleset
+umount bpf
+mount -t bpf bpf bpf || bail "cannot empty the BPF file system"
+run "$POLLOAD" boot
+if [ "$code" = 0 ]; then
+	phase="booted"
+	shop_in_force one
+else # closed, with a word about it, until somebody compiles the policy again
+	like "the boot: why not" "version" "$err"
+	like "the boot: what then" "LOCKDOWN" "$err"
+	like "the boot: what next" "compile the policy again" "$err"
+	phase="in the lockdown"
+	expect timeout client server tcp 8080
+	expect timeout client server tcp 8081
+	run "$POLLOAD" apply two.bpf.o -H host.yaml
+	is "an object of this version opens it" "0 " "$code $err"
+	phase="then"
+	shop_in_force two
+fi
 run "$POLLOAD" remove
 is "remove" "0 " "$code $err"
 is "nothing is left" "" "$(find bpf state -mindepth 1 ! -name "*.debug")$(tc qdisc show | grep clsact)"

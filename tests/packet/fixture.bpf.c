@@ -14,8 +14,14 @@
 #include <polc/tables.h>
 #include "fixture.h"
 
-#define POL_V4_DEPTH 3
-#define POL_V6_DEPTH 3
+#define POL_V4_SHIFT 20
+#define POL_V6_SHIFT 63
+#define POL_V4_LEVELS 1
+#define POL_V6_LEVELS 1
+#define POL_V4_NODES 4
+#define POL_V6_NODES 2
+#define POL_V4_CLASS_LEN 8
+#define POL_V6_CLASS_LEN 8
 #define POL_V6_LOW_DEPTH 0
 #define POL_V6_LOW_LEN 1
 #define POL_COLUMN_LEVELS 2
@@ -31,31 +37,28 @@
 #define POL_USES_AUDIT 1
 #define POL_USES_HTTP 1
 
-/* in order: 10.7.0.0, 10.8.0.0, 198.51.100.0, 198.51.101.0, padding; Eytzinger: root is the middle one */
-const __u32 pol_v4_key[8] = { 0,          0xc6336500, 0x0a080000, 0xffffffff,
-			      0x0a070000, 0xc6336400, 0xffffffff, 0xffffffff };
-const __u32 pol_v4_class[8] = { 0, 2, 0, 1 };
+/* intervals from 0.0.0.0, 10.7.0.0, 10.8.0.0, 198.51.100.0, 198.51.101.0 */
+#define BOUNDS4(a, b, c)                                                                           \
+	((__u64)(a) | (__u64)(b) << (POL_NODE4_BITS + 1) | (__u64)(c) << 2 * (POL_NODE4_BITS + 1))
+#define NONE4 (1 << POL_NODE4_BITS)
+const struct pol_search pol_v4_search = { POL_V4_SHIFT, POL_V4_LEVELS };
+const __u16 pol_v4_top[1 << (32 - POL_V4_SHIFT)] = { [0x0a0] = 1, [0xc63] = 2 };
+const __u64 pol_v4_node[POL_V4_NODES][POL_NODE4_DOUBLES] __attribute__((aligned(64))) = {
+	{ POL_NODE4_ABOVE, POL_NODE4_ABOVE, POL_NODE4_ABOVE, 0 },
+	{ BOUNDS4(0x70000, 0x80000, NONE4), POL_NODE4_ABOVE, POL_NODE4_ABOVE, 0 },
+	{ BOUNDS4(0x36400, 0x36500, NONE4), POL_NODE4_ABOVE, POL_NODE4_ABOVE, 2 },
+};
+const __u32 pol_v4_class[POL_V4_CLASS_LEN] = { 0, 2, 0, 1, 0 };
 
-const __u64 pol_v6_key[8] = {
-	0,
-	0xfd00000700010000ull,
-	0x20010db800060000ull,
-	~0ull,
-	0x20010db800050000ull,
-	0xfd00000700000000ull,
-	~0ull,
-	~0ull,
+/* intervals from ::, 2001:db8:5::, 2001:db8:6::, fd00:7::, fd00:7:1:: */
+#define NONE6 (1ull << POL_NODE6_BITS)
+const struct pol_search pol_v6_search = { POL_V6_SHIFT, POL_V6_LEVELS };
+const __u16 pol_v6_top[1 << (64 - POL_V6_SHIFT)] = { 0, 1 };
+const __u64 pol_v6_node[POL_V6_NODES][POL_NODE6_DOUBLES] __attribute__((aligned(64))) = {
+	{ 0x20010db800050000, 0x20010db800060000, NONE6, NONE6, NONE6, NONE6, NONE6, 0 },
+	{ 0x7d00000700000000, 0x7d00000700010000, NONE6, NONE6, NONE6, NONE6, NONE6, 2 },
 };
-const struct pol_v6_slot pol_v6_slot[8] = {
-	{ 0, 0, 0 },
-	{ 0x20010db800050000ull, 1, 1 },
-	{ 0x20010db800060000ull, 0, 0 },
-	{ 0xfd00000700000000ull, 2, 2 },
-	{ 0xfd00000700010000ull, 0, 0 },
-	{ 0xfd00000700010000ull, 0, 0 },
-	{ 0xfd00000700010000ull, 0, 0 },
-	{ 0xfd00000700010000ull, 0, 0 },
-};
+const __u32 pol_v6_class[POL_V6_CLASS_LEN] = { 0, 1, 0, 2, 0 };
 const __u32 pol_pool_class[POL_CLASSES_PADDED / 32] = { 1 << 2 };
 const struct pol_v6_low pol_v6_low[POL_V6_LOW_LEN] = { { 0, 0, 0 } };
 

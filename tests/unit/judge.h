@@ -33,10 +33,31 @@ static struct pol_eval_peer judge_peer(const struct pol_ir *ir, unsigned which, 
 	return p;
 }
 
+/* The tables that are emitted: class by interval, in the arena. */
+static struct pol_searched searched_of(const struct pol_tables *t, int family,
+				       const struct pol_search_tables *s, const pol_intervals *all,
+				       const uint32_t **class)
+{
+	uint32_t *v = pol_arena_alloc(t->arena, all->n * sizeof(*v));
+
+	for (size_t i = 0; i < all->n; i++)
+		v[i] = all->v[i].value;
+	*class = v;
+	return (struct pol_searched){ family,
+				      s->s,
+				      s->top.v,
+				      s->node.v,
+				      s->node.n / pol_search_doubles(family),
+				      all->n };
+}
+
 static struct pol_class_tables classes_of(const struct pol_tables *t)
 {
-	return (struct pol_class_tables){ t->v4_depth, t->v6_depth, t->v4_key, t->v4_class,
-					  t->v6_key,   t->v6_slot,  t->v6_low };
+	struct pol_class_tables c = { .v6_low = t->v6_low };
+
+	c.v4 = searched_of(t, 4, &t->v4_search, &t->v4, &c.v4_class);
+	c.v6 = searched_of(t, 6, &t->v6_search, &t->v6, &c.v6_class);
+	return c;
 }
 
 static bool in_runs(struct pol_runs r, uint32_t v)

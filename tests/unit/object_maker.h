@@ -99,9 +99,10 @@ static inline char *make_elf(const struct part *part, size_t n, size_t *size)
  * l4_classes; of other protocols the number modulo it.
  */
 struct made_tables {
-	uint32_t v4_key[4], v4_class[4];
-	uint64_t v6_key[1];
-	struct pol_v6_slot v6_slot[1];
+	struct pol_search v4_search, v6_search;
+	uint16_t v4_top[1 << (32 - POL_NODE4_BITS)], v6_top[2];
+	__u64 v4_node[4][POL_NODE4_DOUBLES], v6_node[1][POL_NODE6_DOUBLES];
+	uint32_t v4_class[4], v6_class[1];
 	struct pol_v6_low v6_low[1];
 	uint16_t l4_page[POL_L4_SLOTS][256], l4_class[256], proto_class[256];
 };
@@ -110,12 +111,23 @@ struct made_tables {
 static inline void make_tables(struct made_tables *t, uint32_t l4_classes)
 {
 	memset(t, 0, sizeof(*t));
-	t->v4_key[1] = 10u << 24 | 1 << 16;
-	t->v4_key[2] = 10u << 24;
-	t->v4_key[3] = 10u << 24 | 2 << 16;
+	t->v4_search = (struct pol_search){ POL_NODE4_BITS, 1 };
+	t->v6_search = (struct pol_search){ POL_NODE6_BITS, 1 };
+	for (uint32_t lead = 10u << 4; lead < POL_ARRAY_LEN(t->v4_top); lead++)
+		t->v4_top[lead] = lead == 10u << 4 ? 1 : 2;
+	for (unsigned i = 0; i < POL_ARRAY_LEN(t->v4_node); i++)
+		for (unsigned k = 0; k + 1 < POL_NODE4_DOUBLES; k++)
+			t->v4_node[i][k] = POL_NODE4_ABOVE;
+	/* 10.1.0.0 and 10.2.0.0, where 10/12 begins with class 1 */
+	t->v4_node[1][0] = 1u << 16 | 2ull << (16 + POL_NODE4_BITS + 1) |
+			   1ull << (3 * POL_NODE4_BITS + 2);
+	t->v4_node[1][3] = 1;
+	t->v4_node[2][3] = 3;
+	for (unsigned k = 0; k + 1 < POL_NODE6_DOUBLES; k++)
+		t->v6_node[0][k] = 1ull << POL_NODE6_BITS;
 	for (uint32_t i = 0; i < 4; i++)
 		t->v4_class[i] = i;
-	t->v6_slot[0].above = t->v6_slot[0].equal = 4;
+	t->v6_class[0] = 4;
 	for (uint32_t i = 0; i < 256; i++)
 		t->l4_class[i] = t->proto_class[i] = (uint16_t)(i % l4_classes);
 }
@@ -149,10 +161,14 @@ static inline char *make_object(const struct made *m, size_t *size)
 		{ POL_SECTION_RULES, NULL, m->rules.p, m->rules.n },
 		{ POL_SEC_PAGES, "pol_pages", pages, pages_n },
 		{ POL_SEC_VERDICTS, "pol_verdicts", verdicts, verdicts_n },
-		{ ".rodata", "pol_v4_key", t.v4_key, sizeof(t.v4_key) },
-		{ ".rodata.a", "pol_v4_class", t.v4_class, sizeof(t.v4_class) },
-		{ ".rodata.b", "pol_v6_key", t.v6_key, sizeof(t.v6_key) },
-		{ ".rodata.c", "pol_v6_slot", t.v6_slot, sizeof(t.v6_slot) },
+		{ ".rodata", "pol_v4_search", &t.v4_search, sizeof(t.v4_search) },
+		{ ".rodata.a", "pol_v4_top", t.v4_top, sizeof(t.v4_top) },
+		{ ".rodata.b", "pol_v4_node", t.v4_node, sizeof(t.v4_node) },
+		{ ".rodata.c", "pol_v4_class", t.v4_class, sizeof(t.v4_class) },
+		{ ".rodata.i", "pol_v6_search", &t.v6_search, sizeof(t.v6_search) },
+		{ ".rodata.j", "pol_v6_top", t.v6_top, sizeof(t.v6_top) },
+		{ ".rodata.k", "pol_v6_node", t.v6_node, sizeof(t.v6_node) },
+		{ ".rodata.l", "pol_v6_class", t.v6_class, sizeof(t.v6_class) },
 		{ ".rodata.h", "pol_v6_low", t.v6_low, sizeof(t.v6_low) },
 		{ ".rodata.d", "pol_l4_page", t.l4_page, sizeof(t.l4_page) },
 		{ ".rodata.e", "pol_l4_class", t.l4_class, sizeof(t.l4_class) },

@@ -242,8 +242,8 @@ static void refuse(const struct small *s, const struct wrong *w)
 static void test_hostile(void **state)
 {
 	static const struct wrong wrong[] = {
-		{ "abi: " ABI "\n", "abi: 7\n",
-		  "ABI version 7 (compiled by polc 0.9), this polload understands version " ABI },
+		{ "abi: " ABI "\n", "abi: 99\n",
+		  "ABI version 99 (compiled by polc 0.9), this polload understands version " ABI },
 		{ "abi: ", "abo: ", "no `abi`" },
 		{ "polc: \"0.9\"", "polk: \"0.9\"", "unknown key `polk`" },
 		{ "address_classes: 5", "address_classes: 4", "address classes" },
@@ -402,6 +402,58 @@ static void test_hostile_tables(void **state)
 	refuse_table(spoil_spare, "verdict 2");
 }
 
+/* Numbers of the search for addresses, wherever its first bytes are. */
+static void refuse_search(const void *from, size_t n, size_t at, const void *to, size_t size_to,
+			  const char *says)
+{
+	struct prt_object *o = NULL;
+	struct pol_err err;
+	struct small s;
+	size_t size;
+	char *data, *found;
+
+	small_new(&s);
+	data = small_object(&s, pol_buf_str(&s.manifest), &size);
+	found = memmem(data, size, from, n);
+	assert_non_null(found);
+	memcpy(found + at, to, size_to);
+	assert_int_equal(parse(data, size, &o, &err), -ENOEXEC);
+	if (!strstr(err.text, says))
+		fail_msg("`%s`", err.text);
+	small_free(&s);
+}
+
+static void test_hostile_search(void **state)
+{
+	static const struct pol_v6_low group = { 0, 4, 1 };
+	static const char whole[] = "does not hold together";
+	struct made_tables t;
+	struct {
+		uint32_t class;
+		char unused[12]; /* the tables of an object begin at multiples of 16 */
+		struct pol_v6_low low;
+	} grouped = { .class = POL_V6_LOW, .low = group };
+	struct pol_search deep = { POL_NODE4_BITS, 2 };
+	uint32_t class = 5;
+	uint16_t root = 3;
+	uint64_t base = 4;
+
+	(void)state;
+	make_tables(&t, 3);
+	refuse_search(&t.v4_search, sizeof(t.v4_search), 0, &deep, sizeof(deep), whole);
+	refuse_search(t.v4_top, sizeof(t.v4_top), 0, &root, sizeof(root), whole);
+	root = 1; /* which has bounds, and is another's */
+	refuse_search(t.v4_top, sizeof(t.v4_top), 4000, &root, sizeof(root), whole);
+	refuse_search(t.v4_node, sizeof(t.v4_node), 2 * 32 + 24, &base, sizeof(base), whole);
+	base = 0; /* bounds that do not ascend */
+	refuse_search(t.v4_node, sizeof(t.v4_node), 32, &base, sizeof(base), whole);
+	refuse_search(t.v4_class, sizeof(t.v4_class), 8, &class, sizeof(class), "class 5 of 5");
+	class = POL_V6_LOW;
+	refuse_search(t.v6_node, sizeof(t.v6_node), 64, &class, sizeof(class), "names group 0");
+	refuse_search(t.v6_node, sizeof(t.v6_node), 64, &grouped, sizeof(grouped),
+		      "more than one high half");
+}
+
 /* The same section or symbol twice, none, or not for BPF. */
 static void test_hostile_elf(void **state)
 {
@@ -495,7 +547,8 @@ int main(void)
 		cmocka_unit_test(test_whole),          cmocka_unit_test(test_truncated),
 		cmocka_unit_test(test_flipped),        cmocka_unit_test(test_hostile),
 		cmocka_unit_test(test_hostile_tables), cmocka_unit_test(test_hostile_elf),
-		cmocka_unit_test(test_rules),          cmocka_unit_test(test_files),
+		cmocka_unit_test(test_hostile_search), cmocka_unit_test(test_rules),
+		cmocka_unit_test(test_files),
 	};
 
 	return cmocka_run_group_tests_name("object", tests, NULL, NULL);

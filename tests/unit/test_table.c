@@ -397,21 +397,23 @@ static void hostile_numbers(void **unused)
 static void class_search(void **unused)
 {
 	/* bounds 10, 20, 30; 2^96 and, within 2^97, the low halves 3, 7 and 9 */
-	static const uint32_t key[4] = { 0, 20, 10, 30 }, class[4] = { 0, 1, 2, 3 };
-	static const uint64_t key6[4] = { 0, 2ull << 32, 1ull << 32, UINT64_MAX };
-	static const struct pol_v6_slot slot[4] = { { 0, 4, 4 },
-						    { 1ull << 32, 5, 5 },
-						    { 2ull << 32, 9, POL_V6_LOW | 1 },
-						    { 2ull << 32, 9, POL_V6_LOW | 1 } };
+	static const uint16_t top4[1 << 12] = { [1 ... 4095] = 1 }, top6[2] = { 0, 1 };
+	static const __u64 node4[][POL_NODE4_DOUBLES] = {
+		{ 10 | 20ull << 21 | 30ull << 42, POL_NODE4_ABOVE, POL_NODE4_ABOVE, 0 },
+		{ POL_NODE4_ABOVE, POL_NODE4_ABOVE, POL_NODE4_ABOVE, 3 },
+	};
+	__u64 node6[2][POL_NODE6_DOUBLES] = {
+		{ 1ull << 32, 2ull << 32, (2ull << 32) + 1 },
+		{ [7] = 3 },
+	};
+	static const uint32_t class4[] = { 0, 1, 2, 3 }, class6[] = { 4, 5, POL_V6_LOW | 1, 9 };
 	static const struct pol_v6_low low[8] = {
 		{ 0 }, { 0, 5, 4 }, { 3, 7, 0 }, { 7, 8, 0 }, { 9, 9, 0 }
 	};
-	struct pol_class_tables c = { .v4_depth = 2,
-				      .v6_depth = 2,
-				      .v4_key = key,
-				      .v4_class = class,
-				      .v6_key = key6,
-				      .v6_slot = slot,
+	struct pol_class_tables c = { .v4 = { 4, { 20, 1 }, top4, node4[0], 2, 4 },
+				      .v6 = { 6, { 63, 1 }, top6, node6[0], 2, 4 },
+				      .v4_class = class4,
+				      .v6_class = class6,
 				      .v6_low = low };
 	static const struct {
 		uint64_t hi, lo;
@@ -431,10 +433,15 @@ static void class_search(void **unused)
 		{ 2ull << 32, 9, 9 },
 		{ 2ull << 32, ~0ull, 9 },
 		{ (2ull << 32) + 1, 0, 9 },
+		{ ~0ull >> 1, ~0ull, 9 },
 		{ ~0ull, ~0ull, 9 },
 	};
 
 	(void)unused;
+	for (unsigned i = 3; i < 14; i++) /* those that are not there */
+		node6[i / 7][i % 7] = 1ull << POL_NODE6_BITS;
+	assert_true(pol_search_sound(&c.v4));
+	assert_true(pol_search_sound(&c.v6));
 	for (uint32_t a = 0; a < 40; a++)
 		assert_int_equal(pol_class_of(&c, (struct pol_ip){ .lo = a, .family = 4 }),
 				 a < 10   ? 0

@@ -215,72 +215,118 @@ static bool drop_rule(struct subject *s, char *copy)
 	return hits > 0;
 }
 
-static int by_value(const void *pa, const void *pb)
-{
-	uint32_t a = *(const uint32_t *)pa, b = *(const uint32_t *)pb;
+/* A place where an interval may begin. */
+struct some_place {
+	struct subject *s;
+	uint64_t rest; /* bits of which not all may be 0 */
+	uint32_t n;
+	uint64_t first;
+};
 
-	return (a > b) - (a < b);
+static void some_place(void *ctx, uint64_t first)
+{
+	struct some_place *p = ctx;
+
+	if ((first & p->rest || !p->rest) && below(p->s, ++p->n) == 0)
+		p->first = first;
 }
 
-/* The class of an interval of IPv4 addresses. */
+static const struct pol_searched *searched(const struct subject *s, int family)
+{
+	return family == 4 ? &s->o->classes.v4 : &s->o->classes.v6;
+}
+
+static struct pol_ip address_at(int family, uint64_t first)
+{
+	return family == 4 ? (struct pol_ip){ 0, first, 4 } : (struct pol_ip){ first, 0, 6 };
+}
+
+/* Another class for an interval. */
+static bool other_class(struct subject *s, char *copy, int family)
+{
+	const uint32_t *of = family == 4 ? s->o->classes.v4_class : s->o->classes.v6_class;
+	uint32_t class = below(s, s->o->manifest.address_classes), at;
+	struct some_place p = { .s = s };
+	size_t size;
+	char *to = symbol(s, copy, family == 4 ? "pol_v4_class" : "pol_v6_class", &size);
+
+	pol_search_places(searched(s, family), some_place, &p);
+	at = pol_search_find(searched(s, family), p.first);
+	if (!to || of[at] & POL_V6_LOW || !addresses_differ(s, of[at], class))
+		return false;
+	memcpy(to + at * sizeof(class), &class, sizeof(class));
+	snprintf(s->what, sizeof(s->what), "IPv%d class of interval %u: %u", family, at, class);
+	return true;
+}
+
 static bool v4_class(struct subject *s, char *copy)
 {
-	size_t n = (size_t)1 << s->o->classes.v4_depth, size;
-	uint32_t *key POL_CLEANUP(pol_cleanup_free) = malloc(n * sizeof(*key));
-	uint32_t rank = below(s, n), class = below(s, s->o->manifest.address_classes);
-	char *at = symbol(s, copy, "pol_v4_class", &size);
+	return other_class(s, copy, 4);
+}
 
-	/* Keys in order behind a first one that counts as below every address. */
-	memcpy(key, s->o->classes.v4_key, n * sizeof(*key));
-	key[0] = 0;
-	qsort(key, n, sizeof(*key), by_value);
-	if (!at || (rank + 1 < n && key[rank] == key[rank + 1] && rank) ||
-	    !addresses_differ(s, s->o->classes.v4_class[rank], class))
+static bool v6_class(struct subject *s, char *copy)
+{
+	return other_class(s, copy, 6);
+}
+
+/* The double that has the bound of a node, and what is one more of it there; NULL: it has none there. */
+static const __u64 *bound_in(const struct pol_searched *v, size_t at, uint64_t bound, uint64_t *one)
+{
+	unsigned each = v->family == 4 ? POL_NODE4_BITS + 1 : 64;
+	unsigned in_one = v->family == 4 ? 3 : 1;
+	unsigned doubles = v->family == 4 ? POL_NODE4_DOUBLES : POL_NODE6_DOUBLES;
+
+	for (unsigned k = 0; k < in_one * (doubles - 1); k++) {
+		const __u64 *d = v->node + at * doubles + k / in_one;
+		unsigned bits = k % in_one * each;
+
+		*one = 1ull << bits;
+		if ((*d >> bits & UINT64_MAX >> (64 - each)) == bound)
+			return d;
+	}
+	return NULL;
+}
+
+/* A bound moved by one address, or by one high half. */
+static bool other_bound(struct subject *s, char *copy, int family)
+{
+	const struct pol_searched *v = searched(s, family);
+	struct some_place p = { .s = s, .rest = (1ull << v->s.shift) - 1 };
+	const __u64 *d = NULL;
+	uint64_t moved, one = 0;
+	size_t size, at;
+	char *to = symbol(s, copy, family == 4 ? "pol_v4_node" : "pol_v6_node", &size);
+
+	pol_search_places(v, some_place, &p);
+	if (!to || !p.n ||
+	    !addresses_differ(s, prt_address_class(s->o, address_at(family, p.first - 1)),
+			      prt_address_class(s->o, address_at(family, p.first))))
 		return false;
-	if (!rank && n > 1 && key[1] == 0)
+	at = v->top[p.first >> v->s.shift];
+	for (unsigned l = 0; !d && l < v->s.levels; l++) {
+		d = bound_in(v, at, p.first & p.rest, &one);
+		at = family == 4 ? pol_search4_next(v->node + at * POL_NODE4_DOUBLES,
+						    pol_search4_rest((uint32_t)p.first, v->s.shift))
+				 : pol_search6_next(v->node + at * POL_NODE6_DOUBLES,
+						    pol_search6_rest(p.first, v->s.shift));
+	}
+	if (!d)
 		return false;
-	memcpy(at + rank * sizeof(class), &class, sizeof(class));
-	snprintf(s->what, sizeof(s->what), "IPv4 class at rank %u: %u", rank, class);
+	moved = *d + one;
+	memcpy(to + (size_t)(d - v->node) * sizeof(moved), &moved, sizeof(moved));
+	snprintf(s->what, sizeof(s->what), "IPv%d bound %#llx moved by one", family,
+		 (unsigned long long)p.first);
 	return true;
 }
 
-/* A bound moved by one address. */
-static bool v4_key(struct subject *s, char *copy)
+static bool v4_bound(struct subject *s, char *copy)
 {
-	size_t n = (size_t)1 << s->o->classes.v4_depth, size, i = n > 1 ? 1 + below(s, n - 1) : 0;
-	char *at = symbol(s, copy, "pol_v4_key", &size);
-	uint32_t key = i ? s->o->classes.v4_key[i] : 0, moved = key + 1;
-	struct pol_ip before = { .family = 4, .lo = key - 1 }, here = { .family = 4, .lo = key };
-
-	if (!at || !i || key == 0xffffffff || key == 0 ||
-	    !addresses_differ(s, prt_address_class(s->o, before), prt_address_class(s->o, here)))
-		return false;
-	memcpy(at + i * sizeof(moved), &moved, sizeof(moved));
-	snprintf(s->what, sizeof(s->what), "IPv4 bound %#x moved by one", key);
-	return true;
+	return other_bound(s, copy, 4);
 }
 
-/* The class above a high half of IPv6 addresses. */
-static bool v6_slot(struct subject *s, char *copy)
+static bool v6_bound(struct subject *s, char *copy)
 {
-	size_t n = (size_t)1 << s->o->classes.v6_depth, size;
-	uint32_t i = below(s, n), class = below(s, s->o->manifest.address_classes);
-	char *at = symbol(s, copy, "pol_v6_slot", &size);
-	struct pol_v6_slot slot = s->o->classes.v6_slot[i];
-	struct pol_ip next = { .family = 6, .hi = slot.hi + 1 };
-
-	/* Something must lie above it before the next one begins, and be told apart. */
-	if (!at || slot.hi == UINT64_MAX || prt_address_class(s->o, next) != slot.above ||
-	    !addresses_differ(s, slot.above, class))
-		return false;
-	for (size_t k = 0; k < n; k++)
-		if (k != i && (s->o->classes.v6_slot[k].hi == slot.hi ||
-			       s->o->classes.v6_slot[k].hi == slot.hi + 1))
-			return false;
-	slot.above = class;
-	memcpy(at + i * sizeof(slot), &slot, sizeof(slot));
-	snprintf(s->what, sizeof(s->what), "IPv6 class above slot %u: %u", i, class);
-	return true;
+	return other_bound(s, copy, 6);
 }
 
 static bool l4_class(struct subject *s, char *copy)
@@ -415,8 +461,8 @@ static bool rules_letter(struct subject *s, char *copy)
 }
 
 static bool (*const mutations[])(struct subject *, char *) = {
-	page_entry, page_entry, verdict,   drop_rule,      v4_class,      v4_key,       v6_slot,
-	l4_class,   limit,      http_byte, manifest_digit, manifest_word, rules_letter,
+	page_entry, page_entry, verdict, drop_rule, v4_class,       v4_bound,      v6_class,
+	v6_bound,   l4_class,   limit,   http_byte, manifest_digit, manifest_word, rules_letter,
 };
 
 /* ---- asking -------------------------------------------------------------------------- */

@@ -145,8 +145,8 @@ broken() { # NAME FILE SED
 	[ $code = 1 ] && grep -q 'differs (packets)' "$work/said"
 	report "$1" $?
 }
-broken "IPv4 addresses one too low" classify.h 's/((k - x - 1) >> 63)/((k - x) >> 63)/'
-broken "IPv6 high halves one too low" classify.h 's/pol_lt(hi, pol_v6_key/pol_lt(hi - 1, pol_v6_key/'
+broken "IPv4 addresses one too low" classify.h 's/rest = pol_search4_rest(addr, /rest = pol_search4_rest(addr - 1, /'
+broken "IPv6 high halves one too low" classify.h 's/rest = pol_search6_rest(hi, /rest = pol_search6_rest(hi - 1, /'
 broken "low halves forgotten" classify.h 's/return pol_class_v6_low(at & ~POL_V6_LOW, lo);/return pol_class_v6_low(at \& ~POL_V6_LOW, 0);/'
 broken "the host taken for the world" classify.h 's/entity = POL_ENTITY_HOST;/entity = POL_ENTITY_WORLD;/'
 broken "the source port judged" judge.h 's/p->rev ? p->sport_be : p->dport_be/p->rev ? p->dport_be : p->sport_be/'
