@@ -3,7 +3,7 @@
 
 static const __u64 *node_at(const struct pol_searched *v, size_t at)
 {
-	return v->node + at * (v->family == 4 ? POL_NODE4_DOUBLES : POL_NODE6_DOUBLES);
+	return v->node + at * pol_search_doubles(v->family);
 }
 
 static unsigned most_bounds(const struct pol_searched *v)
@@ -47,7 +47,7 @@ static int bounds_of(const struct pol_searched *v, const __u64 *node)
 
 static uint64_t below(const struct pol_searched *v, const __u64 *node)
 {
-	return node[v->family == 4 ? POL_NODE4_DOUBLES - 1 : POL_NODE6_DOUBLES - 1];
+	return node[pol_search_doubles(v->family) - 1];
 }
 
 /* No node under this root has a bound: what many leading bits may share. */

@@ -21,6 +21,12 @@ static inline unsigned pol_search_lead(int family, struct pol_search s)
 	return (family == 4 ? 32 : 64) - s.shift;
 }
 
+/* Doubles of a node. */
+static inline size_t pol_search_doubles(int family)
+{
+	return family == 4 ? POL_NODE4_DOUBLES : POL_NODE6_DOUBLES;
+}
+
 /*
  * All else here wants a search that is sound, which is to be asked of what comes from outside: every number
  * points inside, bounds ascend, and nodes stand as the compiler puts them (polc/tables.h), so

@@ -12,8 +12,7 @@ struct shape { /* of a family's nodes */
 static const struct shape shape4 = { 32, POL_NODE4_BITS, POL_NODE4_WAYS, POL_NODE4_DOUBLES };
 static const struct shape shape6 = { 64, POL_NODE6_BITS, POL_NODE6_WAYS, POL_NODE6_DOUBLES };
 
-/* Most intervals among which the leading bits leave the choice. */
-static size_t most_of(const pol_intervals *all, unsigned shift)
+size_t pol_search_most(const pol_intervals *all, unsigned shift)
 {
 	size_t most = 1, begin = 0;
 
@@ -41,10 +40,10 @@ static unsigned levels_of(const struct shape *shape, size_t most)
 /* As few levels as leading bits can bring about, and as few of these as that takes. */
 static void choose(struct pol_search *s, const struct shape *shape, const pol_intervals *all)
 {
-	unsigned least = levels_of(shape, most_of(all, shape->bits - POL_SEARCH_LEAD));
+	unsigned least = levels_of(shape, pol_search_most(all, shape->bits - POL_SEARCH_LEAD));
 
 	s->shift = shape->rest;
-	while ((s->levels = levels_of(shape, most_of(all, s->shift))) > least)
+	while ((s->levels = levels_of(shape, pol_search_most(all, s->shift))) > least)
 		s->shift--;
 }
 

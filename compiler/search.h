@@ -3,9 +3,7 @@
 #ifndef POLC_COMPILER_SEARCH_H
 #define POLC_COMPILER_SEARCH_H
 
-#include <polc/search.h>
-
-#include "base/base.h"
+#include "base/search.h"
 
 /* Ascending; each up to the next one, the first from 0 on. */
 struct pol_interval {
@@ -22,6 +20,9 @@ struct pol_search_tables {
 	POL_VEC(__u64) node;		/* level by level, the roots first */
 };
 
+/* Most intervals among which the bits in front of the last `shift` leave the choice. */
+size_t pol_search_most(const pol_intervals *all, unsigned shift);
+
 /* family: 4 or 6; at least one interval.  Free with pol_search_free. */
 void pol_search_make(struct pol_search_tables *t, int family, const pol_intervals *all);
 void pol_search_free(struct pol_search_tables *t);
@@ -32,11 +33,6 @@ static inline uint64_t pol_power_of_two(uint64_t n) /* the least that is not bel
 	while (p < n)
 		p *= 2;
 	return p;
-}
-
-static inline size_t pol_search_doubles(int family) /* of a node */
-{
-	return family == 4 ? POL_NODE4_DOUBLES : POL_NODE6_DOUBLES;
 }
 
 #endif

@@ -220,21 +220,6 @@ static void write_v4(struct half *h, int which)
 
 #define TOP_BITS 16 /* most leading bits that a table is made of */
 
-/* Most elements among which the leading bits leave the choice. */
-static size_t most_of(const uint64_t *first, size_t n, unsigned shift)
-{
-	size_t most = 1, begin = 0;
-
-	for (size_t i = 1; i < n; i++) {
-		/* what begins where the leading bits do leaves nothing of those before */
-		if (first[i] >> shift != first[i - 1] >> shift)
-			begin = first[i] & ((1ull << shift) - 1) ? i - 1 : i;
-		if (i - begin + 1 > most)
-			most = i - begin + 1;
-	}
-	return most;
-}
-
 static unsigned steps_of(size_t most)
 {
 	unsigned steps = 0;
@@ -245,19 +230,19 @@ static unsigned steps_of(size_t most)
 }
 
 /* By the leading bits of what is searched: the last element that begins at or below them. */
-static void write_top(struct half *h, struct pol_filter_side *to, const uint64_t *first, size_t n)
+static void write_top(struct half *h, struct pol_filter_side *to, const pol_intervals *all)
 {
-	unsigned bits = TOP_BITS, steps = steps_of(most_of(first, n, 64 - bits));
+	unsigned bits = TOP_BITS, steps = steps_of(pol_search_most(all, 64 - bits));
 	size_t at = 0;
 
 	/* as few as leave no more to halve than the most would: what is small stays in the cache */
-	while (bits > 1 && steps_of(most_of(first, n, 64 - bits + 1)) <= steps)
+	while (bits > 1 && steps_of(pol_search_most(all, 64 - bits + 1)) <= steps)
 		bits--;
 	to->shift = 64 - bits;
-	to->most = (uint32_t)most_of(first, n, to->shift);
+	to->most = (uint32_t)pol_search_most(all, to->shift);
 	to->top = pol_words_room(h->out, (size_t)1 << bits, 1);
 	for (size_t t = 0; t < (size_t)1 << bits && !h->out->full; t++) {
-		while (at + 1 < n && first[at + 1] <= (uint64_t)t << to->shift)
+		while (at + 1 < all->n && all->v[at + 1].first <= (uint64_t)t << to->shift)
 			at++;
 		h->out->w.v[to->top + t] = (uint32_t)at;
 	}
@@ -283,28 +268,21 @@ static void gather_v6(const struct half_side *side, intervals6 *out)
 	}
 }
 
-struct slot6 {
-	uint64_t hi;
-	uint32_t above; /* record of what lies above it, up to the next */
-	uint32_t equal; /* of all with this high half, or POL_V6_LOW | group */
-};
-
 struct slots6 {
-	POL_VEC(uint64_t) high;
-	POL_VEC(struct slot6) slot;
+	pol_intervals
+		high; /* to the next; value: record of what equals it, or POL_V6_LOW | group */
+	u32s above; /* record of what lies above it, up to the next */
 	POL_VEC(struct pol_v6_low) low;
 };
 
 /* One high half: intervals v[0..n) begin in it; `before` holds below the first of them. */
 static void one_high(struct slots6 *s, const struct interval6 *v, size_t n, uint32_t before)
 {
-	struct slot6 slot = { .hi = (uint64_t)(v[0].first >> 64), .above = v[n - 1].record };
+	struct pol_interval high = { (uint64_t)(v[0].first >> 64), v[0].record };
 	size_t group = s->low.n;
 
-	if (n == 1 && !(uint64_t)v[0].first) {
-		slot.equal = v[0].record;
-	} else {
-		slot.equal = POL_V6_LOW | (uint32_t)group;
+	if (n > 1 || (uint64_t)v[0].first) {
+		high.value = POL_V6_LOW | (uint32_t)group;
 		if ((uint64_t)v[0].first)
 			*pol_vec_push(&s->low) = (struct pol_v6_low){ .class = before };
 		for (size_t i = 0; i < n; i++)
@@ -312,8 +290,8 @@ static void one_high(struct slots6 *s, const struct interval6 *v, size_t n, uint
 								      .class = v[i].record };
 		s->low.v[group].n = (uint32_t)(s->low.n - group);
 	}
-	*pol_vec_push(&s->high) = slot.hi;
-	*pol_vec_push(&s->slot) = slot;
+	*pol_vec_push(&s->high) = high;
+	*pol_vec_push(&s->above) = v[n - 1].record;
 }
 
 static void write_slots(struct half *h, int which, const struct slots6 *s)
@@ -322,7 +300,7 @@ static void write_slots(struct half *h, int which, const struct slots6 *s)
 	struct pol_words *out = h->out;
 	size_t n = s->high.n, all;
 
-	write_top(h, to, s->high.v, n);
+	write_top(h, to, &s->high);
 	all = n + to->most;
 	to->elem = pol_words_room(out, all * 2, 2) / 2;
 	to->slot = pol_words_room(out, all * 2, 2);
@@ -330,9 +308,9 @@ static void write_slots(struct half *h, int which, const struct slots6 *s)
 	for (size_t i = 0; i < all && !out->full; i++) {
 		size_t k = i < n ? i : n - 1;
 
-		pol_words_put64(out, ((size_t)to->elem + i) * 2, s->high.v[k]);
-		out->w.v[to->slot + 2 * i] = s->slot.v[k].above;
-		out->w.v[to->slot + 2 * i + 1] = s->slot.v[k].equal;
+		pol_words_put64(out, ((size_t)to->elem + i) * 2, s->high.v[k].first);
+		out->w.v[to->slot + 2 * i] = s->above.v[k];
+		out->w.v[to->slot + 2 * i + 1] = s->high.v[k].value;
 	}
 	for (size_t i = 0; i < s->low.n && !out->full; i++) {
 		pol_words_put64(out, ((size_t)to->low + 2 * i) * 2, s->low.v[i].lo);
@@ -360,7 +338,7 @@ static void write_v6(struct half *h, int which)
 	h->stats->intervals[which] = (uint32_t)all.n;
 	pol_vec_free(&record);
 	pol_vec_free(&s.high);
-	pol_vec_free(&s.slot);
+	pol_vec_free(&s.above);
 	pol_vec_free(&s.low);
 	pol_vec_free(&all);
 }

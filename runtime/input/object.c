@@ -130,8 +130,7 @@ static int search_table(struct reader *r, int family, const char *what, size_t w
 /* Its classes are for the caller to check. */
 static int read_search(struct reader *r, int family, struct pol_searched *v, const uint32_t **class)
 {
-	const size_t node =
-		sizeof(uint64_t) * (family == 4 ? POL_NODE4_DOUBLES : POL_NODE6_DOUBLES);
+	const size_t node = pol_search_doubles(family) * sizeof(*v->node);
 	const void *top, *nodes, *classes;
 	struct pol_str bytes;
 	size_t tops = 0;

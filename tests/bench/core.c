@@ -30,29 +30,28 @@ static double now_ns(void)
 	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
-/* An instruction of its own. */
+/* An instruction of its own; a constant some processors would add for nothing. */
 static inline uint64_t plus(uint64_t x, uint64_t y)
 {
 	__asm__ volatile("" : "+r"(x), "+r"(y));
 	return x + y;
 }
 
-/* Additions a ns of which each waits for the one before: one a cycle, whoever else is on the core. */
-static double chain(void)
+double bench_core_clock(unsigned turns)
 {
 	volatile uint64_t sink;
 	uint64_t x = 1;
 	double ns = now_ns();
 
-	for (unsigned i = 0; i < 1000; i++)
+	for (unsigned i = 0; i < turns; i++)
 		x = plus(plus(plus(plus(plus(plus(plus(plus(x, i), i), i), i), i), i), i), i);
 	ns = now_ns() - ns;
 	sink = x;
 	(void)sink;
-	return 8000 / ns;
+	return 8.0 * turns / ns;
 }
 
-/* And of six sums in turn, which is more than a core has units to add with. */
+/* Additions a ns of six sums in turn, which is more than a core has units to add with. */
 static double wide(void)
 {
 	uint64_t a = 1, b = 2, c = 3, d = 4, e = 5, f = 6;
@@ -70,7 +69,7 @@ static double wide(void)
 /* How many a cycle; the clock is what the quicker of two chains says, as the other may have been interrupted. */
 static double look(void)
 {
-	double before = chain(), sums = wide(), after = chain();
+	double before = bench_core_clock(1000), sums = wide(), after = bench_core_clock(1000);
 	double clock = before > after ? before : after;
 	unsigned bin = (unsigned)(sums / clock / PER_BIN);
 

@@ -18,48 +18,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "core.h"
 #include "load.h"
 
-#define ADDITIONS 50000000u
+#define TURNS 6250000u
 #define RUNS 9
 #define REPEAT 200000
 #define MOMENTS 10000u
-
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
-/* An instruction of its own; a constant some processors would add for nothing. */
-static inline uint64_t plus(uint64_t x, uint64_t y)
-{
-	__asm__ volatile("" : "+r"(x), "+r"(y));
-	return x + y;
-}
-
-static inline uint64_t plus_five(uint64_t x, uint64_t y)
-{
-	return plus(plus(plus(plus(plus(x, y), y), y), y), y);
-}
-
-static double clock_rate(void)
-{
-	volatile uint64_t sink;
-	uint64_t x = 1;
-	double ns = now();
-
-	for (unsigned i = 0; i < ADDITIONS; i += 10)
-		x = plus_five(plus_five(x, i), i);
-	sink = x;
-	(void)sink;
-	return ADDITIONS / (now() - ns);
-}
 
 static int ascending(const void *a, const void *b)
 {
@@ -112,7 +78,7 @@ int main(int argc, char **argv)
 	bench_core_take(0);
 	printf("machine,-,alone,additions,a cycle,%s,%.2f\n", argv[1], bench_core_alone());
 	printf("machine,-,ours,share,%%,%s,%.1f\n", argv[1], share_ours());
-	printf("machine,-,clock,rate,GHz,%s,%.3f\n", argv[1], clock_rate());
+	printf("machine,-,clock,rate,GHz,%s,%.3f\n", argv[1], bench_core_clock(TURNS));
 	empty = empty_program();
 	if (empty)
 		printf("machine,-,empty,packet,ns,%s,%u\n", argv[1], empty);

@@ -341,21 +341,29 @@ static double run(struct bench_subject *s, enum bench_step step, unsigned f, uns
 	return (double)o.duration;
 }
 
+/* Once more; false: errno. */
+static bool run_counted(struct bench_core_runs *runs, struct bench_subject *s, enum bench_step step,
+			unsigned f, unsigned times)
+{
+	double ns;
+
+	bench_core_begin(runs);
+	ns = run(s, step, f, times);
+	if (ns < 0)
+		return false;
+	bench_core_took(runs, ns);
+	return true;
+}
+
 /* ns of a packet; negative: errno. */
 static double run_often(struct bench_subject *s, enum bench_step step, unsigned f)
 {
 	static struct bench_core_runs runs;
 
 	runs = (struct bench_core_runs){ .wanted = RUNS };
-	while (bench_core_more(&runs)) {
-		double ns;
-
-		bench_core_begin(&runs);
-		ns = run(s, step, f, RUN);
-		if (ns < 0)
-			return ns;
-		bench_core_took(&runs, ns);
-	}
+	while (bench_core_more(&runs))
+		if (!run_counted(&runs, s, step, f, RUN))
+			return -1;
 	return bench_core_mean(&runs);
 }
 
@@ -370,13 +378,8 @@ static double run_new(struct bench_subject *s, unsigned f, unsigned *live)
 
 	runs = (struct bench_core_runs){ .wanted = s->nflows / part };
 	for (unsigned i = 0; i < s->nflows; i += part) {
-		double ns;
-
-		bench_core_begin(&runs);
-		ns = run(s, NEW, f, part);
-		if (ns < 0)
-			return ns;
-		bench_core_took(&runs, ns);
+		if (!run_counted(&runs, s, NEW, f, part))
+			return -1;
 		if (s->nflows <= 8192 || (i + part) % (s->nflows / 8) == 0)
 			*live = establish(s->k);
 	}

@@ -274,7 +274,7 @@ static const __u64 *bound_in(const struct pol_searched *v, size_t at, uint64_t b
 {
 	unsigned each = v->family == 4 ? POL_NODE4_BITS + 1 : 64;
 	unsigned in_one = v->family == 4 ? 3 : 1;
-	unsigned doubles = v->family == 4 ? POL_NODE4_DOUBLES : POL_NODE6_DOUBLES;
+	size_t doubles = pol_search_doubles(v->family);
 
 	for (unsigned k = 0; k < in_one * (doubles - 1); k++) {
 		const __u64 *d = v->node + at * doubles + k / in_one;
