@@ -235,6 +235,8 @@ CLEANFILES += tests/bench/balance.bpf.o
 # The report is in build/bench; `make bench-keep` puts it where the tree keeps the last one.
 bench: all $(bench_programs) tests/tools/frame tests/bench/balance.bpf.o
 	$(AM_TESTS_ENVIRONMENT) unset POLC_CLANG; $(srcdir)/tests/bench/bench.sh bench
+bench-peers:
+	$(AM_TESTS_ENVIRONMENT) $(srcdir)/tests/bench/peers.sh
 bench-keep:
 	rm -rf $(srcdir)/doc/bench && $(MKDIR_P) $(srcdir)/doc/bench
 	cp bench/report.md bench/*.svg bench/*.csv $(srcdir)/doc/bench/
@@ -519,7 +521,7 @@ clean-local:
 	rm -rf tests/clang-once tests/fuzz/run tests/fuzz/objects tests/fuzz/coverage tests/fuzz/grown tests/package.dir tests/previous.dir
 	rm -f $(TEST_LOGS) $(TEST_LOGS:.log=.trs)
 
-.PHONY: $(faulted:%=check-faults-of-%) bench bench-keep check-churn check-faults check-faults-elsewhere check-faults-flipped check-faults-killed check-kernels check-quality check-soak check-vm count-tests fuzz fuzz-coverage fuzz-coverage-run fuzz-nightly print-compile-flags print-distdir print-sanitized-tests print-unit-tests try-vm
+.PHONY: $(faulted:%=check-faults-of-%) bench bench-keep bench-peers check-churn check-faults check-faults-elsewhere check-faults-flipped check-faults-killed check-kernels check-quality check-soak check-vm count-tests fuzz fuzz-coverage fuzz-coverage-run fuzz-nightly print-compile-flags print-distdir print-sanitized-tests print-unit-tests try-vm
 
 EXTRA_DIST += \
 	.ci/run \
@@ -586,6 +588,7 @@ EXTRA_DIST += \
 	tests/bench/lib.sh \
 	tests/bench/monitor.sh \
 	tests/bench/packets.sh \
+	tests/bench/peers.sh \
 	tests/bench/balance.bpf.c \
 	tests/bench/proxy.sh \
 	tests/bench/questions.sh \

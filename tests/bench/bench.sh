@@ -15,6 +15,7 @@ export LC_ALL=C
 here=$(cd "$(dirname "$0")" && pwd)
 build=${top_builddir:-$here/../../build}
 out=${1:-bench}
+PATH=$(cd "$build" && pwd)/peers/bin:$PATH # of peers.sh
 all="packets wire edge filters services proxy compile questions apply monitor guard"
 mkdir -p "$out" && out=$(cd "$out" && pwd) || exit 1
 if [ -z "${BENCH_SECTIONS:-}" ]; then
@@ -38,7 +39,7 @@ machine() {
 	done
 	echo
 	echo "- Linux $(uname -r), JIT $(cat /proc/sys/net/core/bpf_jit_enable), governor $(cat "$cpu/cpufreq/scaling_governor" 2>/dev/null || echo "not to be seen")"
-	echo "- clang $(version "${CLANG:-clang}" --version), nftables $(version nft --version), HAProxy $(version haproxy -v), bfcli $(version bfcli --version), IPVS $([ -e /proc/net/ip_vs ] && echo here || echo "not in this kernel")"
+	echo "- clang $(version "${CLANG:-clang}" --version), nftables $(version nft --version), HAProxy $(version haproxy -v), bpfilter $(version bfcli --version), IPVS $([ -e /proc/net/ip_vs ] && echo here || echo "not in this kernel")"
 	echo "- load when it began: $(cut -d' ' -f1-3 /proc/loadavg)"
 }
 

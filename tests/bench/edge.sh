@@ -3,9 +3,10 @@
 # shellcheck source-path=SCRIPTDIR
 # What dropping a frame at an uplink costs (experiment `edge`): a filter of N lines at XDP, beside an XDP program that
 # does nothing but drop (empty); the same lines in nftables at the device's ingress hook, one rule a line, concatenated
-# sets, and as `nft -o` folds them, beside one rule that drops everything there (all); and in bpfilter where bfcli is
-# in the path. The same generator, live frames over veth, all in turn in each round. A veth makes an
-# XDP frame of each skb first, so each kind has its own floor.
+# sets, and as `nft -o` folds them, beside one rule that drops everything there (all); and in bpfilter where that is in
+# the path (`make bench-peers`), one rule a line and a set of prefixes for each port. The same generator, live frames over
+# veth, all in turn in each round. A veth makes an XDP frame of each skb first, and bpfilter attaches to skbs
+# (generic XDP) whatever the device can, so each kind has its own floor.
 #
 #	edge.sh
 #
@@ -51,27 +52,58 @@ write() { # N
 	nft_sets "$1" >sets
 	nft_by_sets "$1" drop | nft_table sets >nft-sets.nft
 	{
-		echo "chain edge BF_HOOK_XDP{ifindex=$(ip -o link show up0 | cut -d: -f1)} ACCEPT"
+		bpfilter_chain
 		rule_lines "$1" 'print "rule", (six ? "ip6" : "ip4") ".snet eq", p, "udp.dport eq", port, "DROP"'
-	} >bpfilter.chain
+	} >bpfilter-linear.chain
+	{
+		bpfilter_chain
+		rule_lines "$1" 'print (six ? "ip6" : "ip4"), port, p' | awk '
+		{ of[$1 " udp.dport eq " $2] = of[$1 " udp.dport eq " $2] $3 "\n" }
+		END {
+			for (k in of)
+				printf "rule (%s.snet) in {\n%s}\n%s DROP\n", substr(k, 1, 3), of[k], substr(k, 5)
+		}'
+	} >bpfilter-sets.chain
+}
+
+bpfilter_chain() {
+	echo "chain edge BF_HOOK_XDP{ifindex=$(ip -o link show up0 | cut -d: -f1)} ACCEPT"
+}
+
+# Its daemon, which ends with this script; a host's own is not asked.
+bpfilter_begin() {
+	local i
+	mkdir -p /run/bpfilter && mount -t tmpfs tmpfs /run/bpfilter || return
+	bpfilter --transient --bpffs-path="$work/bpf" >bpfilter.log 2>&1 &
+	for ((i = 0; i < 200; i++)); do
+		[ ! -S /run/bpfilter/daemon.sock ] || return 0
+		sleep 0.05
+	done
+	return 1
 }
 
 on() { # VARIANT: false: it cannot be had, and why is in on.out
 	case $1 in
 	empty) ip link set dev up0 xdpdrv obj drop.o sec xdp ;;
+	empty-generic) ip link set dev up0 xdpgeneric obj drop.o sec xdp ;;
 	polc) "$POLLOAD" apply lines.bpf.o -H host.yaml >/dev/null ;;
 	all) nft 'table netdev bench { chain in { type filter hook ingress device up0 priority 0; policy drop; }; }' ;;
 	nft-folded) timeout 60 nft -o -f nft-folded.nft ;;
-	bpfilter) timeout 60 bfcli ruleset set --from-file bpfilter.chain ;;
+	bpfilter-*) timeout 60 bfcli ruleset set --from-file "$1.chain" ;;
 	*) timeout 60 nft -f "$1.nft" ;;
 	esac >on.out 2>&1
 }
 
+refused() { # EXIT CODE
+	if [ "$1" = 124 ]; then echo "not within a minute"; else grep . on.out | tail -n 1 | sed 's/^error *: //' | cut -c1-60; fi
+}
+
 off() {
 	ip link set dev up0 xdpdrv off 2>/dev/null
+	ip link set dev up0 xdpgeneric off 2>/dev/null
 	"$POLLOAD" remove >/dev/null 2>&1
 	nft delete table netdev bench 2>/dev/null
-	[ -z "$bfcli" ] || bfcli ruleset flush >/dev/null 2>&1
+	[ -z "$bpfilter" ] || bfcli ruleset flush >/dev/null 2>&1
 	true
 }
 
@@ -91,12 +123,13 @@ measure() { # ROUND VARIANT N
 }
 
 variants="empty polc all nft-linear nft-sets nft-folded"
-bfcli=
-if command -v bfcli >/dev/null; then
-	bfcli=yes
-	variants+=" bpfilter"
+bpfilter=
+if command -v bfcli >/dev/null && command -v bpfilter >/dev/null && bpfilter_begin; then
+	bpfilter=yes
+	variants+=" empty-generic bpfilter-linear bpfilter-sets"
 else
-	cannot edge - bpfilter "no bfcli in the path"
+	cannot edge - bpfilter-linear "not in the path: make bench-peers"
+	cannot edge - bpfilter-sets "not in the path: make bench-peers"
 fi
 
 for n in ${SIZES:-$(quick "10 100 1000 10000 100000" "10 1000")}; do
@@ -109,9 +142,10 @@ for n in ${SIZES:-$(quick "10 100 1000 10000 100000" "10 1000")}; do
 			if on "$variant"; then
 				measure "$round" "$variant" "$n"
 			else
+				why=$(refused $?)
 				: >"cannot.$variant.$n"
 				for family in $(rule_families "$n"); do
-					cannot edge "lines=$n family=$family" "$variant" "not within a minute: $(head -n 1 on.out | cut -c1-60)"
+					cannot edge "lines=$n family=$family" "$variant" "$why"
 				done
 			fi
 			off
