@@ -21,6 +21,8 @@ mount -t bpf bpf /sys/fs/bpf
 mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null
 ln -sf /proc/self/fd /dev/fd
 ip link set lo up
+# As on a host with bridged containers: its own chains see what is bridged.
+modprobe br_netfilter || echo "no br_netfilter"
 mkdir -p /run/out
 mount -t 9p -o trans=virtio,version=9p2000.L,msize=524288 out /run/out || exit 1
 kept=$(tr ' ' '\n' </proc/cmdline | sed -n 's/^polc\.kept=//p')
