@@ -124,6 +124,12 @@ check_PROGRAMS += tests/tools/rawfuzz
 tests_tools_rawfuzz_SOURCES = tests/tools/rawfuzz.c
 tests_tools_rawfuzz_LDADD =
 
+# With the trace of bison's parser, which lang/liblang.a is built without.
+check_PROGRAMS += tests/tools/grammar
+tests_tools_grammar_SOURCES = tests/tools/grammar.c
+nodist_tests_tools_grammar_SOURCES = lang/parse.c
+tests_tools_grammar_CPPFLAGS = $(AM_CPPFLAGS) -DPOL_YYDEBUG=1
+
 check_PROGRAMS += tests/tools/hostcheck
 tests_tools_hostcheck_SOURCES = tests/tools/hostcheck.c
 
