@@ -68,7 +68,8 @@ static void check_pattern(struct pol_resolve *r, const struct pol_string *path)
 	size_t from = 1;
 
 	if (!p.n || p.p[0] != '/') {
-		pol_diag(r->d, POL_P0321, path->span, "a path begins with `/`");
+		g = pol_diag(r->d, POL_P0321, path->span, "a path begins with `/`");
+		pol_diag_help(r->d, g, "the host does not belong to it: `where host == \"...\"`");
 		return;
 	}
 	for (size_t i = 1; i <= p.n; i++)

@@ -308,7 +308,9 @@ static void syntax_help(struct pol_diags *d, struct pol_diag *g, struct pol_str 
 		dots += s.p[i] == '.';
 		digits += isdigit((unsigned char)s.p[i]) != 0;
 	}
-	if (colons == 1 && digits == s.n - 1)
+	if (memmem(s.p, s.n, ":::", 3))
+		pol_diag_help(d, g, "`::` stands once, for as many zeros as are missing");
+	else if (colons == 1 && digits && digits == s.n - 1)
 		pol_diag_help(d, g, "a range of ports is written `8000-8100`");
 	else if (!colons && dots != 3 && isdigit((unsigned char)s.p[0]))
 		pol_diag_help(d, g, "an IPv4 address has four numbers: `10.0.0.0/8`");
@@ -342,6 +344,10 @@ void pol_prefix_diag(struct pol_diags *d, enum pol_ip_error e, struct pol_str s,
 		mapped_help(d, g, p);
 	} else if (e == POL_IP_SYNTAX) {
 		syntax_help(d, g, s);
+	} else if (e == POL_IP_RANGE) {
+		pol_diag_help(d, g, "each of the four numbers is 0 to 255");
+	} else if (e == POL_IP_LENGTH) {
+		pol_diag_help(d, g, "a length is 0 to 32 in IPv4, 0 to 128 in IPv6");
 	}
 }
 
@@ -373,6 +379,26 @@ static bool looks_like_date(struct pol_str s)
 	return true;
 }
 
+static void junk_help(struct pol_diags *d, struct pol_diag *g, struct pol_str s, size_t digits)
+{
+	const char *colon = memchr(s.p, ':', s.n);
+	size_t address = colon ? (size_t)(colon - s.p) : 0;
+
+	if (looks_like_date(s))
+		pol_diag_help(d, g, "a label value is a string: \"%.*s\"", POL_STR_ARG(s));
+	else if (s.n == digits + 4 && s.p[digits] == '/' && (s.p[s.n - 1] == 'p'))
+		pol_diag_help(d, g, "the protocol stands first: `%.*s %.*s`", 3, s.p + digits + 1,
+			      (int)digits, s.p);
+	else if (address && memchr(s.p, '.', address) && address + 1 < s.n)
+		pol_diag_help(d, g, "a port stands behind the peer: `%.*s on tcp %.*s`",
+			      (int)address, s.p, (int)(s.n - address - 1), colon + 1);
+	else if (digits < s.n && s.p[digits] == '/')
+		pol_diag_help(d, g, "a rate is written `%.*s/s`, `/min` or `/h`", (int)digits, s.p);
+	else if (!colon && digits < s.n && isalpha((unsigned char)s.p[digits]))
+		pol_diag_help(d, g,
+			      "put a space after the number, or quote it if it is a label value");
+}
+
 /* A word that begins like a number or an address and goes on as something else. */
 int pol_lex_junk(struct pol_parse *ctx, struct pol_str s, POL_YYSTYPE *v, struct pol_span at)
 {
@@ -384,17 +410,7 @@ int pol_lex_junk(struct pol_parse *ctx, struct pol_str s, POL_YYSTYPE *v, struct
 	ctx->bad = at;
 	g = pol_diag(ctx->diags, POL_P0108, at, "`%.*s` is neither a number nor an address",
 		     (int)(s.n > 80 ? 80 : s.n), s.p);
-	if (looks_like_date(s))
-		pol_diag_help(ctx->diags, g, "a label value is a string: \"%.*s\"", POL_STR_ARG(s));
-	else if (s.n == digits + 4 && s.p[digits] == '/' && (s.p[s.n - 1] == 'p'))
-		pol_diag_help(ctx->diags, g, "the protocol stands first: `%.*s %.*s`", 3,
-			      s.p + digits + 1, (int)digits, s.p);
-	else if (digits < s.n && s.p[digits] == '/')
-		pol_diag_help(ctx->diags, g, "a rate is written `%.*s/s`, `/min` or `/h`",
-			      (int)digits, s.p);
-	else if (!memchr(s.p, ':', s.n) && digits < s.n && isalpha((unsigned char)s.p[digits]))
-		pol_diag_help(ctx->diags, g,
-			      "put a space after the number, or quote it if it is a label value");
+	junk_help(ctx->diags, g, s, digits);
 	v->number = (struct pol_number){ 1, at };
 	return T_NUMBER;
 }
@@ -443,8 +459,15 @@ bool pol_text_check(struct pol_diags *d, const struct pol_source *src)
 			continue;
 		}
 		if (!len || !p[i]) {
-			pol_diag(d, POL_P0103, at,
-				 p[i] ? "the text is not UTF-8" : "the text has a NUL byte");
+			struct pol_diag *g = pol_diag(d, POL_P0103, at,
+						      p[i] ? "the text is not UTF-8"
+							   : "the text has a NUL byte");
+
+			if (src->text.n > 4 && !memcmp(p,
+						       "\x7f"
+						       "ELF",
+						       4))
+				pol_diag_help(d, g, "this is a compiled object, not a policy");
 			return false;
 		}
 		i += len;

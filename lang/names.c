@@ -169,6 +169,23 @@ static bool maybe_defined(const struct pol_resolve *r, struct pol_str name)
 	return false;
 }
 
+/* Nothing is like it: how it would be defined. */
+static void define_it(struct pol_resolve *r, struct pol_diag *g, struct pol_str name,
+		      const struct wanted *want)
+{
+	if (want == &want_peer && memchr(name.p, '.', name.n))
+		pol_diag_help(r->d, g,
+			      "names of DNS are not looked up: list the addresses in a cidr");
+	else if (want == &want_peer || want == &want_class)
+		pol_diag_help(r->d, g,
+			      "define it by its labels: `endpoint %.*s = app == \"%.*s\";`",
+			      POL_STR_ARG(name), POL_STR_ARG(name));
+	else if (want == &want_cidr)
+		pol_diag_help(r->d, g, "define it: `cidr %.*s = 192.0.2.0/24;`", POL_STR_ARG(name));
+	else
+		pol_diag_help(r->d, g, "define it: `port %.*s = tcp 8080;`", POL_STR_ARG(name));
+}
+
 static void unknown(struct pol_resolve *r, const struct pol_name *n, const struct wanted *want)
 {
 	const struct pol_decl *policy = find(r->p, n->text, true);
@@ -193,6 +210,8 @@ static void unknown(struct pol_resolve *r, const struct pol_name *n, const struc
 	    policy->name.span.start != n->span.start)
 		pol_diag_help(r->d, g, "`%.*s` is a policy; peers are endpoints and cidrs",
 			      POL_STR_ARG(n->text));
+	if (!g->lines)
+		define_it(r, g, n->text, want);
 }
 
 static void bind(struct pol_resolve *r, struct pol_name *n, const struct wanted *want)

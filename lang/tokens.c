@@ -421,6 +421,15 @@ static const char *usual_mistake(const struct pol_parse *ctx, const int *expecte
 		return "`==` compares, `=` defines";
 	if (kind == T_EQ && has(expected, n, T_ASSIGN))
 		return "`=` defines, `==` compares";
+	if (kind == T_STAR && peer)
+		return "everybody is `any`";
+	if (kind == T_STAR && name && has(expected, n, T_STRING) && ctx->before.kind == T_POLICY)
+		return "a policy for everybody: `policy \"NAME\" on any`";
+	if (kind == T_PREFIX && ctx->before.kind == T_LBRACKET)
+		return "in brackets stand labels; an address stands alone: `2001:db8::1`";
+	if ((kind == T_AND || kind == T_OR) && has(expected, n, T_COMMA) &&
+	    has(expected, n, T_RBRACKET))
+		return "the short form `[a=b,c=d]` has commas only; with `==` it is a selector";
 	if (kind == T_STRING && peer)
 		return "names of peers stand without quotes";
 	if (kind == T_NOT && peer)

@@ -36,7 +36,10 @@ static void choose_folders(struct command *c)
 	c->env.state = c->state;
 }
 
-/* Our programs are installed beside each other, and so they are where all were built. path is empty if that cannot be told. */
+/*
+ * Our programs are installed beside each other, and so they are where all were built. Without /proc that cannot
+ * be told: then path is in /proc too, where nobody finds anything and a message says it.
+ */
 static void beside_us(char *path, size_t size, const char *name)
 {
 	ssize_t n = readlink("/proc/self/exe", path, size - strlen(name) - 1);
@@ -45,7 +48,7 @@ static void beside_us(char *path, size_t size, const char *name)
 	if (slash)
 		strcpy(slash + 1, name);
 	else
-		path[0] = '\0';
+		snprintf(path, size, "/proc/self/exe/../%s", name);
 }
 
 static void choose_proxy(struct command *c)
@@ -80,7 +83,8 @@ int cmd_become(const struct command *c, const char *name, char **argv)
 		setenv("POLC_PROXY_SOCKET", c->env.proxy_socket, 1);
 	}
 	beside_us(path, sizeof(path), name);
-	execv(path, argv); /* no path: ENOENT */
-	pol_err(&e, -errno, "%s: cannot run: %s", path[0] ? path : name, strerror(errno));
+	execv(path, argv);
+	pol_err(&e, -errno, "%s: cannot run: %s", path, strerror(errno));
+	pol_err_help(&e, "it is looked for beside polload, and /proc says where that is");
 	return cmd_fail(&e, EXIT_SYSTEM);
 }

@@ -44,13 +44,19 @@ static bool string_at(struct pol_str table, uint64_t offset, struct pol_str *out
 	return true;
 }
 
+static int not_an_object(const char *path, struct pol_err *e)
+{
+	pol_err_help(e, "a policy is compiled first: polc FILE.pol -o FILE.bpf.o");
+	return pol_err(e, -ENOEXEC, "%s: not an object file of polc", path);
+}
+
 static int check_header(const struct prt_elf *elf, Elf *libelf, struct pol_err *e)
 {
 	GElf_Ehdr h;
 	int ret;
 
 	if (elf_kind(libelf) != ELF_K_ELF || !gelf_getehdr(libelf, &h))
-		return pol_err(e, -ENOEXEC, "%s: not an object file of polc", elf->path);
+		return not_an_object(elf->path, e);
 	if (h.e_machine != EM_BPF || h.e_ident[EI_CLASS] != ELFCLASS64 || h.e_type != ET_REL)
 		return pol_err(e, -ENOEXEC, "%s: an object file, but not one of polc for BPF",
 			       elf->path);
@@ -124,12 +130,12 @@ int prt_elf_open(const char *path, char *data, size_t size, struct pol_arena *ar
 
 	*elf = (struct prt_elf){ .path = path, .data = data, .size = size };
 	if (size < sizeof(Elf64_Ehdr))
-		return pol_err(e, -ENOEXEC, "%s: not an object file of polc", path);
+		return not_an_object(path, e);
 	if (elf_version(EV_CURRENT) == EV_NONE)
 		return pol_err(e, -ENOSYS, "libelf: %s", elf_errmsg(-1));
 	libelf = elf_memory(data, size);
 	if (!libelf)
-		return pol_err(e, -ENOEXEC, "%s: not an object file of polc", path);
+		return not_an_object(path, e);
 	ret = check_header(elf, libelf, e);
 	if (!ret)
 		ret = read_sections(elf, libelf, arena, e);

@@ -26,6 +26,9 @@ try explain ok.pol
 try --dump=nothing ok.pol
 try --explain P9999
 try nosuch.pol
+printf '\177ELF\002\001\001\000' >ok.bpf.o
+try check ok.bpf.o
+rm ok.bpf.o
 try ok.pol -o ok.pol
 try ok.pol -o .
 try -S ok.pol -o /nonexistent/ok.c
