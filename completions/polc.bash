@@ -35,7 +35,7 @@ _polc() {
 	COMPREPLY=()
 	_polc_command
 	case $prev in
-	-o) _polc_files .o .c; return ;;
+	-o | --output) _polc_files .o .c; return ;;
 	-H) _polc_files .yaml .yml; return ;;
 	--format) _polc_words text json sarif; return ;;
 	--key) _polc_files; return ;;
@@ -48,7 +48,7 @@ _polc() {
 	--dump=*) cur=${cur#*=}; _polc_words ast ir decisions classes tables c manifest help; return ;;
 	-*)
 		case $command in
-		fmt) _polc_words -w --check --help ;;
+		fmt) _polc_words -w --write --check --help ;;
 		check) _polc_words --format= --color= --help ;;
 		list) _polc_words --json --workloads= --help ;;
 		explain) _polc_words --json --help ;;
@@ -58,7 +58,7 @@ _polc() {
 		import) _polc_words -o --host --lax --help ;;
 		verify) _polc_words -H --json --tables-only --help ;;
 		sign) _polc_words --key --help ;;
-		'' | *.pol) _polc_words -o -S --stats --endpoint-kinds= --dump= --format= --color= --clang= --templates= --include= --explain --version --help ;;
+		'' | *.pol) _polc_words -o --output -S --stats --endpoint-kinds= --dump= --format= --color= --clang= --templates= --include= --explain --version --help ;;
 		*) _polc_words --help ;;
 		esac
 		return
@@ -98,12 +98,12 @@ _polload() {
 	_polc_command
 	case $prev in
 	-H | --host) _polc_files .yaml .yml; return ;;
-	--bpffs | --state-dir | --trust-dir) _polc_files; return ;;
+	--bpffs | --state-dir | --trust-dir | --proxy-socket | --from) _polc_files; return ;;
 	esac
 	case $cur in
 	-*)
 		case $command in
-		apply) _polc_words -H --audit --shadow --no-import --grace --trust-dir --allow-unprivileged-bpf --json --verbose --bpffs --state-dir --help ;;
+		apply) _polc_words -H --host --audit --shadow --no-import --grace --trust-dir --allow-unprivileged-bpf --json --verbose --bpffs --state-dir --proxy-socket --help ;;
 		shadow) _polc_words --commit --drop --json --bpffs --state-dir --help ;;
 		inspect) _polc_words --trust-dir --json --help ;;
 		top) _polc_words --once --every --json --help ;;
@@ -112,7 +112,7 @@ _polload() {
 		boot) _polc_words --watch --trust-dir --json --bpffs --state-dir --help ;;
 		monitor) _polc_words --each --aggregate --rate --count --for --json --help ;;
 		'') _polc_words --version --help ;;
-		*) _polc_words --json --bpffs --state-dir --help ;;
+		*) _polc_words --json --verbose --bpffs --state-dir --proxy-socket --help ;;
 		esac
 		return
 		;;

@@ -28,7 +28,7 @@ static const char *const help[] = {
 		"       polc import FILE|DIR...         policies of Kubernetes and Cilium to a policy text\n"
 		"       polc --explain CODE             the long text of a diagnostic\n"
 		"\n"
-		"  -o OUT           write to OUT; - is standard output\n"
+		"  -o, --output OUT  write to OUT; - is standard output\n"
 		"  -S               stop at C\n"
 		"  --stats          print sizes of tables and expected cost\n"
 		"  --dump=PASS      print what a pass leaves, and stop; --dump=help lists them\n"
