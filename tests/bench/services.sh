@@ -100,15 +100,20 @@ on() { # VARIANT FAMILY
 	nft-jhash) nft_dnat "$2" "jhash $saddr . udp sport mod 3" ;;
 	nft-flowtable) nft_dnat "$2" "jhash $saddr . udp sport mod 3" flowtable ;;
 	ipvs-*)
-		local how=-i
+		local how=-i vip=${vip[$2]} of=${net[$2]}
 		[ "$1" = ipvs-tun ] || how=-m
-		ipvsadm -A -u "[${vip[$2]}]:80" -s mh
-		for n in 2 3 4; do ipvsadm -a -u "[${vip[$2]}]:80" -r "[${net[$2]}$n]:80" $how; done
+		ip addr add "$vip" dev lo # it is asked for what comes to this host
+		[ "$2" = v4 ] || vip=[$vip]
+		ipvsadm -A -u "$vip:80" -s mh
+		for n in 2 3 4; do
+			if [ "$2" = v4 ]; then ipvsadm -a -u "$vip:80" -r "$of$n:80" $how; else ipvsadm -a -u "$vip:80" -r "[$of$n]:80" $how; fi
+		done
 		;;
 	esac || bail "$1 cannot be installed"
 	[ -z "$held" ] || begun held
 }
 off() {
+	local address
 	[ -z "$held" ] || { kill "$held"; wait "$held" 2>/dev/null; }
 	held=
 	rm -f held
@@ -116,8 +121,11 @@ off() {
 	nft delete table ip bench 2>/dev/null
 	nft delete table ip6 bench 2>/dev/null
 	[ -z "$ipvs" ] || ipvsadm -C
+	for address in "${vip[@]}"; do ip addr del "$address" dev lo 2>/dev/null; done
+	true
 }
 
+ipvs=
 variants=(drop empty polc-ipip polc-dnat nft-numgen nft-jhash)
 if nft_dnat v4 "numgen inc mod 3" flowtable 2>/dev/null; then
 	variants+=(nft-flowtable)
@@ -125,7 +133,6 @@ if nft_dnat v4 "numgen inc mod 3" flowtable 2>/dev/null; then
 else
 	cannot service - nft-flowtable "no flow tables of nftables in this kernel"
 fi
-ipvs=
 if [ -e /proc/net/ip_vs ] && command -v ipvsadm >/dev/null; then
 	ipvs=yes
 	variants+=(ipvs-tun ipvs-nat)
@@ -148,9 +155,11 @@ measure() { # ROUND VARIANT FAMILY FLOWS [first]
 	sleep 0.05
 	before=$(($(arrived) - before))
 	off
-	[ "$2" = drop ] || [ $before -ge $((count * 99 / 100)) ] ||
-		echo "note: $2, $3, $4 flows: only $before of $count or more arrived" >&2
-	sample "service${5:+-$5}" "flows=$4 family=$3" "$2" packet ns "$1" "$said"
+	if [ "$2" = drop ] || [ $before -ge $((count * 99 / 100)) ]; then
+		sample "service${5:+-$5}" "flows=$4 family=$3" "$2" packet ns "$1" "$said"
+	else
+		cannot "service${5:+-$5}" "flows=$4 family=$3" "$2" "round $1: only $before of $count or more arrived"
+	fi
 }
 for ((round = 1; round <= $(rounds 7 1); round++)); do
 	for family in ${FAMILIES:-v4 v6}; do
