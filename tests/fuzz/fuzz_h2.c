@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The fuzzer of HTTP/2 through the proxy: both ends of a connection say anything, in turns that two bytes
- * 0x1e end; the first byte says whether the policy denies, and whether both ends begin with SETTINGS.
- * Whatever they say, what reaches the server has to be what a policy can judge: seen by a reader of its own.
+ * The fuzzer of connections through the proxy: both ends say anything, in turns that two bytes 0x1e end.
+ * A turn that is EOT alone ends what that side sends, CAN alone lets the connection's time run out.  The
+ * first byte says whether the policy denies (1), whether both ends begin with SETTINGS (not 2), and whether
+ * it is HTTP/1 (4).  Whatever they say, what reaches the server has to be what a policy can judge: of
+ * HTTP/2 seen by a reader of its own, of HTTP/1 by one that gets the whole at once.
  */
 #include <fcntl.h>
 #include <stddef.h>
@@ -17,6 +19,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 #define PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 #define SETTINGS "\0\0\0\4\0\0\0\0\0"
+#define EOT 0x04
+#define CAN 0x18
+enum { DENIES = 1, BARE = 2, HTTP1 = 4 };
 
 static struct px_worker worker;
 static struct px_generation generation = {
@@ -35,7 +40,7 @@ static struct {
 	uint8_t bytes[1 << 20];
 	size_t n, at;
 	nghttp2_hd_inflater *inflater;
-	bool preface;
+	bool preface, denied, http1;
 } seen;
 
 static bool clean(const uint8_t *p, size_t n, bool name)
@@ -121,6 +126,38 @@ static void check_section(const uint8_t *p, size_t n)
 		die("a request without method, path, scheme or host");
 }
 
+/* Requests, each where the one before it ends; the last may be a part of one. */
+static void check_sent_http1(void)
+{
+	static struct px_head head;
+	const char *p = (const char *)seen.bytes, *end = p + seen.n;
+
+	if (seen.denied && seen.n)
+		die("a part of what is denied");
+	while (p < end) {
+		struct px_fault fault = { 0 };
+		struct px_body body;
+		size_t at = 0;
+		int size = px_head_find(p, (size_t)(end - p), &at, &fault);
+		long took;
+
+		if (!size)
+			return;
+		if (size < 0 || !px_request(&head, p, (size_t)size, &fault))
+			die("what is no request");
+		p += size;
+		if (head.upgrade && worker.count.tunnels)
+			return;
+		px_body_begin(&body, head.framing, head.length, false);
+		took = px_body_take(&body, p, (size_t)(end - p));
+		if (took < 0)
+			die("a body that breaks its framing");
+		p += took;
+		if (!body.done)
+			return;
+	}
+}
+
 static void check_sent(void)
 {
 	static uint8_t section[1 << 17];
@@ -155,8 +192,9 @@ static void check_sent(void)
 
 /* ---- one connection ---------------------------------------------------------------------- */
 
-static struct px_conn *connection(int peer[2], bool denies)
+static struct px_conn *connection(int peer[2], unsigned how)
 {
+	bool denies = how & DENIES;
 	struct px_conn *c = calloc(1, sizeof(*c));
 	int a[2], b[2];
 
@@ -171,7 +209,7 @@ static struct px_conn *connection(int peer[2], bool denies)
 	c->link = &worker.first;
 	worker.first = c;
 	worker.count.open++;
-	c->protocol = &px_http2;
+	c->protocol = how & HTTP1 ? &px_http1 : &px_http2;
 	c->flow.gen = 1;
 	c->flow.side[POL_INGRESS].judged = denies;
 	c->flow.side[POL_INGRESS].nhttp = denies; /* no image has that rule */
@@ -190,15 +228,25 @@ static void listen_to(const int peer[2])
 	while (seen.n < sizeof(seen.bytes) && (got = recv(peer[PX_SERVER], seen.bytes + seen.n,
 							  sizeof(seen.bytes) - seen.n, 0)) > 0)
 		seen.n += (size_t)got;
-	check_sent();
+	if (seen.http1)
+		check_sent_http1();
+	else
+		check_sent();
 }
 
 /* false: the connection has ended. */
-static bool say(struct px_conn *c, const int peer[2], enum px_side side, const void *p, size_t n)
+static bool say(struct px_conn *c, const int peer[2], enum px_side side, const uint8_t *p, size_t n)
 {
 	/* the kernel takes so much; what is kept of it is the next one's */
 	n = n > 60000 ? 60000 : n;
-	if (n && send(peer[side], p, n, MSG_NOSIGNAL) != (ssize_t)n)
+	if (n == 1 && *p == CAN) {
+		c->protocol->timeout(c);
+		listen_to(peer);
+		return worker.count.open;
+	}
+	if (n == 1 && *p == EOT)
+		shutdown(peer[side], SHUT_WR);
+	else if (n && send(peer[side], p, n, MSG_NOSIGNAL) != (ssize_t)n)
 		return worker.count.open;
 	if (side == PX_CLIENT)
 		c->protocol->client(c, EV_READ | EV_WRITE);
@@ -227,9 +275,32 @@ static void talk(struct px_conn *c, const int peer[2], const uint8_t *p, size_t 
 	}
 }
 
+/* The client's first bytes come with the connection; how many they are. */
+static size_t begin(struct px_conn *c, const int peer[2], unsigned how, const uint8_t *p, size_t n)
+{
+	size_t m = 0;
+
+	if (how & HTTP1) {
+		const uint8_t *mark = memmem(p, n, "\036\036", 2);
+
+		m = mark ? (size_t)(mark - p) : n;
+		m = m > sizeof(worker.from_client) ? sizeof(worker.from_client) : m;
+		memcpy(worker.from_client, p, m);
+		c->protocol->begin(c, worker.from_client, m);
+		return m;
+	}
+	memcpy(worker.from_client, PREFACE SETTINGS, sizeof(PREFACE SETTINGS) - 1);
+	c->protocol->begin(c, worker.from_client, 24 + (how & BARE ? 0 : 9));
+	if (worker.count.open && !(how & BARE) &&
+	    send(peer[PX_SERVER], SETTINGS, 9, MSG_NOSIGNAL) != 9)
+		die("no SETTINGS");
+	return m;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	struct px_conn *c;
+	size_t said;
 	int peer[2];
 
 	if (!n)
@@ -243,17 +314,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	}
 	seen.n = seen.at = 0;
 	seen.preface = false;
+	seen.denied = data[0] & DENIES;
+	seen.http1 = data[0] & HTTP1;
+	worker.count.tunnels = 0;
 	if (nghttp2_hd_inflate_new(&seen.inflater))
 		die("no inflater");
-	c = connection(peer, data[0] & 1);
-	memcpy(worker.from_client, PREFACE SETTINGS, sizeof(PREFACE SETTINGS) - 1);
-	c->protocol->begin(c, worker.from_client, 24 + (data[0] & 2 ? 0 : 9));
-	if (worker.count.open && !(data[0] & 2) &&
-	    send(peer[PX_SERVER], SETTINGS, 9, MSG_NOSIGNAL) != 9)
-		die("no SETTINGS");
+	c = connection(peer, data[0]);
+	said = begin(c, peer, data[0], data + 1, n - 1);
 	listen_to(peer);
 	if (worker.count.open)
-		talk(c, peer, data + 1, n - 1);
+		talk(c, peer, data + 1 + said, n - 1 - said);
 	if (worker.count.open)
 		px_conn_free(c, NULL);
 	close(peer[0]);

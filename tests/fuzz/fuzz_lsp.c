@@ -10,6 +10,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+#define PLACES 36
+
 static struct lsp *server;
 static struct pol_buf out;
 
@@ -37,6 +39,24 @@ static void ask(const char *method, int line, int character)
 		      character));
 }
 
+/* At so many places of the text, the first and the last among them. */
+static void ask_throughout(const char *method, struct pol_str t)
+{
+	int line = 0, character = 0;
+	size_t step = t.n / PLACES + 1;
+
+	for (size_t i = 0; i < t.n; i++) {
+		if (i % step == 0)
+			ask(method, line, character);
+		character++;
+		if (t.p[i] == '\n') {
+			line++;
+			character = 0;
+		}
+	}
+	ask(method, line, character);
+}
+
 static void text(struct pol_str t)
 {
 	static const char *const methods[] = { "textDocument/hover", "textDocument/definition",
@@ -49,9 +69,7 @@ static void text(struct pol_str t)
 	say(json_pack("{s:s, s:{s:{s:s, s:i, s:o}}}", "method", "textDocument/didOpen", "params",
 		      "textDocument", "uri", "untitled:f", "version", 1, "text", s));
 	for (size_t i = 0; i < POL_ARRAY_LEN(methods); i++)
-		for (int line = 0; line < 4; line++)
-			for (int c = 0; c < 60; c += 7)
-				ask(methods[i], line, c);
+		ask_throughout(methods[i], t);
 	ask("textDocument/documentSymbol", 0, 0);
 	ask("textDocument/formatting", 0, 0);
 	say(json_pack("{s:s, s:{s:{s:s, s:i}, s:[{s:{s:{s:i, s:i}, s:{s:i, s:i}}, s:s}]}}",

@@ -16,14 +16,18 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
-extern unsigned long fuzz_object_accepted; /* for tests/unit/test_flips.c */
+extern unsigned long fuzz_object_accepted, fuzz_object_placed; /* for tests/unit/test_flips.c */
 unsigned long fuzz_object_accepted; /* inputs that were good objects */
+unsigned long fuzz_object_placed; /* and had a place for three endpoints */
 
 #define L4 3
 #define PAGES 64
 #define VERDICTS 16
 
-/* Verdicts 2 to 5; pages 1 to 4: their L4 trees; 5 to 8: trees over two column levels. */
+/*
+ * Verdicts 2 to 5; pages 1 to 4: L4 trees of NONE and one of them; 6, 8, 10 and 12: trees of these over the two
+ * column levels.  No page may be as another one, at whatever height: so the first four have two verdicts.
+ */
 static struct pol_table *make_trees(void)
 {
 	struct pol_table *t = pol_table_new(PAGES, VERDICTS);
@@ -39,10 +43,16 @@ static struct pol_table *make_trees(void)
 		}
 		pol_table_verdict(t, &v);
 	}
+	for (uint32_t i = 0; i < 4; i++) {
+		uint32_t row[POL_PAGE] = { POL_VERDICT_NONE };
+
+		for (uint32_t k = 1; k < POL_PAGE; k++)
+			row[k] = i + 2;
+		pol_table_page(t, row);
+	}
 	for (uint32_t i = 0; i < 4; i++)
-		pol_table_uniform(t, i + 2, 0, 1);
-	for (uint32_t i = 0; i < 4; i++)
-		pol_table_uniform(t, i + 1, 1, 3);
+		if (pol_table_uniform(t, i + 1, 1, 3) != 2 * i + 6)
+			abort();
 	return t;
 }
 
@@ -133,10 +143,12 @@ static void place(const struct prt_object *o)
 			    &err) ||
 	    prt_place_get_root(p, 1, root) || prt_place_adopt_ep(q, &eps[0], root, column, &err))
 		abort();
-	if (!prt_place_add(q, &eps[2], 1, &u, &err))
+	if (!prt_place_add(q, &eps[2], 1, &u, &err)) {
 		check_verdicts(o, q, 3);
-	else if (!err.text[0])
+		fuzz_object_placed++;
+	} else if (!err.text[0]) {
 		abort();
+	}
 	prt_place_update_free(&u);
 	prt_place_free(q);
 	prt_place_free(p);

@@ -67,7 +67,7 @@ query_corpus() {
 
 container_corpus() {
 	cp "$top"/tests/fuzz/container-corpus/* corpus/
-	printf '"%s"\n' '\x1e' 'P\x02{' 'P\x04{' 'P\x0d{' 'P\x0f{' '"NetworkID"' '"EndpointID"' '"Interface"' '"Options"' '"PoolID"' '"SubPool"' \
+	printf '"%s"\n' '\x1e' '/NetworkDriver.' '/IpamDriver.' '"NetworkID"' '"EndpointID"' '"Interface"' '"Options"' '"PoolID"' '"SubPool"' \
 		'polc.label.' 'com.docker.network.' '/32' '/128' '::' '"DriverOpts"' '"Networks"' '"Labels"' 'container:' \
 		'"prevResult"' '"interface"' 'CNI_' 'polc.' '"ips"' 'docker-' '.scope' '\x5cu0000' >words
 }
@@ -108,7 +108,22 @@ http1_corpus() {
 
 # Connections of the cases that go through the proxy: both ends in turns.
 h2_corpus() {
-	local n=0
+	local n=0 line ask='GET /ok/1 HTTP/1.1\r\nHost: h\r\n\r\n' answer='HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
+	while IFS= read -r line; do
+		case $line in '#'* | '') continue ;; esac
+		n=$((n + 1))
+		printf 'D%b' "${line##* | }\036\036$answer\036\036\036\036\004" >"corpus/1-$n"
+	done <"$top/tests/http/requests.case"
+	while IFS= read -r line; do
+		case $line in '#'* | '') continue ;; esac
+		n=$((n + 1))
+		printf 'D%b' "$ask\036\036${line##* | }\036\036$ask\036\036\004" >"corpus/1-$n"
+	done <"$top/tests/http/responses.case"
+	printf 'D%b' "$ask\036\036\036\036\030" >corpus/1-late
+	printf 'D%b' 'POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n1\036\036\036\036\030' >corpus/1-body
+	printf 'D%b' 'GET / HTTP/1.1\r\nHo\036\036\036\036\030' >corpus/1-head
+	printf 'E%b' "$ask\036\036$answer" >corpus/1-denied
+	n=0
 	# shellcheck source=tests/http/cases.sh
 	. "$top/tests/http/cases.sh"
 	: "$http_policy"
@@ -134,7 +149,7 @@ h2_corpus() {
 
 http_corpus() {
 	cp "$top"/tests/fuzz/http-corpus/* corpus/
-	printf '"%s"\n' 'allow ' 'deny ' 'GET' ' where ' 'host ' 'header ' '~\x22' '/**' '/*' '{2,3}' '[^a]' '(?:' \
+	printf '"%s"\n' 'allow ' 'deny ' 'GET' ' where ' 'host ' 'header ' '~\x22' '/**' '/*' '{2,3}' '[^a]' '(?:' '[[:alpha:]]' '\x5cd' '\x5cx2f' '\x5cw' 'and not ' \
 		' websocket;' >words
 }
 
@@ -162,7 +177,7 @@ fuzz() { # NAME SECONDS
 	export LLVM_PROFILE_FILE=$work/profile
 	regressions "$name" || return
 	echo "# $name: seed $seed, $seconds s, $(find corpus -type f | wc -l) inputs to begin with"
-	if "$fuzzers/$name-fuzzer" -max_total_time="$seconds" -seed="$seed" -max_len=16384 -timeout=10 \
+	if "$fuzzers/$name-fuzzer" -max_total_time="$seconds" -seed="$seed" -max_len=16384 -timeout=60 \
 		-rss_limit_mb=2048 -dict=words -print_final_stats=1 -artifact_prefix="$work/" grown corpus >out 2>&1; then
 		grep -E 'number_of_executed_units|^[0-9]+ (runs|inputs)|DONE' out | sed 's/^/# /'
 		echo "ok $tests - $name, $seconds seconds"
@@ -178,22 +193,44 @@ fuzz() { # NAME SECONDS
 regressions() { # NAME
 	local found=("$top/tests/fuzz/regressions/$1"/*)
 	[ -e "${found[0]}" ] || return 0
-	"$fuzzers/$1-fuzzer" -timeout=10 "${found[@]}" >out 2>&1 && return
+	"$fuzzers/$1-fuzzer" -timeout=60 "${found[@]}" >out 2>&1 && return
 	tail -n 60 out | sed 's/^/# /'
 	echo "not ok $tests - $1: what was found before"
 	failed=1
 	return 1
 }
 
-# Lines of the sources that are in this fuzzer, and how many of them an input has reached.
+# Lines and branches of the sources that are in these fuzzers, and how many of them an input has reached.
+summary() { # PROFILE NAME...: FILE LINES OF BRANCHES OF
+	local profile=$1 name objects=()
+	shift
+	for name; do objects+=(-object "$fuzzers/$name-fuzzer"); done
+	llvm-cov export -summary-only -instr-profile "$profile" "${objects[@]:1}" |
+		jq -r --arg top "$top/" --arg build "$build/" '.data[0].files[] | .summary as $s |
+			[(.filename | sub(".*/\\.\\./"; "") | ltrimstr($build) | ltrimstr($top)),
+			$s.lines.covered, $s.lines.count, $s.branches.covered, $s.branches.count] | join(" ")' |
+		grep -v -e '^tests/' -e '^include/'
+}
+
+rooms() { # WHAT: of such lines, by room
+	awk -v what="$1" '{ split($1, room, "/"); for (i = 2; i <= 5; i++) n[room[1], i] += $i; seen[room[1]] }
+		function percent(a, b) { return b ? 100 * a / b : 0 }
+		END { for (r in seen) printf "# coverage: %-10s %-10s lines %5d of %5d, %3d %%   branches %5d of %5d, %3d %%\n",
+			what, r, n[r, 2], n[r, 3], percent(n[r, 2], n[r, 3]), n[r, 4], n[r, 5], percent(n[r, 4], n[r, 5]) }' | sort
+}
+
 coverage() { # NAME
-	llvm-profdata merge -o merged profile && llvm-cov export -summary-only -instr-profile merged \
-		"$fuzzers/$1-fuzzer" >summary || return
-	jq -r --arg top "$top/" --arg build "$build/" --arg name "$1" '[.data[0].files[] | { lines: .summary.lines, branches: .summary.branches,
-		file: .filename | sub(".*/\\.\\./"; "") | ltrimstr($build) | ltrimstr($top) }] | map(. + { room: .file | split("/")[0] }) |
-		map(select(.room != "tests" and .room != "include")) | group_by(.room)[] | "\($name) \(.[0].room) " +
-		"\(map(.lines.covered) | add) \(map(.lines.count) | add) \(map(.branches.covered) | add) \(map(.branches.count) | add)"' summary |
-		awk '{ printf "# coverage: %-10s %-10s lines %5d of %5d, %3d %%   branches %5d of %5d, %3d %%\n", $1, $2, $3, $4, 100 * $3 / ($4 ? $4 : 1), $5, $6, 100 * $5 / ($6 ? $6 : 1) }'
+	llvm-profdata merge -o merged profile && summary merged "$1" | rooms "$1"
+}
+
+# What any of them reaches: by room, then each file of which that is less than 80 % of the lines, or nothing.
+coverage_of_all() { # NAME...
+	local name profiles=()
+	for name; do profiles+=("$build/tests/fuzz/run/$name/merged"); done
+	cd "$build/tests/fuzz/run" && llvm-profdata merge -o merged "${profiles[@]}" && summary merged "$@" >files || return
+	rooms all <files
+	awk '$2 && 100 * $2 / $3 < 80 { printf "# less: %-36s lines %4d of %4d, %3d %%\n", $1, $2, $3, 100 * $2 / $3 }
+		$3 && !$2 { none = none " " $1 } END { print "# none:" none }' files
 }
 
 for name; do
@@ -206,5 +243,6 @@ for name; do
 		;;
 	esac
 done
+[ -z "${POLC_FUZZ_COVERAGE:-}" ] || coverage_of_all "$@"
 echo "1..$tests"
 exit $failed

@@ -22,7 +22,7 @@
 #include <polc/abi.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-extern unsigned long fuzz_object_accepted;
+extern unsigned long fuzz_object_accepted, fuzz_object_placed;
 
 #define PATIENCE 60 /* seconds that reading one may take */
 #define STEP 7
@@ -80,6 +80,7 @@ static void test_made(void **state)
 	(void)state;
 	LLVMFuzzerTestOneInput((const uint8_t *)input, n);
 	assert_int_equal(fuzz_object_accepted, 1); /* as it is, it is good */
+	assert_int_equal(fuzz_object_placed, 1);
 	for (uint32_t at = 0; at < MADE_SIZE; at += step)
 		for (size_t i = 0; i < sizeof(changes); i++, tried++) {
 			const uint16_t add = changes[i];
@@ -92,7 +93,8 @@ static void test_made(void **state)
 		}
 	alarm(0);
 	free(input);
-	print_message("%lu tried, %lu refused\n", tried, tried - fuzz_object_accepted);
+	print_message("%lu tried, %lu refused, %lu placed\n", tried, tried - fuzz_object_accepted,
+		      fuzz_object_placed);
 	assert_true(fuzz_object_accepted < tried);
 }
 
