@@ -68,4 +68,8 @@ for program in polc polload polproxy polc-agent; do
 	done <"$work/verbs")"
 	result "$program: exit codes in the page" "$(grep -q '^\.Sh EXIT STATUS' man/$program.[18] || echo "no EXIT STATUS")"
 done
+sed -n 's/^\tX([A-Z_]*, *"\([a-z_]*\)", *"\(.*\)").*/.It Li \1\t\2/p' include/polc/reasons.h | grep -v 'Li none' >"$work/reasons"
+result "polload: reasons of drops in the page" "$([ "$(wc -l <"$work/reasons")" -gt 40 ] || echo "not found"
+	awk '/^\.It Li/ { name = $0; next } name != "" { sub(/\.$/, ""); print name "\t" $0; name = "" }' man/polload.8 |
+		grep -vxFf - "$work/reasons")"
 finish
