@@ -51,7 +51,13 @@ tar -C rootfs -c . | "$docker" import - busybox >/dev/null || bail "docker impor
 # ---- what a host has that this test does not: installed programs, and a service manager ------------
 
 mkdir bin tutorial
-for program in "$POLC" "$POLLOAD" "$docker"; do ln -s "$program" "bin/$(basename "$program")"; done
+ln -s "$docker" bin/docker
+# Where `make install` puts things, below a folder of ours; what it puts there is what is used.
+export DESTDIR=$work/installed
+installed=$DESTDIR$(sed -n 's/^prefix = //p' "$e2e_build/Makefile")
+ln -s "$e2e_build" tutorial/build
+unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
+export POLC_TEMPLATES=$installed/share/polc/templates POLC_INCLUDE=$installed/share/polc/include
 # Starts what the unit starts, and knows nothing else of it.
 cat >bin/systemctl <<END
 #!/bin/bash
@@ -59,13 +65,13 @@ verb=\$1 now=
 [ "\$2" = --now ] && now=yes && shift
 shift
 for unit; do
-	file=\$(ls "$e2e_build"/*/"\$unit.service") || exit 1
+	file=\$(find "$DESTDIR" -name "\$unit.service" | grep .) || exit 1
 	grep -q '^WantedBy=' "\$file" || exit 1
 	case \$verb\$now in
 	enableyes)
 		options=
 		[ \$unit != polc-agent ] || options="--docker $work/dk/sock --plugin $plugin"
-		eval "\$(sed -n 's|^ExecStart=.*/sbin/|$e2e_build/|p' "\$file") \$options" >"$work/\$unit.log" 2>&1 </dev/null &
+		eval "\$(sed -n 's|^ExecStart=.*/sbin/|$installed/sbin/|p' "\$file") \$options" >"$work/\$unit.log" 2>&1 </dev/null &
 		echo \$! >"$work/\$unit.pid" ;;
 	disableyes)
 		[ ! -e "$work/\$unit.pid" ] || kill "\$(cat "$work/\$unit.pid")" ;;
@@ -75,7 +81,7 @@ for unit; do
 done
 END
 chmod +x bin/systemctl
-PATH=$work/bin:$PATH
+PATH=$work/bin:$installed/bin:$installed/sbin:$PATH
 export PATH
 
 # ---- the text -----------------------------------------------------------------------------------------
