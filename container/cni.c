@@ -295,11 +295,16 @@ static enum cni_code run_gc(struct cni_request *q, struct pol_err *e)
 	}
 	g.arena = pol_arena_new();
 	r = prt_endpoint_each(&q->env, collect, &g, e);
-	for (size_t i = 0; i < g.names.n && !r; i++)
+	if (r == -ENOENT) /* no policy is in force, so nobody is an endpoint */
+		r = 0;
+	for (size_t i = 0; i < g.names.n && !r; i++) {
 		r = prt_endpoint_del(&q->env, g.names.v[i].p, true, e);
+		if (r == -ENOENT) /* somebody else was faster */
+			r = 0;
+	}
 	pol_vec_free(&g.names);
 	pol_arena_free(g.arena);
-	return r && r != -ENOENT ? failed(r) : CNI_OK;
+	return r ? failed(r) : CNI_OK;
 }
 
 static bool none(const struct prt_member *m, void *ctx)

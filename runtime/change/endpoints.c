@@ -330,10 +330,13 @@ struct hooked {
 static int look_hooked(struct prt_env *env, struct prt_live *l, void *ctx, struct pol_err *e)
 {
 	struct hooked *x = ctx;
+	int r = prt_attached(&l->shared, x->ifindex, POL_IF_ENDPOINT, false);
 
-	(void)env, (void)e;
-	x->yes = prt_attached(&l->shared, x->ifindex, POL_IF_ENDPOINT, false);
-	return 0;
+	(void)env;
+	x->yes = r > 0;
+	return r >= 0 ? 0
+		      : pol_err(e, r, "interface %u: cannot ask for its hooks: %s", x->ifindex,
+				strerror(-r));
 }
 
 int prt_endpoint_hooked(struct prt_env *env, uint32_t ifindex, bool *hooked, struct pol_err *e)
@@ -349,17 +352,21 @@ int prt_endpoint_hooked(struct prt_env *env, uint32_t ifindex, bool *hooked, str
 struct each {
 	prt_endpoint_fn fn;
 	void *ctx;
+	bool half; /* somebody's adding or removal did not come to its end: nobody was told of */
 };
 
 static int look_each(struct prt_env *env, struct prt_live *l, void *ctx, struct pol_err *e)
 {
-	const struct each *x = ctx;
+	struct each *x = ctx;
 
 	(void)env, (void)e;
-	for (size_t i = 0; i < l->world.member.n; i++) {
+	x->half = false;
+	for (size_t i = 0; i < l->world.member.n; i++)
+		x->half |= l->world.member.v[i].info.managed == PRT_MANAGED_HALF;
+	for (size_t i = 0; i < l->world.member.n && !x->half; i++) {
 		const struct prt_member *m = &l->world.member.v[i];
 
-		if (m->info.ifindex && m->info.managed != PRT_MANAGED_HALF && x->fn(m, x->ctx))
+		if (m->info.ifindex && x->fn(m, x->ctx))
 			break;
 	}
 	return 0;
@@ -367,7 +374,9 @@ static int look_each(struct prt_env *env, struct prt_live *l, void *ctx, struct 
 
 int prt_endpoint_each(struct prt_env *env, prt_endpoint_fn fn, void *ctx, struct pol_err *e)
 {
-	struct each x = { fn, ctx };
+	struct each x = { fn, ctx, false };
+	int r = with_live(env, PRT_LOCK_SHARED, look_each, &x, e);
 
-	return with_live(env, PRT_LOCK_SHARED, look_each, &x, e);
+	/* Who asks is about to say of it that it is gone: so be it, by the change that finds it. */
+	return !r && x.half ? with_live(env, PRT_LOCK_EXCLUSIVE, look_each, &x, e) : r;
 }

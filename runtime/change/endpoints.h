@@ -46,7 +46,10 @@ int prt_endpoint_rename(struct prt_env *env, const char *from, const char *to, s
 int prt_endpoint_meet(struct prt_env *env, uint32_t ifindex, struct pol_err *e);
 
 typedef bool (*prt_endpoint_fn)(const struct prt_member *m, void *ctx);
-/* Calls `fn` with each endpoint that lives here until it says true.  -ENOENT: no policy in force. */
+/*
+ * Calls `fn` with each endpoint that lives here until it says true.  What is half made or half removed is
+ * removed before.  -ENOENT: no policy in force.
+ */
 int prt_endpoint_each(struct prt_env *env, prt_endpoint_fn fn, void *ctx, struct pol_err *e);
 
 /* Rows and columns for the last member of the world, written to the tables of *o, its generation's, which may be live. */

@@ -138,12 +138,15 @@ int prt_settle_erase(const struct prt_shared *s, struct prt_gen *g, struct prt_m
 
 	m->info.managed = PRT_MANAGED_HALF;
 	r = prt_member_write_info(g, m, e);
-	/* From here on its device passes nothing: it belongs to nobody. */
-	if (!r)
-		r = prt_member_clear_if(g, m, e);
-	/* Before its addresses: an entry whose endpoint has its incarnation stands for them. */
-	if (!r)
-		memset(&g->state[m->ep % POL_EP_MAX], 0, sizeof(*g->state));
+	if (r)
+		return r;
+	/*
+	 * From here on its device passes nothing: it belongs to nobody, and if that cannot be written, to
+	 * somebody without a verdict.  Before its addresses: an entry whose endpoint has its incarnation stands
+	 * for them.
+	 */
+	r = prt_member_clear_if(g, m, e);
+	memset(&g->state[m->ep % POL_EP_MAX], 0, sizeof(*g->state));
 	for (size_t i = 0; i < m->addrs.n && !r; i++) {
 		r = forget(g->fd[PRT_GEN_EP_BY_ADDR], POL_MAP_EP_BY_ADDR, &m->addrs.v[i].addr, e);
 		__atomic_store_n(&g->slot[m->addrs.v[i].slot % POL_SLOT_MAX].column, 0,
