@@ -48,11 +48,13 @@ struct pol_arena {
 	struct chunk *head;
 };
 
+int pol_no_memory_fd = STDERR_FILENO;
+
 /* What was begun is undone by the next run, as after a crash. */
 _Noreturn void pol_no_memory(void)
 {
-	static const char text[] = "out of memory\n";
-	ssize_t n = write(STDERR_FILENO, text, sizeof(text) - 1);
+	static const char text[] = POL_NO_MEMORY;
+	ssize_t n = write(pol_no_memory_fd, text, sizeof(text) - 1);
 
 	(void)n;
 	abort();

@@ -54,8 +54,10 @@ struct pol_arena;
 
 struct pol_arena *pol_arena_new(void);
 void pol_arena_free(struct pol_arena *a);	/* NULL is fine */
-/* What an allocation that fails ends in: "out of memory" on standard error, and abort(). */
+/* What an allocation that fails ends in: POL_NO_MEMORY on standard error, and abort(). */
+#define POL_NO_MEMORY "out of memory\n"
 _Noreturn void pol_no_memory(void);
+extern int pol_no_memory_fd;	/* of a child that has no standard error: where it says so instead */
 void *pol_arena_alloc(struct pol_arena *a, size_t size);	/* aligned to 16, zeroed, never NULL */
 struct pol_str pol_arena_str(struct pol_arena *a, struct pol_str s);	/* copy, NUL-terminated */
 struct pol_str pol_arena_printf(struct pol_arena *a, const char *fmt, ...) POL_PRINTF(2, 3);

@@ -76,24 +76,14 @@ static size_t size_of(int fd)
 /* ---- clang ------------------------------------------------------------------------- */
 
 struct run {
-	char *argv[40];
-	size_t n;
+	POL_VEC(char *) argv;
 	int in, out, messages;
 	const char *dir; /* where clang runs */
 };
 
-static void arg(struct run *r, struct pol_arena *a, const char *fmt, ...) POL_PRINTF(3, 4);
-static void arg(struct run *r, struct pol_arena *a, const char *fmt, ...)
+static void arg(struct run *r, struct pol_arena *a, const char *z)
 {
-	char *z = NULL;
-	va_list ap;
-
-	va_start(ap, fmt);
-	if (vasprintf(&z, fmt, ap) < 0 || r->n + 1 >= POL_ARRAY_LEN(r->argv))
-		abort();
-	va_end(ap);
-	r->argv[r->n++] = (char *)pol_arena_str(a, pol_str(z)).p;
-	free(z);
+	*pol_vec_push(&r->argv) = (char *)pol_arena_str(a, pol_str(z)).p;
 }
 
 /* Debian keeps <asm/types.h> in a folder by architecture, which clang for BPF does not look into. */
@@ -108,7 +98,7 @@ static void arch_headers(struct run *r, struct pol_arena *a)
 	if (access(path, X_OK) < 0)
 		return;
 	arg(r, a, "-idirafter");
-	arg(r, a, "%s", path);
+	arg(r, a, path);
 }
 
 /*
@@ -123,7 +113,7 @@ static void arguments(struct run *r, struct pol_arena *a, const struct pol_objec
 		strchr(o->clang, '/') ? realpath(o->clang, NULL) : NULL;
 
 	/* If it is not there, execvp says so. */
-	arg(r, a, "%s", clang ? clang : o->clang);
+	arg(r, a, clang ? clang : o->clang);
 	arg(r, a, "-target");
 	arg(r, a, "bpf");
 	arg(r, a, "-mcpu=v3");
@@ -145,6 +135,7 @@ static void arguments(struct run *r, struct pol_arena *a, const struct pol_objec
 	arg(r, a, "-");
 	arg(r, a, "-o");
 	arg(r, a, "-");
+	*pol_vec_push(&r->argv) = NULL;
 }
 
 static void child(const struct run *r, int failure, pid_t parent)
@@ -163,7 +154,7 @@ static void child(const struct run *r, int failure, pid_t parent)
 	setenv("LC_ALL", "C", 1);
 	if (chdir(r->dir) == 0 && dup2(r->in, 0) == 0 && dup2(r->out, 1) == 1 &&
 	    dup2(r->messages, 2) == 2)
-		execvp(r->argv[0], r->argv);
+		execvp(r->argv.v[0], r->argv.v);
 	code = errno;
 	if (write(failure, &code, sizeof(code)) < 0)
 		_exit(126);
@@ -185,7 +176,8 @@ static int not_started(const struct run *r, int code, struct pol_err *e)
 		code == ENOENT
 			? "install clang (Debian: apt install clang), or name it with --clang=PATH"
 			: "check that it is a program that you may run, or name another with --clang=PATH");
-	return pol_err(e, -code, "%s: cannot start the C compiler: %s", r->argv[0], strerror(code));
+	return pol_err(e, -code, "%s: cannot start the C compiler: %s", r->argv.v[0],
+		       strerror(code));
 }
 
 /* What clang says goes into the error: the first lines that fit. */
@@ -202,10 +194,10 @@ static int refused(const struct run *r, int status, struct pol_err *e)
 	while (s.n && (s.p[s.n - 1] == '\n' || s.p[s.n - 1] == ' '))
 		s.n--;
 	if (WIFSIGNALED(status))
-		pol_err(e, -EIO, "%s: ended by signal %d%s%.*s", r->argv[0], WTERMSIG(status),
+		pol_err(e, -EIO, "%s: ended by signal %d%s%.*s", r->argv.v[0], WTERMSIG(status),
 			s.n ? ": " : "", POL_STR_ARG(s));
 	else
-		pol_err(e, -EIO, "%s: exit code %d%s%.*s", r->argv[0], WEXITSTATUS(status),
+		pol_err(e, -EIO, "%s: exit code %d%s%.*s", r->argv.v[0], WEXITSTATUS(status),
 			s.n ? ": " : "", POL_STR_ARG(s));
 	pol_err_help(
 		e,
@@ -238,7 +230,7 @@ static int run_clang(const struct run *r, struct pol_err *e)
 	got = read(failure[0], &code, sizeof(code));
 	close(failure[0]);
 	if (wait_for(pid, &status) < 0)
-		return pol_err(e, -errno, "%s: cannot wait for it: %s", r->argv[0],
+		return pol_err(e, -errno, "%s: cannot wait for it: %s", r->argv.v[0],
 			       strerror(errno));
 	if (got == sizeof(code))
 		return not_started(r, code, e);
@@ -310,14 +302,17 @@ static int compile(const struct pol_tables *t, const struct pol_object_options *
 	pol_emit_c_bare(t, &text);
 	ret = fill(in, pol_buf_str(&text), e);
 	pol_buf_free(&text);
-	ret = ret ? ret : workplace_make(dir, o, e);
 	if (ret)
 		return ret;
 	a = pol_arena_new();
-	arguments(&r, a, o);
-	ret = run_clang(&r, e);
+	arguments(&r, a, o); /* memory may run out, and the folder would stay */
+	ret = workplace_make(dir, o, e);
+	if (!ret) {
+		ret = run_clang(&r, e);
+		workplace_remove(dir);
+	}
+	pol_vec_free(&r.argv);
 	pol_arena_free(a);
-	workplace_remove(dir);
 	return ret ? ret : POL_TAKE_FD(out);
 }
 
@@ -349,6 +344,8 @@ static int put_data(Elf *elf, size_t names, const char *section, const void *byt
 	Elf_Scn *scn = find_section(elf, names, section);
 	Elf_Data *d = scn ? elf_getdata(scn, NULL) : NULL;
 
+	if (scn && !d)
+		return elf_trouble("read a section", e);
 	if (!d || !d->d_buf || d->d_size != whole || n > whole)
 		return pol_err(e, -EIO, "object: section %s is not what the C text asks for",
 			       section);
@@ -435,11 +432,16 @@ static int add_section(Elf *elf, size_t names, const char *name, struct pol_str 
 	GElf_Shdr h;
 	Elf_Data *d;
 	size_t at = 0;
-	int r = add_name(elf, names, name, &at, e);
+	int r = add_name(elf, names, name, &at, e), bad;
 
 	if (r)
 		return r;
+	elf_errno(); /* what was before counts no more */
 	scn = elf_newscn(elf);
+	bad = elf_errno();
+	/* Without memory libelf (0.188) returns half a section, and elf_newdata() trips over it. */
+	if (bad)
+		return pol_err(e, -EIO, "object: cannot add a section: %s", elf_errmsg(bad));
 	d = scn ? elf_newdata(scn) : NULL;
 	if (!d || !gelf_getshdr(scn, &h))
 		return elf_trouble("add a section", e);

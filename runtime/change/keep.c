@@ -147,14 +147,18 @@ static int remove_folder(const struct prt_env *env, int state, const char *name,
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *f;
 
-	if (!d && fd >= 0)
-		close(fd);
-	while (d && (f = readdir(d))) {
+	if (!d) {
+		int r = errno == ENOENT ? 0 : failed(env, "open", name, e);
+
+		if (fd >= 0)
+			close(fd);
+		return r;
+	}
+	while ((f = readdir(d))) {
 		if (strcmp(f->d_name, ".") && strcmp(f->d_name, ".."))
 			unlinkat(dirfd(d), f->d_name, 0);
 	}
-	if (d)
-		closedir(d);
+	closedir(d);
 	return unlinkat(state, name, AT_REMOVEDIR) && errno != ENOENT
 		       ? failed(env, "remove", name, e)
 		       : 0;

@@ -80,17 +80,21 @@ static int hangs_there(uint32_t ifindex, enum bpf_tc_attach_point point, uint32_
 	return r == -ENOENT || r == -EINVAL || r == -ENODEV ? 0 : r;
 }
 
-bool prt_attached(const struct prt_shared *s, uint32_t ifindex, enum pol_if_kind kind, bool out)
+int prt_attached(const struct prt_shared *s, uint32_t ifindex, enum pol_if_kind kind, bool out)
 {
 	for (size_t i = 0; i < POL_HOOK_MAX; i++) {
 		uint32_t id;
+		int r;
 
 		if (places[i].kind != kind || (i == POL_HOOK_UPLINK_OUT && !out))
 			continue;
-		if (hangs_there(ifindex, places[i].point, &id) || !id || id != prog_id(s->stub[i]))
-			return false;
+		r = hangs_there(ifindex, places[i].point, &id);
+		if (r)
+			return r;
+		if (!id || id != prog_id(s->stub[i]))
+			return 0;
 	}
-	return true;
+	return 1;
 }
 
 static int detach_one(uint32_t ifindex, enum bpf_tc_attach_point point, struct pol_err *e)

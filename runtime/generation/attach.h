@@ -48,8 +48,8 @@ int prt_detach(int hooks, uint32_t ifindex, struct pol_err *e);
 /* All that `hooks` knows. */
 int prt_detach_all(int hooks, struct pol_err *e);
 
-/* Is every hook of that kind in place, with our stub? */
-bool prt_attached(const struct prt_shared *s, uint32_t ifindex, enum pol_if_kind kind, bool out);
+/* Is every hook of that kind in place, with our stub?  1: yes, 0: no, -errno: nobody can tell. */
+int prt_attached(const struct prt_shared *s, uint32_t ifindex, enum pol_if_kind kind, bool out);
 
 /* Records of `hooks`. */
 struct prt_hook_at {

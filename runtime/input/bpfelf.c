@@ -22,6 +22,13 @@ struct prt_elf {
 	const struct section *symbols; /* NULL: there are none */
 };
 
+/* No file is to blame for what libelf found no memory for. */
+static void if_no_memory(void)
+{
+	if (errno == ENOMEM)
+		pol_no_memory();
+}
+
 static int broken(const struct prt_elf *elf, struct pol_err *e, const char *what)
 {
 	int ret = pol_err(e, -ENOEXEC, "%s: broken object: %s", elf->path, what);
@@ -75,8 +82,10 @@ static int read_section(struct prt_elf *elf, Elf *libelf, size_t i, uint32_t *na
 	Elf_Scn *scn = elf_getscn(libelf, i);
 	GElf_Shdr h;
 
-	if (!scn || !gelf_getshdr(scn, &h))
+	if (!scn || !gelf_getshdr(scn, &h)) {
+		if_no_memory();
 		return broken(elf, e, "a section header cannot be read");
+	}
 	s->type = h.sh_type;
 	s->link = h.sh_link;
 	*name = h.sh_name;
@@ -133,7 +142,10 @@ int prt_elf_open(const char *path, char *data, size_t size, struct pol_arena *ar
 		return not_an_object(path, e);
 	if (elf_version(EV_CURRENT) == EV_NONE)
 		return pol_err(e, -ENOSYS, "libelf: %s", elf_errmsg(-1));
+	errno = 0;
 	libelf = elf_memory(data, size);
+	if (!libelf)
+		if_no_memory();
 	if (!libelf)
 		return not_an_object(path, e);
 	ret = check_header(elf, libelf, e);

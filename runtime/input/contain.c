@@ -76,18 +76,6 @@ static void allow_if(struct filter *f, long nr, unsigned arg, uint32_t value)
 	end(f, SECCOMP_RET_KILL_PROCESS);
 }
 
-/* Only into the pipe.  Standard error is closed, and who says there that memory is out (base.h) is told so. */
-static void allow_write(struct filter *f, uint32_t pipe_end)
-{
-	test(f, BPF_JEQ, SYS_write, 0, 6);
-	load(f, ARG(0));
-	test(f, BPF_JEQ, pipe_end, 0, 1);
-	end(f, SECCOMP_RET_ALLOW);
-	test(f, BPF_JEQ, STDERR_FILENO, 0, 1);
-	end(f, SECCOMP_RET_ERRNO | EBADF);
-	end(f, SECCOMP_RET_KILL_PROCESS);
-}
-
 /* Memory that is no file and no program. */
 static void allow_memory(struct filter *f)
 {
@@ -152,7 +140,7 @@ static void write_filter(struct filter *f, int pipe_end, pid_t self, uint32_t ar
 		answer(f, allowed[i], SECCOMP_RET_ALLOW);
 	for (size_t i = 0; i < POL_ARRAY_LEN(refused); i++)
 		answer(f, refused[i], SECCOMP_RET_ERRNO | EACCES);
-	allow_write(f, (uint32_t)pipe_end);
+	allow_if(f, SYS_write, 0, (uint32_t)pipe_end);
 	allow_if(f, SYS_tgkill, 0, (uint32_t)self);
 	allow_if(f, SYS_fcntl, 1, F_DUPFD_CLOEXEC); /* of such a place, to another number */
 	allow_memory(f);
@@ -241,6 +229,7 @@ static void child(int pipe_end, int (*f)(void *ctx, struct pol_err *e), void *ct
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	for (size_t i = 0; i < POL_ARRAY_LEN(deadly); i++)
 		signal(deadly[i], SIG_DFL); /* nobody's handler runs on what a crash left */
+	pol_no_memory_fd = pipe_end; /* instead of a report */
 	r.code = wall_in(pipe_end);
 	r.walled = !r.code;
 	if (r.walled)
@@ -267,6 +256,15 @@ static int died(const char *path, int status, struct pol_err *e)
 		"do not use it before you know where it is from; the parser's bug is ours, please report it with the file");
 	return pol_err(e, -ENOEXEC, "%s: broken: reading it fails with `%s`; nothing was done",
 		       path, sig ? strsignal(sig) : "no answer");
+}
+
+static int no_memory(const char *path, struct pol_err *e)
+{
+	pol_err_help(
+		e,
+		"reading it may use %llu GiB, and a file that polc made needs little of that: free memory, or do not use it before you know where it is from",
+		PRT_CONTAIN_MEMORY >> 30);
+	return pol_err(e, -ENOMEM, "%s: cannot be read: out of memory; nothing was done", path);
 }
 
 static int believe(const char *path, struct report *r, struct pol_err *e)
@@ -323,6 +321,8 @@ int prt_contain(const char *path, int (*f)(void *ctx, struct pol_err *e), void *
 	n = read_report(from, &r);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
+	if (n == strlen(POL_NO_MEMORY) && !memcmp(&r, POL_NO_MEMORY, n))
+		return no_memory(path, e);
 	if (n != sizeof(r) || !WIFEXITED(status) || WEXITSTATUS(status))
 		return died(path, status, e);
 	return believe(path, &r, e);

@@ -29,7 +29,7 @@
 
 /*
  * Runs f(ctx, e) in the child; what it writes to memory is lost.  Returns what it returned,
- * with its message, or -ENOEXEC if it did not return: `path` is the file to blame.
+ * with its message, -ENOMEM if its memory ran out, or -ENOEXEC if it did not return: `path` is the file to blame.
  * Only for a process without threads.
  */
 int prt_contain(const char *path, int (*f)(void *ctx, struct pol_err *e), void *ctx,

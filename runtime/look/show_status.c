@@ -72,15 +72,23 @@ static void look_at(struct status *s, uint32_t ifindex, enum pol_if_kind kind, b
 			   : kind == POL_IF_LO   ? "interface"
 						 : "endpoint";
 	const char *name = m ? m->info.name : link ? link->name : "?";
+	int there = link ? prt_attached(&s->l.shared, ifindex, kind, out) : 0;
 	struct pol_err why = { 0 };
 
 	s->hooks++;
 	*pol_vec_push(&s->hooked) = ifindex;
 	if (!link)
 		missing(s, what, name, "its interface is gone");
-	else if (!prt_attached(&s->l.shared, ifindex, kind, out))
+	else if (!there)
 		missing(s, what, name,
 			"its hooks are not in place; `polload apply` puts them back");
+	else if (there < 0)
+		missing(s, what, name,
+			pol_arena_printf(
+				s->arena,
+				"whether its hooks are in place the kernel does not say: %s",
+				strerror(-there))
+				.p);
 	else
 		s->hooks_there++;
 	if (link && prt_attach_check(link, kind, &why))

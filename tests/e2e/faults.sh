@@ -102,22 +102,24 @@ each_fault() { # WHAT LOOK [-f] COMMAND...: LOOK says what is odd after a run; $
 }
 [ "$faults" != all ] || faults=1000000
 
-# The same with memory that runs out: it says so, in any of its ways, and nobody reads what is not there.
-each_allocation() { # WHAT LOOK COMMAND...
-	local what=$1 look=$2 total step i odd=()
+# The same with memory that runs out, once or for good: it says so, in any of its ways, and nobody reads what is not there.
+each_allocation() { # WHAT LOOK COMMAND...: LOOK says what is odd after a run; $code, fault.said, fault.err
+	local what=$1 look=$2 total step i and odd=()
 	shift 2
 	NOMEM_FILE=$work/total LD_PRELOAD=$nomem "$@" >/dev/null 2>&1
 	total=$(cat total) code=0
 	$look >/dev/null
 	step=$(((total + faults - 1) / faults))
 	for ((i = 1 + step / 2; i <= total; i += step)); do
-		{ NOMEM=$i LD_PRELOAD=$nomem "$@" >/dev/null 2>fault.err; } 2>>aborted
-		code=$?
-		seen=$($look)
-		case $code in
-		13[012345678] | 139) [ "$code" = 134 ] && grep -q "out of memory" fault.err || seen+=" died" ;;
-		esac
-		[ -z "$seen" ] || odd+=("allocation $i: $seen (exit code $code, $(head -n 1 fault.err))")
+		for and in "" +; do
+			{ NOMEM=$i$and LD_PRELOAD=$nomem "$@" >fault.said 2>fault.err; } 2>>aborted
+			code=$?
+			seen=$($look)
+			case $code in
+			13[012345678] | 139) [ "$code" = 134 ] && grep -q "out of memory" fault.err || seen+=" died" ;;
+			esac
+			[ -z "$seen" ] || odd+=("allocation $i$and: $seen (exit code $code, $(head -n 1 fault.err))")
+		done
 	done
 	is "$what: memory runs out at $faults of its $total allocations" "" "$(printf '%s\n' "${odd[@]}" | head -n 20)"
 }
@@ -126,7 +128,7 @@ look_compiled() {
 	if [ "$code" = 0 ]; then
 		cmp -s one.bpf.o out/o || echo "another object"
 	else
-		grep -q "^polc: error: \|out of memory\|: error" fault.err || echo "no message"
+		grep -q "^polc: error: \|out of memory\|: error\|^error\[P" fault.err || echo "no message"
 		[ -z "$(find out -type f)" ] || echo "left over: $(ls out)"
 	fi
 	rm -rf out
@@ -134,10 +136,27 @@ look_compiled() {
 }
 mkdir out
 each_fault "a compilation" look_compiled "$POLC" one.pol -o out/o
-# without clang, whose memory is its own
-look_nothing() { [ "$code" = 0 ] || [ -s fault.err ] || echo "no message"; }
-each_allocation "a check" look_nothing "$POLC" check one.pol
-each_allocation "an object that is inspected" look_nothing "$POLLOAD" inspect one.bpf.o
+# Clang's memory is its own: this one says again what clang said.
+printf '#!/bin/sh\n%s "$@" | tee "%s"\n' "${POLC_CLANG:-clang}" "$work/elf" >clang.once
+printf '#!/bin/sh\ncat >/dev/null\nexec cat "%s"\n' "$work/elf" >clang.again
+chmod +x clang.once clang.again
+"$POLC" --clang="$work/clang.once" one.pol -o out/o
+look_written() {
+	look_compiled
+	[ "$code" = 0 ] || look_nothing
+}
+# What `polc check` has to say of policies is its answer.
+look_nothing() { [ "$code" = 0 ] || grep -qi "memory\|: invalid operand" fault.err fault.said || echo "no word of memory"; } # says libelf
+each_allocation "a compilation" look_written "$POLC" --clang="$work/clang.again" one.pol -o out/o
+for command in "check one.pol" "fmt one.pol" "list one.pol" "lint one.pol" "diff one.pol one.pol" \
+	"explain one.pol from client to server on tcp 8080"; do
+	# shellcheck disable=SC2086 # words
+	each_allocation "polc $command" look_nothing "$POLC" $command
+done
+for command in "inspect one.bpf.o" status endpoints "why from client to server on tcp 8080" metrics; do
+	# shellcheck disable=SC2086 # words
+	each_allocation "polload $command" look_nothing "$POLLOAD" $command
+done
 look_in_force() {
 	look_nothing
 	[ "$("$POLLOAD" status --json | jq -r .policy)" = "$([ "$code" = 0 ] && echo two.pol || echo one.pol)" ] || echo "not in force"
