@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# The demo as a test: it runs, nothing is a mismatch, and nothing is left behind.
+# The demo as a test: it runs, nothing is a mismatch, nothing is left behind, and README.md shows what it says.
 set -u
 top=${top_srcdir:-$(cd "$(dirname "$0")/../.." && pwd)}
 build=${top_builddir:-$top/build}
@@ -34,4 +34,14 @@ else
 	echo "# $left"
 	echo "not ok 3 - nothing is left behind"
 fi
-echo "1..3"
+
+# The rows that README.md shows are rows of this one.
+sed 's/^ *//' "$work/said" >"$work/rows"
+other=$(sed -n '/ shop\.pol:[0-9]/s/^    \([a-z]* *> \)/\1/p' "$top/README.md" | tee "$work/shown" | grep -vxFf "$work/rows")
+if [ -n "$why" ] || { [ -z "$other" ] && [ "$(wc -l <"$work/shown")" -gt 9 ]; }; then
+	echo "ok 4 - README.md shows what it says"
+else
+	printf '%s\n' "$other" | sed 's/^/# /'
+	echo "not ok 4 - README.md shows what it says"
+fi
+echo "1..4"
