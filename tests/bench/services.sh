@@ -100,13 +100,13 @@ on() { # VARIANT FAMILY
 	nft-jhash) nft_dnat "$2" "jhash $saddr . udp sport mod 3" ;;
 	nft-flowtable) nft_dnat "$2" "jhash $saddr . udp sport mod 3" flowtable ;;
 	ipvs-*)
-		local how=-i vip=${vip[$2]} of=${net[$2]}
+		local how=-i open='' close='' backend
 		[ "$1" = ipvs-tun ] || how=-m
-		ip addr add "$vip" dev lo # it is asked for what comes to this host
-		[ "$2" = v4 ] || vip=[$vip]
-		ipvsadm -A -u "$vip:80" -s mh
-		for n in 2 3 4; do
-			if [ "$2" = v4 ]; then ipvsadm -a -u "$vip:80" -r "$of$n:80" $how; else ipvsadm -a -u "$vip:80" -r "[$of$n]:80" $how; fi
+		[ "$2" = v4 ] || open=[ close=]
+		ip addr add "${vip[$2]}" dev lo # it is asked for what comes to this host
+		ipvsadm -A -u "$open${vip[$2]}$close:80" -s mh
+		for backend in "${net[$2]}"{2,3,4}; do
+			ipvsadm -a -u "$open${vip[$2]}$close:80" -r "$open$backend$close:80" $how
 		done
 		;;
 	esac || bail "$1 cannot be installed"
