@@ -10,6 +10,10 @@ union ancillary {
 	char room[CMSG_SPACE(POL_PROXY_FDS * sizeof(int))];
 };
 
+/* The kernel fills what there is: with space for one more, a peer's one too many would be behind `fds`. */
+_Static_assert(sizeof(union ancillary) == CMSG_LEN(POL_PROXY_FDS * sizeof(int)),
+	       "room for so many descriptors, and no more");
+
 int pol_message_send(int fd, const struct pol_proxy_msg *m, const int *fds, size_t n)
 {
 	struct iovec v = { .iov_base = (void *)m, .iov_len = sizeof(*m) };
