@@ -67,6 +67,11 @@ static void *must(void *p)
 	return p;
 }
 
+void *pol_must_malloc(size_t n)
+{
+	return must(malloc(n));
+}
+
 struct pol_arena *pol_arena_new(void)
 {
 	return must(calloc(1, sizeof(struct pol_arena)));

@@ -57,6 +57,7 @@ void pol_arena_free(struct pol_arena *a);	/* NULL is fine */
 /* What an allocation that fails ends in: POL_NO_MEMORY on standard error, and abort(). */
 #define POL_NO_MEMORY "out of memory\n"
 _Noreturn void pol_no_memory(void);
+void *pol_must_malloc(size_t n);	/* malloc(3), or that; for libraries that call a lack of memory by other names */
 extern int pol_no_memory_fd;	/* of a child that has no standard error: where it says so instead */
 void *pol_arena_alloc(struct pol_arena *a, size_t size);	/* aligned to 16, zeroed, never NULL */
 struct pol_str pol_arena_str(struct pol_arena *a, struct pol_str s);	/* copy, NUL-terminated */

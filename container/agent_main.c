@@ -218,6 +218,7 @@ int main(int argc, char **argv)
 	journal = getenv("JOURNAL_STREAM") != NULL;
 	if (options(argc, argv, &a, &docker, &plugin))
 		return EXIT_BAD;
+	json_set_alloc_funcs(pol_must_malloc, free);
 	umask(077); /* pins are made with what it leaves */
 	setlinebuf(stderr);
 	catch_signals();

@@ -52,6 +52,7 @@ int main(int argc, char **argv)
 	if (argc > 1 || !getenv("CNI_COMMAND"))
 		return about();
 	signal(SIGPIPE, SIG_IGN);
+	json_set_alloc_funcs(pol_must_malloc, free);
 	umask(077); /* pins are made with what it leaves */
 	prt_quiet_init(false);
 	code = read_input(&in, &e);

@@ -14,7 +14,7 @@
 
 static int no_curl(struct pol_err *e)
 {
-	return pol_err(e, -ENOMEM, "libcurl: cannot be set up");
+	return pol_err(e, -ENOMEM, "libcurl: cannot be set up: out of memory");
 }
 
 int cn_engine_open(struct cn_engine *g, const char *socket, struct pol_err *e)

@@ -82,12 +82,24 @@ static bool set_limit(const char *text, struct px_limits *limit)
 	return false;
 }
 
+/* getpwnam(3): that there is no such user has many numbers, which are none of these. */
+static bool cannot_tell(void)
+{
+	return errno == ENOMEM || errno == EMFILE || errno == ENFILE || errno == EIO ||
+	       errno == EINTR;
+}
+
 static int whom(const char *name, struct px_options *o, struct pol_err *e)
 {
-	const struct passwd *p = name ? getpwnam(name) : getpwnam("polproxy");
+	const struct passwd *p;
 
-	if (!p && !name)
+	errno = 0;
+	p = getpwnam(name ? name : "polproxy");
+	if (!p && !name && !cannot_tell())
 		p = getpwnam("nobody");
+	if (!p && cannot_tell())
+		return pol_err(e, -errno, "user '%s': cannot be looked up: %s",
+			       name ? name : "polproxy", strerror(errno));
 	if (!p)
 		return pol_err(e, -ENOENT, "there is no user '%s'", name ? name : "nobody");
 	o->user = p->pw_uid;

@@ -83,7 +83,7 @@ static int hangs_there(uint32_t ifindex, enum bpf_tc_attach_point point, uint32_
 int prt_attached(const struct prt_shared *s, uint32_t ifindex, enum pol_if_kind kind, bool out)
 {
 	for (size_t i = 0; i < POL_HOOK_MAX; i++) {
-		uint32_t id;
+		uint32_t id, ours;
 		int r;
 
 		if (places[i].kind != kind || (i == POL_HOOK_UPLINK_OUT && !out))
@@ -91,7 +91,12 @@ int prt_attached(const struct prt_shared *s, uint32_t ifindex, enum pol_if_kind 
 		r = hangs_there(ifindex, places[i].point, &id);
 		if (r)
 			return r;
-		if (!id || id != prog_id(s->stub[i]))
+		if (!id || s->stub[i] < 0)
+			return 0;
+		ours = prog_id(s->stub[i]);
+		if (!ours)
+			return -errno;
+		if (id != ours)
 			return 0;
 	}
 	return 1;

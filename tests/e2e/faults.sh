@@ -157,6 +157,9 @@ for command in "inspect one.bpf.o" status endpoints "why from client to server o
 	# shellcheck disable=SC2086 # words
 	each_allocation "polload $command" look_nothing "$POLLOAD" $command
 done
+echo '{"cniVersion": "1.1.0", "name": "net", "type": "polc-cni"}' >cni.conf
+cni_version() { CNI_COMMAND=VERSION "$e2e_build/polc-cni" <cni.conf; }
+each_allocation "polc-cni" look_nothing cni_version
 look_in_force() {
 	look_nothing
 	[ "$("$POLLOAD" status --json | jq -r .policy)" = "$([ "$code" = 0 ] && echo two.pol || echo one.pol)" ] || echo "not in force"
