@@ -14,6 +14,7 @@
 #include "runtime/host/net.h"
 
 #define RETRY_MS 1000
+#define AGAIN_MAX_S 600
 
 int cn_agent_open(struct cn_agent *a, const char *socket_path, struct pol_err *e)
 {
@@ -65,12 +66,14 @@ static void hold(struct cn_agent *a, const struct prt_link *link)
 	    is_held(a, link->ifindex, false))
 		return;
 	r = prt_endpoint_hold(&a->env, link->name, &e);
-	if (!r)
+	if (!r) {
 		*pol_vec_push(&a->held) = link->ifindex;
-	else if (r == -ENOENT)
+	} else if (r == -ENOENT) {
 		a->all_due = true; /* no policy is in force: tried again */
-	else if (r != -ENODEV)
+	} else if (r != -ENODEV) {
+		a->refused = true;
 		a->say(LOG_ERR, "interface %s cannot be held: %s", prt_safe(link->name), e.text);
+	}
 }
 
 static void hold_all(struct cn_agent *a)
@@ -78,8 +81,10 @@ static void hold_all(struct cn_agent *a)
 	prt_links links = { 0 };
 	struct pol_err e = { 0 };
 
-	if (prt_net_links(&links, &e))
+	if (prt_net_links(&links, &e)) {
+		a->refused = true;
 		a->say(LOG_ERR, "%s", e.text);
+	}
 	for (size_t i = 0; i < links.n; i++) {
 		/* A pair with both ends here may be anybody's; that of a container to be shows itself. */
 		if (links.v[i].peer_netns >= 0)
@@ -97,8 +102,10 @@ static void one_link(struct cn_agent *a, const struct nlmsghdr *h)
 		hold(a, &link);
 	} else if (h->nlmsg_type == RTM_DELLINK && prt_net_link_of(h, &link) &&
 		   is_held(a, link.ifindex, true)) {
-		if (prt_endpoint_sweep(&a->env, &e) && e.code != -ENOENT)
+		if (prt_endpoint_sweep(&a->env, &e) && e.code != -ENOENT) {
+			a->refused = true;
 			a->say(LOG_ERR, "interface %s is gone: %s", prt_safe(link.name), e.text);
+		}
 	}
 }
 
@@ -193,10 +200,12 @@ static void take_away(struct cn_agent *a, const struct known_ep *ep, const char 
 	struct pol_err e = { 0 };
 	int r = prt_endpoint_del(&a->env, ep->name.p, true, &e);
 
-	if (r && r != -ENOENT)
+	if (r && r != -ENOENT) {
+		a->refused = true;
 		a->say(LOG_ERR, "endpoint %s cannot be removed: %s", prt_safe(ep->name.p), e.text);
-	else
+	} else {
 		a->say(LOG_INFO, "endpoint %s removed: %s", prt_safe(ep->name.p), why);
+	}
 }
 
 static const struct prt_link *link_named(const prt_links *links, struct pol_str name)
@@ -264,14 +273,16 @@ static void add(struct cn_agent *a, const struct cn_container *c, const struct p
 
 	if (r == -EEXIST && there_by_now(a, c, ep, links))
 		return;
-	if (r)
+	if (r) {
+		a->refused = true;
 		a->say(LOG_ERR,
 		       "container's endpoint %s refused, its interface %s stays closed: %s",
 		       prt_safe(ep->name.p), prt_safe(ep->interface.p), e.text);
-	else
+	} else {
 		a->say(LOG_INFO, "endpoint %s at %s, in %lu us", prt_safe(ep->name.p),
 		       prt_safe(ep->interface.p),
 		       (unsigned long)((prt_env_now_ns() - begun) / 1000));
+	}
 }
 
 static void change(struct cn_agent *a, const struct cn_container *c, struct known *k)
@@ -280,8 +291,8 @@ static void change(struct cn_agent *a, const struct cn_container *c, struct know
 	struct pol_err e = { 0 };
 
 	if (prt_net_links(&links, &e)) {
+		a->refused = true;
 		a->say(LOG_ERR, "%s", e.text);
-		a->all_due = true;
 	}
 	for (size_t i = 0; i < c->ep.n; i++) {
 		const struct prt_endpoint *ep = &c->ep.v[i];
@@ -290,8 +301,10 @@ static void change(struct cn_agent *a, const struct cn_container *c, struct know
 		if (was && same(was, ep, &links)) {
 			was->wanted = true;
 			if (!pol_str_eq(was->name, ep->name) &&
-			    prt_endpoint_rename(&a->env, was->name.p, ep->name.p, &e))
+			    prt_endpoint_rename(&a->env, was->name.p, ep->name.p, &e)) {
+				a->refused = true;
 				a->say(LOG_ERR, "%s", e.text);
+			}
 			continue;
 		}
 		if (was) {
@@ -322,6 +335,7 @@ static void look_at(struct cn_agent *a, const char *id, bool sharing)
 		a->say(LOG_ERR, "container %s: %s; it gets no endpoint", prt_safe(c.name.p),
 		       e.text);
 		c.ep.n = 0;
+		a->refused = true;
 		a->shut |= r == -EPERM;
 		why = "it cannot be judged";
 	}
@@ -438,6 +452,20 @@ static void look_at_due(struct cn_agent *a)
 	a->due.n = 0;
 }
 
+/* whole: everything was looked at; news: something that has happened was. */
+static void plan_again(struct cn_agent *a, bool whole, bool news)
+{
+	if (a->refused) {
+		a->again_s = whole && !news && a->again_s ? a->again_s * 2 : 1;
+		if (a->again_s > AGAIN_MAX_S)
+			a->again_s = AGAIN_MAX_S;
+		a->again_at = prt_env_now_ns() + a->again_s * UINT64_C(1000000000);
+	} else if (whole) {
+		a->again_at = a->again_s = 0;
+	}
+	a->refused = false;
+}
+
 static void say_notes(struct cn_agent *a)
 {
 	char *rest = a->env.notes.p, *line;
@@ -459,7 +487,7 @@ int cn_agent_run(struct cn_agent *a, const volatile int *stop, volatile int *aga
 		 void (*ready)(void), struct pol_err *e)
 {
 	char last[sizeof(e->text)] = "";
-	bool settled = false;
+	bool settled = false, whole, news;
 	int r = 0;
 
 	hold_first(a);
@@ -474,10 +502,11 @@ int cn_agent_run(struct cn_agent *a, const volatile int *stop, volatile int *aga
 			r = cn_engine_follow(&a->engine, take_event, a, e);
 			cn_engine_turn(&a->engine);
 		}
-		if (*again) {
+		if (*again || (a->again_at && prt_env_now_ns() >= a->again_at)) {
 			*again = 0;
 			a->all_due = true;
 		}
+		whole = a->all_due;
 		if (a->all_due && look_at_all(a, &why) && !settled) {
 			settled = true;
 			a->say(LOG_INFO, "all containers are as the policy has them");
@@ -485,8 +514,10 @@ int cn_agent_run(struct cn_agent *a, const volatile int *stop, volatile int *aga
 		if (why.text[0] && strcmp(why.text, last) != 0)
 			a->say(LOG_WARNING, "%s; trying again", why.text);
 		memcpy(last, why.text, sizeof(last));
+		news = a->due.n > 0;
 		look_at_due(a);
 		turn_links(a);
+		plan_again(a, whole, news);
 		say_notes(a);
 		if (!*stop)
 			wait_for_something(a, RETRY_MS);

@@ -8,6 +8,9 @@
  *	it ends, leaves a network, or cannot be understood
  *			its endpoints go, their interfaces stay held as long as they are there
  *
+ * What was refused (no memory, somebody else's address) stays closed and is tried again, a second later, then each time twice
+ * as late: it may be for a moment or for good.
+ *
  * The kernel's maps and the engine are the only state.  Whatever was missed (the agent or the
  * engine restarted, an event was lost) is made up for by looking at all of both.  Without the
  * agent what is in force stays in force, and what is new stays closed.
@@ -28,6 +31,9 @@ struct cn_agent {
 	POL_VEC(char *) due;	/* ids to look at */
 	bool all_due;		/* everything is to be looked at */
 	bool shut;		/* some container is closed because of another one (docker.h) */
+	bool refused;		/* some container has not what it should have */
+	uint64_t again_at;	/* then everything is looked at for that, ns as prt_env_now_ns(); 0: no need */
+	unsigned again_s;	/* seconds from the last look to then */
 	/* A line for people: an event and what came of it.  level: as syslog has it. */
 	void (*say)(int level, const char *fmt, ...);
 };

@@ -124,6 +124,30 @@ phase="none"
 expect timeout client server tcp 7000
 phase=
 
+# ---- what was refused is tried again -----------------------------------------------------------------
+
+# By itself: no event tells that somebody else's address is free, or that there is memory again.
+cp c1 c1.own
+sed "s/${v4[client]}/${v4[server]}/; s/${v6[client]}/${v6[server]}/" c1.own >c1
+engine_has one
+"${command[@]}" >/dev/null 2>again.log &
+agent_pid=$!
+for ((i = 0; i < 400; i++)); do
+	! grep -q 'client/net refused' again.log || break
+	sleep 0.05
+done
+is "a container that claims another's address gets no endpoint" "server 1" "$(there) $(grep -c 'client/net refused' again.log | sed 's/[1-9].*/1/')"
+run "$POLLOAD" endpoint del server
+until_there client/net $agent_pid
+is "when the address is free it gets one" client/net "$seen"
+kill -TERM $agent_pid
+wait $agent_pid
+mv c1.own c1
+engine_has none
+run_agent "" "${command[@]}"
+"$POLLOAD" apply net.bpf.o -H host.yaml >/dev/null 2>&1 || bail "apply"
+is "and all is as it was" server "$(there)"
+
 # ---- the clock ------------------------------------------------------------------------------------
 
 # The day is another one at each step, ten years back and forth; what is decided by time goes by a clock that nobody sets.
