@@ -463,10 +463,7 @@ bool pol_text_check(struct pol_diags *d, const struct pol_source *src)
 						      p[i] ? "the text is not UTF-8"
 							   : "the text has a NUL byte");
 
-			if (src->text.n > 4 && !memcmp(p,
-						       "\x7f"
-						       "ELF",
-						       4))
+			if (src->text.n > 4 && !memcmp(p, "\177ELF", 4))
 				pol_diag_help(d, g, "this is a compiled object, not a policy");
 			return false;
 		}

@@ -144,10 +144,10 @@ int prt_elf_open(const char *path, char *data, size_t size, struct pol_arena *ar
 		return pol_err(e, -ENOSYS, "libelf: %s", elf_errmsg(-1));
 	errno = 0;
 	libelf = elf_memory(data, size);
-	if (!libelf)
+	if (!libelf) {
 		if_no_memory();
-	if (!libelf)
 		return not_an_object(path, e);
+	}
 	ret = check_header(elf, libelf, e);
 	if (!ret)
 		ret = read_sections(elf, libelf, arena, e);
