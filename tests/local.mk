@@ -468,17 +468,19 @@ check-churn: all tests/tools/entries tests/tools/probe tests/tools/sniff
 check-soak: all tests/tools/entries tests/tools/frame tests/tools/probe tests/tools/sniff
 	$(AM_TESTS_ENVIRONMENT) $(srcdir)/tests/e2e/soak.sh
 
-# Every fault of every command, and the program killed at every point: an hour; make -j4 check-faults does several at once,
+# Every fault of every command, and the program killed at every point: hours; make -j4 check-faults does several at once,
 # of which each waits most of its time for packets that do not come.
 faulted = apply rollback shadow add del remove first boot
+shares = 1 2 3 4
+faulted_elsewhere = $(shares:%=check-faults-elsewhere-%)
 check-faults: $(faulted:%=check-faults-of-%) check-faults-elsewhere check-faults-killed check-faults-flipped
+check-faults-elsewhere: $(faulted_elsewhere)
 faults_tools = all tests/tools/faultat tests/tools/engine $(preloads) tests/tools/probe tests/unit/test_flips
 $(faulted:%=check-faults-of-%): $(faults_tools)
 	$(AM_TESTS_ENVIRONMENT) FAULTS='$(FAULTS)' FAULT_COMMANDS=$(@:check-faults-of-%=%) $(srcdir)/tests/e2e/errno.sh
-check-faults-elsewhere: $(faults_tools)
-	$(AM_TESTS_ENVIRONMENT) FAULTS='$(FAULTS)' $(srcdir)/tests/e2e/faults.sh
-	$(AM_TESTS_ENVIRONMENT) FAULTS='$(FAULTS)' $(srcdir)/tests/e2e/agentfaults.sh
-	$(AM_TESTS_ENVIRONMENT) FAULTS='$(FAULTS)' $(srcdir)/tests/e2e/runtimefaults.sh
+$(faulted_elsewhere): $(faults_tools)
+	$(AM_TESTS_ENVIRONMENT) export FAULTS='$(FAULTS)' FAULT_PART=$(@:check-faults-elsewhere-%=%)/$(words $(shares)); \
+	code=0; for test in faults agentfaults runtimefaults; do $(srcdir)/tests/e2e/$$test.sh || code=1; done; exit $$code
 check-faults-killed: $(faults_tools)
 	$(AM_TESTS_ENVIRONMENT) POINTS=200 $(srcdir)/tests/e2e/kill.sh
 check-faults-flipped: $(faults_tools)
@@ -527,7 +529,7 @@ clean-local:
 	rm -rf tests/clang-once tests/fuzz/run tests/fuzz/objects tests/fuzz/coverage tests/fuzz/grown tests/package.dir tests/previous.dir
 	rm -f $(TEST_LOGS) $(TEST_LOGS:.log=.trs)
 
-.PHONY: $(faulted:%=check-faults-of-%) bench bench-keep bench-peers check-churn check-faults check-faults-elsewhere check-faults-flipped check-faults-killed check-kernels check-quality check-soak check-vm count-tests fuzz fuzz-coverage fuzz-coverage-run fuzz-nightly print-compile-flags print-distdir print-sanitized-tests print-unit-tests try-vm
+.PHONY: $(faulted:%=check-faults-of-%) $(faulted_elsewhere) bench bench-keep bench-peers check-churn check-faults check-faults-elsewhere check-faults-flipped check-faults-killed check-kernels check-quality check-soak check-vm count-tests fuzz fuzz-coverage fuzz-coverage-run fuzz-nightly print-compile-flags print-distdir print-sanitized-tests print-unit-tests try-vm
 
 EXTRA_DIST += \
 	.ci/run \
@@ -551,6 +553,7 @@ EXTRA_DIST += \
 	tests/e2e/runtimefaults.sh \
 	tests/e2e/soak.sh \
 	tests/e2e/lib.sh \
+	tests/e2e/places.sh \
 	tests/e2e/shop.sh \
 	tests/demo/demo.sh \
 	tests/vm/guest.sh \

@@ -3,17 +3,15 @@
 # shellcheck source-path=SCRIPTDIR
 # System calls that fail, one in a run (tools/faultat has the calls and their errnos): the old or the new policy,
 # whole; a run that fails says what failed and leaves all as it was, a run that succeeds has done everything.
-#   FAULTS=N (2)        faults of each command, spread over all that it can meet; all: every one of them
-#   FAULT_SEED=N (1)    where the first of them is
-#   FAULT_FROM=N (1)    none before it: goes on with a run that was broken off
-#   FAULT_COMMANDS=...  which of apply rollback shadow add del remove first boot (apply add remove)
+#   FAULTS, FAULT_PART, FAULT_FROM   which (two of each): places.sh
+#   FAULT_COMMANDS=...               of which of apply rollback shadow add del remove first boot (apply add remove)
 # make check-faults: all of all.
 . "$(dirname "$0")/lib.sh"
 . "$e2e_tree/tests/e2e/shop.sh"
+: "${FAULTS:=2}"
+. "$e2e_tree/tests/e2e/places.sh"
 faultat=${FAULTAT:-$e2e_build/tests/tools/faultat}
 [ -x "$faultat" ] || skip "$faultat is not built"
-faults=${FAULTS:-2}
-seed=${FAULT_SEED:-1}
 commands=" ${FAULT_COMMANDS:-apply add remove} "
 
 shop_containers
@@ -50,11 +48,6 @@ among() { # WORD LIST
 	return 1
 }
 
-strange() { # WHAT: said at once, all of them take an hour
-	odd=$((odd + 1))
-	echo "fault $n, $what: $1" | sed 's/^/# /'
-}
-
 # Runs the command with its Nth fault.  Where it may end: as it was, or as it is after a run without a fault;
 # "before" makes what was.  half: what takes things away does not put them back, the next run takes the rest.
 fault() { # N COMMAND...
@@ -72,26 +65,26 @@ fault() { # N COMMAND...
 	[ -z "$half" ] || wanted="$old $new"
 	[ "$code" != 0 ] || wanted=$new
 	among "$seen" "$wanted" || seen=$(patience=3000 enforced)
-	among "$seen" "$wanted" || strange "exit code $code, traffic $seen: $(head -3 fault.err)"
+	among "$seen" "$wanted" || strange "fault $n, $what" "exit code $code, traffic $seen: $(head -3 fault.err)"
 	case $code in
 	0)
 		# What is told may be missing.
 		[ -s fault.err ] || diff -q <(echo "$done_it") there.now >/dev/null ||
-			strange "not all was done, and nothing said: $(diff <(echo "$done_it") there.now | head -5)"
+			strange "fault $n, $what" "not all was done, and nothing said: $(diff <(echo "$done_it") there.now | head -5)"
 		kept=$((kept + 1))
 		;;
 	*)
 		grep -q "^polload: error: ..*" fault.err || grep -q "^polload: out of memory" fault.err ||
-			strange "exit code $code without a message: $(head -3 fault.err)"
+			strange "fault $n, $what" "exit code $code without a message: $(head -3 fault.err)"
 		if diff <(echo "$as_it_was") there.now >there.diff; then
 			clean=$as_it_was
 		elif [ -n "$half" ]; then
 			"$@" >/dev/null 2>fault.err
 			all_there_is | diff <(echo "$done_it") - >there.diff ||
-				strange "left over by the next run: $(head -5 there.diff) ($(head -3 fault.err))"
+				strange "fault $n, $what" "left over by the next run: $(head -5 there.diff) ($(head -3 fault.err))"
 		else
 			grep -q "cleaning up failed too" fault.err || [ "$code" -gt 100 ] ||
-				strange "left over: $(head -5 there.diff) ($(head -3 fault.err))"
+				strange "fault $n, $what" "left over: $(head -5 there.diff) ($(head -3 fault.err))"
 		fi
 		failed=$((failed + 1))
 		;;
@@ -101,15 +94,13 @@ fault() { # N COMMAND...
 
 # Faults of a command; before() makes what was, $old and $new say what is enforced then and afterwards.
 faults_of() { # WHAT COMMAND...
-	local what=$1 total step i clean='' done_it odd=0 kept=0 failed=0
+	local what=$1 total i clean='' done_it odd=0 kept=0 failed=0
 	shift
 	before
 	total=$("$faultat" fail 0 "$@" 2>fault.err | wc -l)
 	done_it=$(all_there_is)
 	[ "$total" -gt 5 ] || bail "$what: no system calls: $(cat fault.err)"
-	step=1
-	[ "$faults" = all ] || step=$(((total + faults - 1) / faults))
-	for ((i = ${FAULT_FROM:-1} + seed % step; i <= total; i += step)); do
+	for i in $(places "$total"); do
 		fault "$i" "$@"
 	done
 	is "$what: $((kept + failed)) of its $total faults" 0 "$odd"

@@ -3,15 +3,15 @@
 # shellcheck source-path=SCRIPTDIR disable=SC2317 # looks are called by name
 # What happens to a host under a policy: its BPF file system is unmounted, interfaces are renamed, disks are full, the
 # clock is set; and system calls of the compiler and of a proxy that starts fail (faultat; of polload: errno.sh).
-#   FAULTS=N (1)   faults of each command; all: every one of them
+#   FAULTS, FAULT_PART, FAULT_FROM   which (one of each command): places.sh
 . "$(dirname "$0")/lib.sh"
+. "$e2e_tree/tests/e2e/places.sh"
 . "$e2e_tree/tests/e2e/shop.sh"
 faultat=${FAULTAT:-$e2e_build/tests/tools/faultat} polproxy=${POLPROXY:-$e2e_build/polproxy}
 nomem=${NOMEM_SO:-$e2e_build/tests/tools/nomem.so}
 for program in "$faultat" "$polproxy" "$nomem"; do
 	[ -x "$program" ] || skip "$program is not built"
 done
-faults=${FAULTS:-1}
 
 shop_containers
 shop_compile
@@ -86,31 +86,29 @@ is "nor does the proxy" "" \
 # ---- system calls --------------------------------------------------------------------------------
 
 each_fault() { # WHAT LOOK [-f] COMMAND...: LOOK says what is odd after a run; $code, fault.err
-	local what=$1 look=$2 total step i fault odd=()
+	local what=$1 look=$2 total i fault tried=0 odd=0
 	shift 2
 	total=$("$faultat" fail 0 "$@" 2>/dev/null | wc -l) code=0
 	$look >/dev/null # as before it
-	step=$(((total + faults - 1) / faults))
 	[ "$total" -gt 5 ] || bail "$what: no system calls"
-	for ((i = 1 + step / 2; i <= total; i += step)); do
+	for i in $(places "$total"); do
 		fault=$("$faultat" fail "$i" "$@" 2>fault.err)
 		code=$?
 		seen=$($look)
-		[ -z "$seen" ] || odd+=("fault $i, $fault: $seen (exit code $code, $(head -n 1 fault.err))")
+		[ -z "$seen" ] || strange "fault $i, $fault" "$seen (exit code $code, $(head -n 1 fault.err))"
+		tried=$((tried + 1))
 	done
-	is "$what: $faults of its $total faults" "" "$(printf '%s\n' "${odd[@]}" | head -n 20)"
+	is "$what: $tried of its $total faults" 0 "$odd"
 }
-[ "$faults" != all ] || faults=1000000
 
 # The same with memory that runs out, once or for good: it says so, in any of its ways, and nobody reads what is not there.
 each_allocation() { # WHAT LOOK COMMAND...: LOOK says what is odd after a run; $code, fault.said, fault.err
-	local what=$1 look=$2 total step i and odd=()
+	local what=$1 look=$2 total i and tried=0 odd=0
 	shift 2
 	NOMEM_FILE=$work/total LD_PRELOAD=$nomem "$@" >/dev/null 2>&1
 	total=$(cat total) code=0
 	$look >/dev/null
-	step=$(((total + faults - 1) / faults))
-	for ((i = 1 + step / 2; i <= total; i += step)); do
+	for i in $(places "$total"); do
 		for and in "" +; do
 			{ NOMEM=$i$and LD_PRELOAD=$nomem "$@" >fault.said 2>fault.err; } 2>>aborted
 			code=$?
@@ -118,10 +116,11 @@ each_allocation() { # WHAT LOOK COMMAND...: LOOK says what is odd after a run; $
 			case $code in
 			13[012345678] | 139) [ "$code" = 134 ] && grep -q "out of memory" fault.err || seen+=" died" ;;
 			esac
-			[ -z "$seen" ] || odd+=("allocation $i$and: $seen (exit code $code, $(head -n 1 fault.err))")
+			[ -z "$seen" ] || strange "allocation $i$and" "$seen (exit code $code, $(head -n 1 fault.err))"
 		done
+		tried=$((tried + 1))
 	done
-	is "$what: memory runs out at $faults of its $total allocations" "" "$(printf '%s\n' "${odd[@]}" | head -n 20)"
+	is "$what: memory runs out at $tried of its $total allocations" 0 "$odd"
 }
 
 look_compiled() {

@@ -4,10 +4,11 @@
 # System calls of polc-cni and of Docker's network driver that fail, one in a run, while a runtime calls them.  What says
 # that it is done has done it; what fails says so in the runtime's own form, leaves nobody judged as somebody else, and
 # what the runtime calls then (DEL, DeleteEndpoint) leaves nothing.
-#   FAULTS=N (1)         faults of each call, spread over all that it can meet; all: every one of them
-#   FAULT_COMMANDS=...   which of add del gc status check labels options (all)
+#   FAULTS, FAULT_PART, FAULT_FROM   which (one of each): places.sh
+#   FAULT_COMMANDS=...               of which of add del gc status check labels options (all)
 # make check-faults-elsewhere: all of them.
 . "$(dirname "$0")/lib.sh"
+. "$e2e_tree/tests/e2e/places.sh"
 faultat=${FAULTAT:-$e2e_build/tests/tools/faultat} engine=$e2e_build/tests/tools/engine
 agent=$e2e_build/polc-agent cni=$e2e_build/polc-cni
 for program in "$faultat" "$engine" "$agent" "$cni"; do
@@ -16,8 +17,6 @@ done
 for program in jq curl; do
 	command -v $program >/dev/null || skip "no $program"
 done
-faults=${FAULTS:-1}
-[ "$faults" != all ] || faults=1000000
 commands=" ${FAULT_COMMANDS:-add del gc status check labels options} "
 wants() {
 	case $commands in *" $1 "*) return 0 ;; esac
@@ -50,26 +49,19 @@ traffic() { # PATIENCE: of $who, what is allowed and what is not
 }
 who=client
 
-strange() { # WHAT: said at once, all of them take an hour
-	odd=$((odd + 1))
-	echo "fault $i, $fault: $1" | sed 's/^/# /'
-}
-
 each_fault() { # WHAT BEFORE LOOK COMMAND...: LOOK says what is odd after a run; $code, said, fault.err; also those of $always
-	local what=$1 before=$2 look=$3 total step i fault seen tried=0 odd=0 places
+	local what=$1 before=$2 look=$3 total i fault seen tried=0 odd=0
 	shift 3
 	$before
 	"$faultat" fail 0 "$@" 2>fault.err <config >all.faults
 	total=$(wc -l <all.faults)
 	[ "$total" -gt 5 ] || bail "$what: no system calls: $(cat fault.err)"
-	step=$(((total + faults - 1) / faults))
-	mapfile -t places < <({ seq $((1 + step / 2)) $step "$total"; [ -z "$always" ] || sed -n "/$always/=" all.faults; } | sort -nu)
-	for i in "${places[@]}"; do
+	for i in $({ places "$total"; [ -z "$always" ] || sed -n "/$always/=" all.faults; } | sort -nu); do
 		$before
 		fault=$("$faultat" fail "$i" -o said "$@" 2>fault.err <config)
 		code=$?
 		seen=$($look)
-		[ -z "$seen" ] || strange "$seen (exit code $code, $(head -c 300 said) $(head -n 1 fault.err))"
+		[ -z "$seen" ] || strange "fault $i, $fault" "$seen (exit code $code, $(head -c 300 said) $(head -n 1 fault.err))"
 		tried=$((tried + 1))
 	done
 	is "$what: $tried of its $total faults" 0 "$odd"
@@ -299,19 +291,18 @@ a_life() { # OPTIONS of its endpoint
 }
 who=box
 each_life() { # WHAT OPTIONS
-	local total step i fault tried=0 odd=0
+	local total i fault tried=0 odd=0
 	agent_start "$faultat" fail 0 -c "${command[@]}"
 	a_life "$2" >life
 	agent_end >>life
 	is "$1: without a fault" "" "$(cat life)"
 	total=$(wc -l <fault.out)
 	[ "$total" -gt 100 ] || bail "$1: no system calls: $(cat fault.err)"
-	step=$(((total + faults - 1) / faults))
-	for ((i = 1 + step / 2; i <= total; i += step)); do
+	for i in $(places "$total"); do
 		agent_start "$faultat" fail "$i" -c "${command[@]}"
 		{ a_life "$2"; agent_end; } >life
 		fault=$(head -n 1 fault.out)
-		[ ! -s life ] || strange "$(tr '\n' ';' <life) $(tail -n 2 fault.err)"
+		[ ! -s life ] || strange "fault $i, $fault" "$(tr '\n' ';' <life) $(tail -n 2 fault.err)"
 		tried=$((tried + 1))
 	done
 	is "$1: $tried of its $total faults" 0 "$odd"
