@@ -49,14 +49,21 @@ struct pol_arena {
 };
 
 int pol_no_memory_fd = STDERR_FILENO;
+const char *pol_no_memory_note = "";
+
+static void say(const char *text)
+{
+	ssize_t n = write(pol_no_memory_fd, text, strlen(text));
+
+	(void)n;
+}
 
 /* What was begun is undone by the next run, as after a crash. */
 _Noreturn void pol_no_memory(void)
 {
-	static const char text[] = POL_NO_MEMORY;
-	ssize_t n = write(pol_no_memory_fd, text, sizeof(text) - 1);
-
-	(void)n;
+	say(POL_NO_MEMORY);
+	if (pol_no_memory_fd == STDERR_FILENO)
+		say(pol_no_memory_note);
 	abort();
 }
 

@@ -59,6 +59,7 @@ void pol_arena_free(struct pol_arena *a);	/* NULL is fine */
 _Noreturn void pol_no_memory(void);
 void *pol_must_malloc(size_t n);	/* malloc(3), or that; for libraries that call a lack of memory by other names */
 extern int pol_no_memory_fd;	/* of a child that has no standard error: where it says so instead */
+extern const char *pol_no_memory_note;	/* a line behind it: of what is done already, and stays */
 void *pol_arena_alloc(struct pol_arena *a, size_t size);	/* aligned to 16, zeroed, never NULL */
 struct pol_str pol_arena_str(struct pol_arena *a, struct pol_str s);	/* copy, NUL-terminated */
 struct pol_str pol_arena_printf(struct pol_arena *a, const char *fmt, ...) POL_PRINTF(2, 3);

@@ -318,9 +318,12 @@ static int compile(const struct pol_tables *t, const struct pol_object_options *
 
 /* ---- sections ------------------------------------------------------------------------- */
 
-static int elf_trouble(const char *what, struct pol_err *e)
+/* bad: of elf_errno(); -1: the last.  What libelf finds no memory for it may call by another name. */
+static int elf_trouble(const char *what, int bad, struct pol_err *e)
 {
-	return pol_err(e, -EIO, "object: cannot %s: %s", what, elf_errmsg(-1));
+	if (errno == ENOMEM)
+		return pol_err(e, -ENOMEM, "object: cannot %s: out of memory", what);
+	return pol_err(e, -EIO, "object: cannot %s: %s", what, elf_errmsg(bad));
 }
 
 static Elf_Scn *find_section(Elf *elf, size_t names, const char *want)
@@ -341,11 +344,16 @@ static Elf_Scn *find_section(Elf *elf, size_t names, const char *want)
 static int put_data(Elf *elf, size_t names, const char *section, const void *bytes, size_t n,
 		    size_t whole, struct pol_err *e)
 {
-	Elf_Scn *scn = find_section(elf, names, section);
-	Elf_Data *d = scn ? elf_getdata(scn, NULL) : NULL;
+	Elf_Scn *scn;
+	Elf_Data *d;
+	int bad;
 
-	if (scn && !d)
-		return elf_trouble("read a section", e);
+	elf_errno(); /* what was before counts no more */
+	scn = find_section(elf, names, section);
+	d = scn ? elf_getdata(scn, NULL) : NULL;
+	bad = elf_errno();
+	if (bad)
+		return elf_trouble("read a section", bad, e);
 	if (!d || !d->d_buf || d->d_size != whole || n > whole)
 		return pol_err(e, -EIO, "object: section %s is not what the C text asks for",
 			       section);
@@ -385,13 +393,13 @@ static int drop_dwarf(Elf *elf, size_t names, struct pol_err *e)
 		Elf_Data *d;
 
 		if (!gelf_getshdr(scn, &h))
-			return elf_trouble("read a section", e);
+			return elf_trouble("read a section", -1, e);
 		name = elf_strptr(elf, names, h.sh_name);
 		if (!name || (strncmp(name, ".debug_", 7) && strncmp(name, ".rel.debug_", 11)))
 			continue;
 		d = elf_getdata(scn, NULL);
 		if (!d && h.sh_size)
-			return elf_trouble("read a section", e);
+			return elf_trouble("read a section", -1, e);
 		if (!d)
 			continue;
 		d->d_size = 0;
@@ -408,10 +416,10 @@ static int add_name(Elf *elf, size_t names, const char *name, size_t *at, struct
 	Elf_Data *d;
 
 	if (!scn || !gelf_getshdr(scn, &h))
-		return elf_trouble("find the names of sections", e);
+		return elf_trouble("find the names of sections", -1, e);
 	d = elf_newdata(scn);
 	if (!d)
-		return elf_trouble("add a name", e);
+		return elf_trouble("add a name", -1, e);
 	*at = h.sh_size;
 	*d = (Elf_Data){ .d_buf = (void *)name,
 			 .d_type = ELF_T_BYTE,
@@ -421,7 +429,7 @@ static int add_name(Elf *elf, size_t names, const char *name, size_t *at, struct
 			 .d_version = EV_CURRENT };
 	h.sh_size += d->d_size;
 	if (!gelf_update_shdr(scn, &h))
-		return elf_trouble("add a name", e);
+		return elf_trouble("add a name", -1, e);
 	return 0;
 }
 
@@ -441,10 +449,10 @@ static int add_section(Elf *elf, size_t names, const char *name, struct pol_str 
 	bad = elf_errno();
 	/* Without memory libelf (0.188) returns half a section, and elf_newdata() trips over it. */
 	if (bad)
-		return pol_err(e, -EIO, "object: cannot add a section: %s", elf_errmsg(bad));
+		return elf_trouble("add a section", bad, e);
 	d = scn ? elf_newdata(scn) : NULL;
 	if (!d || !gelf_getshdr(scn, &h))
-		return elf_trouble("add a section", e);
+		return elf_trouble("add a section", -1, e);
 	*d = (Elf_Data){ .d_buf = (void *)bytes.p,
 			 .d_type = ELF_T_BYTE,
 			 .d_size = bytes.n,
@@ -455,7 +463,7 @@ static int add_section(Elf *elf, size_t names, const char *name, struct pol_str 
 	h.sh_flags = 0;
 	h.sh_addralign = 1;
 	if (!gelf_update_shdr(scn, &h))
-		return elf_trouble("add a section", e);
+		return elf_trouble("add a section", -1, e);
 	return 0;
 }
 
@@ -468,13 +476,14 @@ static int64_t finish(const struct pol_tables *t, int fd, struct pol_err *e)
 	Elf *elf;
 
 	elf_version(EV_CURRENT);
+	errno = 0; /* as elf_trouble() asks for */
 	elf = elf_begin(fd, ELF_C_RDWR, NULL);
 	if (!elf)
-		return elf_trouble("open it", e);
+		return elf_trouble("open it", -1, e);
 	pol_emit_manifest(t, &manifest);
 	pol_emit_rules(t, &rules);
 	if (elf_getshdrstrndx(elf, &names) < 0)
-		elf_trouble("find the names of sections", e);
+		elf_trouble("find the names of sections", -1, e);
 	else if (!drop_dwarf(elf, names, e) && !put_tables(elf, names, t, e) &&
 		 !add_section(elf, names, POL_SECTION_MANIFEST, pol_buf_str(&manifest), e) &&
 		 !add_section(elf, names, POL_SECTION_RULES, pol_buf_str(&rules), e) &&
@@ -482,7 +491,7 @@ static int64_t finish(const struct pol_tables *t, int fd, struct pol_err *e)
 		  !add_section(elf, names, POL_SECTION_HTTP, t->ir->http_image, e))) {
 		size = elf_update(elf, ELF_C_WRITE);
 		if (size < 0)
-			size = elf_trouble("write it", e);
+			size = elf_trouble("write it", -1, e);
 	}
 	elf_end(elf);
 	pol_buf_free(&manifest);

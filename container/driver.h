@@ -29,6 +29,7 @@
 struct cn_given {	/* an address (full length) or a subnet that nobody has yet */
 	struct cn_addr what;
 	uint64_t until;	/* prt_env_now_ns() */
+	bool named;	/* by who asked for it */
 };
 
 struct cn_joining {	/* a pair whose end has moved, and is to be bound */

@@ -21,7 +21,16 @@ static bool overlap(struct cn_addr a, struct cn_addr b)
 	return cn_ip_eq(cn_subnet_of(a), cn_subnet_of(b));
 }
 
-static bool is_given(struct cn_driver *d, struct cn_addr what)
+static bool equal(struct cn_addr a, struct cn_addr b)
+{
+	return a.len == b.len && cn_ip_eq(a.ip, b.ip);
+}
+
+/*
+ * named: somebody asks for just this.  Who does so again was not answered, for all that we know; of two who
+ * do, whose CreateNetwork or CreateEndpoint comes first has it.
+ */
+static bool is_given(struct cn_driver *d, struct cn_addr what, bool named)
 {
 	uint64_t now = prt_env_now_ns();
 	bool found = false;
@@ -35,23 +44,24 @@ static bool is_given(struct cn_driver *d, struct cn_addr what)
 		}
 		/* An address lies in its pool and yet they do not collide. */
 		found |= (g->what.len == full(g->what.ip)) == (what.len == full(what.ip)) &&
-			 overlap(g->what, what);
+			 overlap(g->what, what) && !(named && g->named && equal(g->what, what));
 		i++;
 	}
 	return found;
 }
 
-static void give(struct cn_driver *d, struct cn_addr what)
-{
-	*pol_vec_push(&d->given) = (struct cn_given){ what, prt_env_now_ns() + KEPT_NS };
-}
-
 static void take_back(struct cn_driver *d, struct cn_addr what)
 {
 	for (size_t i = 0; i < d->given.n; i++) {
-		if (d->given.v[i].what.len == what.len && cn_ip_eq(d->given.v[i].what.ip, what.ip))
+		if (equal(d->given.v[i].what, what))
 			d->given.v[i--] = d->given.v[--d->given.n];
 	}
+}
+
+static void give(struct cn_driver *d, struct cn_addr what, bool named)
+{
+	take_back(d, what);
+	*pol_vec_push(&d->given) = (struct cn_given){ what, prt_env_now_ns() + KEPT_NS, named };
 }
 
 /* ---- subnets ----------------------------------------------------------------------------------- */
@@ -71,7 +81,7 @@ static int free_pool(struct cn_driver *d, bool v6, struct cn_addr *out, struct p
 
 	for (unsigned n = 0; n < 256 && taken && !r; n++) {
 		*out = part(v6, n);
-		taken = is_given(d, *out);
+		taken = is_given(d, *out, false);
 		if (!taken)
 			r = cn_subnet_taken(*out, false, &taken, e);
 	}
@@ -83,7 +93,7 @@ static int free_pool(struct cn_driver *d, bool v6, struct cn_addr *out, struct p
 static int given_pool(struct cn_driver *d, struct cn_addr pool, struct pol_err *e)
 {
 	char t[POL_IP_TEXT];
-	bool taken = is_given(d, pool);
+	bool taken = is_given(d, pool, true);
 	int r = taken ? 0 : cn_subnet_taken(pool, true, &taken, e);
 
 	return !r && taken ? pol_err(e, -EEXIST, "subnet %s: a network of this host overlaps it",
@@ -98,7 +108,7 @@ json_t *cn_request_pool(struct cn_driver *d, const struct cn_call *c, struct pol
 
 	if (pool.ip.family ? given_pool(d, pool, e) : free_pool(d, c->v6, &pool, e))
 		return NULL;
-	give(d, pool);
+	give(d, pool, c->pool.ip.family);
 	cn_pool_id(pool, c->range, id);
 	return json_pack("{s:s, s:s, s:{}}", "PoolID", id, "Pool", cn_addr_format(pool, t), "Data");
 }
@@ -119,7 +129,7 @@ static struct pol_ip last_of(struct cn_addr a)
 }
 
 /* May a container have it? */
-static int usable(struct cn_driver *d, struct cn_addr pool, struct pol_ip ip, bool *yes,
+static int usable(struct cn_driver *d, struct cn_addr pool, struct pol_ip ip, bool named, bool *yes,
 		  struct pol_err *e)
 {
 	bool taken = false;
@@ -128,7 +138,7 @@ static int usable(struct cn_driver *d, struct cn_addr pool, struct pol_ip ip, bo
 	*yes = false;
 	if (cn_ip_eq(ip, pool.ip) || cn_ip_eq(ip, cn_gateway_of(pool)) ||
 	    (ip.family == 4 && cn_ip_eq(ip, last_of(pool))) ||
-	    is_given(d, (struct cn_addr){ ip, full(ip) }))
+	    is_given(d, (struct cn_addr){ ip, full(ip) }, named))
 		return 0;
 	r = cn_address_taken(ip, &taken, e);
 	*yes = !r && !taken;
@@ -172,7 +182,7 @@ static int free_address(struct cn_driver *d, const struct cn_call *c, struct pol
 		at = (struct cn_addr){ *out, from.len };
 		if (!cn_ip_eq(cn_subnet_of(at), from.ip))
 			*out = from.ip;
-		r = usable(d, c->pool, *out, &yes, e);
+		r = usable(d, c->pool, *out, false, &yes, e);
 		if (yes) {
 			remember(d, from, *out);
 			return r;
@@ -192,7 +202,7 @@ static int this_address(struct cn_driver *d, const struct cn_call *c, struct pol
 			       ? 0
 			       : pol_err(e, -EINVAL,
 					 "the gateway of a network of polc is the first address of its subnet");
-	r = usable(d, c->pool, c->ip, &yes, e);
+	r = usable(d, c->pool, c->ip, true, &yes, e);
 	return !r && !yes ? pol_err(e, -EADDRINUSE, "address %s is taken", pol_ip_format(c->ip, t))
 			  : r;
 }
@@ -212,7 +222,7 @@ json_t *cn_request_address(struct cn_driver *d, const struct cn_call *c, struct 
 	if (r)
 		return NULL;
 	if (!c->gateway)
-		give(d, (struct cn_addr){ a.ip, full(a.ip) });
+		give(d, (struct cn_addr){ a.ip, full(a.ip) }, c->ip.family);
 	return json_pack("{s:s, s:{}}", "Address", cn_addr_format(a, t), "Data");
 }
 

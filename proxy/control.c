@@ -523,8 +523,11 @@ static void loop(struct parent *p)
 
 		for (size_t i = 0; i < CLIENTS_MAX; i++)
 			f[2 + i] = (struct pollfd){ .fd = p->client[i], .events = POLLIN };
-		if (poll(f, POL_ARRAY_LEN(f), 1000) < 0 && errno != EINTR)
-			return;
+		if (poll(f, POL_ARRAY_LEN(f), 1000) < 0 && errno != EINTR) {
+			/* Workers go on, and so do we when there is memory again. */
+			p->o->note("no memory to wait in; trying again");
+			usleep(200000);
+		}
 		if (f[1].revents && read(p->signals, &s, sizeof(s)) == sizeof(s) &&
 		    s.ssi_signo != SIGCHLD && !p->draining)
 			drain(p);
@@ -558,7 +561,9 @@ int px_control_run(const struct px_options *o, struct pol_err *e)
 	sigaddset(&set, SIGINT);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	p.signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	r = o->replace ? end_other(o, e) : 0;
+	r = p.signals < 0 ? pol_err(e, -errno, "no signals can be waited for: %s", strerror(errno))
+			  : 0;
+	r = r || !o->replace ? r : end_other(o, e);
 	r = r ? r : make_listeners(&p, e);
 	r = r ? r : make_control(&p, e);
 	for (unsigned i = 0; i < o->workers && !r; i++)

@@ -16,6 +16,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "runtime/input/quiet.h"
+
 static const char *const shared_maps[] = {
 	POL_MAP_EP_BY_IF, POL_MAP_EP_BY_ADDR, POL_MAP_CT,
 	POL_MAP_FRAGS,    POL_MAP_DROPS,      POL_MAP_SCRATCH,
@@ -288,7 +290,7 @@ int generation_load(struct kernel *k, const struct prt_object *o, const struct p
 
 	g->object = bpf_object__open_mem(o->data, o->size, NULL);
 	if (!g->object)
-		r = pol_err(e, -errno, "libbpf cannot open the object: %s", strerror(errno));
+		r = prt_quiet_unread(o->path.p, e);
 	if (!r)
 		r = set_constants(g->object, number, e);
 	if (!r)

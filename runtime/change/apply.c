@@ -118,8 +118,10 @@ static int leave_proxy(struct prt_tx *t, struct pol_err *e)
 static void finish(struct prt_tx *t, const struct prt_apply *a, struct prt_applied *out)
 {
 	struct pol_err why = { 0 };
-	int r = prt_grace(&why);
+	int r;
 
+	pol_no_memory_note = "the policy is in force; what cleaning up is left the next run does\n";
+	r = prt_grace(&why);
 	r = r ? r : prt_settle(t->env, &t->shared, &t->next, &t->world, &why);
 	if (!r && t->proxy.fd >= 0)
 		r = prt_proxy_keep(&t->proxy, t->next.number, &why)

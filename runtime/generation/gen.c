@@ -398,8 +398,7 @@ static int open_bpf(const struct prt_object *o, uint32_t programs, struct prt_sh
 	prt_quiet_forget();
 	g->bpf = bpf_object__open_mem(o->data, o->size, &opts);
 	if (!g->bpf)
-		return pol_err(e, -ENOEXEC, "%s: libbpf cannot read it: %s", prt_safe(o->path.p),
-			       strerror(errno));
+		return prt_quiet_unread(prt_safe(o->path.p), e);
 	r = check_contents(g->bpf, programs, e);
 	if (r || !s)
 		return r;

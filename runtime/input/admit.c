@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "contain.h"
+#include "quiet.h"
 
 /* ---- in the child ------------------------------------------------------------- */
 
@@ -18,8 +19,7 @@ static int rehearse_object(void *ctx, struct pol_err *e)
 
 	r = r ? r : prt_rules_parse(o, &rules, e);
 	if (!r && !bpf_object__open_mem(o->data, o->size, NULL))
-		r = pol_err(e, -ENOEXEC, "%s: libbpf cannot read it: %s", in->path,
-			    strerror(errno));
+		r = prt_quiet_unread(in->path, e);
 	return r; /* the process ends: nothing is freed */
 }
 

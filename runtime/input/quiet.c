@@ -2,6 +2,7 @@
 #include "quiet.h"
 
 #include <bpf/libbpf.h>
+#include <errno.h>
 #include <stdio.h>
 
 #define KEEP_MAX (32u << 20) /* verifier logs are long, but this is longer */
@@ -46,6 +47,18 @@ void prt_quiet_forget(void)
 {
 	if (!all)
 		pol_buf_free(&said);
+}
+
+int prt_quiet_unread(const char *path, struct pol_err *e)
+{
+	int code = errno;
+	char why[128];
+
+	/* What libelf could read a moment ago it cannot now: there is no memory. */
+	if (code == ENOMEM || code == LIBBPF_ERRNO__LIBELF)
+		return pol_err(e, -ENOMEM, "%s: out of memory", path);
+	libbpf_strerror(code, why, sizeof(why));
+	return pol_err(e, -ENOEXEC, "%s: libbpf cannot read it: %s", path, why);
 }
 
 /* ---- the verifier's reason ------------------------------------------------------------ */

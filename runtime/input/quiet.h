@@ -13,6 +13,9 @@ void prt_quiet_init(bool everything);	/* everything: debug messages too */
 const char *prt_quiet_text(void);
 void prt_quiet_forget(void);
 
+/* By errno, why libbpf did not open an object that prt_object_parse() has read: the error. */
+int prt_quiet_unread(const char *path, struct pol_err *e);
+
 /*
  * The line that says why the verifier refused, and the source line it stood
  * at, out of a load's messages: "invalid access to packet (at `...`)".  Empty if there is none.

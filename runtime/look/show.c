@@ -191,14 +191,29 @@ void prt_show_clock(struct pol_buf *out, uint64_t ns, bool json)
 	pol_buf_printf(out, "%s.%03u%s", text, (unsigned)(at / 1000000 % 1000), json ? "Z" : "");
 }
 
+void *prt_show_room(size_t bytes, int *cpus, struct pol_err *e)
+{
+	void *room;
+
+	*cpus = libbpf_num_possible_cpus();
+	if (*cpus <= 0) {
+		pol_err(e, *cpus, "cannot count the CPUs: %s", strerror(-*cpus));
+		return NULL;
+	}
+	room = calloc((size_t)*cpus, bytes);
+	if (!room)
+		pol_err(e, -ENOMEM, "out of memory");
+	return room;
+}
+
 int prt_show_percpu(int fd, uint32_t key, size_t numbers, uint64_t *sum)
 {
-	int cpus = libbpf_num_possible_cpus();
-	uint64_t *v POL_CLEANUP(pol_cleanup_free) =
-		calloc((size_t)(cpus > 0 ? cpus : 1) * numbers, sizeof(*v));
+	struct pol_err e;
+	int cpus;
+	uint64_t *v POL_CLEANUP(pol_cleanup_free) = prt_show_room(numbers * sizeof(*v), &cpus, &e);
 
 	memset(sum, 0, numbers * sizeof(*sum));
-	if (cpus <= 0 || !v)
+	if (!v)
 		return -ENOMEM;
 	if (bpf_map_lookup_elem(fd, &key, v))
 		return -errno;

@@ -91,6 +91,8 @@ struct prt_seen_services {
 /* Close in every case.  -ENOENT: no policy, or one without services. */
 int prt_seen_services_open(struct prt_env *env, struct prt_seen_services *v, struct pol_err *e);
 void prt_seen_services_close(struct prt_seen_services *v);
+/* Room for an element of a per-CPU map, `bytes` for each of *cpus possible CPUs; free(3) it.  NULL: the error. */
+void *prt_show_room(size_t bytes, int *cpus, struct pol_err *e);
 /* Adds up a per-CPU element of 64-bit numbers. */
 int prt_show_percpu(int fd, uint32_t key, size_t numbers, uint64_t *sum);
 

@@ -31,12 +31,11 @@ static void hits_of(const struct prt_gen *g, uint32_t rule, struct pol_rule_hits
 
 int prt_show_hits(const struct prt_gen *g, size_t n, struct pol_rule_hits *out, struct pol_err *e)
 {
-	int cpus = libbpf_num_possible_cpus();
-	struct pol_rule_hits *v POL_CLEANUP(pol_cleanup_free) =
-		calloc(cpus > 0 ? (size_t)cpus : 1, sizeof(*v));
+	int cpus;
+	struct pol_rule_hits *v POL_CLEANUP(pol_cleanup_free) = prt_show_room(sizeof(*v), &cpus, e);
 
-	if (cpus <= 0 || !v)
-		return pol_err(e, -ENOMEM, "cannot count the CPUs");
+	if (!v)
+		return -ENOMEM;
 	for (uint32_t i = 0; i < n; i++)
 		hits_of(g, i, v, cpus, &out[i]);
 	return 0;

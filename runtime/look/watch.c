@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "show.h"
+
 void prt_watch_init(struct prt_watch *w)
 {
 	*w = (struct prt_watch){ .lock = -1, .rings = -1, .lost_fd = -1, .ring_fd = -1 };
@@ -173,13 +175,13 @@ static int open_ring(struct prt_watch *w, struct pol_err *e)
 
 static int read_lost(const struct prt_watch *w, uint64_t lost[POL_EVENT_KINDS], struct pol_err *e)
 {
-	int cpus = libbpf_num_possible_cpus();
+	int cpus;
 	struct pol_watch_lost *v POL_CLEANUP(pol_cleanup_free) =
-		calloc(cpus > 0 ? (size_t)cpus : 1, sizeof(*v));
+		prt_show_room(sizeof(*v), &cpus, e);
 
 	memset(lost, 0, POL_EVENT_KINDS * sizeof(*lost));
-	if (cpus <= 0 || !v)
-		return pol_err(e, -ENOMEM, "cannot count the CPUs");
+	if (!v)
+		return -ENOMEM;
 	if (bpf_map_lookup_elem(w->lost_fd, &w->at, v))
 		return pol_err(e, -errno, "map '%s': %s", POL_MAP_WATCH_LOST, strerror(errno));
 	for (int c = 0; c < cpus; c++)

@@ -200,6 +200,15 @@ like "an id that is a path" "is no id" "$(calls /NetworkDriver.DeleteNetwork -d 
 like "a terminal's escape is quoted" 'is no id' \
 	"$(calls /NetworkDriver.DeleteNetwork -d '{"NetworkID": "\u001b[2J"}')"
 is "and in the log" "" "$(grep -c $'\e' agent.log | grep -v '^0$')"
+# An engine whose call was done and not answered calls again.
+for turn in "is given" "is given again"; do
+	like "a subnet that is named $turn" '"PoolID":"10.91.0.0/24"' "$(calls /IpamDriver.RequestPool -d '{"Pool": "10.91.0.0/24"}')"
+	like "an address that is named $turn" '"Address":"10.91.0.9/24"' \
+		"$(calls /IpamDriver.RequestAddress -d '{"PoolID": "10.91.0.0/24", "Address": "10.91.0.9"}')"
+done
+like "a part of that subnet is not" "overlaps" "$(calls /IpamDriver.RequestPool -d '{"Pool": "10.91.0.0/25"}')"
+like "what nobody named" '"10.91.0.2/24"' "$(calls /IpamDriver.RequestAddress -d '{"PoolID": "10.91.0.0/24"}')"
+like "is nobody else's" "is taken" "$(calls /IpamDriver.RequestAddress -d '{"PoolID": "10.91.0.0/24", "Address": "10.91.0.2"}')"
 is "nobody but root comes there" 600 "$(stat -c %a $plugin)"
 
 # ---- nothing is left -----------------------------------------------------------------------------------------------

@@ -71,6 +71,60 @@ is "what one of them allows is allowed or denied, nothing else" "200 200 200 403
 	"$(sort -u seen.3 | paste -sd'|')"
 is "and /never has not arrived" 0 "$(grep -ac 'GET /never' server.bytes)"
 
+# ---- the proxy killed under load ---------------------------------------------------------
+
+rm stop
+: >server.bytes
+loads=()
+load 4 "${v4[server]}" /one &
+loads+=("$!")
+load 5 "[${v6[server]}]" /one &
+loads+=("$!")
+answered() { # whether a request is, as soon as there is somebody
+	[ "$(inside client curl -s -o /dev/null -m 60 --retry 20 --retry-all-errors --retry-delay 1 -w '%{http_code}' "http://${v4[server]}/both" | tail -c 3)" = 200 ]
+}
+# Connections that were answered once, and ask for what is denied when whoever answered is no more.
+hold() { # NAME: two of them
+	local a
+	rm -f killed
+	for a in "${v4[server]}" "${v6[server]}"; do
+		# shellcheck disable=SC2016 # of the shell inside
+		inside client timeout 60 bash -c 'exec 3<>"/dev/tcp/$1/80" && printf "GET /both HTTP/1.1\r\nHost: h\r\n\r\n" >&3
+			head -c 12 <&3
+			while [ ! -e killed ]; do sleep 0.05; done
+			printf "GET /never HTTP/1.1\r\nHost: h\r\n\r\n" >&3
+			timeout 0.5 cat <&3' - "$a" >"held.$1.$a" 2>/dev/null &
+		holding+=("$!")
+		until [ -s "held.$1.$a" ]; do sleep 0.05; done
+	done
+}
+dead='' holding=()
+for i in {1..5}; do
+	parent=$(pgrep -o -x polproxy)
+	mapfile -t workers < <(pgrep -P "$parent")
+	hold "$i.worker"
+	kill -KILL "${workers[@]}"
+	: >killed
+	answered || not_ok "turn $i: the workers were killed, and there are no others"
+	[ "$parent" = "$(pgrep -o -x polproxy)" ] || not_ok "turn $i: their parent goes on"
+	wait "${holding[@]}"
+	hold "$i.all"
+	for p in $(pgrep -x polproxy); do kill -KILL "$p" 2>/dev/null; done
+	: >killed
+	dead+=" $(inside client curl -s -o /dev/null -m 0.5 -w '%{http_code}' "http://${v4[server]}/both")"
+	"$POLLOAD" proxy || not_ok "turn $i: polload proxy"
+	answered || not_ok "turn $i: all of them were killed, and polload has started others"
+	wait "${holding[@]}"
+done
+: >stop
+wait "${loads[@]}"
+is "with no proxy there is no answer, allowed or not" " 000 000 000 000 000" "$dead"
+is "workers, then proxies killed under load: what is answered is answered as the policy says" "" \
+	"$(cat seen.4 seen.5 | grep -vE '^((200|000) ){3}(403|000)$' | head -n 3)"
+is "live connections end with who answered them" "20 of 20: 1" \
+	"$(find . -name 'held.*' | wc -l) of $(grep -l 'HTTP/1.1 200' held.* | wc -l): $(cat held.* | grep -ao 'HTTP/' | wc -l | awk '{ print $1 / 20 }')"
+is "and /never has not arrived" 0 "$(grep -ac 'GET /never' server.bytes)"
+
 # ---- a live connection that comes under HTTP rules -----------------------------------------
 
 inside client "$PROBE" stream "${v4[server]}" 7000 --for 60000 --timeout 30000 --interval 10 --count stream.n >stream.out 2>&1 &

@@ -16,7 +16,7 @@
  * gets the errno, and goes on as it can.  The fault is printed; exit code: the command's own, or 128
  * and the number of its signal.  N = 0: all faults are printed.  -f: of its children, too; -c: of its
  * children alone.  -n: of calls of this name alone.
- * Not counted are calls of the dynamic linker, before the command has begun, and writes to the standard
+ * Not counted are calls of the dynamic linker, before a program has begun, and writes to the standard
  * streams (`>/dev/full` tries these).
  *
  * The command's standard output goes nowhere, or to FILE.
@@ -205,7 +205,7 @@ static const struct call {
 	CALL(setsid, EPERM),
 };
 
-/* Where the dynamic linker lies in the command. */
+/* Where the dynamic linker lies in what was executed last. */
 static uint64_t linker_from, linker_to;
 
 static void find_linker(pid_t pid)
@@ -359,6 +359,8 @@ static int at_stop(struct run *r, pid_t pid, int status)
 		at_call(r, pid);
 		return 0;
 	}
+	if (status >> 16 == PTRACE_EVENT_EXEC)
+		find_linker(pid);
 	/* exec, an event, or a new child */
 	return sig == SIGTRAP || status >> 16 || (sig == SIGSTOP && pid != r->main) ? 0 : sig;
 }
@@ -370,7 +372,8 @@ static int follow(struct run *r)
 	int status;
 
 	if (r->children)
-		options |= PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE;
+		options |= PTRACE_O_TRACEEXEC | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
+			   PTRACE_O_TRACECLONE;
 	if (waitpid(r->main, &status, 0) != r->main || !WIFSTOPPED(status) ||
 	    ptrace(PTRACE_SETOPTIONS, r->main, 0, options) || ptrace(PTRACE_SYSCALL, r->main, 0, 0))
 		broken("ptrace");
