@@ -473,11 +473,14 @@ check-soak: all tests/tools/entries tests/tools/frame tests/tools/probe tests/to
 faulted = apply rollback shadow add del remove first boot
 shares = 1 2 3 4
 faulted_elsewhere = $(shares:%=check-faults-elsewhere-%)
-check-faults: $(faulted:%=check-faults-of-%) check-faults-elsewhere check-faults-killed check-faults-flipped
+check-faults: $(faulted:%=check-faults-of-%) check-faults-memory check-faults-elsewhere check-faults-killed check-faults-flipped
 check-faults-elsewhere: $(faulted_elsewhere)
 faults_tools = all tests/tools/faultat tests/tools/engine $(preloads) tests/tools/probe tests/unit/test_flips
 $(faulted:%=check-faults-of-%): $(faults_tools)
 	$(AM_TESTS_ENVIRONMENT) FAULTS='$(FAULTS)' FAULT_COMMANDS=$(@:check-faults-of-%=%) $(srcdir)/tests/e2e/errno.sh
+# Allocations of the one command that nobody watches.
+check-faults-memory: $(faults_tools)
+	$(AM_TESTS_ENVIRONMENT) FAULTS='$(FAULTS)' FAULT_KIND=memory FAULT_COMMANDS=boot $(srcdir)/tests/e2e/errno.sh
 $(faulted_elsewhere): $(faults_tools)
 	$(AM_TESTS_ENVIRONMENT) export FAULTS='$(FAULTS)' FAULT_PART=$(@:check-faults-elsewhere-%=%)/$(words $(shares)); \
 	code=0; for test in faults agentfaults runtimefaults; do $(srcdir)/tests/e2e/$$test.sh || code=1; done; exit $$code
@@ -529,7 +532,7 @@ clean-local:
 	rm -rf tests/clang-once tests/fuzz/run tests/fuzz/objects tests/fuzz/coverage tests/fuzz/grown tests/package.dir tests/previous.dir
 	rm -f $(TEST_LOGS) $(TEST_LOGS:.log=.trs)
 
-.PHONY: $(faulted:%=check-faults-of-%) $(faulted_elsewhere) bench bench-keep bench-peers check-churn check-faults check-faults-elsewhere check-faults-flipped check-faults-killed check-kernels check-quality check-soak check-vm count-tests fuzz fuzz-coverage fuzz-coverage-run fuzz-nightly print-compile-flags print-distdir print-sanitized-tests print-unit-tests try-vm
+.PHONY: $(faulted:%=check-faults-of-%) $(faulted_elsewhere) bench bench-keep bench-peers check-churn check-faults check-faults-elsewhere check-faults-flipped check-faults-killed check-faults-memory check-kernels check-quality check-soak check-vm count-tests fuzz fuzz-coverage fuzz-coverage-run fuzz-nightly print-compile-flags print-distdir print-sanitized-tests print-unit-tests try-vm
 
 EXTRA_DIST += \
 	.ci/run \

@@ -33,7 +33,7 @@ int prt_bpffs_path(char out[PRT_PATH], const struct prt_env *env, uint64_t gen, 
 static int no_bpffs(const char *path, struct pol_err *e)
 {
 	pol_err_help(e, "mount one: mount -t bpf bpf /sys/fs/bpf");
-	return pol_err(e, -ENODEV, "%s: not on a BPF file system", path);
+	return pol_err(e, -ENOSYS, "%s: not on a BPF file system", path);
 }
 
 static int check_parent(const struct prt_env *env, struct pol_err *e)

@@ -48,7 +48,7 @@ all_refusals() {
 	refuses "disk full" 3 "No space left on device" \
 		env POLC_STATE_DIR="$work/full/polc" "$POLLOAD" apply two.bpf.o -H host.yaml
 	umount full
-	refuses "not on bpffs" 2 "not on a BPF file system" \
+	refuses "not on bpffs" 3 "not on a BPF file system" \
 		"$POLLOAD" apply two.bpf.o -H host.yaml --bpffs "$work/plain/polc"
 	like "and how to mount one" "mount -t bpf" "$err"
 	chmod 666 two.bpf.o

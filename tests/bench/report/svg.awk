@@ -135,10 +135,19 @@ function step_for(max,    s) {
 	return max / s > 5 ? s : max / s > 2.5 ? s / 2 : s / 5
 }
 
+# Whether another line has a point between two neighbours of this one: a size that this one could not do.
+function gap_before(l, i,    k, j) {
+	for (k = 1; k <= nterms; k++)
+		for (j = 1; j <= pn[k]; j++)
+			if (px[k, j] > px[l, i - 1] * 1.001 && px[k, j] < px[l, i] * 0.999)
+				return 1
+	return 0
+}
+
 function one_line(file, l,    i, path, last) {
 	last = pn[l]
 	for (i = 1; i <= last; i++) {
-		path = path (i > 1 ? " L" : "M") sprintf("%.1f %.1f", at_x(px[l, i]), at_y(py[l, i]))
+		path = path (i == 1 ? "M" : gap_before(l, i) ? " M" : " L") sprintf("%.1f %.1f", at_x(px[l, i]), at_y(py[l, i]))
 		svg_line(file, at_x(px[l, i]), at_y(plow[l, i]), at_x(px[l, i]), at_y(phigh[l, i]),
 			"stroke=\"" colour(l) "\" stroke-width=\"5\" stroke-opacity=\"0.3\"")
 		printf "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" fill=\"%s\"/>\n", at_x(px[l, i]), at_y(py[l, i]), colour(l) >file
