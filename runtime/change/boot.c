@@ -272,6 +272,8 @@ static int resume(struct prt_env *env, const struct good *g, struct prt_live *l,
 
 	if (!r && !seen.there)
 		r = guard(&g->kept.closed, &l->shared, e);
+	else if (!r)
+		r = prt_guard_tidy(e);
 	r = r ? r : prt_guard_look(PRT_LOCKDOWN, &locked, e);
 	return r ? r : take_in(env, g, l, locked.there, out, e);
 }

@@ -602,8 +602,24 @@ static int ask_table(uint8_t in, const char *name)
 	return r;
 }
 
+int prt_guard_tidy(struct pol_err *e)
+{
+	bool there = false;
+	int r;
+
+	for (size_t i = 0; i < POL_ARRAY_LEN(families); i++)
+		there |= !absent(ask_table(families[i], MEANWHILE));
+	r = there ? drop_tables(MEANWHILE) : 0;
+	return r ? pol_err(e, r, "nf_tables: cannot remove table '%s': %s", MEANWHILE, strerror(-r))
+		 : 0;
+}
+
 int prt_guard_device(uint32_t ifindex, bool hooked, struct pol_err *e)
 {
+	int left = prt_guard_tidy(e);
+
+	if (left)
+		return left;
 	for (size_t i = 0; i < POL_ARRAY_LEN(families); i++) {
 		struct prt_nft n = { .family = families[i], .table = tables[PRT_GUARD] };
 		int r = ask_table(families[i], tables[PRT_GUARD]);

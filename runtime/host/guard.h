@@ -38,7 +38,10 @@ int prt_guard_lockdown(const prt_ranges *closed, struct pol_err *e);
 /* That it is not there is fine. */
 int prt_guard_remove(enum prt_guard which, struct pol_err *e);
 
-/* Our hooks hang there, from now on or no more.  Without a guard: nothing. */
+/* What a change that was cut off has left: closed to who comes later.  Who calls this holds the lock. */
+int prt_guard_tidy(struct pol_err *e);
+
+/* Our hooks hang there, from now on or no more, after a prt_guard_tidy().  Without a guard: nothing. */
 int prt_guard_device(uint32_t ifindex, bool hooked, struct pol_err *e);
 
 struct prt_guard_seen {

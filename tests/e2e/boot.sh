@@ -271,6 +271,22 @@ for ((i = 0; i < points; i++)); do
 done
 is "killed at $points of the last 30 of its $all points, an apply leaves the older or the newer" "" "${odd[*]}"
 is "and both were seen" '"one.pol" "two.pol"' "$(printf '%s\n' "${states[@]}" | sort -u | xargs -d '\n')"
+# In the middle of changing the guard: what stands for it meanwhile would stay, closed to who comes later.
+cut_off() {
+	local i
+	"$POLLOAD" apply one.bpf.o -H host.yaml >/dev/null || not_ok "apply"
+	for ((i = all; i > all - 30; i--)); do
+		"$faultat" kill $i "$POLLOAD" apply two.bpf.o -H host.yaml >/dev/null 2>&1
+		! nft list tables | grep -q polc_change || return 0
+	done
+	not_ok "an apply that is cut off while it changes the guard"
+}
+cut_off
+run "$POLLOAD" boot
+is "the next boot takes it away" "0 " "$code $(nft list tables | grep polc_change)"
+cut_off
+run named
+is "and so does an endpoint that comes" "0 " "$code $(nft list tables | grep polc_change)" || echo "# $err"
 # Nor the first one, which was killed with its folder made and nothing in it.
 forget_kernel
 mkdir -m 700 "$POLC_BPFFS"
