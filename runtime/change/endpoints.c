@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "runtime/generation/publish.h"
+#include "runtime/host/guard.h"
 #include "pool.h"
 #include "runtime/services/services.h"
 #include "settle.h"
@@ -24,7 +25,7 @@ static int with_live(struct prt_env *env, enum prt_lock_kind kind, with_fn fn, v
 	prt_live_init(&l);
 	r = prt_live_open(env, kind, &l, e);
 	if (!r && kind == PRT_LOCK_EXCLUSIVE)
-		r = prt_settle_quick(env, &l.shared, &l.gen, &l.world, e);
+		r = prt_settle_quick(env, &l.shared, &l.gen, &l.world, e) ?: prt_guard_tidy(e);
 	r = r ? r : fn(env, &l, ctx, e);
 	prt_live_close(&l);
 	return r;

@@ -616,10 +616,6 @@ int prt_guard_tidy(struct pol_err *e)
 
 int prt_guard_device(uint32_t ifindex, bool hooked, struct pol_err *e)
 {
-	int left = prt_guard_tidy(e);
-
-	if (left)
-		return left;
 	for (size_t i = 0; i < POL_ARRAY_LEN(families); i++) {
 		struct prt_nft n = { .family = families[i], .table = tables[PRT_GUARD] };
 		int r = ask_table(families[i], tables[PRT_GUARD]);

@@ -41,7 +41,7 @@ int prt_guard_remove(enum prt_guard which, struct pol_err *e);
 /* What a change that was cut off has left: closed to who comes later.  Who calls this holds the lock. */
 int prt_guard_tidy(struct pol_err *e);
 
-/* Our hooks hang there, from now on or no more, after a prt_guard_tidy().  Without a guard: nothing. */
+/* Our hooks hang there, from now on or no more.  Without a guard: nothing. */
 int prt_guard_device(uint32_t ifindex, bool hooked, struct pol_err *e);
 
 struct prt_guard_seen {
