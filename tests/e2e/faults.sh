@@ -49,7 +49,7 @@ expect timeout client server tcp 7000
 run "$POLLOAD" status
 is "$phase: status" 1 "$code"
 run "$POLLOAD" apply one.bpf.o -H host.yaml
-is "$phase: apply" 2 "$code"
+is "$phase: apply" 3 "$code"
 like "says what to do" "mount -t bpf" "$err"
 mount -t bpf bpf bpf
 run "$POLLOAD" apply one.bpf.o -H host.yaml
