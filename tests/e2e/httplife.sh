@@ -95,7 +95,7 @@ hold() { # NAME: two of them
 			printf "GET /never HTTP/1.1\r\nHost: h\r\n\r\n" >&3
 			timeout 0.5 cat <&3' - "$a" >"held.$1.$a" 2>/dev/null &
 		holding+=("$!")
-		until [ -s "held.$1.$a" ]; do sleep 0.05; done
+		begun "held.$1.$a"
 	done
 }
 dead='' holding=()
