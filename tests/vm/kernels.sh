@@ -116,8 +116,8 @@ one_kernel() { # VERSION
 }
 
 [ -x "$vm_build/tests/tools/verified" ] || vm_fail "$vm_build: not built; make check-kernels builds what this needs"
-vm_packages+=(bpftool xdp-tools) # of the host, for tests in a guest
 vm_install
+"$vm_tree/quickstart" packages "$vm_build" || exit 3 # tests in a guest find those of this host
 vm_lists
 objects "$vm_dir/objects"
 csv=$vm_build/bench/kernels.csv
