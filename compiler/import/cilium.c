@@ -3,8 +3,10 @@
  * CiliumNetworkPolicy and CiliumClusterwideNetworkPolicy, to the letter:
  *
  *	ingress: [{}]        an empty rule selects nothing: closed, and nothing more
+ *	ingress: []          says nothing, as if it were not there
  *	fromEndpoints: []    nothing;  [{}] everything in the namespace
  *	toPorts alone        any peer
+ *	toPorts: [{}]        no port at all
  *	CIDRs                addresses outside, never pods or nodes
  *	enableDefaultDeny    false: the policy adds rules, and closes nothing
  *
@@ -21,6 +23,11 @@ static struct pol_import_rule *new_rule(struct pol_cilium *c, const struct pol_y
 	struct pol_import_rule *r = pol_import_rule_new(c->p, at, deny ? "deny" : "allow", egress);
 
 	r->any_peer = peers->any;
+	/*
+	 * Which peers a named port is looked up for differs between versions: all pods' number for whoever is
+	 * asked, or each peer's own. An allowance is of the second, a denial of both.
+	 */
+	r->any_holder = deny;
 	for (size_t i = 0; i < peers->of.n; i++)
 		*pol_vec_push(&r->peers) = peers->of.v[i];
 	return r;
@@ -147,7 +154,7 @@ static int read_section(struct pol_cilium *c, const struct pol_yaml *spec, const
 	const struct pol_yaml *rules;
 	int ret = pol_import_list(c->o, spec, key, &rules);
 
-	if (!ret && rules)
+	if (!ret && rules && rules->n)
 		c->p->closed[egress] = !c->p->open[egress];
 	for (size_t i = 0; !ret && rules && i < rules->n; i++)
 		ret = read_rule(c, &rules->item[i], egress, deny);
@@ -189,6 +196,53 @@ static int read_spec(struct pol_import *im, const struct pol_import_object *o,
 		return pol_import_write(im, &p);
 	pol_import_policy_free(&p);
 	return ret;
+}
+
+/*
+ * Only shapes are asked here; what is wrong in them is said when they are read.  CIDRs are never nodes, nor are
+ * endpoints unless a label says so.
+ */
+static bool may_be_host(const struct pol_yaml *rule)
+{
+	static const char *const never[] = { "world", "world-ipv4", "world-ipv6", "remote-node",
+					     "none" };
+	const struct pol_yaml *endpoints = pol_import_get(rule, "fromEndpoints");
+	const struct pol_yaml *entities = pol_import_get(rule, "fromEntities");
+	bool may = !endpoints && !entities;
+
+	if (pol_import_get(rule, "fromCIDR") || pol_import_get(rule, "fromCIDRSet"))
+		return false;
+	for (size_t i = 0; endpoints && endpoints->kind == POL_YAML_LIST && i < endpoints->n; i++)
+		may |= pol_cilium_foreign(&endpoints->item[i]) != NULL;
+	for (size_t i = 0; entities && entities->kind == POL_YAML_LIST && i < entities->n; i++) {
+		size_t k = 0;
+
+		while (k < POL_ARRAY_LEN(never) && (entities->item[i].kind != POL_YAML_SCALAR ||
+						    !pol_str_is(entities->item[i].text, never[k])))
+			k++;
+		may |= k == POL_ARRAY_LEN(never);
+	}
+	return may;
+}
+
+static bool spec_denies_host(const struct pol_yaml *spec)
+{
+	const struct pol_yaml *rules = pol_import_get(spec, "ingressDeny");
+
+	for (size_t i = 0; rules && rules->kind == POL_YAML_LIST && i < rules->n; i++)
+		if (may_be_host(&rules->item[i]))
+			return true;
+	return false;
+}
+
+bool pol_cilium_denies_host(const struct pol_import_object *o)
+{
+	const struct pol_yaml *specs = pol_import_get(o->root, "specs");
+
+	for (size_t i = 0; specs && specs->kind == POL_YAML_LIST && i < specs->n; i++)
+		if (spec_denies_host(&specs->item[i]))
+			return true;
+	return spec_denies_host(pol_import_get(o->root, "spec"));
 }
 
 int pol_import_cilium(struct pol_import *im, const struct pol_import_object *o)

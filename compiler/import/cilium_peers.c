@@ -71,8 +71,7 @@ int pol_cilium_selector(struct pol_cilium *c, const struct pol_yaml *sel, struct
 		pol_import_term(&b, "ns == \"%s\"", c->o->ns.p);
 	if (!ret)
 		ret = pol_import_selector(c->o, sel, POL_IMPORT_SCOPE_CILIUM, &b);
-	if (!b.n)
-		pol_buf_addz(&b, "true");
+	pol_import_only_pods(&b);
 	*out = pol_import_take(c->im, &b);
 	return ret;
 }

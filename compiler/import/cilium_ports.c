@@ -71,7 +71,8 @@ static int read_ports(struct pol_cilium *c, const struct pol_yaml *at, bool http
 		return ret;
 	if (http && (!ports || !ports->n))
 		return pol_yaml_err(c->o->doc, at, "HTTP rules need a port");
-	r->any_l4 = !ports || !ports->n;
+	if (!ports || !ports->n)
+		pol_import_warn(c->im, c->o, at, "toPorts without a port: it matches nothing");
 	for (size_t i = 0; !ret && ports && i < ports->n; i++)
 		ret = read_port(c, &ports->item[i], http, r);
 	return ret;
@@ -293,16 +294,26 @@ static bool takes_queries(struct pol_str path)
 		!memchr(path.p, '|', path.n) && (path.n < 3 || path.p[path.n - 3] != '\\'));
 }
 
+/* What can be a host as the language has it; `:` of a group `(?:` and letters behind a backslash are no text. */
+static bool is_plain_host(struct pol_str s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] == '\\' && i + 1 < s.n)
+			i++;
+		else if ((s.p[i] >= 'A' && s.p[i] <= 'Z') ||
+			 (s.p[i] == ':' && (!i || s.p[i - 1] != '?')))
+			return false;
+	}
+	return true;
+}
+
 static int add_conditions(struct pol_cilium *c, const struct pol_yaml *at, struct pol_str path,
-			  struct pol_buf *b)
+			  struct pol_str host, struct pol_buf *b)
 {
 	const struct pol_yaml *headers = NULL;
 	const char *word = " where ";
-	struct pol_str host = { 0 };
-	int ret = pol_import_text_of(c->o, at, "host", &host);
+	int ret = pol_import_list(c->o, at, "headers", &headers);
 
-	if (!ret)
-		ret = pol_import_list(c->o, at, "headers", &headers);
 	if (!ret && host.n) {
 		pol_buf_printf(b, "%shost ", word);
 		ret = add_quoted(c, at, without_anchors(host), true, b);
@@ -324,24 +335,31 @@ static int add_line(struct pol_cilium *c, const struct pol_yaml *at, struct pol_
 {
 	static const char *const known[] = { "path",    "method",        "host",
 					     "headers", "headerMatches", NULL };
-	struct pol_str path = { 0 }, method = { 0 };
+	struct pol_str path = { 0 }, method = { 0 }, host = { 0 };
 	int ret = pol_import_known(c->o, at, "an HTTP rule", known);
 
 	if (!ret)
 		ret = pol_import_text_of(c->o, at, "path", &path);
 	if (!ret)
 		ret = pol_import_text_of(c->o, at, "method", &method);
+	if (!ret)
+		ret = pol_import_text_of(c->o, at, "host", &host);
 	if (ret)
 		return ret;
 	if (pol_import_get(at, "headerMatches"))
 		return pol_import_cannot(c->im, c->o, at, "headerMatches cannot be imported");
+	if (!is_plain_host(host))
+		return pol_import_cannot(
+			c->im, c->o, at,
+			"a host with a port or in capitals cannot be imported: here a host is "
+			"its name alone, in lower case");
 	pol_buf_addz(b, "allow ");
 	ret = add_methods(c, at, method, b);
 	pol_buf_addc(b, ' ');
 	if (!ret)
 		ret = add_quoted(c, at, path.n ? without_anchors(path) : POL_STR(".*"), true, b);
 	if (!ret)
-		ret = add_conditions(c, at, path, b);
+		ret = add_conditions(c, at, path, host, b);
 	pol_buf_addz(b, ";\n");
 	return ret;
 }

@@ -103,7 +103,7 @@ static int from_endpoints(struct pol_cilium *c, const struct pol_import_object *
 }
 
 static int from_slice(struct pol_cilium *c, const struct pol_import_object *o,
-		      struct pol_cilium_peers *out, unsigned *n)
+		      struct pol_cilium_peers *out, unsigned *n, const char **why)
 {
 	const struct pol_yaml *all, *addresses, *ready;
 	struct pol_str kind = { 0 };
@@ -111,7 +111,9 @@ static int from_slice(struct pol_cilium *c, const struct pol_import_object *o,
 
 	if (!ret)
 		ret = pol_import_list(o, o->root, "endpoints", &all);
-	if (ret || pol_str_is(kind, "FQDN"))
+	if (pol_str_is(kind, "FQDN"))
+		*why = "toServices of a service that stands for names";
+	if (ret || *why)
 		return ret;
 	for (size_t i = 0; !ret && all && i < all->n; i++) {
 		ready = pol_import_get(pol_import_get(&all->item[i], "conditions"), "ready");
@@ -124,10 +126,12 @@ static int from_slice(struct pol_cilium *c, const struct pol_import_object *o,
 	return ret;
 }
 
+/* Of one service; *why: some of them are not to be known. */
 static int addresses_of(struct pol_cilium *c, const struct pol_import_object *service,
-			struct pol_cilium_peers *out, unsigned *n)
+			struct pol_cilium_peers *out, const char **why)
 {
 	struct pol_str of;
+	unsigned n = 0;
 	int ret = 0;
 
 	for (size_t i = 0; !ret && i < c->im->objects.n; i++) {
@@ -136,11 +140,13 @@ static int addresses_of(struct pol_cilium *c, const struct pol_import_object *se
 		if (!pol_str_eq(o->ns, service->ns))
 			continue;
 		if (o->kind == POL_IMPORT_ENDPOINTS && pol_str_eq(o->name, service->name))
-			ret = from_endpoints(c, o, out, n);
+			ret = from_endpoints(c, o, out, &n);
 		else if (o->kind == POL_IMPORT_ENDPOINT_SLICE &&
 			 label_of(o, POL_STR(SERVICE_NAME), &of) && pol_str_eq(of, service->name))
-			ret = from_slice(c, o, out, n);
+			ret = from_slice(c, o, out, &n, why);
 	}
+	if (!ret && !n && !*why)
+		*why = "toServices of a service whose endpoints are not in the input";
 	return ret;
 }
 
@@ -190,7 +196,7 @@ int pol_cilium_service(struct pol_cilium *c, const struct pol_yaml *at,
 		       struct pol_cilium_peers *out, const char **why)
 {
 	struct wanted w;
-	unsigned n = 0, services = 0;
+	unsigned services = 0;
 	int ret = read_wanted(c, at, &w);
 
 	*why = NULL;
@@ -207,11 +213,9 @@ int pol_cilium_service(struct pol_cilium *c, const struct pol_yaml *at,
 		if (!ret && selector && selector->n)
 			*why = "toServices of a service with a selector (its pods are toEndpoints)";
 		else if (!ret)
-			ret = addresses_of(c, o, out, &n);
+			ret = addresses_of(c, o, out, why);
 	}
 	if (!ret && !services)
 		*why = "toServices of a service that is not in the input";
-	else if (!ret && !n && !*why)
-		*why = "toServices of a service whose endpoints are not in the input";
 	return ret;
 }

@@ -134,29 +134,79 @@ static int lay_out(struct pol_import *im)
 	return ret;
 }
 
-static int write_all(struct pol_import *im)
+/*
+ * A host reaches its own pods whatever their policies say, but for what Cilium denies it: then no option does it, which
+ * would stand before denials, but a rule of each policy that closes (write.c).
+ */
+static void put_head(struct pol_import *im)
 {
-	int ret = pol_import_model(im);
+	for (size_t i = 0; i < im->objects.n; i++) {
+		const struct pol_import_object *o = &im->objects.v[i];
 
-	if (ret)
-		return ret;
-	pol_buf_addz(
+		if (o->kind == POL_IMPORT_CILIUM || o->kind == POL_IMPORT_CILIUM_CLUSTERWIDE)
+			im->host_denied |= pol_cilium_denies_host(o);
+	}
+	pol_buf_printf(
 		&im->text,
 		"# Written by polc import. A pod's labels have their own names; `ns` is its\n"
 		"# namespace, \"ns/KEY\" a label of that, \"port/PROTO/NAME\" a named port's number.\n"
 		"\n"
-		"# Kubernetes: what no policy selects is open, and a host reaches its own pods.\n"
-		"default allow;\noption host open;\n\n"
+		"# Kubernetes: what no policy selects is open, and a host reaches its own pods%s.\n"
+		"default allow;\n%s\n"
 		"# A pod that is not known yet is no part of the world if its network stands here:\n"
-		"# pool 10.0.0.0/8;\n\n");
+		"# pool 10.0.0.0/8;\n\n",
+		im->host_denied
+			? ", but\n# for what is denied it: each policy that closes allows it"
+			: "",
+		im->host_denied ? "" : "option host open;\n");
+}
+
+static bool is_known(const struct pol_import *im, struct pol_str ns)
+{
+	for (size_t i = 0; i < im->namespaces.n; i++)
+		if (pol_str_eq(im->namespaces.v[i].name, ns))
+			return true;
+	return false;
+}
+
+/* Labels of a namespace that is not in the input are none, and `not in` holds where there are none. */
+static void check_namespaces(struct pol_import *im, size_t from)
+{
+	if (!memmem(im->text.p + from, im->text.n - from, "\"ns/", 4))
+		return;
+	for (size_t i = 0; i < im->workloads.n; i++) {
+		const struct pol_import_workload *w = &im->workloads.v[i];
+		size_t first = 0;
+
+		while (!pol_str_eq(im->workloads.v[first].ns, w->ns))
+			first++;
+		if (first == i && !is_known(im, w->ns))
+			pol_import_warn(
+				im, w->object, w->object->root,
+				"namespace `%s` is not in the input: its labels are not known",
+				w->ns.p);
+	}
+}
+
+static int write_all(struct pol_import *im)
+{
+	int ret = pol_import_model(im);
+	size_t policies;
+
+	if (ret)
+		return ret;
+	put_head(im);
 	pol_import_classes(im);
 	pol_buf_addc(&im->text, '\n');
+	policies = im->text.n;
 	for (size_t i = 0; !ret && i < im->objects.n; i++)
 		ret = write_policy(im, &im->objects.v[i]);
 	if (!ret)
 		ret = pol_import_deferred(im);
-	if (!ret)
-		ret = lay_out(im);
+	if (ret)
+		return ret;
+	check_namespaces(im, policies);
+	ret = lay_out(im);
 	if (!ret)
 		pol_import_host(im);
 	return ret;

@@ -171,7 +171,10 @@ static int read_pod(struct pol_import *im, struct pol_import_workload *w,
 		    const struct pol_yaml *metadata, const struct pol_yaml *spec)
 {
 	int ret = read_labels(im, w->object, metadata, false, &w->labels);
+	const struct pol_yaml *of_node = pol_import_get(spec, "hostNetwork");
 
+	if (!ret && of_node)
+		ret = pol_yaml_bool(w->object->doc, of_node, "hostNetwork", &w->of_node);
 	if (!ret)
 		ret = read_ports(w, spec, "containers");
 	/* Those that keep running are containers as others are. */
@@ -260,6 +263,12 @@ static int read_workload(struct pol_import *im, const struct pol_import_object *
 			ret = read_addresses(&w);
 	} else {
 		ret = read_template(im, &w);
+	}
+	/* To whoever meets it there it is the node. */
+	if (!ret && w.of_node && w.addresses.n) {
+		pol_import_warn(im, o, o->root, "%s `%s` has its node's addresses, left out",
+				w.kind.p, w.name.p);
+		w.addresses.n = 0;
 	}
 	if (!ret) {
 		add_ns_labels(im, &w);

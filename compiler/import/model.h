@@ -66,6 +66,7 @@ struct pol_import_workload {
 	pol_import_labels labels;	/* the pod's own; then ns, ns/KEY, port/PROTO/NAME */
 	POL_VEC(struct pol_import_port) ports;
 	POL_VEC(struct pol_str) addresses;
+	bool of_node;			/* hostNetwork: its addresses are its node's */
 };
 
 struct pol_import_policy;
@@ -73,6 +74,11 @@ struct pol_import_policy;
 struct pol_import_closer {	/* a policy closes this direction of this subject */
 	struct pol_str subject;
 	bool egress;
+};
+
+struct pol_import_name {
+	struct pol_str name;		/* as in the text */
+	enum pol_import_kind kind;
 };
 
 struct pol_import {
@@ -83,10 +89,11 @@ struct pol_import {
 	POL_VEC(struct pol_import_object) objects;
 	POL_VEC(struct pol_import_ns) namespaces;
 	POL_VEC(struct pol_import_workload) workloads;
-	POL_VEC(struct pol_str) names;		/* of policies that are written already */
+	POL_VEC(struct pol_import_name) names;	/* of policies that are written already */
 	POL_VEC(struct pol_import_closer) closers;
 	POL_VEC(struct pol_import_policy *) deferred;	/* written last, see open.c */
 	struct pol_buf text;			/* the policy text so far */
+	bool host_denied;			/* some denial is of the host too, see import.c */
 };
 
 /* ---- read.c: documents to objects ------------------------------------------------ */

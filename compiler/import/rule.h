@@ -29,6 +29,7 @@ struct pol_import_rule {
 	bool any_peer;
 	POL_VEC(struct pol_import_l4) on;
 	bool any_l4;
+	bool any_holder;	/* egress: a named port is its numbers, whichever peer has them */
 	struct pol_str name;	/* or empty */
 	struct pol_str http;	/* lines of a block, or p NULL: none */
 };
@@ -62,6 +63,8 @@ void pol_import_term(struct pol_buf *b, const char *fmt, ...) POL_PRINTF(2, 3);
 void pol_import_only_pods(struct pol_buf *b);
 /* A label key, bare or in quotes as it must be. */
 void pol_import_key(struct pol_buf *b, struct pol_str key);
+/* A name of at most so many bytes: the end of one that is longer is its hash. */
+struct pol_str pol_import_short(struct pol_import *im, struct pol_str name, size_t max);
 /* Moves the text into the arena. */
 struct pol_str pol_import_take(struct pol_import *im, struct pol_buf *b);
 
@@ -97,6 +100,8 @@ int pol_import_deferred(struct pol_import *im);
 int pol_import_netpol(struct pol_import *im, const struct pol_import_object *o);
 int pol_import_tier(struct pol_import *im, const struct pol_import_object *o);
 int pol_import_cilium(struct pol_import *im, const struct pol_import_object *o);
+/* May a denial of this policy be one of the host? */
+bool pol_cilium_denies_host(const struct pol_import_object *o);
 
 /* ---- workload.c: classes, and the host file ---------------------------------------------------- */
 

@@ -12,6 +12,14 @@ struct pol_str pol_import_take(struct pol_import *im, struct pol_buf *b)
 	return s;
 }
 
+struct pol_str pol_import_short(struct pol_import *im, struct pol_str name, size_t max)
+{
+	if (name.n <= max)
+		return name;
+	return pol_arena_printf(im->arena, "%.*s_%016llx", (int)max - 17, name.p,
+				(unsigned long long)pol_hash(name.p, name.n, 0));
+}
+
 void pol_import_term(struct pol_buf *b, const char *fmt, ...)
 {
 	char text[1400];

@@ -2,6 +2,10 @@
 /* Workloads as classes of the policy, and as a host file. */
 #include "compiler/import/rule.h"
 
+/* Bytes; the language takes 255, a host file 63, and a number may follow. */
+#define CLASS_MAX 240
+#define HOST_MAX 56
+
 /* Names of classes begin with a letter; a dot keeps them apart from the language's words. */
 static struct pol_str class_name(struct pol_import *im, const struct pol_import_workload *w)
 {
@@ -13,7 +17,7 @@ static struct pol_str class_name(struct pol_import *im, const struct pol_import_
 	for (size_t i = 0; i < name.n; i++)
 		if (name.p[i] == ':')
 			((char *)name.p)[i] = '_';
-	return name;
+	return pol_import_short(im, name, CLASS_MAX);
 }
 
 static struct pol_str class_text(struct pol_import *im, const struct pol_import_workload *w)
@@ -69,14 +73,17 @@ void pol_import_host(struct pol_import *im)
 	pol_buf_addz(b, im->workloads.n ? "remote:\n" : "remote: []\n");
 	for (size_t i = 0; i < im->workloads.n; i++) {
 		const struct pol_import_workload *w = &im->workloads.v[i];
-		struct pol_str base =
+		struct pol_str full =
 			pol_arena_printf(im->arena, "%s/%s[%s]", w->ns.p, w->name.p, w->kind.p);
-		struct pol_str name = base;
+		struct pol_str base = pol_import_short(im, full, HOST_MAX), name = base;
 
 		for (unsigned n = 2; taken(names.v, names.n, name); n++)
 			name = pol_arena_printf(im->arena, "%s#%u", base.p, n);
 		*pol_vec_push(&names) = name;
-		pol_buf_printf(b, "  - name: \"%s\"\n    labels:\n", name.p);
+		pol_buf_printf(b, "  - name: \"%s\"", name.p);
+		if (full.n > HOST_MAX)
+			pol_buf_printf(b, " # %s", full.p);
+		pol_buf_addz(b, "\n    labels:\n");
 		for (size_t k = 0; k < w->labels.n; k++)
 			pol_buf_printf(b, "      \"%s\": \"%s\"\n", w->labels.v[k].key.p,
 				       w->labels.v[k].value.p);

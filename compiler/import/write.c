@@ -9,6 +9,8 @@
  */
 #include "compiler/import/rule.h"
 
+#define POLICY_NAME_MAX 255 /* bytes, of the language */
+
 struct block {
 	struct pol_import *im;
 	const struct pol_import_policy *p;
@@ -124,6 +126,10 @@ static void put_named_peer(struct block *k, const struct pol_import_rule *r,
 	struct pol_str term = pol_arena_printf(k->im->arena, "\"port/%s/%s\" == \"%u\"",
 					       proto_word(p->proto), p->name.p, p->number);
 
+	if (r->any_holder) {
+		put_peers(k, r, on);
+		return;
+	}
 	if (r->any_peer)
 		put_line(k, r, pol_arena_printf(k->im->arena, "[%s]", term.p), on);
 	for (size_t i = 0; i < r->peers.n; i++)
@@ -132,6 +138,14 @@ static void put_named_peer(struct block *k, const struct pol_import_rule *r,
 				 pol_arena_printf(k->im->arena, "[%s and %s]", r->peers.v[i].sel.p,
 						  term.p),
 				 on);
+}
+
+static bool has_loose(const struct pol_import_rule *r)
+{
+	for (size_t i = 0; i < r->peers.n; i++)
+		if (!r->peers.v[i].sel.n)
+			return true;
+	return false;
 }
 
 static void put_named_egress(struct block *k, const struct pol_import_rule *r)
@@ -143,6 +157,11 @@ static void put_named_egress(struct block *k, const struct pol_import_rule *r)
 
 		if (!r->on.v[i].name.n)
 			continue;
+		if (!r->any_holder && has_loose(r))
+			pol_import_warn(
+				k->im, k->p->object, r->at,
+				"only pods have a port `%s`: of other peers it matches nothing",
+				r->on.v[i].name.p);
 		for (size_t w = 0; w < im->workloads.n; w++)
 			for (size_t n = 0; n < im->workloads.v[w].ports.n; n++) {
 				const struct pol_import_port *p = &im->workloads.v[w].ports.v[n];
@@ -183,8 +202,13 @@ static void put_block(struct block *k, struct pol_str name, struct pol_str subje
 {
 	struct pol_buf *b = &k->im->text;
 
+	name = pol_import_short(k->im, name, POLICY_NAME_MAX);
 	pol_buf_printf(b, "policy \"%.*s\" on [%.*s] %.*s {\n", POL_STR_ARG(name),
 		       POL_STR_ARG(subject), POL_STR_ARG(k->p->tier));
+	if (k->im->host_denied && k->p->closed[0] && !k->only_named) {
+		pol_buf_addz(b, "allow from host;\n");
+		k->lines[0]++;
+	}
 	for (size_t i = 0; i < k->p->rules.n; i++)
 		put_rule(k, &k->p->rules.v[i]);
 	for (int dir = 0; dir < 2 && !k->only_named; dir++)
@@ -316,14 +340,25 @@ static void put_tier(struct pol_import *im, const struct pol_import_policy *p)
 	pol_vec_free(&seen);
 }
 
-static int check_name(struct pol_import *im, const struct pol_import_policy *p)
+static int check_name(struct pol_import *im, struct pol_import_policy *p)
 {
-	for (size_t i = 0; i < im->names.n; i++)
-		if (pol_str_eq(im->names.v[i], p->name))
+	const char *kind = pol_import_kind_name(p->object->kind);
+	bool other = false;
+
+	for (size_t i = 0; i < im->names.n; i++) {
+		const struct pol_import_name *n = &im->names.v[i];
+
+		if (!pol_str_eq(n->name, p->name))
+			continue;
+		if (n->kind == p->object->kind)
 			return pol_yaml_err(p->object->doc, p->object->root,
-					    "%s `%s` is there already",
-					    pol_import_kind_name(p->object->kind), p->name.p);
-	*pol_vec_push(&im->names) = p->name;
+					    "%s `%s` is there already", kind, p->name.p);
+		other = true;
+	}
+	*pol_vec_push(&im->names) = (struct pol_import_name){ p->name, p->object->kind };
+	/* A namespace may be called `admin` or `cilium`. */
+	if (other)
+		p->name = pol_arena_printf(im->arena, "%s %s", kind, p->name.p);
 	return 0;
 }
 
