@@ -287,17 +287,33 @@ static __always_inline int pol_ct_dead(const struct pol_ct_entry *e, __u32 now)
 	return pol_ct_expired(e, now) || !pol_ct_ends_live(e);
 }
 
-static __always_inline int pol_ct_is_half(__u8 state)
-{
-	return state == POL_CT_SYN_SENT || state == POL_CT_SYN_RECV || state == POL_CT_UNREPLIED;
-}
-
 /* POL_CT_PROXY or POL_CT_ONWARD; 0: the proxy has no part in it. */
 static __always_inline __u8 pol_proxied(const struct pol_ct_entry *e)
 {
 	if (!POL_USES_HTTP || e->proto != IPPROTO_TCP)
 		return 0;
 	return e->icmp_type & (POL_CT_PROXY | POL_CT_ONWARD);
+}
+
+/*
+ * As pol_ct_dead(), for a packet of the flow itself.  A RST is anybody's who knows the ports: what it closed
+ * without both FINs may have its place taken by others soon, but while nobody does it lives as long as one that is
+ * half closed.
+ */
+static __always_inline int pol_ct_gone(const struct pol_ct_entry *e, __u32 now)
+{
+	const __u8 said = POL_CT_REPLIED | POL_CT_FIN_ORIG | POL_CT_FIN_REPLY;
+	__u8 state = e->state;
+
+	if (state == POL_CT_CLOSED && e->flags & POL_CT_REPLIED && (e->flags & said) != said &&
+	    !pol_proxied(e))
+		state = POL_CT_CLOSING;
+	return (__s32)(now - e->seen) > (__s32)pol_ct_timeout(state) || !pol_ct_ends_live(e);
+}
+
+static __always_inline int pol_ct_is_half(__u8 state)
+{
+	return state == POL_CT_SYN_SENT || state == POL_CT_SYN_RECV || state == POL_CT_UNREPLIED;
 }
 
 /* Frees the slot if p's flow is still there; a new owner is left alone. */

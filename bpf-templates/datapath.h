@@ -259,10 +259,10 @@ static __always_inline int pol_at_ep_in(struct __sk_buff *skb, const int watched
 	if (!reason)
 		reason = p.reason;
 #if POL_USES_SERVICES
-	if (!reason && pol_unlikely(pol_stack_inside(&p, 1))) {
+	if (!reason && pol_unlikely(p.msg == POL_MSG_ERROR || pol_stack_inside(&p, 1))) {
 		if (pol_stack_answer(skb, 1) < 0)
 			return pol_shot(skb, &p, POL_REASON_INTERNAL);
-		/* what it now is: the VIP's answer to what the client's policy allowed */
+		/* what it now is: the VIP's answer, or an error, to what the client's policy allowed */
 		pol_begin(&p, POL_HOOK_EP_IN);
 		p.ep = i->ep;
 		reason = pol_parse(skb, &p) ?: p.reason;
@@ -357,10 +357,15 @@ static __always_inline int pol_uplink_other(struct __sk_buff *skb, struct pol_pk
 	p->ep = to->ep;
 	reason = p->reason;
 #if POL_USES_SERVICES
-	/* an answer to a client here, judged at its device once it is the VIP's */
-	if (!reason && pol_unlikely(pol_stack_inside(p, 1)))
-		return pol_uplink_spoofed(p) ? pol_shot(skb, p, POL_REASON_SPOOFED) :
-					       pol_end_link(skb, p, 0);
+	/* an answer to a client here, or an error, judged at its device once it is the VIP's */
+	if (!reason) {
+		int served = pol_stack_for_client(skb, p);
+
+		if (pol_unlikely(served))
+			return served < 0	       ? pol_shot(skb, p, POL_REASON_INTERNAL) :
+			       pol_uplink_spoofed(p) ? pol_shot(skb, p, POL_REASON_SPOOFED) :
+						       pol_end_link(skb, p, 0);
+	}
 #endif
 	if (!reason && p->proto != IPPROTO_TCP && pol_link_in(p) == POL_LINK_PASS) {
 		if (!pol_uplink_spoofed(p))

@@ -267,6 +267,9 @@ __noinline int pol_flow_again(struct pol_pkt *p, struct pol_ct_entry *e,
 	if (!reason && !p->proxy && p->flags & POL_PF_HTTP)
 		reason = POL_REASON_HTTP_GAINED;
 #endif
+	/* another flow may have got the place meanwhile: what this one came to is not to be its */
+	if (!pol_ct_same(e, &p->key))
+		return reason;
 	/* kept for a while, stale as it is: the other side is to get its reset too */
 	if (reason == POL_REASON_HTTP_GAINED) {
 		e->state = POL_CT_CLOSED;
@@ -316,6 +319,21 @@ static __always_inline int pol_flow_cross(struct __sk_buff *skb, struct pol_pkt 
 	return reason;
 }
 
+/*
+ * Of who is asked for a connection that he already has (RFC 9293, 3.5.1): it says so by an ACK, the
+ * other end answers with a RST, and its next SYN is taken.  Without data: nothing else comes before SYN-ACK.
+ */
+__noinline int pol_tcp_bare_ack(struct __sk_buff *skb, struct pol_pkt *p)
+{
+	__u8 words;
+
+	if (!p || p->proto != IPPROTO_TCP || p->frag ||
+	    (p->tcp_flags & (POL_TCP_SYN | POL_TCP_ACK | POL_TCP_RST | POL_TCP_FIN)) != POL_TCP_ACK ||
+	    bpf_skb_load_bytes(skb, p->l4_off + 12, &words, 1))
+		return 0;
+	return p->l4_off + (words >> 4) * 4 >= p->l3_off + p->l3_len;
+}
+
 static __always_inline void pol_ct_store(struct pol_ct_entry *e, const struct pol_tcp *c, __u32 now)
 {
 	if (e->state != c->state)
@@ -323,6 +341,9 @@ static __always_inline void pol_ct_store(struct pol_ct_entry *e, const struct po
 	/* FIN and REPLIED only ever come: or them in, the other direction may do so too */
 	if ((e->flags & c->flags) != c->flags)
 		e->flags |= c->flags;
+	/* but with a new answer */
+	if (c->state == POL_CT_SYN_RECV && e->flags & ~c->flags & POL_CT_FINS)
+		e->flags &= ~POL_CT_FINS;
 	if (e->seen != now)
 		e->seen = now;
 }
@@ -347,7 +368,12 @@ static __always_inline int pol_flow_known(struct __sk_buff *skb, struct pol_pkt 
 #endif
 	step = p->proto == IPPROTO_TCP ? pol_tcp_step(&c, p->tcp_flags, reply)
 				       : pol_other_step(&c, p, e, reply);
-	if (step == POL_STEP_DROP)
+#if POL_USES_HTTP
+	/* what is the proxy's has to be tracked, and its sockets know what is over (pol_proxy_anew) */
+	if (p->proxy && step == POL_STEP_CROSS && !reply)
+		step = c.state == POL_CT_ESTABLISHED ? POL_STEP_PASS : POL_STEP_OPEN;
+#endif
+	if (step == POL_STEP_DROP && (!reply || c.state != POL_CT_SYN_SENT || !pol_tcp_bare_ack(skb, p)))
 		return POL_REASON_CT_STATE;
 	if (step == POL_STEP_OPEN)
 		return pol_flow_open(skb, p, POL_TRACK_REPLACE);
@@ -361,7 +387,8 @@ static __always_inline int pol_flow_known(struct __sk_buff *skb, struct pol_pkt 
 	}
 	if (step == POL_STEP_CROSS)
 		reason = pol_flow_cross(skb, p, &c);
-	if (!reason) {
+	/* another flow may have got the place meanwhile */
+	if (!reason && pol_ct_same(e, &p->key)) {
 		pol_ct_store(e, &c, now);
 		pol_flow_direct(p, e);
 	}
@@ -397,7 +424,7 @@ __noinline int pol_flow_slow(struct __sk_buff *skb, struct pol_pkt *p)
 		return POL_REASON_INTERNAL;
 	if (!pol_ct_same(&b->entry[way], &p->key)) /* it went between finding and here */
 		return pol_flow_begin(skb, p);
-	if (pol_ct_dead(&b->entry[way], p->now)) {
+	if (pol_ct_gone(&b->entry[way], p->now)) {
 		pol_ct_remove(p, p->slot);
 		return pol_flow_begin(skb, p);
 	}

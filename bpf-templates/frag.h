@@ -12,12 +12,17 @@
 #define POL_FRAG_TTL 30u	/* seconds; Linux: ipfrag_time 30 */
 #endif
 
+/* Of a group each device is judged for itself, so each has a record of its own. */
 static __always_inline void pol_frag_key(struct pol_frag_key *k, const struct pol_pkt *p)
 {
 	k->src = p->src;
 	k->dst = p->dst;
 	k->id_be = p->frag_id;
 	k->proto = p->frag_proto;
+	if (p->group) {
+		k->whose = POL_FRAG_GROUP + p->hook;
+		k->ep = p->ep;
+	}
 }
 
 /* What the first fragment came to.  A denied one takes back what an earlier one got. */

@@ -145,10 +145,10 @@ __noinline int pol_icmp_error(struct __sk_buff *skb, struct pol_pkt *p)
 	    !pol_same_addr(&q.src, &p->dst) || pol_quote_key(skb, p, &q) ||
 	    !pol_mtu_ok(skb, p))
 		return POL_REASON_ICMP_RELATED;
+	/* the endpoint at hand has a part in the flow: an error is no way around policies for a third one */
 	e = pol_ct_entry(p);
 	if (!e || pol_ct_expired(e, p->now) || !pol_ct_valid(e) ||
-	    (e->ep[POL_EGRESS] != p->ep && e->ep[POL_INGRESS] != p->ep &&
-	     !(e->flags & POL_CT_LOCAL)))
+	    (e->ep[POL_EGRESS] != p->ep && e->ep[POL_INGRESS] != p->ep))
 		return POL_REASON_ICMP_RELATED;
 	if (!pol_icmp_rate_ok(p->ep, p->now))
 		return POL_REASON_ICMP_RATE;

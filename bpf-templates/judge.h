@@ -85,7 +85,9 @@ __noinline int pol_judge(struct pol_pkt *p)
 	dst = p->rev ? p->src : p->dst;
 	os = bpf_map_lookup_elem(&ep_by_addr, &src);
 	od = bpf_map_lookup_elem(&ep_by_addr, &dst);
-	if (os && !p->from_host && !p->served && os->entity == POL_ENTITY_ENDPOINT && os->ifindex)
+	/* what a backend begins itself at its device is asked of it, whoever was its client before */
+	if (os && !p->from_host && !(p->served && (p->rev || p->hook != POL_HOOK_EP_OUT)) &&
+	    os->entity == POL_ENTITY_ENDPOINT && os->ifindex)
 		from = os->ep;
 	if (od && od->entity == POL_ENTITY_ENDPOINT && od->ifindex)
 		to = od->ep;

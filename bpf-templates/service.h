@@ -554,7 +554,38 @@ static __always_inline const struct pol_service *pol_service_of(const struct pol
 /* A client that is a backend itself is not sent to itself: its own stack would refuse that. */
 #define POL_SVC_OTHERS 16
 
-/* The backend at place x of the ring: 0: it is s->to; 1: not this one; -1: none is up. */
+/*
+ * Has the client's port a connection to s->to by another VIP?  Both would have the same answers.  One that is over
+ * gives way.
+ */
+__noinline int pol_svc_taken(struct pol_svc *s)
+{
+	struct pol_svc_bucket *b;
+	struct pol_addr vip;
+	__be16 port_be;
+	__u32 way, slot;
+	int taken = 0;
+
+	if (!s || s->flags & POL_SVC_TUNNEL)
+		return 0; /* who is at the tunnel's end answers as the VIP */
+	vip = s->other;
+	port_be = s->oport_be;
+	s->other = s->to;
+	s->oport_be = s->to_port_be;
+	s->reply = 1;
+	slot = pol_svc_in(s, 0) ?: pol_svc_in(s, 1);
+	b = slot ? pol_svc_slot(slot, &way) : NULL;
+	if (b && !pol_svc_expired(&b->entry[way], s->now) && !pol_svc_over(&b->entry[way]))
+		taken = 1;
+	else if (b)
+		pol_svc_remove(s, slot);
+	s->other = vip;
+	s->oport_be = port_be;
+	s->reply = 0;
+	return taken;
+}
+
+/* The backend at place x of the ring: 0: it is s->to; 1, 2: not this one, as it is taken; -1: none is up. */
 static __noinline int pol_svc_try(const struct pol_service *v, struct pol_svc *s, __u32 x)
 {
 	__u32 place = x % v->size, at = v->ring + place / POL_RING_BLOCK, index;
@@ -573,16 +604,18 @@ static __noinline int pol_svc_try(const struct pol_service *v, struct pol_svc *s
 	s->to_port_be = b->port_be;
 	s->flags = (s->flags & POL_SVC_INSIDE) | (b->flags & POL_BACKEND_LOCAL ? POL_SVC_LOCAL :
 						  v->flags & POL_SVC_DSR       ? POL_SVC_TUNNEL : 0);
-	return 0;
+	return pol_svc_taken(s) ? 2 : 0;
 }
 
 /*
- * s->to, s->flags; 0, or -1: no backend is up.  The body of the loop is a call: else its counter is
- * kept on the stack, where the verifier of 6.1 loses it.
+ * s->to, s->flags; 0, or -1: no backend is up; 1: those that are have a connection of this client's port
+ * already.  The body of the loop is a call: else its counter is kept on the stack, where the verifier of 6.1
+ * loses it.
  */
 __noinline int pol_svc_pick(struct pol_svc *s)
 {
 	const struct pol_service *v;
+	int taken = -1;
 	__u32 x;
 
 	v = s ? pol_service_of(s) : NULL;
@@ -595,9 +628,11 @@ __noinline int pol_svc_pick(struct pol_svc *s)
 
 		if (r <= 0)
 			return r;
+		if (r > 1)
+			taken = 1;
 		x = pol_mix(x + 0x9e3779b97f4a7c15ull);
 	}
-	return -1;
+	return taken;
 }
 
 static __always_inline int pol_svc_begins(const struct pol_svc *s)
@@ -608,14 +643,17 @@ static __always_inline int pol_svc_begins(const struct pol_svc *s)
 /* Of a client's packet whose connection is not known: 0, or a reason. */
 __noinline int pol_svc_new(struct pol_svc *s)
 {
+	int r;
+
 	if (!s)
 		return POL_REASON_INTERNAL;
 	if (!pol_svc_begins(s))
 		return POL_REASON_SVC_STATE;
 	if (s->slot)
 		pol_svc_remove(s, s->slot);
-	if (!s->fixed && pol_svc_pick(s))
-		return POL_REASON_SVC_DOWN;
+	r = s->fixed ? pol_svc_taken(s) : pol_svc_pick(s);
+	if (r)
+		return r < 0 ? POL_REASON_SVC_DOWN : POL_REASON_SVC_FULL;
 	s->fresh = 1;
 	/* a tunnel works without, as long as nothing changes; an answer could not be translated */
 	if (pol_svc_insert(s) && !(s->flags & POL_SVC_TUNNEL))

@@ -189,14 +189,14 @@ static __always_inline int pol_stack_ports(struct __sk_buff *skb, struct pol_svc
 	return 0;
 }
 
-/* The key of fragments that leave; those that come in have pad 0. */
+/* The key of fragments of answers, by what they were before. */
 static __always_inline void pol_stack_frag_key(struct pol_frag_key *k, const struct pol_svc *s, __u32 id)
 {
 	k->src = s->other;
 	k->dst = s->client;
 	k->id_be = id;
 	k->proto = s->proto;
-	k->pad[0] = 1;
+	k->whose = POL_FRAG_ANSWER;
 }
 
 /* A later fragment has its ports from the first, which was translated on its way out. */
@@ -530,22 +530,35 @@ __noinline int pol_stack_uplink(struct __sk_buff *skb, struct pol_pkt *p)
 
 /* ---- a client that lives here ------------------------------------------------------------------------ */
 
-/* Is it on its way between a client here and the backend that it was given? */
+/* Is it on its way between a client here and the backend that it was given?  To a VIP nothing goes in parts. */
 __noinline int pol_stack_inside(struct pol_pkt *p, int reply)
 {
 	struct pol_svc_bucket *b;
 	struct pol_svc s = {};
 	__u32 way;
 
-	if (!p || p->frag || !pol_stack_has_ports(p) ||
-	    !pol_svc_port(bpf_ntohs(reply ? p->sport_be : p->dport_be)))
+	if (!p || (p->frag && !reply) || !pol_stack_has_ports(p))
 		return 0;
 	pol_stack_of(&s, p, reply);
+	s.now = pol_seconds();
+	if (pol_unlikely(p->frag == POL_FRAG_LATER) && pol_stack_frag_later(&s, p->frag_id))
+		return 0;
+	if (!pol_svc_port(bpf_ntohs(s.oport_be)))
+		return 0;
 	s.reply = 1;
 	s.hash = pol_svc_hash(&s);
 	s.slot = pol_svc_in(&s, 0) ?: pol_svc_in(&s, 1);
 	b = s.slot ? pol_svc_slot(s.slot, &way) : NULL;
 	return b && b->entry[way].flags & POL_SVC_INSIDE && pol_svc_same(&b->entry[way], &s);
+}
+
+/*
+ * What came in for an endpoint here: 1: it is of a VIP's connection of its own, or an error about one, which now
+ * speaks of the VIP; 0: it is not; -1: that failed half way, drop it.
+ */
+static __always_inline int pol_stack_for_client(struct __sk_buff *skb, struct pol_pkt *p)
+{
+	return p->msg == POL_MSG_ERROR ? pol_stack_answer(skb, 1) : pol_stack_inside(p, 1);
 }
 
 /* Its policy has allowed the VIP, if that is one.  0: go on; else as pol_stack_wrap(). */

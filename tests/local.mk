@@ -431,6 +431,7 @@ e2e_tests = \
 	tests/e2e/rollback.sh \
 	tests/e2e/see.sh \
 	tests/e2e/service.sh \
+	tests/e2e/serviceanswers.sh \
 	tests/e2e/serviceflood.sh \
 	tests/e2e/sign.sh \
 	tests/e2e/transfers.sh \

@@ -284,8 +284,11 @@ struct pol_frag_key {
 	struct pol_addr src, dst;
 	__be32 id_be;		/* IPv4: 16 bits in the low half, in network order */
 	__u8 proto;
-	__u8 pad[3];
+	__u8 whose;		/* POL_FRAG_ANSWER: of a backend; POL_FRAG_GROUP + hook: of a group, at this endpoint's device; else 0 */
+	__u16 ep;		/* low bits of its number, or 0 */
 };
+#define POL_FRAG_ANSWER 1u
+#define POL_FRAG_GROUP 2u
 struct pol_frag {
 	__u64 seen_ns;
 	__be16 sport_be, dport_be;
