@@ -52,7 +52,7 @@
 	X(HTTP_GAINED,     "http_gained",     "a live connection that has come under HTTP rules") \
 	X(FILTER,          "filter",          "a drop rule of a filter") \
 	X(SVC_DOWN,        "svc_down",        "no backend of the service is up: answered with a RST or unreachable") \
-	X(SVC_FULL,        "svc_full",        "no room in the services' connection table") \
+	X(SVC_FULL,        "svc_full",        "no room in the services' connection table, or a client's port has that backend by another VIP") \
 	X(SVC_STATE,       "svc_state",       "a RST to a service, of no known connection") \
 	X(SVC_FRAGMENT,    "svc_fragment",    "a fragment to a service's address") \
 	X(SVC_TUNNEL,      "svc_tunnel",      "from a balancer, but not for a service here; or no way to a backend") \
