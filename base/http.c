@@ -184,6 +184,115 @@ struct pol_str pol_http_string(const struct pol_http_view *v, __u32 s)
 	return (struct pol_str){ p + 4, n };
 }
 
+/* ---- readings ------------------------------------------------------------------------ */
+
+#define PATH POL_HTTP_READ_PATH
+#define VALUE (POL_HTTP_READ_FIELDS | POL_HTTP_READ_QUERY)
+#define ANYWHERE (PATH | VALUE)
+
+/*
+ * Where an encoded byte may as well stand plain.  In a path no unreserved one, as it is refused there;
+ * in a query also what browsers do not encode, `[` and `]`.  What parts the fields of a query is data
+ * while it is encoded.
+ */
+static const uint8_t plain_in[256] = {
+	['!'] = ANYWHERE,
+	['$'] = ANYWHERE,
+	['&'] = PATH | POL_HTTP_READ_QUERY,
+	['\'' ... '*'] = ANYWHERE,
+	['+'] = PATH | POL_HTTP_READ_QUERY,
+	[','] = ANYWHERE,
+	['-' ... '9'] = VALUE,
+	[':'] = ANYWHERE,
+	[';'] = POL_HTTP_READ_QUERY,
+	['='] = PATH | POL_HTTP_READ_QUERY,
+	['?'] = VALUE,
+	['@'] = ANYWHERE,
+	['A' ... '['] = VALUE,
+	[']'] = VALUE,
+	['_'] = VALUE,
+	['a' ... 'z'] = VALUE,
+	['~'] = VALUE,
+};
+
+/* Upper case alone: `%2f` and `%2F` are the same byte, and only one of them is canonical. */
+static int hex(unsigned char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+static int hex_any(unsigned char c)
+{
+	return hex(c >= 'a' && c <= 'f' ? c - 'a' + 'A' : c);
+}
+
+/* The byte that is encoded at the beginning of s, or -1. */
+static int encoded(struct pol_str s)
+{
+	int hi, lo;
+
+	if (s.n < 3 || s.p[0] != '%')
+		return -1;
+	hi = hex_any((unsigned char)s.p[1]);
+	lo = hex_any((unsigned char)s.p[2]);
+	return hi < 0 || lo < 0 ? -1 : hi << 4 | lo;
+}
+
+/*
+ * Takes off s what is read next: all up to a percent sign, or one encoded byte, which is then in `room`.
+ * What was decoded is not looked at again, so `%2540` is never an `@`.
+ */
+static struct pol_str next_piece(struct pol_str *s, enum pol_http_reading how, char room[3])
+{
+	static const char digit[] = "0123456789ABCDEF";
+	const char *sign = how == POL_HTTP_AS_SENT ? NULL : memchr(s->p, '%', s->n);
+	struct pol_str piece = { s->p, sign ? (size_t)(sign - s->p) : s->n };
+	int c = piece.n ? -1 : encoded(*s);
+
+	if (!piece.n)
+		piece.n = c < 0 ? 1 : 3;
+	s->p += piece.n;
+	s->n -= piece.n;
+	if (c < 0)
+		return piece;
+	if (plain_in[c] & how) {
+		room[0] = (char)c;
+		return (struct pol_str){ room, 1 };
+	}
+	room[0] = '%';
+	room[1] = digit[c >> 4];
+	room[2] = digit[c & 15];
+	return (struct pol_str){ room, 3 };
+}
+
+static bool reads_otherwise(struct pol_str s, enum pol_http_reading how)
+{
+	char room[3];
+
+	while (s.n) {
+		const char *from = s.p;
+		struct pol_str piece = next_piece(&s, how, room);
+
+		if (piece.n != (size_t)(s.p - from) || memcmp(piece.p, from, piece.n) != 0)
+			return true;
+	}
+	return false;
+}
+
+struct pol_str pol_http_read(struct pol_str s, enum pol_http_reading how, char *out)
+{
+	struct pol_str all = { out, 0 };
+	char room[3];
+
+	while (s.n) {
+		struct pol_str piece = next_piece(&s, how, room);
+
+		memcpy(out + all.n, piece.p, piece.n);
+		all.n += piece.n;
+	}
+	return all;
+}
+
 /* ---- judging ------------------------------------------------------------------------- */
 
 __u32 pol_http_run(const struct pol_http_view *v, __u32 automaton, __u32 state, const void *bytes,
@@ -199,6 +308,33 @@ __u32 pol_http_run(const struct pol_http_view *v, __u32 automaton, __u32 state, 
 	return state;
 }
 
+static __u32 run_read(const struct pol_http_view *v, __u32 automaton, __u32 state, struct pol_str s,
+		      enum pol_http_reading how)
+{
+	char room[3];
+
+	while (s.n) {
+		struct pol_str piece = next_piece(&s, how, room);
+
+		state = pol_http_run(v, automaton, state, piece.p, piece.n);
+	}
+	return state;
+}
+
+static bool equal_read(struct pol_str want, struct pol_str s, enum pol_http_reading how)
+{
+	char room[3];
+
+	while (s.n) {
+		struct pol_str piece = next_piece(&s, how, room);
+
+		if (piece.n > want.n || memcmp(piece.p, want.p, piece.n) != 0)
+			return false;
+		want = (struct pol_str){ want.p + piece.n, want.n - piece.n };
+	}
+	return !want.n;
+}
+
 static __u32 accepted(const struct pol_http_view *v, __u32 automaton, __u32 state)
 {
 	const uint32_t *accept = at(v->image, v->automata[automaton].accept_at);
@@ -207,7 +343,7 @@ static __u32 accepted(const struct pol_http_view *v, __u32 automaton, __u32 stat
 }
 
 static __u32 set_of(const struct pol_http_view *v, __u32 automaton,
-		    const struct pol_http_request *r)
+		    const struct pol_http_request *r, enum pol_http_reading path)
 {
 	__u32 s = v->automata[automaton].start;
 
@@ -215,53 +351,63 @@ static __u32 set_of(const struct pol_http_view *v, __u32 automaton,
 	s = pol_http_run(v, automaton, s, " ", 1);
 	s = pol_http_run(v, automaton, s, r->host.p, r->host.n);
 	s = pol_http_run(v, automaton, s, " ", 1);
-	s = pol_http_run(v, automaton, s, r->path.p, r->path.n);
+	s = run_read(v, automaton, s, r->path, path);
 	return accepted(v, automaton, s);
 }
 
 static bool value_passes(const struct pol_http_view *v, const struct pol_http_test *t,
-			 struct pol_str value)
+			 struct pol_str value, enum pol_http_reading how)
 {
 	if (t->kind == POL_HTTP_PRESENT)
 		return true;
 	if (t->kind == POL_HTTP_EQUAL)
-		return pol_str_eq(pol_http_string(v, t->value), value);
+		return equal_read(pol_http_string(v, t->value), value, how);
 	return accepted(v, t->value,
-			pol_http_run(v, t->value, v->automata[t->value].start, value.p, value.n));
+			run_read(v, t->value, v->automata[t->value].start, value, how));
 }
 
 static bool test_holds(const struct pol_http_view *v, const struct pol_http_test *t, bool deny,
-		       const struct pol_http_request *r)
+		       const struct pol_http_request *r, enum pol_http_reading query)
 {
 	struct pol_str name = pol_http_string(v, t->name);
 	size_t there = 0, pass = 0;
 
 	if (pol_str_is(name, POL_HTTP_QUERY)) /* no field has a colon in its name */
-		return value_passes(v, t, r->query);
+		return value_passes(v, t, r->query, query);
 	for (size_t i = 0; i < r->nfields; i++)
 		if (pol_str_eq(r->field[i].name, name)) {
 			there++;
-			pass += value_passes(v, t, r->field[i].value);
+			pass += value_passes(v, t, r->field[i].value, POL_HTTP_AS_SENT);
 		}
 	return deny ? pass > 0 : there == 1 && pass == 1;
 }
 
 static bool line_holds(const struct pol_http_view *v, const struct pol_http_line_info *l,
-		       const struct pol_http_request *r)
+		       const struct pol_http_request *r, enum pol_http_reading query)
 {
 	for (uint32_t i = 0; i < l->ntests; i++)
-		if (!test_holds(v, &v->tests[l->test + i], l->flags & POL_HTTP_DENY, r))
+		if (!test_holds(v, &v->tests[l->test + i], l->flags & POL_HTTP_DENY, r, query))
 			return false;
 	return true;
 }
+
+/*
+ * Readings of a query, in this order; only deny lines are asked about the last, in which what a field holds
+ * looks as if it parted fields: an allow that had to hold there could let `R%26D` pass only with `R&D`.
+ */
+static const enum pol_http_reading query_reading[] = { POL_HTTP_AS_SENT, POL_HTTP_READ_FIELDS,
+						       POL_HTTP_READ_QUERY };
+#define QUERY_READINGS POL_ARRAY_LEN(query_reading)
+#define ALLOW_READINGS (QUERY_READINGS - 1)
 
 struct judging {
 	const struct pol_http_view *v;
 	const __u16 *rule;
 	size_t nrules;
 	const struct pol_http_request *r;
-	__u32 deny, allow; /* first lines of each kind that match */
-	bool allowed;
+	enum pol_http_reading path;
+	size_t queries; /* readings of the query that are to be tried */
+	__u32 deny[QUERY_READINGS], allow[QUERY_READINGS]; /* first lines of each kind that match */
 };
 
 static bool in_force(const struct judging *j, uint32_t http_rule)
@@ -275,53 +421,78 @@ static bool in_force(const struct judging *j, uint32_t http_rule)
 static void take_line(struct judging *j, uint32_t line)
 {
 	const struct pol_http_line_info *l = &j->v->lines[line];
+	bool deny = l->flags & POL_HTTP_DENY;
+	__u32 *first = deny ? j->deny : j->allow;
 
-	if (!in_force(j, l->http_rule) || !line_holds(j->v, l, j->r))
+	if (!in_force(j, l->http_rule) ||
+	    (!deny && j->r->upgrade && !(l->flags & POL_HTTP_WEBSOCKET)))
 		return;
-	if (l->flags & POL_HTTP_DENY) {
-		if (line < j->deny)
-			j->deny = line;
-	} else if (!j->r->upgrade || l->flags & POL_HTTP_WEBSOCKET) {
-		if (line < j->allow)
-			j->allow = line;
-	}
+	for (size_t i = 0; i < j->queries; i++)
+		if (line < first[i] && line_holds(j->v, l, j->r, query_reading[i]))
+			first[i] = line;
 }
 
 static void run_automaton(struct judging *j, uint32_t automaton)
 {
-	const __u32 *set = j->v->sets + set_of(j->v, automaton, j->r);
+	const __u32 *set = j->v->sets + set_of(j->v, automaton, j->r, j->path);
 
 	for (uint32_t i = 0; i < set[0]; i++)
 		take_line(j, set[1 + i]);
 }
 
-struct pol_http_verdict pol_http_judge(const struct pol_http_view *v, const __u16 *rule,
-				       size_t nrules, bool plain, const struct pol_http_request *r)
+static void run_automata(struct judging *j)
 {
-	struct judging j = { .v = v,
-			     .rule = rule,
-			     .nrules = nrules,
-			     .r = r,
-			     .deny = POL_HTTP_NO_LINE,
-			     .allow = POL_HTTP_NO_LINE };
-	struct pol_http_verdict deny = { .allow = false, .line = POL_HTTP_NO_LINE };
-
-	for (size_t i = 0; i < nrules; i++)
-		if (rule[i] >= v->image->rules.n)
-			return deny;
-	for (size_t i = 0; i < nrules; i++) {
-		uint32_t a = v->rules[rule[i]].automaton;
+	for (size_t i = 0; i < j->nrules; i++) {
+		uint32_t a = j->v->rules[j->rule[i]].automaton;
 		bool done = false;
 
 		for (size_t k = 0; k < i; k++)
-			done |= v->rules[rule[k]].automaton == a;
+			done |= j->v->rules[j->rule[k]].automaton == a;
 		if (!done)
-			run_automaton(&j, a);
+			run_automaton(j, a);
 	}
-	deny.line = j.deny;
-	if (j.deny != POL_HTTP_NO_LINE || (j.allow == POL_HTTP_NO_LINE && (!plain || r->upgrade)))
-		return deny;
-	return (struct pol_http_verdict){ .allow = true, .line = j.allow };
+}
+
+/* The path in one reading, with the query in each; `plain`: no allow line is needed. */
+static struct pol_http_verdict judge_path(struct judging *j, enum pol_http_reading path, bool plain)
+{
+	struct pol_http_verdict deny = { .allow = false };
+
+	j->path = path;
+	for (size_t i = 0; i < QUERY_READINGS; i++)
+		j->deny[i] = j->allow[i] = POL_HTTP_NO_LINE;
+	run_automata(j);
+	for (size_t i = 0; i < j->queries; i++) {
+		bool lacks = i < ALLOW_READINGS && !plain && j->allow[i] == POL_HTTP_NO_LINE;
+
+		deny.line = j->deny[i];
+		deny.decoded = path != POL_HTTP_AS_SENT || i;
+		if (lacks || deny.line != POL_HTTP_NO_LINE)
+			return deny;
+	}
+	return (struct pol_http_verdict){ .allow = true, .line = j->allow[0] };
+}
+
+/*
+ * A server may decode the path and look at the query as it came, or the other way round: each reading of
+ * one is tried with each of the other.
+ */
+struct pol_http_verdict pol_http_judge(const struct pol_http_view *v, const __u16 *rule,
+				       size_t nrules, bool plain, const struct pol_http_request *r)
+{
+	struct judging j = { .v = v, .rule = rule, .nrules = nrules, .r = r };
+	struct pol_http_verdict sent, read;
+
+	for (size_t i = 0; i < nrules; i++)
+		if (rule[i] >= v->image->rules.n)
+			return (struct pol_http_verdict){ .line = POL_HTTP_NO_LINE };
+	plain = plain && !r->upgrade;
+	j.queries = reads_otherwise(r->query, POL_HTTP_READ_QUERY) ? QUERY_READINGS : 1;
+	sent = judge_path(&j, POL_HTTP_AS_SENT, plain);
+	if (!sent.allow || !reads_otherwise(r->path, POL_HTTP_READ_PATH))
+		return sent;
+	read = judge_path(&j, POL_HTTP_READ_PATH, plain);
+	return read.allow ? sent : read;
 }
 
 /* ---- paths --------------------------------------------------------------------------------- */
@@ -330,12 +501,6 @@ static bool unreserved(unsigned char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
 	       c == '-' || c == '.' || c == '_' || c == '~';
-}
-
-/* Upper case alone: `%2f` and `%2F` are the same byte, and only one of them is canonical. */
-static int hex(unsigned char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
 static const char *encoded_fault(unsigned char c)

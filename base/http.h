@@ -50,20 +50,37 @@ struct pol_http_request {
 struct pol_http_verdict {
 	bool allow;
 	__u32 line;		/* of the image: what decided; POL_HTTP_NO_LINE: no line matched */
+	bool decoded;		/* denied, and as it was sent it would not have been */
 };
+
+/*
+ * How a path or a query is read.  Servers look at a target as it came, or decode it first; so a request
+ * is judged in each reading.  Decoded is, once, what may as well stand plain there; all other encoded
+ * bytes stay encoded, in upper case.  It makes no segment, no dot segment and no other encoded byte.
+ */
+enum pol_http_reading {
+	POL_HTTP_AS_SENT = 0,
+	POL_HTTP_READ_PATH = 1,		/* `!$&'()*+,=:@` */
+	POL_HTTP_READ_FIELDS = 2,	/* of a query: unreserved bytes and `!$'()*,:@/?[]` */
+	POL_HTTP_READ_QUERY = 4,	/* and what parts its fields, `&=+;` */
+};
+
+/* s in that reading, in `out`, which has room for s.n bytes. */
+struct pol_str pol_http_read(struct pol_str s, enum pol_http_reading how, char *out);
 
 /*
  * One direction of a flow: the http rules that its verdict names (indices
  * ascending), and whether a plain allow stands beside them (POL_VF_PLAIN).
- * An index that the image does not have denies.
+ * An index that the image does not have denies.  The request is judged in all its readings
+ * (polc/http.h): who calls this has nothing to decode.
  */
 struct pol_http_verdict pol_http_judge(const struct pol_http_view *v, const __u16 *rule,
 				       size_t nrules, bool plain,
 				       const struct pol_http_request *r);
 
 /*
- * NULL if the path (what stands before `?`) is canonical, so that every server reads
- * the same in it; else why not, as a static text for a person.  What is not:
+ * NULL if the path (what stands before `?`) is canonical, so that every server finds
+ * the same segments in it; else why not, as a static text for a person.  What is not:
  *
  *	an empty one, or one that does not begin with `/`
  *	a byte that no path may contain unencoded (RFC 3986, 3.3: pchar and `/`), so also

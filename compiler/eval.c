@@ -260,9 +260,9 @@ struct pol_http_verdict pol_eval_request(const struct pol_ir *ir, const struct p
 					 const struct pol_http_request *request)
 {
 	if (side->action != POL_ALLOW)
-		return (struct pol_http_verdict){ false, POL_HTTP_NO_LINE };
+		return (struct pol_http_verdict){ .line = POL_HTTP_NO_LINE };
 	if (!side->nhttp)
-		return (struct pol_http_verdict){ true, POL_HTTP_NO_LINE };
+		return (struct pol_http_verdict){ .allow = true, .line = POL_HTTP_NO_LINE };
 	return pol_http_judge(&ir->http, side->http, side->nhttp, side->plain, request);
 }
 

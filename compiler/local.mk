@@ -72,6 +72,7 @@ compiler_libcompiler_a_SOURCES = \
 	compiler/http/image.c \
 	compiler/http/minimise.c \
 	compiler/http/nfa.c \
+	compiler/http/readings.c \
 	compiler/import/cilium.c \
 	compiler/import/cilium.h \
 	compiler/import/cilium_peers.c \

@@ -60,6 +60,28 @@ static bool path_segment_ok(struct pol_str p, size_t from, size_t to, bool last)
 	return !memchr(s.p, '*', s.n);
 }
 
+/* The text would match only one of the readings of a request. */
+static void check_spelling(struct pol_resolve *r, const struct pol_string *s,
+			   enum pol_http_reading how)
+{
+	struct pol_str t = s->text, read;
+	struct pol_diag *g;
+	char out[3];
+
+	for (; t.n >= 3; t.p++, t.n--) {
+		read = pol_http_read((struct pol_str){ t.p, 3 }, how, out);
+		if (t.p[0] != '%' || pol_str_eq(read, (struct pol_str){ t.p, 3 }))
+			continue;
+		g = pol_diag(r->d, POL_P0335, s->span, "`%.3s` is read as `%.*s`, too", t.p,
+			     POL_STR_ARG(read));
+		pol_diag_help(r->d, g,
+			      "%san expression can name both spellings: ~\"(%s%.*s|%.3s)\"",
+			      read.p[0] == '*' && how == POL_HTTP_READ_PATH ? "" : "write it so; ",
+			      strchr("$().*+?[]", read.p[0]) ? "\\" : "", POL_STR_ARG(read), t.p);
+		return;
+	}
+}
+
 static void check_pattern(struct pol_resolve *r, const struct pol_string *path)
 {
 	struct pol_str p = path->text;
@@ -92,6 +114,8 @@ static void check_pattern(struct pol_resolve *r, const struct pol_string *path)
 		pol_diag_help(r->d, g,
 			      "paths are compared as they are sent, and only canonical ones "
 			      "are: upper-case digits after `%%`, no `//`, `;` or dot segments");
+	} else {
+		check_spelling(r, path, POL_HTTP_READ_PATH);
 	}
 }
 
@@ -130,6 +154,8 @@ static void check_cond(struct pol_resolve *r, const struct pol_cond *c)
 		upper |= isupper((unsigned char)c->value.text.p[i]) != 0;
 	if (c->test == POL_COND_MATCH)
 		check_regex(r, &c->value);
+	if (c->query && c->test == POL_COND_EQ)
+		check_spelling(r, &c->value, POL_HTTP_READ_FIELDS);
 	if (c->host && c->test == POL_COND_EQ &&
 	    (upper || memchr(c->value.text.p, ':', c->value.text.n))) {
 		g = pol_diag(r->d, POL_P0325, c->value.span, "this host can never match");

@@ -191,7 +191,7 @@ static void ask_request(const struct pol_ir *ir, const struct pol_flow *f,
 	out->action = out->flow.action;
 	out->request = f->method.text.p != NULL;
 	for (unsigned d = 0; d < POL_DIRECTIONS; d++) {
-		out->line[d] = (struct pol_http_verdict){ true, POL_HTTP_NO_LINE };
+		out->line[d] = (struct pol_http_verdict){ .allow = true, .line = POL_HTTP_NO_LINE };
 		if (!out->request || !out->flow.judged[d])
 			continue;
 		out->line[d] = pol_eval_request(ir, &out->flow.side[d], &r);

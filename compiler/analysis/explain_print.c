@@ -147,6 +147,8 @@ static void json_http(const struct pol_ir *ir, const struct pol_explanation *x,
 		pol_buf_addz(out, ",\"text\":");
 		pol_buf_json(out, pol_http_string(&ir->http, l->source));
 	}
+	if (x->request && x->line[dir].decoded)
+		pol_buf_addz(out, ",\"decoded\":true");
 	pol_buf_addc(out, '}');
 }
 
@@ -346,6 +348,50 @@ static void text_edits(const struct pol_ir *ir, const struct pol_explanation *x,
 	pol_vec_free(&v);
 }
 
+/*
+ * What a line that allows this path would say.  Where the path has another reading, or a `*`, no pattern
+ * means it, but an expression does.
+ */
+static void text_path(struct pol_str path, struct pol_buf *out)
+{
+	const char *mark = memchr(path.p, '?', path.n);
+	bool regex = memchr(path.p, '*', path.n) != NULL;
+	struct pol_buf b = { 0 };
+	char one[3];
+
+	if (mark)
+		path.n = (size_t)(mark - path.p);
+	for (size_t i = 0; i < path.n; i++) {
+		struct pol_str sent = { path.p + i, path.p[i] == '%' && path.n - i > 2 ? 3 : 1 };
+		struct pol_str read = pol_http_read(sent, POL_HTTP_READ_PATH, one);
+		bool both = !pol_str_eq(read, sent), quoted = strchr("$()*+.", read.p[0]);
+
+		pol_buf_printf(&b, "%s%s%.*s", both ? "(" : "", quoted ? "\\" : "",
+			       POL_STR_ARG(read));
+		if (both)
+			pol_buf_printf(&b, "|%.*s)", POL_STR_ARG(sent));
+		regex |= both;
+		i += sent.n - 1;
+	}
+	pol_buf_addz(out, regex ? " ~\"" : " \"");
+	pol_buf_clean(out, regex ? pol_buf_str(&b) : path);
+	pol_buf_addz(out, "\";\n");
+	pol_buf_free(&b);
+}
+
+static void text_no_line(const struct pol_explanation *x, enum pol_direction dir,
+			 struct pol_buf *out)
+{
+	if (x->line[dir].allow) {
+		pol_buf_addz(out, "no line denies it\n");
+		return;
+	}
+	pol_buf_printf(out, "no line allows it%s; this one would: allow ",
+		       x->line[dir].decoded ? " decoded" : "");
+	pol_buf_clean(out, x->asked->method.text);
+	text_path(x->asked->path.text, out);
+}
+
 /* The http block's answer: a line of it, or that none matches; to a connection, that requests are judged. */
 static void text_http(const struct pol_ir *ir, const struct pol_explanation *x,
 		      enum pol_direction dir, struct pol_buf *out)
@@ -360,20 +406,13 @@ static void text_http(const struct pol_ir *ir, const struct pol_explanation *x,
 		pol_buf_printf(out, "each request is judged by %zu block%s\n", s->nhttp,
 			       s->nhttp == 1 ? "" : "s");
 	} else if (x->line[dir].line == POL_HTTP_NO_LINE) {
-		pol_buf_addz(out, x->line[dir].allow ? "no line denies it\n"
-						     : "no line allows it; this one would: allow ");
-		if (!x->line[dir].allow) {
-			pol_buf_clean(out, x->asked->method.text);
-			pol_buf_addz(out, " \"");
-			pol_buf_clean(out, x->asked->path.text);
-			pol_buf_addz(out, "\";\n");
-		}
+		text_no_line(x, dir, out);
 	} else {
 		l = &ir->http.lines[x->line[dir].line];
 		pol_buf_clean(out, pol_http_string(&ir->http, l->file));
 		pol_buf_printf(out, ":%u  ", l->line);
 		pol_buf_clean(out, pol_http_string(&ir->http, l->source));
-		pol_buf_addc(out, '\n');
+		pol_buf_addz(out, x->line[dir].decoded ? "  matches it decoded\n" : "\n");
 	}
 }
 

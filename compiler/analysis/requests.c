@@ -27,6 +27,8 @@ struct walk {
 	const struct pol_requests *q;
 	struct automaton automaton[AUTOMATA_MAX];
 	size_t n;
+	size_t each; /* n; or half of it: the path asked about has another reading, and they follow again for it */
+	struct pol_str read; /* that */
 	POL_VEC(struct node) nodes;
 	uint32_t *slot; /* hash table: node + 1 */
 	size_t nslots;
@@ -61,8 +63,9 @@ static void sign_line(struct tally *t, const struct pol_http_view *v,
 	t->sign[1] += pol_hash(text.p, text.n, 0x9e3779b97f4a7c15);
 }
 
+/* `from`: the first automaton of the reading. */
 static struct tally count(const struct walk *w, const struct pol_http_view *v,
-			  const struct node *node, const struct pol_eval_side *side)
+			  const struct node *node, const struct pol_eval_side *side, size_t from)
 {
 	struct tally t = { .allow = side->plain };
 
@@ -71,7 +74,7 @@ static struct tally count(const struct walk *w, const struct pol_http_view *v,
 		size_t at = place(w, v, r->automaton);
 		const struct pol_http_automaton *m = &v->automata[r->automaton];
 		const uint32_t *accept = (const void *)((const char *)v->image + m->accept_at);
-		const uint32_t *set = &v->sets[accept[node->state[at]]];
+		const uint32_t *set = &v->sets[accept[node->state[from + at]]];
 
 		for (uint32_t k = 1; k <= set[0]; k++) {
 			const struct pol_http_line_info *l = &v->lines[set[k]];
@@ -96,24 +99,30 @@ struct saying {
 	uint64_t sign[2];
 };
 
+static void say_side(const struct walk *w, const struct pol_requests *q, const struct node *node,
+		     unsigned d, size_t from, struct saying *s)
+{
+	const struct pol_eval_side *side = q->side[d];
+	struct tally t;
+
+	if (!side || !side->nhttp)
+		return;
+	t = count(w, &q->ir->http, node, side, from);
+	s->passes = s->passes && t.allow && !t.deny;
+	s->may_pass = s->may_pass && (t.allow || t.allow_if) && !t.deny;
+	s->may_fail = s->may_fail || t.deny || t.deny_if || !t.allow;
+	for (unsigned i = 0; i < 2; i++)
+		s->sign[i] += (t.sign[i] * 4 + t.allow * 2u + t.deny) * (d + 1);
+}
+
 static struct saying say(const struct walk *w, const struct pol_requests *q,
 			 const struct node *node)
 {
 	struct saying s = { .passes = true, .may_pass = true };
 
-	for (unsigned d = 0; d < POL_DIRECTIONS; d++) {
-		const struct pol_eval_side *side = q->side[d];
-		struct tally t;
-
-		if (!side || !side->nhttp)
-			continue;
-		t = count(w, &q->ir->http, node, side);
-		s.passes = s.passes && t.allow && !t.deny;
-		s.may_pass = s.may_pass && (t.allow || t.allow_if) && !t.deny;
-		s.may_fail = s.may_fail || t.deny || t.deny_if || !t.allow;
-		for (unsigned i = 0; i < 2; i++)
-			s.sign[i] += (t.sign[i] * 4 + t.allow * 2u + t.deny) * (d + 1);
-	}
+	for (unsigned d = 0; d < POL_DIRECTIONS; d++)
+		for (size_t from = 0; from < w->n; from += w->each)
+			say_side(w, q, node, d, from, &s);
 	return s;
 }
 
@@ -136,26 +145,38 @@ static enum pol_answer compare(const struct walk *w, const struct node *node)
  * Headers are free: without any, lines that ask for some do not match.  What is needed to match
  * an allow line may match a deny line too; whether it must is not looked into.
  */
+static enum pol_answer answer_side(const struct walk *w, const struct node *node,
+				   const struct pol_eval_side *side, size_t from)
+{
+	struct tally t;
+
+	if (!side || !side->nhttp)
+		return w->q->allowed ? POL_YES : POL_NO;
+	t = count(w, &w->q->ir->http, node, side, from);
+	if (!w->q->allowed)
+		return t.deny || t.deny_if || !t.allow ? POL_YES : POL_NO;
+	if (t.deny || (!t.allow && !t.allow_if))
+		return POL_NO;
+	return !t.allow && t.deny_if ? POL_UNDECIDED : POL_YES;
+}
+
+/* It passes if it does so on both sides and in each reading, and fails if it does in any. */
 static enum pol_answer answer(const struct walk *w, const struct node *node)
 {
-	enum pol_answer all = w->q->allowed ? POL_YES : POL_NO;
+	enum pol_answer all = w->q->allowed ? POL_YES : POL_NO,
+			last = all == POL_YES ? POL_NO : POL_YES;
 
 	if (w->q->but)
 		return compare(w, node);
-	for (unsigned d = 0; d < POL_DIRECTIONS; d++) {
-		const struct pol_eval_side *side = w->q->side[d];
-		struct tally t;
+	for (unsigned d = 0; d < POL_DIRECTIONS; d++)
+		for (size_t from = 0; from < w->n; from += w->each) {
+			enum pol_answer one = answer_side(w, node, w->q->side[d], from);
 
-		if (!side || !side->nhttp)
-			continue;
-		t = count(w, &w->q->ir->http, node, side);
-		if (!w->q->allowed && (t.deny || t.deny_if || !t.allow))
-			return POL_YES;
-		if (w->q->allowed && (t.deny || (!t.allow && !t.allow_if)))
-			return POL_NO;
-		if (w->q->allowed && !t.allow && t.deny_if)
-			all = POL_UNDECIDED;
-	}
+			if (one == last)
+				return one;
+			if (one == POL_UNDECIDED)
+				all = one;
+		}
 	return all;
 }
 
@@ -292,7 +313,8 @@ static bool segment(struct node *n, enum segment before, unsigned char c)
 
 /*
  * Encoded bytes are not tried.  Where no pattern names the percent sign it is to all automata as
- * some other sign is, and with that in its place the path is one of those that are tried.
+ * some other sign is, and with that in its place the path is one of those that are tried; so is its other
+ * reading, and a request fails where one of them does.
  */
 static bool percent_is_like_others(const struct walk *w)
 {
@@ -332,16 +354,19 @@ static void spread(struct walk *w, uint32_t at, enum part part)
 	}
 }
 
+/* `b`: a text, or the path, which the automata of its other reading read so. */
 static void go(struct walk *w, uint32_t from, struct pol_str a, struct pol_str b, enum part part,
 	       uint8_t byte)
 {
 	struct node n = w->nodes.v[from];
 
 	for (size_t k = 0; k < w->n; k++) {
+		struct pol_str then = part == PATH && k >= w->each ? w->read : b;
+
 		for (size_t i = 0; i < a.n; i++)
 			n.state[k] = next_state(w, k, n.state[k], (uint8_t)a.p[i]);
-		for (size_t i = 0; i < b.n; i++)
-			n.state[k] = next_state(w, k, n.state[k], (uint8_t)b.p[i]);
+		for (size_t i = 0; i < then.n; i++)
+			n.state[k] = next_state(w, k, n.state[k], (uint8_t)then.p[i]);
 	}
 	n.from = from;
 	n.byte = byte;
@@ -400,6 +425,24 @@ static bool gather(struct walk *w, const struct pol_requests *q)
 	return true;
 }
 
+/* False: too many at once. */
+static bool gather_readings(struct walk *w)
+{
+	struct pol_str path = w->q->path;
+
+	w->each = w->n;
+	if (!path.p)
+		return true;
+	w->read = pol_http_read(path, POL_HTTP_READ_PATH, pol_arena_alloc(w->arena, path.n + 1));
+	if (pol_str_eq(w->read, path))
+		return true;
+	if (2 * w->n > AUTOMATA_MAX)
+		return false;
+	memcpy(w->automaton + w->n, w->automaton, w->n * sizeof(w->automaton[0]));
+	w->n *= 2;
+	return true;
+}
+
 static enum pol_answer find(const struct pol_requests *q, uint64_t *budget, struct pol_arena *a,
 			    struct pol_request_witness *out)
 {
@@ -411,6 +454,8 @@ static enum pol_answer find(const struct pol_requests *q, uint64_t *budget, stru
 		return POL_UNDECIDED;
 	if (!w.n)
 		return q->allowed && !q->but ? POL_YES : POL_NO;
+	if (!gather_readings(&w))
+		return POL_UNDECIDED;
 	result = run(&w, out);
 	pol_vec_free(&w.nodes);
 	free(w.slot);

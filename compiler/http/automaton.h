@@ -50,5 +50,7 @@ struct pol_dfa {
 int pol_dfa_of(struct pol_dfa *d, const struct pol_nfa *n, uint32_t max);
 void pol_dfa_minimise(struct pol_dfa *d);
 void pol_dfa_free(struct pol_dfa *d);
+/* Does it accept a text in which that reading has nothing to decode? */
+bool pol_dfa_accepts_read(const struct pol_dfa *d, enum pol_http_reading how);
 
 #endif

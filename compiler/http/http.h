@@ -7,6 +7,8 @@
  *	      --minimise.c--> the smallest (Hopcroft 1971)
  *	      --image.c--> bytes
  *
+ * readings.c refuses expressions that no request is judged by in all its readings.
+ *
  * Rules that may meet on one flow are of one group and share an automaton, so that a
  * request is read once.  A group whose automaton would be too large is cut in two,
  * and again; what is lost is only a second reading.  A single rule that
@@ -34,7 +36,8 @@ struct pol_http_stats {
 
 /*
  * The image of these rules, in their order: their index is what verdicts name.  Appended to
- * out, which must be empty.  0; -EINVAL: diagnostics say what is too large (P0515).
+ * out, which must be empty.  0; -EINVAL: diagnostics say what is too large (P0515)
+ * or wants a spelling that is decoded (P0335).
  */
 int pol_http_compile(const struct pol_http_source *source, size_t n,
 		     const struct pol_sources *sources, struct pol_diags *d, uint32_t max_states,

@@ -276,6 +276,30 @@ static void all_automata(struct writing *w)
 	pol_vec_free(&rule);
 }
 
+/* One that is too large is said where its automaton is made. */
+static void check_reading(struct writing *w, const struct pol_string *re, enum pol_http_reading how)
+{
+	struct pol_nfa nfa = { .full = false };
+	struct pol_dfa d;
+	struct pol_diag *g;
+
+	if (!re->text.n || !memchr(re->text.p, '%', re->text.n))
+		return;
+	pol_nfa_value(&nfa, re->text, 0);
+	if (!smallest(&d, &nfa, w->max)) {
+		if (!pol_dfa_accepts_read(&d, how)) {
+			g = pol_diag(w->d, POL_P0335, re->span,
+				     "this matches only spellings that are decoded");
+			pol_diag_help(w->d, g,
+				      "requests are judged decoded, too: name both spellings, "
+				      "as in (@|%%40), with digits in upper case");
+			w->failed = true;
+		}
+		pol_dfa_free(&d);
+	}
+	pol_nfa_free(&nfa);
+}
+
 /* ---- lines ------------------------------------------------------------------------------------- */
 
 static uint32_t value_automaton(struct writing *w, const struct pol_cond *c, struct pol_str value,
@@ -322,6 +346,8 @@ static void add_test(struct writing *w, const struct pol_cond *c, uint32_t line)
 		t.value = string(w, with_mark(w, c));
 		break;
 	case POL_COND_MATCH:
+		if (c->query)
+			check_reading(w, &c->value, POL_HTTP_READ_FIELDS);
 		t.kind = POL_HTTP_MATCH;
 		t.value = value_automaton(w, c, with_mark(w, c), line);
 		break;
@@ -343,6 +369,8 @@ static void add_line(struct writing *w, const struct pol_http_line *l, uint32_t 
 		.source = folded(w, pol_source_text(w->sources, l->span)),
 	};
 
+	if (l->regex)
+		check_reading(w, &l->path, POL_HTTP_READ_PATH);
 	for (const struct pol_cond *c = l->where.first; c; c = c->next)
 		if (!c->host)
 			add_test(w, c, no);

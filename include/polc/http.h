@@ -20,6 +20,12 @@
  * lines.  A matching deny line denies; else POL_VF_PLAIN or a matching allow
  * line allows; else it is denied.  An upgrade or CONNECT needs a
  * matching allow line with POL_HTTP_WEBSOCKET.  Both directions must allow.
+ *
+ * A server may decode path or query before it looks at them.  So all of that holds for each
+ * reading of the path (as sent; decoded) with each of the query (as sent; its fields decoded): a matching deny
+ * line in any denies, and each must be allowed.  A deny line also denies where it
+ * matches the query with what parts fields decoded.  base/http.h says which bytes that
+ * is about; what has no `%` has one reading.
  */
 #ifndef POLC_HTTP_H
 #define POLC_HTTP_H

@@ -91,6 +91,31 @@ static void check_body(const struct px_head *h, const char *p, size_t n, bool tr
 		die("where a body ends depends on the pieces");
 }
 
+static size_t slashes(struct pol_str s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s.n; i++)
+		n += s.p[i] == '/';
+	return n;
+}
+
+/* With all decoded that is decoded for a policy the target is one that would be taken, of the same segments. */
+static void check_reading(void)
+{
+	static char out[PX_TARGET_MAX];
+	struct pol_str path = head.path, query = { path.p + path.n, head.target.n - path.n };
+	struct pol_str read = pol_http_read(path, POL_HTTP_READ_PATH, out);
+	struct px_fault fault = { 0 };
+
+	if (slashes(read) != slashes(path))
+		die("a segment that was not there");
+	read.n += pol_http_read(query, POL_HTTP_READ_QUERY, out + read.n).n;
+	again = (struct px_head){ .method = head.method, .target = read };
+	if (!px_head_target(&again, &fault))
+		die("decoded, it would be refused");
+}
+
 static void request(const char *p, size_t n)
 {
 	struct px_fault fault = { 0 };
@@ -107,6 +132,8 @@ static void request(const char *p, size_t n)
 		die("Host or framing");
 	if (!pol_str_is(head.method, "CONNECT") && pol_http_path_fault(head.path))
 		die("a path that is not canonical");
+	if (!pol_str_is(head.method, "CONNECT"))
+		check_reading();
 	if (!px_request(&again, p, (size_t)size, &fault) || again.nfields != head.nfields ||
 	    again.framing != head.framing || again.length != head.length)
 		die("not the same twice");

@@ -6,11 +6,12 @@
  *
  * Each rule set is a policy of random http blocks, read by the language as any
  * other.  Requests are samples of its own patterns, whole or with a few bytes changed, so
- * that many fit and many nearly do.  Compared is the set of lines that match, and by another
- * way what pol_http_judge() says.  --self-test changes single transitions
+ * that many fit and many nearly do, with some bytes percent-encoded.  Compared is the set of lines that
+ * match, and by another way, which decodes for itself, what pol_http_judge() says.  --self-test changes single transitions
  * and accepting states and wants most of that noticed.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
+#include <ctype.h>
 #include <getopt.h>
 #include <pcre2.h>
 #include <stdio.h>
@@ -54,7 +55,7 @@ static struct pol_arena *arena;
 
 static struct tree *grow(unsigned depth)
 {
-	static const char bytes[] = "aabbc01/-_.~x";
+	static const char bytes[] = "aabbc01/-_.~x@:&=";
 	static const char *const classes[][2] = {
 		{ "[a-c]", "abc" },       { "[^/]", "a0-" },   { "\\d", "0123" },
 		{ "\\w", "ab0_" },        { ".", "ab/0~" },    { "[ab0-3]", "ab02" },
@@ -167,7 +168,10 @@ struct line {
 	struct pol_buf glob; /* or */
 	struct tree *re;
 	struct pol_str re_text;
-	pcre2_code *code, *host_code;
+	bool query; /* tested */
+	struct tree *query_re;
+	struct pol_str query_text;
+	pcre2_code *code, *host_code, *query_code;
 };
 
 struct rules {
@@ -180,7 +184,7 @@ struct rules {
 
 static const char *const method_names[] = { "GET", "HEAD", "POST", "PUT", "DELETE" };
 static const char *const host_names[] = { "a", "b.example", "api.b.example", "10.0.0.1" };
-static const char *const segments[] = { "a", "b", "ab", "v1", "x-0", "a.b", "*", "*" };
+static const char *const segments[] = { "a", "b", "ab", "v1", "x-0", "a.b", "@a", "a:b", "*", "*" };
 
 static pcre2_code *pcre(struct pol_str text)
 {
@@ -226,6 +230,11 @@ static void random_line(struct line *l)
 		l->host_code = pcre(l->host_text);
 		break;
 	}
+	if (!below(4)) {
+		l->query = true;
+		l->query_re = expression(&l->query_text, "");
+		l->query_code = pcre(l->query_text);
+	}
 	if (below(2)) {
 		l->re = expression(&l->re_text, "/");
 		l->code = pcre(l->re_text);
@@ -250,6 +259,9 @@ static void write_line(struct pol_buf *b, const struct line *l)
 		pol_buf_printf(b, " where host == \"%s\"", l->host);
 	if (l->host_re)
 		pol_buf_printf(b, " where host ~\"%.*s\"", POL_STR_ARG(l->host_text));
+	if (l->query)
+		pol_buf_printf(b, " %s query ~\"%.*s\"", l->host || l->host_re ? "and" : "where",
+			       POL_STR_ARG(l->query_text));
 	pol_buf_addz(b, ";\n");
 }
 
@@ -274,6 +286,7 @@ static void free_rules(struct rules *r)
 	for (unsigned i = 0; i < r->n; i++) {
 		pcre2_code_free(r->line[i].code);
 		pcre2_code_free(r->line[i].host_code);
+		pcre2_code_free(r->line[i].query_code);
 		pol_buf_free(&r->line[i].glob);
 	}
 	pol_buf_free(&r->text);
@@ -322,11 +335,89 @@ static bool line_fits(const struct line *l, const struct pol_http_request *r)
 	       (l->code ? pcre_fits(l->code, r->path) : glob_fits(pol_buf_str(&l->glob), r->path));
 }
 
+/* What stands behind the question mark; a query that is empty has one. */
+static bool query_fits(const struct line *l, struct pol_str q)
+{
+	return !l->query || (q.n && pcre_fits(l->query_code, (struct pol_str){ q.p + 1, q.n - 1 }));
+}
+
+/* ---- the readings of a request ------------------------------------------------------------------------- */
+
+#define DATA "-._~!$'()*,:@/?[]" /* and letters and digits: what a query may have */
+
+/* Each encoded byte once: decoded if it is one of these (and all letters and digits, if asked), else in upper case. */
+static struct pol_str decoded(struct pol_str s, const char *which, bool alnum)
+{
+	char *out = pol_arena_alloc(arena, s.n + 1);
+	size_t n = 0;
+
+	for (size_t i = 0; i < s.n; i++) {
+		char two[3] = "", *end = two;
+		unsigned long c = 0;
+
+		if (s.p[i] == '%' && i + 2 < s.n) {
+			memcpy(two, s.p + i + 1, 2);
+			c = strtoul(two, &end, 16);
+		}
+		if (end != two + 2) {
+			out[n++] = s.p[i];
+			continue;
+		}
+		i += 2;
+		if (c && c < 0x80 && (strchr(which, (int)c) || (alnum && isalnum((int)c))))
+			out[n++] = (char)c;
+		else
+			n += (size_t)sprintf(out + n, "%%%02lX", c);
+	}
+	return (struct pol_str){ out, n };
+}
+
+/* Allowed in each reading, denied in none, and not by a query all of which is decoded. */
+static bool allowed(const struct rules *r, const struct pol_http_request *q)
+{
+	const struct pol_str path[] = { q->path, decoded(q->path, "!$&'()*+,:=@", false) };
+	const struct pol_str query[] = { q->query, decoded(q->query, DATA, true),
+					 decoded(q->query, DATA "&=+;", true) };
+
+	for (unsigned p = 0; p < 2; p++)
+		for (unsigned k = 0; k < 3; k++) {
+			struct pol_http_request one = *q;
+			bool allow = k == 2;
+
+			one.path = path[p];
+			for (unsigned i = 0; i < r->n; i++) {
+				bool fits = line_fits(&r->line[i], &one) &&
+					    query_fits(&r->line[i], query[k]);
+
+				if (fits && r->line[i].deny)
+					return false;
+				allow |= fits;
+			}
+			if (!allow)
+				return false;
+		}
+	return true;
+}
+
 /* ---- requests ------------------------------------------------------------------------------------------ */
+
+/* Some of these bytes, from there on; NULL: of all. */
+static void encode(struct pol_buf *b, size_t from, const char *which)
+{
+	struct pol_str s = pol_arena_str(arena, pol_buf_str(b));
+
+	b->n = from;
+	for (size_t i = from; i < s.n; i++)
+		if (below(3) || (which && !strchr(which, s.p[i])))
+			pol_buf_addc(b, s.p[i]);
+		else
+			pol_buf_printf(b, !which && below(2) ? "%%%02x" : "%%%02X",
+				       (unsigned)(unsigned char)s.p[i]);
+}
 
 static void mutate(struct pol_buf *b, size_t from)
 {
-	static const char bytes[] = "ab0/-.x~*";
+	static const char bytes[] = "ab0/-.x~*@:&=";
 
 	for (unsigned n = below(3); n; n--) {
 		size_t at = from + below((unsigned)(b->n - from + 1));
@@ -357,6 +448,22 @@ static struct pol_str taken(struct pol_buf *b)
 	return s;
 }
 
+static struct pol_str random_query(const struct line *l)
+{
+	struct pol_buf b = { 0 };
+
+	if (!below(l->query ? 6 : 2))
+		return taken(&b);
+	pol_buf_addc(&b, '?');
+	if (l->query)
+		sample(l->query_re, &b);
+	if (below(2))
+		mutate(&b, 1);
+	if (!below(3))
+		encode(&b, 1, NULL);
+	return taken(&b);
+}
+
 static struct pol_http_request random_request(const struct rules *r)
 {
 	const struct line *l = &r->line[below(r->n)];
@@ -380,7 +487,10 @@ static struct pol_http_request random_request(const struct rules *r)
 	}
 	if (below(2))
 		mutate(&b, 1);
+	if (!below(3))
+		encode(&b, 1, "!$&'()*+,:=@");
 	q.path = taken(&b);
+	q.query = random_query(l);
 	return q;
 }
 
@@ -416,7 +526,6 @@ static int differs(const struct rules *r, const struct pol_http_view *v,
 		   const struct pol_http_request *q)
 {
 	__u16 all[BLOCKS_MAX];
-	bool deny = false, allow = false;
 
 	for (unsigned k = 0, i = 0; k < r->blocks; k++) {
 		const __u32 *set = lines_of(v, v->rules[k].automaton, q);
@@ -427,13 +536,11 @@ static int differs(const struct rules *r, const struct pol_http_view *v,
 
 			compared++;
 			fitting += fits;
-			deny |= fits && r->line[i].deny;
-			allow |= fits && !r->line[i].deny;
 			if (fits != in_set(set, i))
 				return (int)i;
 		}
 	}
-	return pol_http_judge(v, all, r->blocks, false, q).allow == (allow && !deny) ? -1 : 0;
+	return pol_http_judge(v, all, r->blocks, false, q).allow == allowed(r, q) ? -1 : 0;
 }
 
 static bool broken; /* a policy of this test was refused */
@@ -507,8 +614,9 @@ static bool one_set(unsigned long strings)
 
 		ok = line < 0;
 		if (!ok)
-			printf("%sline %d differs on %.*s %.*s %.*s\n", r.text.p, line,
-			       POL_STR_ARG(q.method), POL_STR_ARG(q.host), POL_STR_ARG(q.path));
+			printf("%sline %d differs on %.*s %.*s %.*s%.*s\n", r.text.p, line,
+			       POL_STR_ARG(q.method), POL_STR_ARG(q.host), POL_STR_ARG(q.path),
+			       POL_STR_ARG(q.query));
 	}
 	free_rules(&r);
 	pol_buf_free(&image);
@@ -534,7 +642,7 @@ static unsigned long falsified(unsigned long sets, unsigned long strings)
 			random_rules(&r);
 		}
 		if (!pol_http_open(&v, image.p, image.n, &e)) {
-			const struct pol_http_automaton *a = &v.automata[0];
+			const struct pol_http_automaton *a = &v.automata[v.rules[0].automaton];
 			uint16_t *next = (void *)(image.p + a->next_at);
 
 			for (uint32_t k = a->start * a->classes, i = 0; i < a->classes; i++)

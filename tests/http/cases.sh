@@ -68,6 +68,13 @@ policy server {
         allow GET "/many" where query ~"id=[0-9]+(&x)?";
         deny * "/ok/**" where query ~".*debug.*";
         deny * "/ok/secret";
+        allow GET "/plain/@me";
+        allow GET ~"/both/(@|%40)me";
+        deny * "/ok/@me";
+        deny * "/ok/v:run";
+        deny * ~"/ok/[!$&\x27()*+,=]x";
+        deny * "/ok/**" where query ~"(.*&)?(to=a/b|R&D)(&.*)?";
+        deny * "/ok/part:a" where query ~"x=[^&]+";
         deny * "/**" where header "x-block" == "1";
         deny * "/**" where header "cookie" == "role=admin; a=1";
     }

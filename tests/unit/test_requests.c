@@ -22,9 +22,11 @@ static uint32_t rnd(uint32_t n)
 
 static const char *const methods[] = { "GET", "POST", "HEAD", "PUT" };
 static const char *const hosts[] = { "a", "b.example", "c" };
-static const char *const paths[] = { "/", "/x", "/x/", "/x/y", "/x/y/z", "/y", "/y/1", "/zz" };
+static const char *const paths[] = { "/",    "/x",  "/x/",  "/x/y",   "/x/y/z", "/y",
+				     "/y/1", "/zz", "/x/@", "/x/%40", "/x/%20" };
 static const char *const patterns[] = { "\"/x\"",   "\"/x/**\"",  "\"/*\"",    "\"/**\"",
-					"\"/y/*\"", "~\"/[xy]\"", "~\"/.*z\"", "\"/x/y/\"" };
+					"\"/y/*\"", "~\"/[xy]\"", "~\"/.*z\"", "\"/x/y/\"",
+					"\"/x/@\"", "~\"/x/...\"" };
 
 static void lines(struct pol_buf *b, unsigned n)
 {
