@@ -35,7 +35,7 @@ uint32_t lsp_offset(struct pol_str text, const json_t *position)
 {
 	uint32_t line = number(position, "line"), want = number(position, "character"), units;
 	const char *end;
-	size_t at = 0;
+	size_t at = 0, stop;
 
 	for (; line; line--) {
 		const char *next = text.n > at ? memchr(text.p + at, '\n', text.n - at) : NULL;
@@ -45,7 +45,10 @@ uint32_t lsp_offset(struct pol_str text, const json_t *position)
 		at = (size_t)(next - text.p) + 1;
 	}
 	end = text.n > at ? memchr(text.p + at, '\n', text.n - at) : NULL;
-	for (size_t stop = end ? (size_t)(end - text.p) : text.n; at < stop && want;) {
+	stop = end ? (size_t)(end - text.p) : text.n;
+	if (end && stop > at && text.p[stop - 1] == '\r')
+		stop--; /* ends the line too: what comes behind the line comes before it */
+	while (at < stop && want) {
 		size_t len = character(text.p + at, stop - at, &units);
 
 		if (units > want)

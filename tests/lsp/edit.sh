@@ -133,6 +133,18 @@ edit main.pol 5 4 0 8 ''
 is "taken back" "" "$(published "$(uri main.pol)" 5 | codes)"
 # lines: 3 a comment, 4 nothing, 5 policy web, 6 policy api
 
+# ---- lines that end by two characters -------------------------------------------------------
+
+open crlf.pol $'default deny;\r\nendpoint a = b == "c";\r'
+edit crlf.pol 2 0 9999 9999 ' x'
+is "beyond a line is before its end" "P0110@0:14-15" "$(published "$(uri crlf.pol)" 2 | codes)"
+edit crlf.pol 3 0 13 9999 ''
+is "and to beyond it leaves the end" "" "$(published "$(uri crlf.pol)" 3 | codes)"
+ask textDocument/documentSymbol "{\"textDocument\":{\"uri\":\"$(uri crlf.pol)\"}}"
+is "where the next one begins" "default@0 a@1" \
+	"$(jq -r '[.result[] | "\(.name)@\(.range.start.line)"] | join(" ")' "$work/answer")"
+notify textDocument/didClose "{\"textDocument\":{\"uri\":\"$(uri crlf.pol)\"}}"
+
 # ---- names -----------------------------------------------------------------------------------
 
 ask textDocument/definition "{$(at main.pol 7 14)}"
