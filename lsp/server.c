@@ -153,10 +153,12 @@ static void did_open(struct lsp *s, const json_t *params)
 
 	if (!uri || !uri[0] || !json_is_string(json_object_get(item, "text")))
 		return;
-	if (doc)
+	if (doc) {
 		lsp_doc_edit(doc, NULL, text_of(item));
-	else
+		doc->version = version_of(params);
+	} else {
 		doc = lsp_doc_open(&s->docs, uri, text_of(item), version_of(params));
+	}
 	if (doc)
 		lsp_doc_touch(&s->docs, doc);
 }

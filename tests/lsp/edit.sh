@@ -145,6 +145,16 @@ is "where the next one begins" "default@0 a@1" \
 	"$(jq -r '[.result[] | "\(.name)@\(.range.start.line)"] | join(" ")' "$work/answer")"
 notify textDocument/didClose "{\"textDocument\":{\"uri\":\"$(uri crlf.pol)\"}}"
 
+# ---- opened again -------------------------------------------------------------------------------
+
+open again.pol 'default deny;'
+: >"$work/published"
+notify textDocument/didOpen "{\"textDocument\":{\"uri\":\"$(uri again.pol)\",\"languageId\":\"polc\",\"version\":7,\"text\":\"default den;\"}}"
+until came "$(uri again.pol)" " and (.diagnostics | length) > 0"; do receive || break; done
+is "a text that is opened again has its new version" 7 \
+	"$(jq "select(.uri == \"$(uri again.pol)\") | .version" "$work/published" | tail -1)"
+notify textDocument/didClose "{\"textDocument\":{\"uri\":\"$(uri again.pol)\"}}"
+
 # ---- names -----------------------------------------------------------------------------------
 
 ask textDocument/definition "{$(at main.pol 7 14)}"
