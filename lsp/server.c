@@ -127,9 +127,18 @@ void lsp_settle(struct lsp *s, struct pol_buf *out)
 
 /* ---- notifications about texts ----------------------------------------------------- */
 
+/* NULL: no string, or one with a NUL, which names nothing. */
+static const char *name_of(const json_t *object, const char *key)
+{
+	const json_t *v = json_object_get(object, key);
+	const char *s = json_string_value(v);
+
+	return s && strlen(s) == json_string_length(v) ? s : NULL;
+}
+
 static const char *uri_of(const json_t *params)
 {
-	return json_string_value(json_object_get(json_object_get(params, "textDocument"), "uri"));
+	return name_of(json_object_get(params, "textDocument"), "uri");
 }
 
 static json_int_t version_of(const json_t *params)
@@ -329,21 +338,25 @@ static void notification(struct lsp *s, const char *method, const json_t *params
 
 void lsp_message(struct lsp *s, struct pol_str text, struct pol_buf *out)
 {
-	/* Depth is bounded by the library; a NUL in a string would cut it short. */
-	json_t *m = json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES, NULL), *id, *method;
+	/*
+	 * Depth is bounded by the library.  A text may have a NUL, as a file may: refused, it would
+	 * leave us behind the editor, and all further changes of it would be to another text.
+	 */
+	json_t *m = json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL), *id;
+	const char *method;
 
 	if (!m) {
 		refuse(out, NULL, PARSE_ERROR, "not JSON");
 		return;
 	}
 	id = json_object_get(m, "id");
-	method = json_object_get(m, "method");
+	method = name_of(m, "method");
 	if (id && !json_is_integer(id) && !json_is_string(id))
 		refuse(out, NULL, INVALID_REQUEST, "an id is a number or a string");
-	else if (json_is_string(method) && id)
-		request(s, id, json_string_value(method), json_object_get(m, "params"), out);
-	else if (json_is_string(method))
-		notification(s, json_string_value(method), json_object_get(m, "params"), out);
+	else if (method && id)
+		request(s, id, method, json_object_get(m, "params"), out);
+	else if (method)
+		notification(s, method, json_object_get(m, "params"), out);
 	else if (!json_object_get(m, "result") && !json_object_get(m, "error")) /* we ask nothing */
 		refuse(out, id, INVALID_REQUEST, "no method");
 	json_decref(m);

@@ -155,6 +155,26 @@ is "a text that is opened again has its new version" 7 \
 	"$(jq "select(.uri == \"$(uri again.pol)\") | .version" "$work/published" | tail -1)"
 notify textDocument/didClose "{\"textDocument\":{\"uri\":\"$(uri again.pol)\"}}"
 
+# ---- a text with a NUL ---------------------------------------------------------------------------
+
+open nul.pol 'default deny;
+endpoint a = b == "c";'
+: >"$work/published"
+notify textDocument/didChange "{\"textDocument\":{\"uri\":\"$(uri nul.pol)\",\"version\":2},\"contentChanges\":[{\"range\":{\"start\":{\"line\":0,\"character\":8},\"end\":{\"line\":0,\"character\":8}},\"text\":\"x\\u0000y\"}]}"
+ask textDocument/hover "{$(at nul.pol 0 10)}"
+is "a NUL is a mistake in the text" "P0103@0:9-10" "$(published "$(uri nul.pol)" 2 | codes)"
+for method in definition references completion; do
+	ask "textDocument/$method" "{$(at nul.pol 0 10)}"
+	is "$method beside it" false "$(jq 'has("error")' "$work/answer")"
+done
+edit nul.pol 3 0 8 11 ''
+is "and all behind it is where the editor has it" "" "$(published "$(uri nul.pol)" 3 | codes)"
+notify textDocument/didClose "{\"textDocument\":{\"uri\":\"$(uri nul.pol)\"}}"
+: >"$work/published"
+notify textDocument/didOpen "{\"textDocument\":{\"uri\":\"$(uri main.pol)\\u0000\",\"languageId\":\"polc\",\"version\":99,\"text\":\"\"}}"
+ask textDocument/documentSymbol "{\"textDocument\":{\"uri\":\"$(uri main.pol)\\u0000\"}}"
+is "a name with one is no text's" -32602 "$(jq .error.code "$work/answer")"
+
 # ---- names -----------------------------------------------------------------------------------
 
 ask textDocument/definition "{$(at main.pol 7 14)}"
