@@ -41,6 +41,11 @@ struct pol_decl *pol_program_find(const struct pol_program *p, struct pol_str na
 	return find(p, pol_intern(p->names, name), false);
 }
 
+struct pol_decl *pol_program_find_policy(const struct pol_program *p, struct pol_str name)
+{
+	return find(p, pol_intern(p->names, name), true);
+}
+
 static void define(struct pol_resolve *r, struct pol_decl *d)
 {
 	bool policy = d->kind == POL_DECL_POLICY;

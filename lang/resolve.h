@@ -64,6 +64,7 @@ struct pol_flow *pol_flow_parse(struct pol_program *p, struct pol_str text, stru
 
 /* The declaration that a name is bound to, NULL if none (policies are not in this space). */
 struct pol_decl *pol_program_find(const struct pol_program *p, struct pol_str name);
+struct pol_decl *pol_program_find_policy(const struct pol_program *p, struct pol_str name);
 
 /*
  * The whole of `polc check FILE` but assertions: loads, and appends what there is to say

@@ -46,9 +46,12 @@ void pol_explain_edits(const struct pol_ir *ir, const struct pol_explanation *x,
 		/* A subject has no address. */
 		if (own->kind == POL_AST_PEER_AT)
 			own = own->left;
-		if (x->flow.judged[d] && x->flow.side[d].action != POL_ALLOW)
-			pol_why_edits(&q, x->program, peer_text(x, own, a), peer_text(x, peer, a),
-				      on, a, out);
+		if (x->flow.judged[d] && x->flow.side[d].action != POL_ALLOW &&
+		    !pol_why_edits(&q, x->program, peer_text(x, own, a), peer_text(x, peer, a), on,
+				   a, out)) {
+			out->n = 0; /* the others alone would not allow it */
+			return;
+		}
 	}
 }
 

@@ -94,6 +94,8 @@ void pol_why_missed(const struct pol_side_question *q, pol_missed_vec *out)
 
 /* ---- what would allow it ------------------------------------------------------------ */
 
+#define TIERS 65536 /* numbers of one stage */
+
 struct editing {
 	const struct pol_side_question *q;
 	const struct pol_program *program;
@@ -102,6 +104,8 @@ struct editing {
 	const struct pol_rule
 		*before; /* of the last tiers, the first that the flow meets; NULL: none */
 	pol_edit_vec *out;
+	bool tier_used[TIERS]; /* of the last tiers */
+	bool failed; /* nothing that could be written would allow it */
 };
 
 static const char *preposition(const struct editing *e)
@@ -164,53 +168,60 @@ static void add_allow(struct editing *e, const struct pol_rule *closed)
 						   .text = allow_text(e) };
 }
 
-static bool tier_is_free(const struct editing *e, int32_t tier)
+static void tiers_in_use(struct editing *e)
 {
-	for (size_t i = 0; i < e->q->ir->rules.n; i++) {
-		const struct pol_rule *r = &e->q->ir->rules.v[i];
+	for (size_t i = 0; i < e->program->decls.n; i++) {
+		const struct pol_decl *d = e->program->decls.v[i];
 
-		if (r->stage == POL_STAGE_BASELINE && !r->implicit && r->priority == tier)
-			return false;
+		if (d->kind == POL_DECL_POLICY && d->policy.stage == POL_AST_STAGE_BASELINE)
+			e->tier_used[d->policy.tier] = true;
 	}
 	/* Nor may the other side's new policy have it. */
 	for (size_t i = 0; i < e->out->n; i++)
-		if (pol_span_is_none(e->out->v[i].at) && e->out->v[i].tier == tier)
-			return false;
-	return true;
+		if (pol_span_is_none(e->out->v[i].at))
+			e->tier_used[e->out->v[i].tier] = true;
 }
 
-/* Before the first of the last tiers that has something against it, else behind all; -1: no room. */
+/*
+ * Before the first of the last tiers that has something against it, else behind all, or as far
+ * behind as there is room: none of them has a word on the flow. -1: no room.
+ */
 static int32_t choose_tier(const struct editing *e)
 {
-	int32_t tier = 0;
+	int32_t tier = e->before ? e->before->priority - 1 : TIERS - 1;
+	bool behind_all = tier == TIERS - 1 && !e->tier_used[tier];
 
-	if (e->before) {
-		for (tier = e->before->priority - 1; tier >= 0 && !tier_is_free(e, tier); tier--)
-			;
-		return tier;
-	}
-	for (size_t i = 0; i < e->q->ir->rules.n; i++) {
-		const struct pol_rule *r = &e->q->ir->rules.v[i];
-
-		if (r->stage == POL_STAGE_BASELINE && !r->implicit && r->priority >= tier)
-			tier = r->priority + 1;
-	}
-	while (!tier_is_free(e, tier))
-		tier++;
+	while (tier >= 0 && e->tier_used[tier])
+		tier--;
+	while (behind_all && tier > 0 && !e->tier_used[tier - 1])
+		tier--;
 	return tier;
+}
+
+/* "new ingress", or the first of "new ingress 2" and so on that no policy has. */
+static struct pol_str choose_name(const struct editing *e)
+{
+	const char *dir = e->q->dir == POL_EGRESS ? "egress" : "ingress";
+	struct pol_str name = pol_arena_printf(e->a, "new %s", dir);
+
+	for (unsigned i = 2; pol_program_find_policy(e->program, name); i++)
+		name = pol_arena_printf(e->a, "new %s %u", dir, i);
+	return name;
 }
 
 /* A baseline policy closes nothing. */
 static void add_policy(struct editing *e, int32_t tier)
 {
+	e->failed = tier < 0;
+	if (e->failed)
+		return;
 	*pol_vec_push(e->out) = (struct pol_edit){
 		.dir = e->q->dir,
 		.at = POL_NO_SPAN,
 		.tier = tier,
-		.text = pol_arena_printf(e->a,
-					 "policy \"new %s\" on %.*s tier baseline %d { %.*s }",
-					 e->q->dir == POL_EGRESS ? "egress" : "ingress",
-					 POL_STR_ARG(e->own), tier, POL_STR_ARG(allow_text(e))),
+		.text = pol_arena_printf(e->a, "policy \"%.*s\" on %.*s tier baseline %d { %.*s }",
+					 POL_STR_ARG(choose_name(e)), POL_STR_ARG(e->own), tier,
+					 POL_STR_ARG(allow_text(e))),
 	};
 }
 
@@ -236,7 +247,35 @@ static bool edit(struct editing *e, const struct pol_rule *r)
 	return false;
 }
 
-void pol_why_edits(const struct pol_side_question *q, const struct pol_program *program,
+static void find_edits(struct editing *e)
+{
+	const struct pol_side_question *q = e->q;
+	bool skipped[POL_STAGES] = { false };
+
+	for (size_t i = 0; i < q->ir->by_order.n; i++) {
+		const struct pol_rule *r = &q->ir->rules.v[q->ir->by_order.v[i]];
+
+		if ((skipped[r->stage] && r->implicit != POL_IMPLICIT_DEFAULT) || !concerns(q, r) ||
+		    misses(q, r))
+			continue;
+		if (r->stage == POL_STAGE_BASELINE && !r->implicit && r->action != POL_ALLOW) {
+			e->before = r;
+			if (choose_tier(e) >= 0) {
+				add_policy(e, choose_tier(e));
+				return;
+			}
+			/* No number is left before it: it must let the flow by. */
+			e->before = NULL;
+			except(e, r);
+		} else if (r->action == POL_SKIP) {
+			skipped[r->stage] = true;
+		} else if (edit(e, r)) {
+			return;
+		}
+	}
+}
+
+bool pol_why_edits(const struct pol_side_question *q, const struct pol_program *program,
 		   struct pol_str own_text, struct pol_str who, struct pol_str on,
 		   struct pol_arena *a, pol_edit_vec *out)
 {
@@ -247,27 +286,8 @@ void pol_why_edits(const struct pol_side_question *q, const struct pol_program *
 			     .who = who,
 			     .on = on,
 			     .out = out };
-	bool skipped[POL_STAGES] = { false };
 
-	for (size_t i = 0; i < q->ir->by_order.n; i++) {
-		const struct pol_rule *r = &q->ir->rules.v[q->ir->by_order.v[i]];
-
-		if ((skipped[r->stage] && r->implicit != POL_IMPLICIT_DEFAULT) || !concerns(q, r) ||
-		    misses(q, r))
-			continue;
-		if (r->stage == POL_STAGE_BASELINE && !r->implicit && r->action != POL_ALLOW) {
-			e.before = r;
-			if (choose_tier(&e) >= 0) {
-				add_policy(&e, choose_tier(&e));
-				return;
-			}
-			/* No number is left before it: it must let the flow by. */
-			e.before = NULL;
-			except(&e, r);
-		} else if (r->action == POL_SKIP) {
-			skipped[r->stage] = true;
-		} else if (edit(&e, r)) {
-			return;
-		}
-	}
+	tiers_in_use(&e);
+	find_edits(&e);
+	return !e.failed;
 }

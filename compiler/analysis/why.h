@@ -49,8 +49,11 @@ struct pol_edit {
 };
 typedef POL_VEC(struct pol_edit) pol_edit_vec;
 
-/* The fewest edits that make the side allow this flow; who: the peer as the question names it. */
-void pol_why_edits(const struct pol_side_question *q, const struct pol_program *program,
+/*
+ * The fewest edits that make the side allow this flow; who: the peer as the question names it.
+ * False: there are none, since no number of a tier is left; what is in out then is no answer.
+ */
+bool pol_why_edits(const struct pol_side_question *q, const struct pol_program *program,
 		   struct pol_str own_text, struct pol_str who, struct pol_str on,
 		   struct pol_arena *a, pol_edit_vec *out);
 

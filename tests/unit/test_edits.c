@@ -205,9 +205,75 @@ static void edits_allow_the_flow(void **state)
 	assert_true(changed > denied * 9 / 10);
 }
 
+/* ---- what is left of names and numbers ------------------------------------------------ */
+
+/* The first change's text; done as it says, the policy is right and allows the flow. */
+static void expect_edit(const char *policy, const char *flow, const char *wanted)
+{
+	struct trial t = { .policy = policy_ok(policy) };
+	struct pol_explanation x;
+	struct pol_buf text = { 0 };
+	pol_edit_vec v = { 0 };
+
+	pol_buf_addz(&t.text, policy);
+	pol_buf_addz(&t.flow, flow);
+	assert_true(ask(&t.policy, flow, &x));
+	assert_int_not_equal(x.action, POL_ALLOW);
+	pol_explain_edits(t.policy.ir, &x, t.policy.arena, &v);
+	assert_int_equal(v.n, wanted != NULL);
+	if (wanted) {
+		assert_string_equal(v.v[0].text.p, wanted);
+		make(&t, &v, v.n, &text);
+		assert_int_equal(after(&t, text.p), POL_ALLOW);
+	}
+	pol_vec_free(&v);
+	pol_buf_free(&text);
+	pol_buf_free(&t.text);
+	pol_buf_free(&t.flow);
+	policy_free(&t.policy);
+}
+
+#define WEB "default deny; endpoint web = app == \"web\";\n"
+
+static void new_policies_have_free_names_and_numbers(void **state)
+{
+	(void)state;
+	expect_edit(WEB, "from world to web on tcp 3",
+		    "policy \"new ingress\" on web tier baseline 0 { allow from world on tcp 3; }");
+	expect_edit(
+		WEB "policy \"new ingress\" on web tier baseline 65535 { allow from host; }",
+		"from world to web on tcp 3",
+		"policy \"new ingress 2\" on web tier baseline 65534 { allow from world on tcp 3; }");
+	expect_edit(
+		WEB "policy \"new ingress\" on web tier baseline 65535 { }"
+		    "policy \"new ingress 2\" on web tier baseline 65534 { deny from world; }"
+		    "policy \"new egress\" on web tier baseline 7 { }",
+		"from world to web on tcp 3",
+		"policy \"new ingress 3\" on web tier baseline 65533 { allow from world on tcp 3; }");
+	/* a policy without rules has its number, too */
+	expect_edit(WEB "policy a on web tier baseline 3 { }", "from world to web on tcp 3",
+		    "policy \"new ingress\" on web tier baseline 4 { allow from world on tcp 3; }");
+}
+
+static void without_a_number_nothing_is_said(void **state)
+{
+	struct pol_buf text = { 0 };
+
+	(void)state;
+	pol_buf_addz(&text, WEB);
+	for (unsigned i = 0; i < 65536; i++)
+		pol_buf_printf(&text, "policy \"%u\" on web tier baseline %u { }\n", i, i);
+	expect_edit(text.p, "from world to web on tcp 3", NULL);
+	pol_buf_free(&text);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(edits_allow_the_flow) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(edits_allow_the_flow),
+		cmocka_unit_test(new_policies_have_free_names_and_numbers),
+		cmocka_unit_test(without_a_number_nothing_is_said),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
