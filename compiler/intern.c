@@ -146,6 +146,8 @@ static bool aset_trivial(enum pol_set_op op, uint32_t x, uint32_t y, uint32_t *o
 	return true;
 }
 
+#define TOO_MANY_RANGES "the address sets of all peers together have too many ranges"
+
 bool pol_ir_exhausted(const struct pol_builder *b)
 {
 	return b->n_made > POL_MAX_RANGES || b->n_walked > POL_MAX_WALKED;
@@ -173,13 +175,104 @@ uint32_t pol_ir_aset_op(struct pol_builder *b, enum pol_set_op op, uint32_t x, u
 		return memo_at(b->memo, b->memo_cap, key)->result;
 	b->n_walked += v[x].n4 + v[x].n6 + v[y].n4 + v[y].n6;
 	if (pol_ir_exhausted(b)) {
-		b->overflow = "the address sets of all peers together have too many ranges";
+		b->overflow = TOO_MANY_RANGES;
 		return POL_ASET_NONE;
 	}
 	made = pol_aset_combine(b->arena, op, v[x], v[y]);
 	b->n_made += made.n4 + made.n6;
 	out = pol_ir_aset(b, made);
 	memo_put(b, key, out);
+	return out;
+}
+
+/* ---- unions of many ----------------------------------------------------------- */
+
+static int aset_id_cmp(const void *pa, const void *pb)
+{
+	uint32_t a = *(const uint32_t *)pa, b = *(const uint32_t *)pb;
+
+	return (a > b) - (a < b);
+}
+
+/* Sorted, unique, without those that add nothing; only ALL, if that is among them. */
+static size_t operands_settle(uint32_t *id, size_t n)
+{
+	size_t out = 0;
+
+	if (n)
+		qsort(id, n, sizeof(*id), aset_id_cmp);
+	if (n && id[0] == POL_ASET_ALL)
+		return 1;
+	for (size_t i = 0; i < n; i++)
+		if (id[i] != POL_ASET_NONE && (!out || id[out - 1] != id[i]))
+			id[out++] = id[i];
+	return out;
+}
+
+struct union_wanted {
+	const struct pol_builder *b;
+	const uint32_t *id;
+	size_t n;
+};
+
+static bool union_is(const struct pol_ir *ir, uint32_t at, const void *want)
+{
+	const struct union_wanted *w = want;
+	const struct pol_union_memo *m = &w->b->union_memo.v[at];
+
+	(void)ir;
+	return m->n == w->n && memcmp(m->id, w->id, w->n * sizeof(*w->id)) == 0;
+}
+
+static uint32_t union_make(struct pol_builder *b, const uint32_t *id, size_t n)
+{
+	POL_VEC(struct pol_range32) v4 = { 0 };
+	POL_VEC(struct pol_range128) v6 = { 0 };
+	const struct pol_aset *v = b->ir->asets.v;
+	struct pol_aset made;
+
+	for (size_t i = 0; i < n; i++)
+		b->n_walked += v[id[i]].n4 + v[id[i]].n6;
+	if (pol_ir_exhausted(b)) {
+		b->overflow = TOO_MANY_RANGES;
+		return POL_ASET_NONE;
+	}
+	for (size_t i = 0; i < n; i++) {
+		for (size_t k = 0; k < v[id[i]].n4; k++)
+			*pol_vec_push(&v4) = v[id[i]].v4[k];
+		for (size_t k = 0; k < v[id[i]].n6; k++)
+			*pol_vec_push(&v6) = v[id[i]].v6[k];
+	}
+	made = pol_aset_of(b->arena, v4.v, v4.n, v6.v, v6.n);
+	b->n_made += made.n4 + made.n6;
+	pol_vec_free(&v4);
+	pol_vec_free(&v6);
+	return pol_ir_aset(b, made);
+}
+
+uint32_t pol_ir_aset_union(struct pol_builder *b, uint32_t *id, size_t n)
+{
+	struct union_wanted want = { b, id, operands_settle(id, n) };
+	struct pol_union_memo *m;
+	uint64_t hash;
+	uint32_t *slot, out;
+
+	if (b->overflow || !want.n)
+		return POL_ASET_NONE;
+	if (want.n <= 2)
+		return pol_ir_aset_op(b, POL_SET_UNION, id[0], id[want.n - 1]);
+	hash = pol_hash(id, want.n * sizeof(*id), 11);
+	slot = pol_id_find(&b->unions, hash, b->ir, union_is, &want);
+	if (*slot)
+		return b->union_memo.v[*slot - 1].result;
+	out = union_make(b, id, want.n);
+	if (b->overflow)
+		return out;
+	pol_id_put(&b->unions, slot, hash, (uint32_t)b->union_memo.n);
+	m = pol_vec_push(&b->union_memo);
+	*m = (struct pol_union_memo){ pol_arena_alloc(b->arena, want.n * sizeof(*id)), want.n,
+				      out };
+	memcpy(m->id, id, want.n * sizeof(*id));
 	return out;
 }
 
@@ -252,6 +345,8 @@ void pol_builder_free(struct pol_builder *b)
 	id_free(&b->asets);
 	id_free(&b->sels);
 	id_free(&b->preds);
+	id_free(&b->unions);
+	pol_vec_free(&b->union_memo);
 	pol_vec_free(&b->sel_size);
 	free(b->memo);
 }

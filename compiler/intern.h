@@ -33,6 +33,12 @@ struct pol_aset_memo {
 	uint32_t result;
 };
 
+struct pol_union_memo {
+	uint32_t *id;		/* sorted, unique */
+	size_t n;
+	uint32_t result;
+};
+
 struct pol_builder {
 	struct pol_ir *ir;
 	struct pol_arena *arena;
@@ -40,6 +46,8 @@ struct pol_builder {
 	POL_VEC(uint32_t) sel_size;	/* by selector id: nodes of the tree */
 	struct pol_aset_memo *memo;
 	size_t memo_cap, memo_n;
+	struct pol_id_index unions;	/* into: */
+	POL_VEC(struct pol_union_memo) union_memo;
 	uint64_t n_made, n_walked;	/* against POL_MAX_RANGES, POL_MAX_WALKED */
 	const char *overflow;		/* NULL, or which bound was reached */
 };
@@ -55,6 +63,8 @@ uint32_t pol_ir_pred(struct pol_builder *b, struct pol_term *term, size_t n);	/*
 bool pol_ir_exhausted(const struct pol_builder *b);	/* no more set operations, whatever the peer */
 /* Memoised; POL_ASET_NONE after an overflow. */
 uint32_t pol_ir_aset_op(struct pol_builder *b, enum pol_set_op op, uint32_t x, uint32_t y);
+/* Of any number at once, since each union of two is a set of its own. Sorts id; else likewise. */
+uint32_t pol_ir_aset_union(struct pol_builder *b, uint32_t *id, size_t n);
 
 /* ---- selectors, in normal form (intern_sel.c) --------------------------------- */
 

@@ -53,6 +53,7 @@ static struct pol_filter_end lower_name(struct pol_lowering *l, const struct pol
 static struct pol_filter_end lower_union(struct pol_lowering *l, const struct pol_ast_peer *p)
 {
 	POL_VEC(struct pol_prefix) written = { 0 };
+	POL_VEC(uint32_t) parts = { 0 };
 	struct pol_filter_end all = nobody, one;
 
 	for (const struct pol_ast_peer *o = p->of.first; o; o = o->next) {
@@ -61,13 +62,14 @@ static struct pol_filter_end lower_union(struct pol_lowering *l, const struct po
 			continue;
 		}
 		one = lower_end(l, o);
-		all.aset = pol_ir_aset_op(&l->b, POL_SET_UNION, all.aset, one.aset);
+		*pol_vec_push(&parts) = one.aset;
 		all.dynamic |= one.dynamic;
 	}
 	if (written.n)
-		all.aset = pol_ir_aset_op(&l->b, POL_SET_UNION, all.aset,
-					  pol_lower_prefixes(l, written.v, written.n));
+		*pol_vec_push(&parts) = pol_lower_prefixes(l, written.v, written.n);
+	all.aset = pol_ir_aset_union(&l->b, parts.v, parts.n);
 	pol_vec_free(&written);
+	pol_vec_free(&parts);
 	return all;
 }
 

@@ -85,18 +85,20 @@ static void join_selectors(struct pol_lowering *l, struct products *p)
 /* (s, x1) and (s, x2) are (s, x1 union x2). */
 static void join_asets(struct pol_lowering *l, struct products *p)
 {
+	POL_VEC(uint32_t) ids = { 0 };
 	size_t out = 0;
 
 	if (p->n)
 		qsort(p->v, p->n, sizeof(*p->v), by_sel);
-	for (size_t i = 0; i < p->n; i++) {
-		if (out && p->v[out - 1].sel == p->v[i].sel)
-			p->v[out - 1].aset = pol_ir_aset_op(&l->b, POL_SET_UNION,
-							    p->v[out - 1].aset, p->v[i].aset);
-		else
-			p->v[out++] = p->v[i];
+	for (size_t i = 0; i < p->n;) {
+		uint32_t sel = p->v[i].sel;
+
+		for (ids.n = 0; i < p->n && p->v[i].sel == sel; i++)
+			*pol_vec_push(&ids) = p->v[i].aset;
+		p->v[out++] = (struct product){ sel, pol_ir_aset_union(&l->b, ids.v, ids.n) };
 	}
 	p->n = out;
+	pol_vec_free(&ids);
 }
 
 /* What is true for every address makes the same test with fewer addresses void. */
@@ -196,33 +198,43 @@ static void others(struct pol_lowering *l, enum pol_set_op op, struct peer_set *
 		a->other[i] = pol_ir_aset_op(&l->b, op, a->other[i], b->other[i]);
 }
 
-static void unite(struct pol_lowering *l, struct peer_set *a, struct peer_set *b)
+/* A union's parts, by entity: joined at the end, since thousands must not be thousands of unions. */
+struct parts {
+	POL_VEC(uint32_t) other[UNLABELLED];
+	struct products ep;
+};
+
+static void part_add(struct pol_lowering *l, struct parts *all, struct peer_set one)
 {
-	others(l, POL_SET_UNION, a, b);
-	for (size_t i = 0; i < b->ep.n; i++)
-		product_add(l, &a->ep, b->ep.v[i].sel, b->ep.v[i].aset);
-	pol_vec_free(&b->ep);
+	for (size_t i = 0; i < UNLABELLED; i++)
+		*pol_vec_push(&all->other[i]) = one.other[i];
+	for (size_t i = 0; i < one.ep.n; i++)
+		product_add(l, &all->ep, one.ep.v[i].sel, one.ep.v[i].aset);
+	pol_vec_free(&one.ep);
 }
 
-/* Prefixes written in the union are one set: thousands of them must not be thousands of unions. */
+/* Prefixes written in the union are one set, and one part. */
 static struct peer_set lower_union(struct pol_lowering *l, const struct pol_ast_peer *p)
 {
-	struct peer_set all = nobody(), one;
+	struct peer_set all;
+	struct parts parts = { 0 };
 	POL_VEC(struct pol_prefix) written = { 0 };
 
 	for (const struct pol_ast_peer *o = p->of.first; o; o = o->next) {
-		if (o->kind == POL_AST_PEER_PREFIX) {
+		if (o->kind == POL_AST_PEER_PREFIX)
 			*pol_vec_push(&written) = o->prefix;
-			continue;
-		}
-		one = lower(l, o);
-		unite(l, &all, &one);
+		else
+			part_add(l, &parts, lower(l, o));
 	}
-	if (written.n) {
-		one = entities(l, POL_PEER_ALL, pol_lower_prefixes(l, written.v, written.n));
-		unite(l, &all, &one);
-	}
+	if (written.n)
+		part_add(l, &parts,
+			 entities(l, POL_PEER_ALL, pol_lower_prefixes(l, written.v, written.n)));
 	pol_vec_free(&written);
+	for (size_t i = 0; i < UNLABELLED; i++) {
+		all.other[i] = pol_ir_aset_union(&l->b, parts.other[i].v, parts.other[i].n);
+		pol_vec_free(&parts.other[i]);
+	}
+	all.ep = parts.ep;
 	products_settle(l, &all.ep);
 	return all;
 }
