@@ -10,7 +10,7 @@
 #include "compiler/analysis/requests.h"
 #include "compiler/describe.h"
 
-#define STEPS (1u << 25) /* rules looked at, for one assertion */
+#define STEPS (1u << 25) /* for one assertion */
 
 struct asserting {
 	struct pol_space space;
@@ -91,19 +91,37 @@ static struct test fits(const struct asserting *x, const struct pol_box *b, unsi
 	return all;
 }
 
+/* What `fits` costs. */
+static void spend(struct asserting *x)
+{
+	for (unsigned end = 0; end < POL_ENDS; end++)
+		pol_steps_spend(&x->steps, pol_space_pred_steps(&x->space, 0, x->a->pred[end]));
+}
+
+static struct pol_box part_of(struct asserting *x, const struct pol_box *b,
+			      const struct pol_cut *cut, bool second)
+{
+	pol_steps_spend(&x->steps, pol_box_part_steps(&x->space, cut));
+	return pol_box_part(&x->space, b, cut, second);
+}
+
 static enum pol_answer any_fits(struct asserting *x, const struct pol_box *b, unsigned ends)
 {
-	struct test t = fits(x, b, ends);
-	enum pol_answer a = t.answer;
+	enum pol_answer a;
+	struct test t;
 
+	spend(x);
+	if (!x->steps)
+		return POL_UNDECIDED;
+	t = fits(x, b, ends);
+	a = t.answer;
 	if (a != POL_UNDECIDED)
 		return a;
 	a = POL_NO;
-	for (unsigned i = 0; i < 2 && a != POL_YES; i++) {
-		struct pol_box part = pol_box_part(&x->space, b, &t.cut, i);
+	for (unsigned i = 0; i < 2 && a == POL_NO; i++) {
+		struct pol_box part = part_of(x, b, &t.cut, i);
 
-		a = x->steps ? any_fits(x, &part, ends) : POL_UNDECIDED;
-		x->steps -= x->steps > 0;
+		a = any_fits(x, &part, ends);
 		pol_box_drop(&part, &t.cut);
 	}
 	return a;
@@ -130,7 +148,7 @@ static bool side_of(struct asserting *x, const struct pol_box *b, enum pol_direc
 		if (r->direction != d || r->stage != POL_STAGE_MAIN || r->action != POL_ALLOW ||
 		    r->audit)
 			continue;
-		x->steps -= x->steps > 0;
+		pol_steps_spend(&x->steps, pol_space_rule_steps(&x->space, 0, r));
 		a = pol_space_rule(&x->space, 0, r, b);
 		if (a == POL_UNDECIDED) {
 			*cut = pol_cut_rule(&x->space, 0, r, b);
@@ -191,13 +209,17 @@ static enum pol_answer requests_break(struct asserting *x, const struct pol_box 
 static enum pol_answer breaks(struct asserting *x, const struct pol_box *b,
 			      const struct pol_chains *outer)
 {
-	struct test t = fits(x, b, 3);
+	struct test t;
 	uint32_t wrong = x->a->allow ? POL_BITS_DENY : POL_BIT(POL_ALLOW), may;
 	const struct pol_chain *open;
 	struct pol_chains c;
 	enum pol_answer a;
 	bool must_cut = false, requests;
 
+	spend(x);
+	if (!x->steps)
+		return POL_UNDECIDED;
+	t = fits(x, b, 3);
 	if (t.answer == POL_NO)
 		return POL_NO;
 	c = pol_chains_narrow(&x->space, outer, b, &x->steps);
@@ -218,7 +240,7 @@ static enum pol_answer breaks(struct asserting *x, const struct pol_box *b,
 	if (must_cut) {
 		a = POL_NO;
 		for (unsigned i = 0; i < 2 && a == POL_NO; i++) {
-			struct pol_box part = pol_box_part(&x->space, b, &t.cut, i);
+			struct pol_box part = part_of(x, b, &t.cut, i);
 
 			a = breaks(x, &part, &c);
 			pol_box_drop(&part, &t.cut);

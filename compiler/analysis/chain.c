@@ -100,8 +100,13 @@ struct pol_chain pol_chain_narrow(const struct pol_space *s, const struct pol_ch
 
 		if (skipped[r->stage] && !always)
 			continue;
-		--*steps;
-		a = cannot(s, c->ir, r, b, &known) ? POL_NO : pol_space_rule(s, c->ir, r, b);
+		a = POL_NO;
+		if (cannot(s, c->ir, r, b, &known)) {
+			--*steps;
+		} else {
+			pol_steps_spend(steps, pol_space_rule_steps(s, c->ir, r));
+			a = pol_space_rule(s, c->ir, r, b);
+		}
 		if (a == POL_NO)
 			continue;
 		if (a == POL_YES && r->action == POL_SKIP) {

@@ -25,7 +25,7 @@ struct pol_chain pol_chain_all(const struct pol_space *s, size_t ir, enum pol_di
 struct pol_chain pol_chain_unjudged(size_t ir);
 /*
  * What is left of it inside the box, in a chain of its own. *steps is counted down by
- * the rules looked at and stays at 0; then the result must not be used.
+ * the work that it is (space.h) and stays at 0; then the result must not be used.
  */
 struct pol_chain pol_chain_narrow(const struct pol_space *s, const struct pol_chain *c,
 				  const struct pol_box *b, uint64_t *steps);

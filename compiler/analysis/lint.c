@@ -182,21 +182,27 @@ static void lint_peers(struct report *r)
 
 /* ---- labels that may be missing --------------------------------------------------------- */
 
-/* Is there a label set in the box that satisfies the selector? */
-static bool satisfiable(const struct pol_space *s, uint32_t sel, const struct pol_box *b)
+/* Is there a label set in the box that satisfies the selector? False, too, if that is too much to ask. */
+static bool satisfiable(const struct pol_space *s, uint32_t sel, const struct pol_box *b,
+			uint64_t *steps)
 {
 	struct pol_term t = { .mask = POL_PEER_ENDPOINT, .sel = sel };
-	enum pol_answer a = pol_space_sel(s, 0, sel, b->end[POL_SRC].labels);
+	enum pol_answer a;
 	struct pol_cut cut;
 	bool found = false;
 
+	pol_steps_spend(steps, pol_space_term_steps(s, 0, &t));
+	if (!*steps)
+		return false;
+	a = pol_space_sel(s, 0, sel, b->end[POL_SRC].labels);
 	if (a != POL_UNDECIDED)
 		return a == POL_YES;
 	cut = pol_cut_term(s, 0, &t, b, POL_SRC);
-	for (unsigned i = 0; i < 2 && !found; i++) {
+	for (unsigned i = 0; i < 2 && !found && *steps; i++) {
 		struct pol_box part = pol_box_part(s, b, &cut, i);
 
-		found = satisfiable(s, sel, &part);
+		pol_steps_spend(steps, pol_box_part_steps(s, &cut));
+		found = satisfiable(s, sel, &part, steps);
 		pol_box_drop(&part, &cut);
 	}
 	return found;
@@ -206,6 +212,7 @@ static bool holds_without(const struct pol_space *s, uint32_t sel, uint32_t key)
 {
 	uint64_t *labels = malloc((s->words + 1) * sizeof(*labels));
 	struct pol_box b = pol_box_all(s, 4, POL_PEER_ENDPOINT, POL_PEER_ENDPOINT);
+	uint64_t steps = POL_LINT_SOLVE_STEPS;
 	bool found;
 
 	if (!labels)
@@ -214,7 +221,7 @@ static bool holds_without(const struct pol_space *s, uint32_t sel, uint32_t key)
 	memset(labels + s->key[key].word, 0, s->key[key].words * sizeof(*labels));
 	labels[s->key[key].word] = 1;
 	b.end[POL_SRC].labels = labels;
-	found = satisfiable(s, sel, &b);
+	found = satisfiable(s, sel, &b, &steps);
 	free(labels);
 	return found;
 }

@@ -33,7 +33,7 @@ struct pol_rule_life {
 
 /*
  * By rule id. Dead and redundant rules may be removed all at once: none is a blocker of
- * another. steps: rules looked at, for each rule; 0: the usual bound.
+ * another. steps: work (space.h) for each rule; 0: the usual bound.
  */
 struct pol_rule_life *pol_lint_rules(const struct pol_space *s, struct pol_arena *a, uint64_t steps);
 

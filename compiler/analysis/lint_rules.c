@@ -13,7 +13,7 @@
 #include "compiler/analysis/lint.h"
 #include "compiler/ranges.h"
 
-#define STEPS (1u << 22) /* rules looked at, for one rule */
+#define STEPS (1u << 22) /* for one rule */
 #define MAX_DEPTH 4000u
 #define MAX_CONFLICTS 64u /* rules tried */
 
@@ -341,6 +341,18 @@ static uint32_t in_the_way(const struct linting *l, const struct pol_chain *c)
 	return c->ended ? c->rule[c->n - 1] : POL_NO_RULE;
 }
 
+static void look(struct linting *l, const struct pol_rule *r)
+{
+	pol_steps_spend(&l->steps, pol_space_rule_steps(l->s, 0, r));
+}
+
+static struct pol_box part_of(struct linting *l, const struct pol_box *b, const struct pol_cut *cut,
+			      bool second)
+{
+	pol_steps_spend(&l->steps, pol_box_part_steps(l->s, cut));
+	return pol_box_part(l->s, b, cut, second);
+}
+
 /* One flow of a box that the rule matches whole: most rules that live show it at once. */
 static bool probe(struct linting *l, const struct pol_box *b, const struct pol_chain *c,
 		  unsigned nth)
@@ -354,10 +366,12 @@ static bool probe(struct linting *l, const struct pol_box *b, const struct pol_c
 	e->lo = e->hi = nth & 2 ? b->end[peer].lo : b->end[peer].hi;
 	if (e->kinds & kinds[nth % 3])
 		e->kinds = kinds[nth % 3];
-	for (size_t i = 0; i < c->n; i++, l->steps--)
+	for (size_t i = 0; i < c->n; i++) {
+		look(l, &l->ir->rules.v[c->rule[i]]);
 		if (!l->steps ||
 		    pol_space_rule(l->s, 0, &l->ir->rules.v[c->rule[i]], &one) != POL_NO)
 			return false;
+	}
 	l->life[l->x->id].flow = pol_box_point(l->s, &one);
 	return true;
 }
@@ -365,24 +379,38 @@ static bool probe(struct linting *l, const struct pol_box *b, const struct pol_c
 static enum pol_answer reached(struct linting *l, const struct pol_box *b,
 			       const struct pol_chain *outer, unsigned depth);
 
+/* First where the rule in the way is out of it. */
+static bool second_first(struct linting *l, const struct pol_box *b, const struct pol_cut *cut,
+			 const struct pol_rule *away)
+{
+	struct pol_box part;
+	bool out;
+
+	if (!away)
+		return false;
+	part = part_of(l, b, cut, true);
+	out = pol_space_rule(l->s, 0, away, &part) == POL_NO;
+	pol_box_drop(&part, cut);
+	return out;
+}
+
+/* Nothing that the second part could say matters once the steps are spent on the first. */
 static enum pol_answer reached_in_parts(struct linting *l, const struct pol_box *b,
 					const struct pol_chain *c, const struct pol_cut *cut,
 					const struct pol_rule *away, unsigned depth)
 {
+	bool first = second_first(l, b, cut, away);
 	enum pol_answer all = POL_NO, a;
-	struct pol_box part[] = { pol_box_part(l->s, b, cut, false),
-				  pol_box_part(l->s, b, cut, true) };
-	/* First where the rule in the way is out of it. */
-	unsigned first = away && pol_space_rule(l->s, 0, away, &part[1]) == POL_NO;
 
-	for (unsigned i = 0; i < 2 && all != POL_YES; i++) {
-		a = reached(l, &part[i ^ first], c, depth + 1);
+	for (unsigned i = 0; i < 2 && all != POL_YES && l->steps; i++) {
+		struct pol_box part = part_of(l, b, cut, i ^ first);
+
+		a = reached(l, &part, c, depth + 1);
+		pol_box_drop(&part, cut);
 		if (a != POL_NO)
 			all = a;
 	}
-	pol_box_drop(&part[0], cut);
-	pol_box_drop(&part[1], cut);
-	return all;
+	return l->steps || all == POL_YES ? all : POL_UNDECIDED;
 }
 
 static bool probed(struct linting *l, const struct pol_box *b, const struct pol_chain *c)
@@ -415,23 +443,28 @@ static enum pol_answer reached_here(struct linting *l, const struct pol_box *b,
 		return POL_YES;
 	if (matches == POL_YES)
 		away = &l->ir->rules.v[c->rule[0]];
+	look(l, away ? away : l->x);
 	cut = pol_cut_rule(l->s, 0, away ? away : l->x, b);
 	return reached_in_parts(l, b, c, &cut, away, depth);
 }
 
+/* What is too deep ends the search: there is more of it beside, and no answer from there but "too many cases". */
 static enum pol_answer reached(struct linting *l, const struct pol_box *b,
 			       const struct pol_chain *outer, unsigned depth)
 {
-	enum pol_answer a = pol_space_rule(l->s, 0, l->x, b);
+	enum pol_answer a;
 	struct pol_chain c;
 
+	look(l, l->x);
+	if (depth > MAX_DEPTH)
+		l->steps = 0;
+	if (!l->steps)
+		return POL_UNDECIDED;
+	a = pol_space_rule(l->s, 0, l->x, b);
 	if (a == POL_NO)
 		return a;
 	c = pol_chain_narrow(l->s, outer, b, &l->steps);
-	if (!l->steps || depth > MAX_DEPTH)
-		a = POL_UNDECIDED;
-	else
-		a = reached_here(l, b, &c, a, depth);
+	a = l->steps ? reached_here(l, b, &c, a, depth) : POL_UNDECIDED;
 	pol_chain_free(&c);
 	return a;
 }
@@ -461,22 +494,24 @@ static bool hull_box(const struct linting *l, const struct pol_rule *r, unsigned
 static enum pol_answer overlap(struct linting *l, const struct pol_box *b, const struct pol_rule *x,
 			       const struct pol_rule *y, struct pol_point *found)
 {
-	enum pol_answer ax = pol_space_rule(l->s, 0, x, b), ay = pol_space_rule(l->s, 0, y, b);
-	enum pol_answer a = POL_NO;
+	enum pol_answer ax, ay, a = POL_NO;
 	struct pol_cut cut;
 
+	look(l, x);
+	look(l, y);
+	if (!l->steps)
+		return POL_UNDECIDED;
+	ax = pol_space_rule(l->s, 0, x, b);
+	ay = pol_space_rule(l->s, 0, y, b);
 	if (ax == POL_NO || ay == POL_NO)
 		return POL_NO;
 	if (ax == POL_YES && ay == POL_YES) {
 		*found = pol_box_point(l->s, b);
 		return POL_YES;
 	}
-	if (!l->steps)
-		return POL_UNDECIDED;
-	l->steps--;
 	cut = pol_cut_rule(l->s, 0, ax == POL_YES ? y : x, b);
 	for (unsigned i = 0; i < 2 && a == POL_NO; i++) {
-		struct pol_box part = pol_box_part(l->s, b, &cut, i);
+		struct pol_box part = part_of(l, b, &cut, i);
 
 		a = overlap(l, &part, x, y, found);
 		pol_box_drop(&part, &cut);
@@ -497,6 +532,7 @@ static void find_conflict(struct linting *l, const struct pol_chain *c, struct p
 {
 	unsigned tried = 0;
 
+	l->steps = l->max_steps; /* for all of them */
 	for (size_t i = 0; i < c->n && tried < MAX_CONFLICTS; i++) {
 		const struct pol_rule *r = &l->ir->rules.v[c->rule[i]];
 
@@ -507,7 +543,6 @@ static void find_conflict(struct linting *l, const struct pol_chain *c, struct p
 		for (unsigned family = 0; family < 2; family++) {
 			struct pol_box b;
 
-			l->steps = l->max_steps;
 			if (!hull_box(l, l->x, family, &b) ||
 			    overlap(l, &b, l->x, r, &life->conflict_flow) != POL_YES ||
 			    !decides(l, r, &life->conflict_flow))
@@ -544,7 +579,7 @@ static enum pol_life life_of(struct linting *l, enum pol_answer a, bool empty)
 static void lint_rule(struct linting *l, const struct pol_rule *r)
 {
 	struct pol_rule_life *life = &l->life[r->id];
-	enum pol_answer all = POL_NO, a;
+	enum pol_answer all = POL_NO;
 	struct pol_chain c;
 	bool empty = true;
 
@@ -552,16 +587,14 @@ static void lint_rule(struct linting *l, const struct pol_rule *r)
 	l->probed = false;
 	l->blockers.n = 0;
 	c = candidates(l);
-	for (unsigned family = 0; family < 2 && all != POL_YES; family++) {
+	for (unsigned family = 0; family < 2 && all == POL_NO; family++) {
 		struct pol_box b;
 
 		if (!hull_box(l, r, family, &b))
 			continue;
 		empty = false;
 		l->steps = l->max_steps;
-		a = reached(l, &b, &c, 0);
-		if (a != POL_NO)
-			all = a;
+		all = reached(l, &b, &c, 0);
 	}
 	life->life = life_of(l, all, empty);
 	life->blocker = pol_arena_alloc(l->arena, (l->blockers.n + 1) * sizeof(*life->blocker));

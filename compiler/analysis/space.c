@@ -96,11 +96,17 @@ static void make_sel(struct pol_space *s, size_t ir, uint32_t id)
 	struct pol_space_sel *to = &s->sel[ir][id];
 	struct pol_space_key want = { .name = x->key };
 	const struct pol_space_key *k;
+	uint64_t size = 1;
 
+	/* Operands come before users. */
+	for (size_t i = 0; x->operand && i < x->n; i++)
+		size += s->sel[ir][x->operand[i]].size;
+	to->size = size > UINT32_MAX ? UINT32_MAX : (uint32_t)size;
 	if (x->op != POL_SEL_IN && x->op != POL_SEL_HAS)
 		return;
 	k = bsearch(&want, s->key, s->n_keys, sizeof(*s->key), key_cmp);
 	to->key = (uint32_t)(k - s->key);
+	to->size = k->words;
 	to->bits = pol_arena_alloc(s->arena, k->words * sizeof(*to->bits));
 	for (uint32_t i = 1; x->op == POL_SEL_HAS && i < k->n + 2; i++)
 		bit_set(to->bits, i);
@@ -337,6 +343,51 @@ enum pol_answer pol_space_rule(const struct pol_space *s, size_t ir, const struc
 	if (peer == POL_NO)
 		return peer;
 	return l4 == POL_YES && own == POL_YES && peer == POL_YES ? POL_YES : POL_UNDECIDED;
+}
+
+/* ---- steps ----------------------------------------------------------------------------- */
+
+#define NODES_A_STEP 16u /* of selectors */
+#define WORDS_A_STEP 8u /* of labels */
+
+static uint64_t term_nodes(const struct pol_space *s, size_t ir, const struct pol_term *t)
+{
+	return 1 + (t->sel ? s->sel[ir][t->sel].size : 0);
+}
+
+static uint64_t pred_nodes(const struct pol_space *s, size_t ir, uint32_t pred)
+{
+	const struct pol_pred *p = &s->ir[ir]->preds.v[pred];
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < p->n; i++)
+		n += term_nodes(s, ir, &p->term[i]);
+	return n;
+}
+
+uint64_t pol_space_term_steps(const struct pol_space *s, size_t ir, const struct pol_term *t)
+{
+	return 1 + term_nodes(s, ir, t) / NODES_A_STEP;
+}
+
+uint64_t pol_space_pred_steps(const struct pol_space *s, size_t ir, uint32_t pred)
+{
+	return 1 + pred_nodes(s, ir, pred) / NODES_A_STEP;
+}
+
+uint64_t pol_space_rule_steps(const struct pol_space *s, size_t ir, const struct pol_rule *r)
+{
+	return 1 + (s->sel[ir][r->subject].size + pred_nodes(s, ir, r->pred)) / NODES_A_STEP;
+}
+
+uint64_t pol_box_part_steps(const struct pol_space *s, const struct pol_cut *c)
+{
+	return c->kind == POL_CUT_LABEL ? s->words / WORDS_A_STEP : 0;
+}
+
+void pol_steps_spend(uint64_t *steps, uint64_t n)
+{
+	*steps -= n < *steps ? n : *steps;
 }
 
 /* ---- cuts ------------------------------------------------------------------------------ */

@@ -33,6 +33,7 @@ struct pol_space_key {
 struct pol_space_sel {		/* a selector with its key's number and values as bits */
 	uint32_t key;
 	uint64_t *bits;		/* IN, HAS; words of the key */
+	uint32_t size;		/* of any: what there is to look at, nodes and words */
 };
 
 struct pol_space {
@@ -84,6 +85,15 @@ enum pol_answer pol_space_pred(const struct pol_space *s, size_t ir, uint32_t pr
 enum pol_answer pol_space_rule(const struct pol_space *s, size_t ir, const struct pol_rule *r,
 			       const struct pol_box *b);
 
+/*
+ * What bounds a search counts work: a look at a rule is one step, or more where its selectors are
+ * long, and labels that are copied for a part count too.  Spending more than is left leaves 0.
+ */
+uint64_t pol_space_term_steps(const struct pol_space *s, size_t ir, const struct pol_term *t);
+uint64_t pol_space_pred_steps(const struct pol_space *s, size_t ir, uint32_t pred);
+uint64_t pol_space_rule_steps(const struct pol_space *s, size_t ir, const struct pol_rule *r);
+void pol_steps_spend(uint64_t *steps, uint64_t n);
+
 /* ---- cutting --------------------------------------------------------------- */
 
 enum pol_cut_kind { POL_CUT_KINDS, POL_CUT_ADDRESS, POL_CUT_L4, POL_CUT_LABEL };
@@ -112,6 +122,7 @@ struct pol_cut pol_cut_rule(const struct pol_space *s, size_t ir, const struct p
 struct pol_box pol_box_part(const struct pol_space *s, const struct pol_box *b,
 			    const struct pol_cut *c, bool second);
 void pol_box_drop(struct pol_box *part, const struct pol_cut *c);
+uint64_t pol_box_part_steps(const struct pol_space *s, const struct pol_cut *c);
 
 /* ---- flows ------------------------------------------------------------------- */
 
