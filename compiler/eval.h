@@ -19,7 +19,8 @@ struct pol_eval_peer {
 	uint32_t kind;		/* one bit of enum pol_peer_kind; WORLD and POOL are told apart by
 				 * pol_eval_kind where only the address is known */
 	struct pol_labels labels;	/* of an endpoint */
-	bool has_addr;		/* false: an address that no prefix of the policy names */
+	bool has_addr;		/* false: an address that no prefix of the policy names; where all of IPv4
+				 * is named, of IPv6; where both are, in no set: ask pol_witness_anywhere */
 	struct pol_ip addr;
 };
 

@@ -51,9 +51,9 @@ void pol_graph_dot(const struct pol_list *l, struct pol_buf *out)
 		if (!drawn(p))
 			continue;
 		/* Said with each edge: Graphviz takes the same node for the same name. */
-		if (p->from.kind != POL_PEER_ENDPOINT)
+		if (p->from.kind != POL_PEER_ENDPOINT || p->from.family[0])
 			dot_node(out, &p->from);
-		if (p->to.kind != POL_PEER_ENDPOINT)
+		if (p->to.kind != POL_PEER_ENDPOINT || p->to.family[0])
 			dot_node(out, &p->to);
 		pol_buf_addz(out, "\t");
 		dot_name(out, &p->from);

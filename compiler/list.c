@@ -6,11 +6,16 @@
 #include "compiler/ranges.h"
 #include "compiler/analysis/witness.h"
 
+struct group { /* who stands for one name */
+	size_t first, n;
+};
+
 struct listing {
 	const struct pol_ir *ir;
 	struct pol_arena *arena;
 	struct pol_list *list;
-	POL_VEC(struct pol_list_member) members;
+	POL_VEC(struct pol_list_member) members; /* those of one name stand side by side */
+	POL_VEC(struct group) groups;
 };
 
 /* ---- members ------------------------------------------------------------------ */
@@ -65,6 +70,24 @@ static void add_member(struct listing *l, struct pol_str name, const char *famil
 		       const struct pol_eval_peer *peer)
 {
 	pol_list_member_set(l->ir, name, family, peer, pol_vec_push(&l->members));
+	l->groups.v[l->groups.n - 1].n++;
+}
+
+static void begin_group(struct listing *l)
+{
+	*pol_vec_push(&l->groups) = (struct group){ .first = l->members.n };
+}
+
+/* Without an address: all who may stand for it. */
+static void add_anywhere(struct listing *l, struct pol_str name, const struct pol_eval_peer *peer)
+{
+	pol_stand_in_vec all = { 0 };
+
+	begin_group(l);
+	pol_witness_anywhere(l->ir, peer, l->arena, &all);
+	for (size_t i = 0; i < all.n; i++)
+		add_member(l, name, all.v[i].where, &all.v[i].peer);
+	pol_vec_free(&all);
 }
 
 static void add_named_set(struct listing *l, const struct pol_named_set *set)
@@ -78,10 +101,11 @@ static void add_named_set(struct listing *l, const struct pol_named_set *set)
 					       pol_aset_of(l->arena, NULL, 0, &nat64, 1));
 	bool has6 = pol_witness_address(l->ir, &own, 6, l->arena, &six);
 
+	begin_group(l);
 	if (has4)
-		add_member(l, set->name, has6 ? "v4" : "", &four);
+		add_member(l, set->name, "v4", &four);
 	if (has6)
-		add_member(l, set->name, has4 ? "v6" : "", &six);
+		add_member(l, set->name, "v6", &six);
 }
 
 static void gather(struct listing *l)
@@ -97,10 +121,10 @@ static void gather(struct listing *l)
 
 	for (size_t i = 0; i < l->ir->classes.n; i++)
 		if (pol_witness_endpoint(l->ir, l->ir->classes.v[i].sel, l->arena, &peer))
-			add_member(l, l->ir->classes.v[i].name, "", &peer);
+			add_anywhere(l, l->ir->classes.v[i].name, &peer);
 	for (size_t i = 0; i < POL_ARRAY_LEN(fixed); i++) {
 		peer = (struct pol_eval_peer){ .kind = fixed[i].kind };
-		add_member(l, pol_str(fixed[i].name), "", &peer);
+		add_anywhere(l, pol_str(fixed[i].name), &peer);
 	}
 	for (size_t i = 0; i < l->ir->cidrs.n; i++)
 		if (l->ir->cidrs.v[i].name.n)
@@ -141,9 +165,9 @@ static int cut_cmp(const void *pa, const void *pb)
 }
 
 /* Between two cuts no rule begins or ends to match: the first key stands for all. */
-struct pol_list_ports pol_list_allowed(const struct pol_ir *ir, struct pol_arena *a,
-				       const struct pol_list_member *src,
-				       const struct pol_list_member *dst)
+static struct pol_list_ports allowed(const struct pol_ir *ir, struct pol_arena *a,
+				     const struct pol_list_member *src, bool src_here,
+				     const struct pol_list_member *dst, bool dst_here)
 {
 	struct pol_ir small = without_rules(ir);
 	struct cuts cuts = { 0 };
@@ -151,8 +175,10 @@ struct pol_list_ports pol_list_allowed(const struct pol_ir *ir, struct pol_arena
 	struct pol_list_ports out;
 
 	*pol_vec_push(&cuts) = 0;
-	rules_for(src, POL_EGRESS, &dst->peer, &small, &cuts);
-	rules_for(dst, POL_INGRESS, &src->peer, &small, &cuts);
+	if (src_here)
+		rules_for(src, POL_EGRESS, &dst->peer, &small, &cuts);
+	if (dst_here)
+		rules_for(dst, POL_INGRESS, &src->peer, &small, &cuts);
 	qsort(cuts.v, cuts.n, sizeof(*cuts.v), cut_cmp);
 	for (size_t i = 0; i < cuts.n; i++) {
 		uint32_t next = i + 1 < cuts.n ? cuts.v[i + 1] : POL_L4_KEY_MAX + 1;
@@ -160,7 +186,7 @@ struct pol_list_ports pol_list_allowed(const struct pol_ir *ir, struct pol_arena
 
 		if (next == cuts.v[i])
 			continue;
-		pol_eval_flow(&small, &src->peer, true, &dst->peer, true, cuts.v[i], &f);
+		pol_eval_flow(&small, &src->peer, src_here, &dst->peer, dst_here, cuts.v[i], &f);
 		if (f.action != POL_ALLOW)
 			continue;
 		*pol_vec_push(&ranges) = (struct pol_range32){ cuts.v[i], next - 1 };
@@ -174,6 +200,13 @@ struct pol_list_ports pol_list_allowed(const struct pol_ir *ir, struct pol_arena
 	pol_vec_free(&cuts);
 	free_rules(&small);
 	return out;
+}
+
+struct pol_list_ports pol_list_allowed(const struct pol_ir *ir, struct pol_arena *a,
+				       const struct pol_list_member *src,
+				       const struct pol_list_member *dst)
+{
+	return allowed(ir, a, src, true, dst, true);
 }
 
 /* ---- what is found ------------------------------------------------------------ */
@@ -202,51 +235,154 @@ static struct pol_str describe(struct listing *l, struct pol_list_ports on)
 	return kept;
 }
 
-static struct pol_list_end end_of(const struct pol_list_member *m)
-{
-	return (struct pol_list_end){ m->name, m->family, m->peer.kind };
-}
-
-static void add_pair(struct listing *l, const struct pol_list_member *src,
-		     const struct pol_list_member *dst, struct pol_list_ports on)
-{
-	*pol_vec_push(&l->list->pairs) = (struct pol_list_pair){
-		.from = end_of(src), .to = end_of(dst), .on = on, .text = describe(l, on)
-	};
-}
+/*
+ * All who stand for one name, and all for another, of one family: what the first may send and what
+ * the second may get.  Each side is judged by the other's address alone, so that n + m questions
+ * answer n * m.
+ */
+struct block {
+	uint8_t family; /* 0: of any */
+	struct group from, to;
+	struct pol_list_ports *in, *out; /* by from, by to */
+	bool from_one, to_one; /* the same for all of these */
+};
 
 static bool same_ports(struct pol_list_ports a, struct pol_list_ports b)
 {
 	return pol_l4set_equal(a.all, b.all) && pol_l4set_equal(a.http, b.http);
 }
 
-/*
- * Both families of a named set stand side by side among the members; where the
- * answers are equal, they are one line.
- */
-static void list_pair(struct listing *l, size_t src, size_t dst)
+static bool all_same(const struct pol_list_ports *v, size_t n)
 {
-	struct pol_list_member *m = l->members.v, one;
-	size_t pair = m[src].family[0] ? src : dst;
-	struct pol_list_ports on = pol_list_allowed(l->ir, l->arena, &m[src], &m[dst]), other;
+	for (size_t i = 1; i < n; i++)
+		if (!same_ports(v[0], v[i]))
+			return false;
+	return true;
+}
 
-	if (!m[pair].family[0]) {
-		if (on.all.n)
-			add_pair(l, &m[src], &m[dst], on);
-		return;
-	}
-	if (m[pair].family[1] == '6')
-		return; /* told with its other half */
-	other = pol_list_allowed(l->ir, l->arena, &m[pair == src ? src + 1 : src],
-				 &m[pair == dst ? dst + 1 : dst]);
-	one = m[pair];
-	if (same_ports(on, other))
-		one.family = "";
+static void ask(struct listing *l, struct block *b)
+{
+	const struct pol_list_member *from = &l->members.v[b->from.first],
+				     *to = &l->members.v[b->to.first];
+
+	b->in = pol_arena_alloc(l->arena, b->from.n * sizeof(*b->in));
+	b->out = pol_arena_alloc(l->arena, b->to.n * sizeof(*b->out));
+	for (size_t i = 0; i < b->from.n; i++)
+		b->in[i] = allowed(l->ir, l->arena, &from[i], false, to, true);
+	for (size_t i = 0; i < b->to.n; i++)
+		b->out[i] = allowed(l->ir, l->arena, from, true, &to[i], false);
+	b->from_one = all_same(b->in, b->from.n);
+	b->to_one = all_same(b->out, b->to.n);
+}
+
+static struct pol_list_ports both(struct listing *l, const struct block *b, size_t from, size_t to)
+{
+	struct pol_list_ports in = b->in[from], out = b->out[to], all;
+
+	all.all = pol_l4set_combine(l->arena, POL_SET_INTERSECT, in.all, out.all);
+	all.http = pol_l4set_combine(l->arena, POL_SET_UNION, in.http, out.http);
+	all.http = pol_l4set_combine(l->arena, POL_SET_INTERSECT, all.all, all.http);
+	return all;
+}
+
+static struct pol_list_end end_of(const struct pol_list_member *m, const char *where)
+{
+	return (struct pol_list_end){ m->name, where, m->peer.kind };
+}
+
+static void add_pair(struct listing *l, struct pol_list_end from, struct pol_list_end to,
+		     struct pol_list_ports on)
+{
 	if (on.all.n)
-		add_pair(l, pair == src ? &one : &m[src], pair == dst ? &one : &m[dst], on);
-	if (other.all.n && !same_ports(on, other))
-		add_pair(l, &m[pair == src ? src + 1 : src], &m[pair == dst ? dst + 1 : dst],
-			 other);
+		*pol_vec_push(&l->list->pairs) = (struct pol_list_pair){
+			.from = from, .to = to, .on = on, .text = describe(l, on)
+		};
+}
+
+/* Which of a name's addresses a line is about: nothing is said where one stands for all of it. */
+static const char *where_of(const struct listing *l, const struct group *name, size_t member,
+			    bool one, uint8_t family)
+{
+	if (name->n == 1)
+		return "";
+	return !one ? l->members.v[member].family : family == 4 ? "v4" : "v6";
+}
+
+static void list_block(struct listing *l, const struct group *src, const struct group *dst,
+		       const struct block *b)
+{
+	for (size_t i = 0; i < (b->from_one ? 1 : b->from.n); i++)
+		for (size_t k = 0; k < (b->to_one ? 1 : b->to.n); k++) {
+			size_t from = b->from.first + i, to = b->to.first + k;
+
+			add_pair(l,
+				 end_of(&l->members.v[from],
+					where_of(l, src, from, b->from_one, b->family)),
+				 end_of(&l->members.v[to],
+					where_of(l, dst, to, b->to_one, b->family)),
+				 both(l, b, i, k));
+		}
+}
+
+/* Those of one family, which stand side by side. */
+static struct group of_family(const struct listing *l, const struct group *g, uint8_t family)
+{
+	struct group of = { .first = g->first };
+
+	while (of.first < g->first + g->n && l->members.v[of.first].peer.addr.family != family)
+		of.first++;
+	while (of.first + of.n < g->first + g->n &&
+	       l->members.v[of.first + of.n].peer.addr.family == family)
+		of.n++;
+	return of;
+}
+
+/* One line where all blocks say the same. */
+static void list_blocks(struct listing *l, const struct group *src, const struct group *dst,
+			const struct block *b, size_t n)
+{
+	bool one = n > 0;
+
+	for (size_t i = 0; i < n; i++)
+		one = one && b[i].from_one && b[i].to_one &&
+		      same_ports(both(l, &b[i], 0, 0), both(l, &b[0], 0, 0));
+	if (one)
+		add_pair(l, end_of(&l->members.v[src->first], ""),
+			 end_of(&l->members.v[dst->first], ""), both(l, &b[0], 0, 0));
+	for (size_t i = 0; !one && i < n; i++)
+		list_block(l, src, dst, &b[i]);
+}
+
+static bool is_endpoint(const struct listing *l, const struct group *g)
+{
+	return g->n && l->members.v[g->first].peer.kind == POL_PEER_ENDPOINT;
+}
+
+/*
+ * The flows of two endpoints are of one family.  Where one end only is judged, its own address says
+ * nothing, and any who stands for it is as good.
+ */
+static void list_pair(struct listing *l, struct group src, struct group dst)
+{
+	static const uint8_t families[] = { 0, 4, 6 };
+	bool from = is_endpoint(l, &src), to = is_endpoint(l, &dst);
+	struct block b[POL_ARRAY_LEN(families)];
+	size_t n = 0;
+
+	if (!from && !to)
+		return;
+	src.n = to || !src.n ? src.n : 1;
+	dst.n = from || !dst.n ? dst.n : 1;
+	for (size_t i = 0; i < POL_ARRAY_LEN(families); i++) {
+		b[n] = (struct block){ .family = families[i], .from = src, .to = dst };
+		if (to)
+			b[n].from = of_family(l, &src, families[i]);
+		if (from)
+			b[n].to = of_family(l, &dst, families[i]);
+		if (b[n].from.n && b[n].to.n)
+			ask(l, &b[n++]);
+	}
+	list_blocks(l, &src, &dst, b, n);
 }
 
 void pol_list_make(const struct pol_ir *ir, struct pol_arena *a, struct pol_list *out)
@@ -255,18 +391,18 @@ void pol_list_make(const struct pol_ir *ir, struct pol_arena *a, struct pol_list
 
 	*out = (struct pol_list){ .ir = ir };
 	gather(&l);
-	for (size_t i = 0; i < l.members.n; i++)
-		if (l.members.v[i].peer.kind == POL_PEER_ENDPOINT)
-			*pol_vec_push(&out->classes) = end_of(&l.members.v[i]);
-	for (size_t i = 0; i < l.members.n; i++)
-		for (size_t k = 0; k < l.members.n; k++)
-			if (l.members.v[i].peer.kind == POL_PEER_ENDPOINT ||
-			    l.members.v[k].peer.kind == POL_PEER_ENDPOINT)
-				list_pair(&l, i, k);
+	for (size_t i = 0; i < l.groups.n; i++)
+		if (is_endpoint(&l, &l.groups.v[i]))
+			*pol_vec_push(&out->classes) =
+				end_of(&l.members.v[l.groups.v[i].first], "");
+	for (size_t i = 0; i < l.groups.n; i++)
+		for (size_t k = 0; k < l.groups.n; k++)
+			list_pair(&l, l.groups.v[i], l.groups.v[k]);
 	pol_list_edge(ir, a, l.members.v, l.members.n, out);
 	for (size_t i = 0; i < l.members.n; i++)
 		pol_list_member_free(&l.members.v[i]);
 	pol_vec_free(&l.members);
+	pol_vec_free(&l.groups);
 }
 
 void pol_list_free(struct pol_list *l)
@@ -304,8 +440,10 @@ static void add_ports(struct pol_buf *out, const char *key, struct pol_l4set on)
 
 static void add_family(struct pol_buf *out, const char *key, const struct pol_list_end *end)
 {
+	bool whole = strcmp(end->family, "v4") == 0 || strcmp(end->family, "v6") == 0;
+
 	if (end->family[0])
-		pol_buf_printf(out, ",\"%s\":\"%s\"", key, end->family);
+		pol_buf_printf(out, ",\"%s_%s\":\"%s\"", key, whole ? "family" : "in", end->family);
 }
 
 static void print_object(const struct pol_list_pair *p, struct pol_buf *out)
@@ -314,8 +452,8 @@ static void print_object(const struct pol_list_pair *p, struct pol_buf *out)
 	pol_buf_json(out, p->from.name);
 	pol_buf_addz(out, ",\"to\":");
 	pol_buf_json(out, p->to.name);
-	add_family(out, "from_family", &p->from);
-	add_family(out, "to_family", &p->to);
+	add_family(out, "from", &p->from);
+	add_family(out, "to", &p->to);
 	add_ports(out, "on", p->on.all);
 	if (p->on.http.n)
 		add_ports(out, "http", p->on.http);

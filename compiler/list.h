@@ -8,7 +8,9 @@
  * Who may reach whom: each pair of endpoint definitions, `world`, `host` and
  * named sets of which one side at least is an endpoint, with the protocols and
  * ports that both sides allow, as the evaluator judges typical members
- * (witness.h). Definitions that
+ * (witness.h): who has no address given is at one that no prefix names.  Where rules name every
+ * address of a family, all those stand for the name that they tell apart, and the line says for
+ * which addresses it holds, unless for all. Definitions that
  * nobody can satisfy have no line. Then who may reach the VIP of each service and where it sends
  * them, and what each filter passes. Scratch memory is taken from a.
  */

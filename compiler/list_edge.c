@@ -8,18 +8,19 @@
 #define CLIENT_PORT 49152 /* as `polc explain` takes it */
 #define SYN 0x02
 
+struct said {
+	size_t member;
+	struct pol_list_pair pair;
+};
+
 struct edge {
 	const struct pol_ir *ir;
 	struct pol_arena *arena;
 	const struct pol_list_member *member;
 	size_t n;
 	struct pol_list *list;
+	POL_VEC(struct said) said; /* so far, of the members of one name */
 };
-
-static struct pol_list_end end_of(const struct pol_list_member *m)
-{
-	return (struct pol_list_end){ m->name, m->family, m->peer.kind };
-}
 
 static struct pol_str keep(struct edge *e, struct pol_buf *b)
 {
@@ -34,20 +35,69 @@ static bool same_pair(const struct pol_list_pair *a, const struct pol_list_pair 
 	return pol_l4set_equal(a->on.all, b->on.all) && pol_str_eq(a->text, b->text);
 }
 
-/* Both families of a named set stand side by side; where the answers are equal, they are one line. */
 static void add(struct edge *e, size_t m, struct pol_list_pair *p)
 {
-	struct pol_list *l = e->list;
-	struct pol_list_pair *last = l->pairs.n ? &l->pairs.v[l->pairs.n - 1] : NULL;
+	p->from = (struct pol_list_end){ e->member[m].name, e->member[m].family,
+					 e->member[m].peer.kind };
+	*pol_vec_push(&e->said) = (struct said){ m, *p };
+}
 
-	p->from = end_of(&e->member[m]);
-	if (last && p->from.family[0] && p->from.family[1] == '6' && last->kind == p->kind &&
-	    pol_str_eq(last->from.name, p->from.name) && pol_str_eq(last->to.name, p->to.name) &&
-	    same_pair(last, p)) {
-		last->from.family = "";
-		return;
+static bool same_name(const struct pol_list_member *a, const struct pol_list_member *b)
+{
+	return a->peer.kind == b->peer.kind && pol_str_eq(a->name, b->name);
+}
+
+/* Do all members from..to of this family (0: of any) get one answer?  Then it is the one returned. */
+static const struct pol_list_pair *one_answer(const struct edge *e, size_t from, size_t to,
+					      uint8_t family)
+{
+	const struct pol_list_pair *first = NULL;
+	size_t n = 0;
+
+	for (size_t m = from; m <= to; m++)
+		n += !family || e->member[m].peer.addr.family == family;
+	for (size_t i = 0; i < e->said.n; i++) {
+		const struct said *x = &e->said.v[i];
+
+		if (family && e->member[x->member].peer.addr.family != family)
+			continue;
+		if (first && !same_pair(first, &x->pair))
+			return NULL;
+		first = first ? first : &x->pair;
+		n--;
 	}
-	*pol_vec_push(&l->pairs) = *p;
+	return n ? NULL : first;
+}
+
+static void add_line(struct edge *e, struct pol_list_pair p, const char *family)
+{
+	p.from.family = family;
+	*pol_vec_push(&e->list->pairs) = p;
+}
+
+/* One line for all members of a name, or for those of a family, where they get one answer. */
+static void settle(struct edge *e, size_t m)
+{
+	const struct pol_list_pair *one;
+	size_t from = m;
+
+	if (m + 1 < e->n && same_name(&e->member[m], &e->member[m + 1]))
+		return;
+	while (from && same_name(&e->member[m], &e->member[from - 1]))
+		from--;
+	one = one_answer(e, from, m, 0);
+	if (one)
+		add_line(e, *one, "");
+	for (uint8_t family = 4; !one && family <= 6; family += 2) {
+		const struct pol_list_pair *of = one_answer(e, from, m, family);
+
+		if (of)
+			add_line(e, *of, family == 4 ? "v4" : "v6");
+		for (size_t i = 0; !of && i < e->said.n; i++)
+			if (e->member[e->said.v[i].member].peer.addr.family == family)
+				add_line(e, e->said.v[i].pair, e->said.v[i].pair.from.family);
+	}
+	e->said.n = 0;
 }
 
 /* ---- services --------------------------------------------------------------------------- */
@@ -144,9 +194,11 @@ static void list_service(struct edge *e, const struct pol_ir_service *s)
 	struct backends b = backends_of(e, s);
 
 	/* what the host itself sends meets no service */
-	for (size_t m = 0; m < e->n; m++)
+	for (size_t m = 0; m < e->n; m++) {
 		if (e->member[m].peer.kind != POL_PEER_HOST)
 			list_sender(e, m, s, &b);
+		settle(e, m);
+	}
 	for (size_t i = 0; i < s->nbackends; i++) {
 		uint32_t key = POL_L4_KEY(s->proto, s->backend[i].port);
 		struct pol_list_pair p = { .from = { s->name, "", POL_PEER_WORLD },
@@ -272,13 +324,16 @@ static void list_filter(struct edge *e, size_t m, const struct pol_ir_filter *f)
 void pol_list_edge(const struct pol_ir *ir, struct pol_arena *a,
 		   const struct pol_list_member *member, size_t n, struct pol_list *out)
 {
-	struct edge e = { ir, a, member, n, out };
+	struct edge e = { .ir = ir, .arena = a, .member = member, .n = n, .list = out };
 
 	for (size_t i = 0; i < ir->services.n; i++)
 		list_service(&e, &ir->services.v[i]);
 	for (size_t i = 0; i < ir->filters.n; i++)
-		for (size_t m = 0; m < n; m++)
+		for (size_t m = 0; m < n; m++) {
 			if (member[m].peer.kind != POL_PEER_ENDPOINT &&
 			    member[m].peer.kind != POL_PEER_HOST)
 				list_filter(&e, m, &ir->filters.v[i]);
+			settle(&e, m);
+		}
+	pol_vec_free(&e.said);
 }

@@ -8,7 +8,7 @@
 /* One who stands for a name; its rules, by direction, without those that cannot concern it. */
 struct pol_list_member {
 	struct pol_str name;
-	const char *family; /* "", or which addresses of a set with both it stands for */
+	const char *family; /* "", "v4", "v6" or "10.0.0.0/8": which addresses of the name it stands for */
 	struct pol_eval_peer peer;
 	struct pol_ir rules[POL_DIRECTIONS]; /* of an endpoint */
 };

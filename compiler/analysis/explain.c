@@ -253,11 +253,111 @@ static void ask_backends(struct explaining *e, struct pol_explanation *x)
 	}
 }
 
+/* ---- who has no address of his own ------------------------------------------------- */
+
+static void judge(struct explaining *e, struct pol_explanation *x)
+{
+	pol_eval_flow(e->ir, &x->src, true, &x->dst, true, x->l4_key, &x->flow);
+	ask_request(e->ir, x->asked, x);
+	x->service = service_at(e->ir, &x->dst, x->l4_key);
+	x->backend = NULL;
+	x->nbackends = 0;
+	if (x->service)
+		ask_backends(e, x);
+}
+
+static bool same_flow(const struct pol_eval_flow *a, const struct pol_eval_flow *b)
+{
+	for (unsigned d = 0; d < POL_DIRECTIONS; d++) {
+		const struct pol_eval_side *x = &a->side[d], *y = &b->side[d];
+
+		if (a->judged[d] != b->judged[d] || x->action != y->action || x->rule != y->rule ||
+		    x->audit_rule != y->audit_rule || x->plain != y->plain ||
+		    x->nhttp != y->nhttp ||
+		    memcmp(x->http, y->http, x->nhttp * sizeof(*x->http)) != 0)
+			return false;
+	}
+	return true;
+}
+
+static bool same_answer(const struct pol_explanation *a, const struct pol_explanation *b)
+{
+	if (!same_flow(&a->flow, &b->flow) || a->nbackends != b->nbackends)
+		return false;
+	for (size_t i = 0; i < a->nbackends; i++)
+		if (!same_flow(&a->backend[i].flow, &b->backend[i].flow))
+			return false;
+	return true;
+}
+
+/* Its own address says nothing of an endpoint's flow with one who is none. */
+static void stand_ins(struct explaining *e, const struct pol_eval_peer *p,
+		      const struct pol_eval_peer *other, pol_stand_in_vec *out)
+{
+	if (p->has_addr || (p->kind == POL_PEER_ENDPOINT && other->kind != POL_PEER_ENDPOINT))
+		*pol_vec_push(out) = (struct pol_stand_in){ *p, "" };
+	else
+		pol_witness_anywhere(e->ir, p, e->arena, out);
+}
+
+/* What is to be asked instead. */
+static bool refuse_many(struct explaining *e, const struct pol_ast_peer *p,
+			const struct pol_eval_peer *who)
+{
+	struct pol_str text = pol_source_text(e->program->sources, p->span);
+	struct pol_diag *g = pol_diag(e->diags, POL_P0506, p->span, "`%.*s` is not one peer here",
+				      POL_STR_ARG(text));
+
+	pol_diag_label(e->diags, g, "rules name every address of a family, and answers differ");
+	if (who->kind == POL_PEER_ENDPOINT)
+		pol_diag_help(e->diags, g, "say where it is: %.*s@10.0.0.1", POL_STR_ARG(text));
+	else if (who->kind == POL_PEER_WORLD)
+		pol_diag_help(e->diags, g, "give an address instead: 192.0.2.1");
+	if (who->kind != POL_PEER_NODE)
+		pol_diag_help(e->diags, g, "`polc list` says which addresses may do what");
+	return false;
+}
+
+struct asked_for { /* who stands for both ends */
+	pol_stand_in_vec src, dst;
+};
+
+/* The same for whoever stands for the names, or an error: then there is no answer for all of them. */
+static bool judge_all(struct explaining *e, const struct pol_flow *flow,
+		      const struct asked_for *who, struct pol_explanation *out)
+{
+	struct pol_explanation x = *out;
+	size_t first_src = SIZE_MAX;
+
+	for (size_t i = 0; i < who->src.n; i++)
+		for (size_t k = 0; k < who->dst.n; k++) {
+			x.src = who->src.v[i].peer;
+			x.dst = who->dst.v[k].peer;
+			if (x.src.has_addr && x.dst.has_addr &&
+			    x.src.addr.family != x.dst.addr.family && who->src.n + who->dst.n > 2)
+				continue;
+			judge(e, &x);
+			if (first_src == SIZE_MAX) {
+				*out = x;
+				first_src = i;
+			} else if (!same_answer(out, &x)) {
+				return first_src != i ? refuse_many(e, flow->from, &x.src)
+						      : refuse_many(e, flow->to, &x.dst);
+			}
+		}
+	if (first_src == SIZE_MAX)
+		return refuse(e, flow->span, "found no two addresses of one family",
+			      "give addresses of one family");
+	return true;
+}
+
 bool pol_explain(const struct pol_ir *ir, const struct pol_program *program,
 		 const struct pol_flow *flow, struct pol_arena *a, struct pol_diags *diags,
 		 struct pol_explanation *out)
 {
 	struct explaining e = { ir, program, a, diags };
+	struct asked_for who = { 0 };
+	bool one;
 
 	*out = (struct pol_explanation){
 		.text = pol_source_text(program->sources, flow->span),
@@ -267,11 +367,12 @@ bool pol_explain(const struct pol_ir *ir, const struct pol_program *program,
 	if (!key_of(&e, flow, &out->l4_key) || !peer_of(&e, flow->from, &out->src) ||
 	    !peer_of(&e, flow->to, &out->dst))
 		return false;
-	pol_eval_flow(ir, &out->src, true, &out->dst, true, out->l4_key, &out->flow);
-	ask_request(ir, flow, out);
-	out->service = service_at(ir, &out->dst, out->l4_key);
-	if (out->service)
-		ask_backends(&e, out);
-	pol_explain_filters(ir, a, out);
-	return true;
+	stand_ins(&e, &out->src, &out->dst, &who.src);
+	stand_ins(&e, &out->dst, &out->src, &who.dst);
+	one = judge_all(&e, flow, &who, out);
+	pol_vec_free(&who.src);
+	pol_vec_free(&who.dst);
+	if (one)
+		pol_explain_filters(ir, a, out);
+	return one;
 }

@@ -41,7 +41,8 @@ struct pol_explanation {
 
 /*
  * Judges a flow of a resolved program whose IR is ir; ends that are endpoints
- * are taken to live here. Names stand for typical members (witness.h).
+ * are taken to live here. Names stand for typical members (witness.h); where those of one name get
+ * different answers, that is an error.
  * False after an error diagnostic.
  */
 bool pol_explain(const struct pol_ir *ir, const struct pol_program *program,

@@ -22,4 +22,18 @@ bool pol_witness_endpoint(const struct pol_ir *ir, uint32_t sel, struct pol_aren
 bool pol_witness_address(const struct pol_ir *ir, const struct pol_aset *s, uint8_t family,
 			 struct pol_arena *a, struct pol_eval_peer *out);
 
+/*
+ * Who stands for a peer whose address is not given: one, at an address that no prefix names.  Where
+ * rules name every address of a family there is no such one; then, in each family, one for each of
+ * the sets of addresses that they tell apart: of endpoints inside `pool`, of the world outside it,
+ * and beyond the named sets, who stand for themselves.
+ */
+struct pol_stand_in {
+	struct pol_eval_peer peer;
+	const char *where;	/* "", "v4", "v6", or of one family that is told apart, "10.0.0.0/8" */
+};
+typedef POL_VEC(struct pol_stand_in) pol_stand_in_vec;
+void pol_witness_anywhere(const struct pol_ir *ir, const struct pol_eval_peer *peer,
+			  struct pol_arena *a, pol_stand_in_vec *out);
+
 #endif

@@ -277,7 +277,7 @@ static void an_unknown_address_is_in_no_prefix(void **state)
 {
 	struct policy p = policy_ok(
 		OPEN
-		"policy api { deny from ::/0 on tcp 1; deny from 0.0.0.0/1 on tcp 2;\n"
+		"policy api { deny from 8000::/1 on tcp 1; deny from 0.0.0.0/1 on tcp 2;\n"
 		"allow from any except office on tcp 3; deny from { 0.0.0.0/0, ::/0 } on tcp 4;\n"
 		"allow from any on tcp 1-2, tcp 4; }");
 
@@ -288,6 +288,37 @@ static void an_unknown_address_is_in_no_prefix(void **state)
 	/* What names everything names it, too. */
 	denies(&p, "from web to api on tcp 4");
 	denies(&p, "from [app=web]@192.0.2.1 to api on tcp 3");
+	policy_free(&p);
+}
+
+/* Where every address of a family is named, nobody is at one that is not: one answer for all, or none. */
+static void without_an_unknown_address_all_must_agree(void **state)
+{
+	static const char *const apart[] = { "from web to api on tcp 1",
+					     "from world to api on tcp 1",
+					     "from web to api on tcp 2",
+					     "from host to api on tcp 2" };
+	struct policy p = policy_ok(
+		OPEN "policy api { deny from ::/0 on tcp 1; deny from 0.0.0.0/1 on tcp 2;\n"
+		     "deny from 128.0.0.0/1 on udp 1; deny from 0.0.0.0/1 on udp 1;\n"
+		     "deny from world in 0.0.0.0/0 on tcp 3; allow from any; }");
+
+	(void)state;
+	for (size_t i = 0; i < POL_ARRAY_LEN(apart); i++) {
+		struct pol_flow *f = pol_flow_parse(p.program, pol_str(apart[i]), &p.diags);
+		struct pol_explanation x;
+
+		assert_non_null(f);
+		assert_false(pol_explain(p.ir, p.program, f, p.arena, &p.diags, &x));
+		assert_int_equal(p.diags.all.v[p.diags.all.n - 1]->code, POL_P0506);
+	}
+	denies(&p, "from [app=web]@2001:db8::1 to api on tcp 1");
+	allows(&p, "from [app=web]@192.0.2.1 to api on tcp 1");
+	denies(&p, "from 10.0.0.1 to api on tcp 2");
+	allows(&p, "from web to api on tcp 3");
+	denies(&p, "from 192.0.2.1 to api on tcp 3");
+	allows(&p, "from 2001:db8::1 to api on tcp 3");
+	allows(&p, "from world to api on tcp 4");
 	policy_free(&p);
 }
 
@@ -619,6 +650,7 @@ int main(void)
 		cmocka_unit_test(negative_tests_are_true_for_a_missing_label),
 		cmocka_unit_test(ipv4_prefixes_match_inside_the_translation_prefix),
 		cmocka_unit_test(an_unknown_address_is_in_no_prefix),
+		cmocka_unit_test(without_an_unknown_address_all_must_agree),
 		cmocka_unit_test(both_sides_must_allow),
 		cmocka_unit_test(without_a_rule_in_that_direction_default_decides),
 		cmocka_unit_test(a_deny_alone_closes_too),

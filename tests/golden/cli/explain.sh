@@ -21,3 +21,40 @@ try 'from [app != "x"] to api on tcp 1'
 try 'from nobody to api on tcp 1'
 try 'from frontend to api on tcp 8080 GET "/"'
 try 'from frontend to api on tcp'
+cd "$TMPDIR" || exit
+cat >every.pol <<'POL'
+default deny;
+endpoint web = app == "web";
+endpoint db = app == "db";
+policy web {
+	allow from world in 0.0.0.0/0 on tcp 80;
+	allow from world on tcp 81;
+	allow from 0.0.0.0/0 on tcp 82;
+	allow from nodes in 0.0.0.0/0 on tcp 83;
+}
+policy db {
+	allow to any;
+}
+POL
+every() {
+	echo "\$ polc explain every.pol $*"
+	"$POLC" explain every.pol "$@"
+	echo "= $?"
+}
+every 'from world to web on tcp 80'
+every 'from 192.0.2.1 to web on tcp 80'
+every 'from world to web on tcp 81'
+every 'from world to web on udp 80'
+every 'from db to web on tcp 81'
+every 'from db to web on tcp 82'
+every 'from db@192.0.2.1 to web on tcp 82'
+every 'from host to web on tcp 82'
+every 'from nodes to web on tcp 83'
+every 'from db to world on tcp 80'
+sed 's/world in 0.0.0.0.0/{ { world in 0.0.0.0\/0 }, { world in ::\/0 } }/' every.pol >both.pol
+"$POLC" explain both.pol 'from world to web on tcp 80'
+echo "= $?"
+sed '/tcp 80/ { p; s/0.0.0.0/::/; s/0.0.0.0/::/ }' every.pol >twice.pol
+"$POLC" explain twice.pol 'from world to web on tcp 80'
+echo "= $?"
+"$POLC" list twice.pol

@@ -9,6 +9,7 @@ echo "= $?"
 "$POLC" graph --format=text ../list/shop.pol | head -1
 "$POLC" list --format=svg ../list/shop.pol
 echo "= $?"
+"$POLC" graph ../list/everywhere4.pol | grep -e '->' -e '(v4)'
 cd "$TMPDIR" || exit
 printf 'default deny;\nendpoint a = x == "1";\nendpoint b = x == "2";\npolicy a { allow from a, b on tcp 1; allow to b on tcp 1; }\npolicy b { allow from a on tcp 1; allow to a on tcp 1; }\n' >'<&">.pol'
 "$POLC" graph --format=svg '<&">.pol' | grep -e 'title' -e '<=>' -e themselves
