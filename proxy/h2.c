@@ -373,6 +373,7 @@ static void timeout(struct px_conn *c)
 	struct px_h2 *h = c->relay;
 	const struct px_limits *l = &h->w->limit;
 	struct px_end *end = h->end;
+	struct px_stream *next;
 
 	if (h->lingering || passed(h, h->ending, END_SECONDS)) {
 		px_conn_free(c, "nothing moved for too long");
@@ -382,9 +383,11 @@ static void timeout(struct px_conn *c)
 		server_gone(h, 504, "the server does not accept in time");
 	if (passed(h, end[PX_SERVER].section_began, l->head))
 		server_gone(h, 502, "the server's head took too long");
-	for (struct px_stream *s = h->first; s; s = s->next)
+	for (struct px_stream *s = h->first; s; s = next) {
+		next = s->next;
 		if (passed(h, s->moved, l->idle))
 			px_stream_expired(s);
+	}
 	if (passed(h, end[PX_CLIENT].section_began, l->head)) {
 		h->w->count.refused++;
 		terminate(h, NGHTTP2_ENHANCE_YOUR_CALM);

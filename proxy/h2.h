@@ -18,7 +18,7 @@
 
 #include "proxy/exchange.h"
 
-#define PX_H2_STREAMS 100u		/* at a time */
+#define PX_H2_STREAMS 100u		/* at a time; as many more are over for the client alone */
 #define PX_H2_LIST_MAX PX_HEAD_MAX	/* bytes of a field section as RFC 9113, 6.5.2 counts them */
 #define PX_H2_STREAM_WINDOW 65535	/* bytes */
 #define PX_H2_WINDOW (1 << 20)		/* of a connection, each direction */
@@ -176,7 +176,7 @@ void px_stream_lost(struct px_stream *s, unsigned status, const char *why);
 void px_stream_settled(struct px_stream *s);
 /* The last frame of the answer is out. */
 void px_stream_answered(struct px_stream *s);
-/* Nothing moved for too long. */
+/* Nothing moved for too long.  May free it. */
 void px_stream_expired(struct px_stream *s);
 /* The connection ends. */
 void px_stream_free(struct px_stream *s, const char *why);

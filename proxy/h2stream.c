@@ -292,7 +292,11 @@ void px_stream_answered(struct px_stream *s)
 
 void px_stream_expired(struct px_stream *s)
 {
-	if (s->answering) {
+	if (!s->open[PX_CLIENT]) {
+		fail(s, "fail", "the server does not read the request");
+		leave_server(s, NGHTTP2_CANCEL);
+		px_stream_free(s, NULL);
+	} else if (s->answering) {
 		fail(s, "fail", "nothing moved for too long");
 		leave_server(s, NGHTTP2_CANCEL);
 		moved(s);
@@ -535,8 +539,9 @@ static void client_closed(struct px_stream *s, uint32_t code)
 	if (whole || code == NGHTTP2_NO_ERROR)
 		px_purse_earn(&s->h->end[PX_CLIENT].purse, 4);
 	discard(s, PX_SERVER);
-	if (whole && s->open[PX_SERVER])
-		return; /* the server still reads */
+	/* the server still reads; of such streams libnghttp2 counts none as the client's */
+	if (whole && s->open[PX_SERVER] && s->h->streams <= 2 * PX_H2_STREAMS)
+		return;
 	if (!s->answered)
 		fail(s, "fail", "the client reset the stream");
 	leave_server(s, NGHTTP2_CANCEL);

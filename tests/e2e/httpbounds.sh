@@ -29,11 +29,18 @@ spawn server "$HTTP" serve "$a" 80 --raw "$work/raw"
 for x in "$a" "${v6[server]}"; do spawn server "$LOAD" serve "$x" 81; done
 : >nothing
 spawn server "$H2" serve "$a" 84 --play "$work/nothing"
+# One that answers at once and reads no body, and one that takes a single request at a time.
+echo 'status @ 200 end' >early
+: >early.record
+spawn server "$H2" serve "$a" 87 --play "$work/early" --settings "4=0 3=1000000" --record "$work/early.record"
+spawn server "$H2" serve "$a" 88 --settings "3=1" --record "$work/single.record"
 spawn server nghttpd --no-tls -w 0 --echo-upload -d "$work/raw" -a "$a" 85
 listening server tcp 80 1
 listening server tcp 81
 listening server tcp 84 1
 listening server tcp 85 1
+listening server tcp 87 1
+listening server tcp 88 1
 # Nobody there: a SYN goes unanswered.
 inside server ip rule add ipproto tcp sport 86 blackhole
 
@@ -43,10 +50,10 @@ pool 10.66.0.0/16, fd66::/48;
 endpoint client = app == "client";
 endpoint other = app == "other";
 endpoint server = app == "server";
-policy client { allow to server on tcp 80, 81, 83-86; }
+policy client { allow to server on tcp 80, 81, 83-88; }
 policy other { allow to server on tcp 81; }
 policy server {
-    allow from client on tcp 80, 83-86 http { allow GET, POST "/**"; deny * "/secret"; }
+    allow from client on tcp 80, 83-88 http { allow GET, POST "/**"; deny * "/secret"; }
     allow from client, other on tcp 81 http { allow GET, POST "/**"; }
 }
 END
@@ -150,7 +157,27 @@ h2_is "a head that takes too long ends the connection" 84 "goaway=ENHANCE_YOUR_C
 is "408: a head that takes too long" 408 "$(status 80 'GET /x HTTP/1.1\r\nHo')"
 is "408: a body that comes too slowly" 408 "$(status 80 'POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nabc')"
 h2_are
+
+unread() { # N: frames of N requests, 50 at a time, whose answer comes before their bodies are read
+	local i
+	printf 'request 1 GET /play end\nwait 1\n' # behind the server's SETTINGS
+	for ((i = 3; i < 2 * $1 + 3; i += 2)); do
+		printf 'request %d POST /play\ndata %d end x\n' $i $i
+		[ $((i % 100)) != 1 ] || echo "wait $i"
+	done
+}
+# They are over for the client, and the server still has them: 200 of those, no more.
+{ unread 300; echo "until $work/left"; } | inside client "$H2" ask "$a" 87 --timeout 0 >unread.seen &
+asking=$!
+for _ in {1..400}; do [ "$(grep -c '^part$' early.record)" -lt 100 ] || break; sleep 0.05; done
+is "HTTP/2: of 300 requests whose bodies the server does not read it loses 100" 100 "$(grep -c '^part$' early.record)"
+: >left
+wait $asking
+is "and each is answered" 301 "$(grep -o ':200' unread.seen | wc -l)"
+
 another_proxy --body-max 1000000 --timeout idle=2 --timeout connect=1
+h2_is "requests whose bodies the server does not read end, and so does the connection" 87 \
+	"101:200 goaway=NO_ERROR over" "$(unread 50)\n"
 h2_is "408: a body that comes too slowly" 84 "1:408" 'request 1 POST /sink\ndata 1 abc\n'
 h2_is "504: a server that does not answer" 84 "1:504" 'request 1 GET /play end\n'
 h2_is "504: one that does not accept" 86 "1:504" 'request 1 GET /x end\n'
@@ -162,6 +189,7 @@ h2_is "one that says nothing any more loses the connection" 84 "1:200 goaway=NO_
 is "504: a server that does not answer" 504 "$(status 81 'GET /never HTTP/1.1\r\nHost: h\r\n\r\n')"
 is "504: one that does not accept" 504 "$(status 86 'GET /x HTTP/1.1\r\nHost: h\r\n\r\n')"
 h2_are
+is "each of those is in the log" 50 "$(grep -c '"reason":"the server does not read the request"' access.log)"
 
 upload() { # BYTES, whose number is not announced: the status
 	head -c "$1" data >body

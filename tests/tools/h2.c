@@ -2,8 +2,8 @@
 /*
  * The two ends of HTTP/2 connections, for tests: frames of any kind, written as text (h2text.h).
  *
- *   h2 serve ADDR PORT [--record FILE] [--play FILE]
- *	says "listening"; records each request, answers by its path: .../play with the frames of FILE (read
+ *   h2 serve ADDR PORT [--record FILE] [--play FILE] [--settings "ID=VALUE..."]
+ *	says "listening"; says SETTINGS (8=1) first; records each request, answers by its path: .../play with the frames of FILE (read
  *	anew each time), /sink with how many bytes the body had, a gRPC call and a websocket by echo, the rest with
  *	the client's address
  *   h2 ask ADDR PORT [--want WORDS] [--timeout MS] [--streams IDS] [--sent FILE] [--bodies FILE]
@@ -39,6 +39,7 @@
 
 static nghttp2_hd_inflater *inflater;
 static const char *play, *peer_name;
+static char websockets[] = "8=1", *settings = websockets;
 static FILE *bodies;
 
 /* ---- frames in ---------------------------------------------------------------------------- */
@@ -457,7 +458,7 @@ static _Noreturn void talk(void)
 		exit(1);
 	have -= 24;
 	memmove(in, in + 24, have);
-	h2_settings((char[]){ "8=1" });
+	h2_settings(settings);
 	do
 		dispatch(to_server);
 	while (more(-1) && !gone);
@@ -476,6 +477,8 @@ static int serve(const char *a, const char *port, char **arg)
 			h2_record = arg[1];
 		else if (!strcmp(*arg, "--play"))
 			play = arg[1];
+		else if (!strcmp(*arg, "--settings"))
+			settings = arg[1];
 	}
 	signal(SIGCHLD, SIG_IGN);
 	l = end_listen(a, port, 0);
