@@ -536,7 +536,8 @@ static void client_closed(struct px_stream *s, uint32_t code)
 {
 	bool whole = s->from[PX_CLIENT].ended && s->answered;
 
-	if (whole || code == NGHTTP2_NO_ERROR)
+	/* without a word of error, but before the answer: that is a reset like any other */
+	if (whole || (s->answered && code == NGHTTP2_NO_ERROR))
 		px_purse_earn(&s->h->end[PX_CLIENT].purse, 4);
 	discard(s, PX_SERVER);
 	/* the server still reads; of such streams libnghttp2 counts none as the client's */

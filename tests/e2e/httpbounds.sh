@@ -152,6 +152,8 @@ h2_are() { # all that were begun
 # Each by a proxy that is impatient in this alone: with heads and bodies here, with whatever does not move then.
 another_proxy --body-max 1000000 --timeout head=1 --timeout body=1
 h2_is "413: a body that is longer than it may be" 84 "1:413" 'request 1 POST /sink\n+ content-length: 1000001\n'
+h2_is "resets that name no error are as many as others" 84 "goaway=ENHANCE_YOUR_CALM over" \
+	"$(for ((i = 1; i < 800; i += 2)); do printf 'request %d GET /play end\nrst %d 0\n' $i $i; done)\n"
 h2_is "a head that takes too long ends the connection" 84 "goaway=ENHANCE_YOUR_CALM over" \
 	'request 1 HEAD /x end\nwait 1\nhead 3\n+ :method: GET\nopen\n'
 is "408: a head that takes too long" 408 "$(status 80 'GET /x HTTP/1.1\r\nHo')"
