@@ -274,6 +274,19 @@ static void finish(struct px_h2 *h)
 	px_conn_timer(c, LINGER_SECONDS);
 }
 
+static void write_server(struct px_h2 *h)
+{
+	struct px_end *server = &h->end[PX_SERVER];
+
+	if (flush(server, h->c->server) < 0) {
+		server_gone(h, 502, "the server's connection broke");
+		return;
+	}
+	px_streams_submit(h);
+	if (over(server))
+		server_gone(h, 502, lost_because(server));
+}
+
 /* Whether both sockets are there; the connection may be gone, or ends. */
 static bool write_both(struct px_h2 *h)
 {
@@ -282,12 +295,8 @@ static bool write_both(struct px_h2 *h)
 
 	/* what one side takes opens windows of the other */
 	for (int round = 0; round < 8 && more; round++) {
-		if (server->session && !h->c->connecting) {
-			if (flush(server, h->c->server) < 0)
-				server_gone(h, 502, "the server's connection broke");
-			else if (over(server))
-				server_gone(h, 502, lost_because(server));
-		}
+		if (server->session && !h->c->connecting)
+			write_server(h);
 		if (flush(client, h->c->client) < 0) {
 			px_conn_kill(h->c, "the client's connection broke");
 			return false;
@@ -411,6 +420,7 @@ static void begin(struct px_conn *c, const char *p, size_t n)
 	}
 	h->c = c;
 	h->w = c->w;
+	h->end_of = &h->first;
 	h->idle = now(h);
 	for (enum px_side side = PX_CLIENT; side < PX_SIDES; side++) {
 		h->end[side].h = h;

@@ -110,7 +110,7 @@ struct px_stream {
 	int32_t id[PX_SIDES];	/* 0: not there */
 	bool open[PX_SIDES];
 	struct px_body2 from[PX_SIDES];
-	struct px_section waiting; /* a websocket's, until the server has said what it can */
+	struct px_section waiting; /* the head, until the server takes it (px_streams_submit) */
 	struct px_exchange x;
 	const char *verdict, *why; /* for the log; NULL: its head is not there yet */
 	bool head_only;		/* HEAD */
@@ -141,8 +141,9 @@ struct px_h2 {
 	struct px_conn *c;
 	struct px_worker *w;
 	struct px_end end[PX_SIDES];
-	struct px_stream *first;
+	struct px_stream *first, **end_of; /* in the order in which they came */
 	unsigned streams;
+	bool waits;		/* perhaps the head of one does */
 	double idle;		/* since when there are no streams */
 	double connect;		/* since when it connects onward */
 	double leaving;		/* since when the client knows that it is to open no more; 0: not so */
@@ -172,8 +173,12 @@ void px_stream_ended(struct px_stream *s, enum px_side from);
 void px_stream_closed(struct px_stream *s, enum px_side side, uint32_t code);
 /* The server's half is gone without libnghttp2 having said so.  May free it. */
 void px_stream_lost(struct px_stream *s, unsigned status, const char *why);
-/* The server's SETTINGS are there. */
-void px_stream_settled(struct px_stream *s);
+/*
+ * Hands the server, whose socket is there, the heads that wait, as many as it takes at a time.
+ * What libnghttp2 has been given it keeps until it can be sent, reset or not: so it gets none while
+ * the socket takes nothing, and none beyond the server's limit.
+ */
+void px_streams_submit(struct px_h2 *h);
 /* The last frame of the answer is out. */
 void px_stream_answered(struct px_stream *s);
 /* Nothing moved for too long.  May free it. */

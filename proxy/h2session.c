@@ -54,19 +54,6 @@ static void on_section(struct px_end *e, struct px_stream *s, const nghttp2_fram
 
 /* ---- frames ---------------------------------------------------------------------------- */
 
-static void on_settings(struct px_end *e)
-{
-	struct px_stream *next;
-
-	if (e->settled || e->side == PX_CLIENT)
-		return;
-	e->settled = true;
-	for (struct px_stream *s = e->h->first; s; s = next) {
-		next = s->next;
-		px_stream_settled(s);
-	}
-}
-
 static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *f, void *user)
 {
 	struct px_end *e = user;
@@ -81,8 +68,7 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *f, void 
 			px_stream_ended(s, e->side);
 		break;
 	case NGHTTP2_SETTINGS:
-		if (!(f->hd.flags & NGHTTP2_FLAG_ACK))
-			on_settings(e);
+		e->settled = e->settled || !(f->hd.flags & NGHTTP2_FLAG_ACK);
 		break;
 	case NGHTTP2_PRIORITY:
 	case NGHTTP2_RST_STREAM: /* on_stream_close tells */

@@ -75,11 +75,9 @@ struct px_stream *px_stream_new(struct px_h2 *h, int32_t id)
 	s->h = h;
 	s->id[PX_CLIENT] = id;
 	s->open[PX_CLIENT] = true;
-	s->next = h->first;
-	s->link = &h->first;
-	if (s->next)
-		s->next->link = &s->next;
-	h->first = s;
+	s->link = h->end_of;
+	*s->link = s;
+	h->end_of = &s->next;
 	h->streams++;
 	s->x.began = ev_now(h->w->loop);
 	moved(s);
@@ -118,8 +116,7 @@ void px_stream_free(struct px_stream *s, const char *why)
 		px_exchange_end(&s->x, h->c, s->verdict, s->why);
 	px_exchange_free(&s->x);
 	*s->link = s->next;
-	if (s->next)
-		s->next->link = s->link;
+	*(s->next ? &s->next->link : &h->end_of) = s->link;
 	h->streams--;
 	h->idle = ev_now(h->w->loop);
 	free(s);
@@ -312,15 +309,29 @@ void px_stream_expired(struct px_stream *s)
 
 /* ---- requests ------------------------------------------------------------------------------------- */
 
-static void submit(struct px_stream *s, struct px_section *section)
+static void submit(struct px_stream *s)
 {
-	nghttp2_nv nv[PX_SECTION_MAX];
-	size_t n = px_section_out(section, nv);
+	nghttp2_session *server = session(s, PX_SERVER);
 	const struct px_body2 *b = &s->from[PX_CLIENT];
-	int32_t id = nghttp2_submit_request(session(s, PX_SERVER), NULL, nv, n,
-					    b->ended && !b->q.n ? NULL : &body, s);
+	nghttp2_nv nv[PX_SECTION_MAX];
+	size_t n = px_section_out(&s->waiting, nv);
+	int32_t id;
 
-	px_section_free(section);
+	if (s->tunnel &&
+	    nghttp2_session_get_remote_settings(server, NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) !=
+		    1) {
+		refuse(s, 502, "fail", "the server takes no websockets over HTTP/2");
+		return;
+	}
+	if (!nghttp2_session_check_request_allowed(server)) {
+		/* "refused" tells that nothing was done, so the client may try again */
+		px_section_free(&s->waiting);
+		fail(s, "fail", "the server takes no more streams");
+		reset(s, PX_CLIENT, NGHTTP2_REFUSED_STREAM);
+		return;
+	}
+	id = nghttp2_submit_request(server, NULL, nv, n, b->ended && !b->q.n ? NULL : &body, s);
+	px_section_free(&s->waiting);
 	if (id < 0) {
 		refuse(s, 502, "fail", "the server takes no more streams");
 		return;
@@ -329,24 +340,41 @@ static void submit(struct px_stream *s, struct px_section *section)
 	s->open[PX_SERVER] = true;
 }
 
-static void submit_websocket(struct px_stream *s, struct px_section *section)
+/* How many more streams the server takes; where it takes none any more, each is to be refused. */
+static uint32_t room(const struct px_h2 *h)
 {
-	if (nghttp2_session_get_remote_settings(session(s, PX_SERVER),
-						NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) == 1) {
-		submit(s, section);
-		return;
-	}
-	px_section_free(section);
-	refuse(s, 502, "fail", "the server takes no websockets over HTTP/2");
+	nghttp2_session *server = h->end[PX_SERVER].session;
+	uint32_t most =
+		nghttp2_session_get_remote_settings(server,
+						    NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+
+	if (!nghttp2_session_check_request_allowed(server))
+		return UINT32_MAX;
+	for (const struct px_stream *s = h->first; s && most; s = s->next)
+		most -= s->open[PX_SERVER];
+	return most;
 }
 
-void px_stream_settled(struct px_stream *s)
+void px_streams_submit(struct px_h2 *h)
 {
-	struct px_section section = s->waiting;
+	const struct px_end *server = &h->end[PX_SERVER];
+	uint32_t left;
 
-	s->waiting = (struct px_section){ 0 };
-	if (section.n)
-		submit_websocket(s, &section);
+	if (!h->waits || server->out_n)
+		return;
+	h->waits = false;
+	left = room(h);
+	for (struct px_stream *s = h->first; s; s = s->next) {
+		if (!s->waiting.n)
+			continue;
+		/* whether it takes websockets stands in its SETTINGS */
+		if (left && (!s->tunnel || server->settled)) {
+			submit(s);
+			left -= s->open[PX_SERVER];
+		} else {
+			h->waits = true;
+		}
+	}
 }
 
 static bool is_grpc(const struct px_head *h)
@@ -377,13 +405,10 @@ static void pass(struct px_stream *s, const struct px_head *h, struct px_section
 	if (!px_h2_onward(s->h)) {
 		px_section_free(section);
 		refuse(s, 502, "fail", s->h->lost ? "the server is gone" : "cannot connect onward");
-	} else if (!s->tunnel) {
-		submit(s, section);
-	} else if (s->h->end[PX_SERVER].settled) {
-		submit_websocket(s, section);
-	} else {
-		s->waiting = *section;
+		return;
 	}
+	s->waiting = *section;
+	s->h->waits = true;
 }
 
 void px_stream_request(struct px_stream *s, struct px_section *section, bool end)
@@ -557,8 +582,7 @@ static void server_closed(struct px_stream *s, uint32_t code)
 		/* it may stop the client by that (RFC 9113, 8.1) */
 		if (s->answered && !s->from[PX_CLIENT].ended)
 			reset(s, PX_CLIENT, NGHTTP2_NO_ERROR);
-	} else if (s->answering || code == NGHTTP2_REFUSED_STREAM) {
-		/* "refused" tells that nothing was done, so the client may try again */
+	} else if (s->answering || code == NGHTTP2_REFUSED_STREAM) { /* as in submit() */
 		fail(s, "fail", "the server reset the stream");
 		reset(s, PX_CLIENT, code ? code : NGHTTP2_INTERNAL_ERROR);
 	} else {

@@ -94,6 +94,12 @@ response() { # NAME
 each_h2_case "$e2e_tree/tests/http/h2requests.case" request
 each_h2_case "$e2e_tree/tests/http/h2responses.case" response
 
+# One that takes no more requests, while one is under way: the next has not been begun.
+printf 'status @ 200\nframe 7 0 0 0000000100000000\n' >play
+is "a server that takes no more: a request that may be tried again" "1:200 3:rst=REFUSED_STREAM" \
+	"$(printf 'request 1 GET /ok/play end\nwait 1\nrequest 3 GET /ok/1 end\n' |
+		inside client "$H2" ask "${v4[server]}" 80 --want "3:rst=REFUSED_STREAM" | grep -o '[13]:[2r][^ ]*' | paste -sd' ')"
+
 # ---- clients and servers of others ------------------------------------------------------------
 
 mkdir -p root/ok

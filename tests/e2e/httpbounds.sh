@@ -177,6 +177,24 @@ is "HTTP/2: of 300 requests whose bodies the server does not read it loses 100" 
 wait $asking
 is "and each is answered" 301 "$(grep -o ':200' unread.seen | wc -l)"
 
+# Requests that the client takes back while the server has no room for them, 14 KB each: none of them is kept.
+rss() { awk '/^RssAnon/ { print $2 }' "/proc/$worker/status"; }
+before=$(rss)
+asked=$(count requests)
+{ printf 'request 1 POST /one\nsleep 100\n'
+  for ((i = 3; i < 603; i += 2)); do printf 'request %d GET /x end\n+ x: {y*14000}\nrst %d 8\n' $i $i; done
+  printf 'request 603 GET /two end\nrequest 605 GET /three end\nping\nuntil %s/seen\ndata 1 end x\n' "$work"; } |
+	inside client "$H2" ask "$a" 88 --want "1:200 603:200 605:200" --timeout 0 >single.seen &
+asking=$!
+for _ in {1..400}; do [ "$(count requests)" -lt $((asked + 303)) ] || break; sleep 0.05; done
+grown=$(($(rss) - before))
+[ "$grown" -lt 1024 ]
+is "HTTP/2: 300 requests taken back, while the server has no room for them, hold $grown KiB" 0 $?
+: >seen
+wait $asking
+is "and those that wait are answered in their turn" "1:200 603:200 605:200" "$(grep -o '[0-9]*:200' single.seen | paste -sd' ')"
+is "the server has seen no other" "/one /two /three" "$(sed -n 's/^  :path: //p' single.record | paste -sd' ')"
+
 another_proxy --body-max 1000000 --timeout idle=2 --timeout connect=1
 h2_is "requests whose bodies the server does not read end, and so does the connection" 87 \
 	"101:200 goaway=NO_ERROR over" "$(unread 50)\n"
@@ -220,7 +238,6 @@ is "every line is JSON" 0 "$(jq -e . access.log >/dev/null 2>&1; echo $?)"
 kill "$proxy"
 is "SIGTERM without a request under way: it ends" 0 "$(proxy_gone; echo $?)"
 proxy
-rss() { awk '/^RssAnon/ { print $2 }' "/proc/$worker/status"; }
 acked() { inside server ss -Htin state established '( sport = :81 )' | grep -o 'bytes_acked:[0-9]*' | cut -d: -f2 | awk '{ s += $1 } END { print s + 0 }'; }
 before=$(rss)
 spawn client "$LOAD" stall "$a" 81 /bytes/536870912 20
