@@ -34,8 +34,8 @@ struct px_limits {			/* seconds */
 /* Lines of the log on their way (log.h). */
 struct px_book {
 	struct pol_buf lines;
-	unsigned n;			/* of them */
-	bool file;			/* where they go */
+	bool file, socket;		/* where they go */
+	bool torn;			/* a part of the last one is out, and not its end */
 	time_t second;			/* of what `time` says */
 	char time[48];
 };

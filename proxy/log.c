@@ -2,6 +2,10 @@
 #include "proxy/log.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -137,26 +141,83 @@ void px_log(struct px_worker *w, const struct px_record *r)
 		add_duration(b, ",\"answer_ms\":", r->answered);
 	add_duration(b, ",\"ms\":", r->seconds);
 	pol_buf_addz(b, "}\n");
-	w->book.n++;
 	if (b->n >= GATHERED || !w->book.file)
 		px_log_flush(w);
+}
+
+static ssize_t put(const struct px_worker *w, const char *p, size_t n)
+{
+	return w->book.socket ? send(w->log, p, n, MSG_DONTWAIT | MSG_NOSIGNAL)
+			      : write(w->log, p, n);
 }
 
 void px_log_flush(struct px_worker *w)
 {
 	struct pol_buf *b = &w->book.lines;
+	ssize_t n = 0;
 
 	if (!b->n)
 		return;
-	if (write(w->log, b->p, b->n) != (ssize_t)b->n)
-		w->count.log_lost += w->book.n;
-	w->book.n = 0;
+	/* a line of which a part is out ends before another begins */
+	if (w->book.torn)
+		w->book.torn = put(w, "\n", 1) != 1;
+	if (!w->book.torn)
+		n = put(w, b->p, b->n);
+	n = n > 0 ? n : 0;
+	if (n)
+		w->book.torn = b->p[n - 1] != '\n';
+	for (const char *p = b->p + n; (p = memchr(p, '\n', (size_t)(b->p + b->n - p))); p++)
+		w->count.log_lost++;
 	b->n = 0;
+}
+
+/* ---- where they go ------------------------------------------------------------------ */
+
+/*
+ * Standard output is not ours alone: whoever has the same open file would find it changed if it did
+ * not wait any more.  So what could make a writer wait (a pipe, a terminal) is opened once more.
+ */
+static int open_output(struct pol_err *e)
+{
+	char path[32];
+	struct stat s;
+	int fd;
+
+	if (fstat(STDOUT_FILENO, &s))
+		return pol_err(e, -errno, "standard output: %s", strerror(errno));
+	if (S_ISREG(s.st_mode) || S_ISSOCK(s.st_mode))
+		return STDOUT_FILENO;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", STDOUT_FILENO);
+	fd = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd >= 0)
+		return fd;
+	pol_err_help(e, "a file: --log FILE");
+	return pol_err(e, -errno,
+		       "standard output cannot be opened anew (%s), and who reads it slowly would "
+		       "stop every connection",
+		       strerror(errno));
+}
+
+int px_log_open(const char *path, struct pol_err *e)
+{
+	int fd;
+
+	if (!strcmp(path, "-"))
+		return open_output(e);
+	fd = open(path,
+		  O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY,
+		  0640);
+	if (fd < 0 && errno == ENXIO)
+		return pol_err(e, -errno, "%s: nobody reads this pipe", path);
+	return fd < 0 ? pol_err(e, -errno, "%s: cannot open: %s", path, strerror(errno)) : fd;
 }
 
 void px_log_begin(struct px_worker *w)
 {
 	struct stat s;
 
-	w->book.file = w->log >= 0 && !fstat(w->log, &s) && S_ISREG(s.st_mode);
+	if (w->log < 0 || fstat(w->log, &s))
+		return;
+	w->book.file = S_ISREG(s.st_mode);
+	w->book.socket = S_ISSOCK(s.st_mode);
 }

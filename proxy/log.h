@@ -4,7 +4,8 @@
  *
  * Lines are gathered while the worker has other things to do and written before it sleeps: one write
  * for all of them to a file, one for each to anything else, so that those of several workers do not
- * mix.  What cannot be written at once is lost and counted; nobody waits for a log.
+ * mix.  What cannot be written at once is lost and counted; nobody waits for a log.  Of a line of
+ * which a part could be written, that part stands alone.
  */
 #ifndef POLC_PROXY_LOG_H
 #define POLC_PROXY_LOG_H
@@ -27,6 +28,11 @@ struct px_record {
 
 /* The part of all lines of a connection, for free(); NULL: no memory. */
 char *px_log_who(const struct pol_proxy_key *key, const char *source, const char *destination);
+/*
+ * Where lines go, "-" being standard output: a descriptor, or -errno.  What is written to it never
+ * waits for a reader.
+ */
+int px_log_open(const char *path, struct pol_err *e);
 /* Once, before the worker is confined. */
 void px_log_begin(struct px_worker *w);
 void px_log(struct px_worker *w, const struct px_record *r);

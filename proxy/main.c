@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* polproxy: its options. */
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/notify.h"
 #include "proxy/control.h"
+#include "proxy/log.h"
 
 #ifndef POLC_VERSION
 #define POLC_VERSION "0.0"
@@ -109,12 +108,8 @@ static int whom(const char *name, struct px_options *o, struct pol_err *e)
 
 static int open_log(const char *path, struct px_options *o, struct pol_err *e)
 {
-	if (!path)
-		return 0;
-	o->log = strcmp(path, "-")
-			 ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640)
-			 : STDOUT_FILENO;
-	return o->log < 0 ? pol_err(e, -errno, "%s: cannot open: %s", path, strerror(errno)) : 0;
+	o->log = path ? px_log_open(path, e) : -1;
+	return path && o->log < 0 ? o->log : 0;
 }
 
 /* Two for each connection; as many as the system lets us have. */

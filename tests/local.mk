@@ -19,6 +19,7 @@ unit_tests = \
 	tests/unit/test_http \
 	tests/unit/test_input \
 	tests/unit/test_lang \
+	tests/unit/test_log \
 	tests/unit/test_lower \
 	tests/unit/test_object \
 	tests/unit/test_place \
@@ -44,6 +45,8 @@ tests_unit_test_hostfile_SOURCES = tests/unit/test_hostfile.c
 tests_unit_test_http_SOURCES = tests/unit/test_http.c
 tests_unit_test_input_SOURCES = tests/unit/test_input.c
 tests_unit_test_lang_SOURCES = tests/unit/test_lang.c
+tests_unit_test_log_SOURCES = tests/unit/test_log.c
+tests_unit_test_log_LDADD = $(proxy_libs) $(CMOCKA_LIBS)
 tests_unit_test_lower_SOURCES = tests/unit/test_lower.c tests/unit/policy_text.h
 tests_unit_test_maglev_SOURCES = tests/unit/test_maglev.c
 tests_unit_test_object_SOURCES = tests/unit/test_object.c tests/unit/object_maker.h

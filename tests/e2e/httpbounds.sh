@@ -233,6 +233,22 @@ is "an allowed one has its bytes and how long it took" "5000044 true true" \
 		jq -r '[.received, .ms >= .answer_ms, .sent > 60] | join(" ")')"
 is "every line is JSON" 0 "$(jq -e . access.log >/dev/null 2>&1; echo $?)"
 
+# A pipe that nobody reads, which is open for reading all the same.
+mkfifo pipe
+exec 7<>pipe
+another_proxy --log "$work/pipe"
+long=$(printf '%1000s' '' | tr ' ' a)
+is "a log that nobody reads stops nobody: 300 are answered" "300 200" \
+	"$(inside client timeout 60 curl -s -o /dev/null -w '%{http_code}\n' "http://$a/$long/[1-300]" | sort | uniq -c | awk '{ print $1, $2 }')"
+lost=$(count log_lost)
+[ "$lost" -gt 0 ]
+is "lines that have no room are counted ($lost)" 0 $?
+timeout 1 cat pipe >drained
+is "the others are there, whole" $((300 - lost)) "$(jq -r .status drained 2>&1 | grep -c '^200$')"
+status 80 'GET /again HTTP/1.1\r\nHost: h\r\n\r\n' >/dev/null
+is "and when it is read again, the next ones" /again "$(timeout 10 head -n 1 pipe | jq -r .path)"
+exec 7>&-
+
 # ---- a reader that does not read ---------------------------------------------------------------
 
 kill "$proxy"
