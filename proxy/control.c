@@ -28,6 +28,7 @@ struct worker {
 	int control;
 	int listener[2];
 	struct timespec started;
+	uint16_t asked; /* the number of the last question */
 };
 
 struct generation {
@@ -144,8 +145,11 @@ static int make_control(struct parent *p, struct pol_err *e)
 
 /* ---- workers ------------------------------------------------------------------------------ */
 
-/* One question, one answer. */
-static int ask(const struct worker *w, struct pol_proxy_msg *m, const int *fds, size_t n)
+/*
+ * One question, one answer.  Who was given up may answer all the same, later: questions have
+ * numbers, where answers to polload have the port.
+ */
+static int ask(struct worker *w, struct pol_proxy_msg *m, const int *fds, size_t n)
 {
 	struct timeval patience = { .tv_sec = PATIENCE };
 	int none[POL_PROXY_FDS], r;
@@ -153,12 +157,16 @@ static int ask(const struct worker *w, struct pol_proxy_msg *m, const int *fds, 
 	if (!w->pid)
 		return -ESRCH;
 	setsockopt(w->control, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	setsockopt(w->control, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	m->port = ++w->asked;
 	r = pol_message_send(w->control, m, fds, n);
-	r = r ? r : pol_message_receive(w->control, m, none);
+	do
+		r = r ? r : pol_message_receive(w->control, m, none);
+	while (!r && m->port != w->asked);
 	return r ? r : m->status;
 }
 
-static int load(const struct worker *w, const struct generation *g, struct pol_proxy_msg *m)
+static int load(struct worker *w, const struct generation *g, struct pol_proxy_msg *m)
 {
 	*m = (struct pol_proxy_msg){ .version = POL_PROXY_VERSION,
 				     .op = POL_PROXY_LOAD,
@@ -166,7 +174,7 @@ static int load(const struct worker *w, const struct generation *g, struct pol_p
 	return ask(w, m, g->fd, POL_PROXY_FDS);
 }
 
-static int watch(const struct worker *w, int fd)
+static int watch(struct worker *w, int fd)
 {
 	struct pol_proxy_msg m = { .version = POL_PROXY_VERSION, .op = POL_PROXY_WATCH };
 

@@ -81,7 +81,7 @@ struct pol_proxy_msg {
 	__u32 op;		/* enum pol_proxy_op */
 	__u64 gen;
 	__s32 status;		/* of an answer: 0 or -errno */
-	__u16 port, workers;
+	__u16 port, workers;	/* of an answer; a worker: port numbers questions */
 	char text[POL_PROXY_TEXT]; /* of an answer; NUL-terminated */
 };
 

@@ -233,6 +233,14 @@ is "an allowed one has its bytes and how long it took" "5000044 true true" \
 		jq -r '[.received, .ms >= .answer_ms, .sent > 60] | join(" ")')"
 is "every line is JSON" 0 "$(jq -e . access.log >/dev/null 2>&1; echo $?)"
 
+# What a worker answers when nobody waits for it any more is no answer to the next question.
+before=$(count requests)
+kill -STOP "$worker"
+is "a worker that does not answer is not counted" 0 "$(count workers)"
+kill -CONT "$worker"
+status 80 'GET /x HTTP/1.1\r\nHost: h\r\n\r\n' >/dev/null
+is "and its late answer is none to the next question" $((before + 1)) "$(count requests)"
+
 # A pipe that nobody reads, which is open for reading all the same.
 mkfifo pipe
 exec 7<>pipe
