@@ -238,13 +238,8 @@ static bool framing(struct px_head *h, bool end, struct px_fault *fault)
 static bool target(struct px_head *h, const struct pseudo *p, bool end, struct px_fault *fault)
 {
 	h->method = p->method;
-	if (!p->method.n)
-		return bad(fault, 400, "no :method");
-	if (p->method.n > PX_METHOD_MAX)
-		return bad(fault, 400, "the method is too long");
-	for (size_t i = 0; i < p->method.n; i++)
-		if (!px_is_token((unsigned char)p->method.p[i]))
-			return bad(fault, 400, "a method with a byte that none has");
+	if (!px_head_method(h, fault))
+		return false;
 	if (p->protocol.p) {
 		if (!pol_str_is(p->method, "CONNECT") || end)
 			return bad(fault, 400, ":protocol without a CONNECT");

@@ -430,6 +430,21 @@ bool px_head_target(struct px_head *h, struct px_fault *fault)
 	return why ? bad(fault, 400, why) : true;
 }
 
+bool px_head_method(const struct px_head *h, struct px_fault *fault)
+{
+	struct pol_str s = h->method;
+
+	for (size_t i = 0; i < s.n; i++) {
+		if (!is(s.p[i], TOKEN))
+			return bad(fault, 400, "a method with a byte that none has");
+		if (s.p[i] >= 'a' && s.p[i] <= 'z')
+			return bad(fault, 400, "a method in lower case");
+	}
+	if (s.n > PX_METHOD_MAX)
+		return bad(fault, 400, "the method is too long");
+	return s.n || bad(fault, 400, "no method");
+}
+
 /* METHOD SP TARGET SP HTTP/1.x: one space each. */
 static bool request_line(struct px_head *h, struct pol_str l, struct px_fault *fault)
 {
@@ -450,9 +465,7 @@ static bool request_line(struct px_head *h, struct pol_str l, struct px_fault *f
 	h->minor0 = second[8] == '0';
 	h->method = (struct pol_str){ l.p, (size_t)(sp - l.p) };
 	h->target = (struct pol_str){ sp + 1, (size_t)(second - sp - 1) };
-	if (h->method.n > PX_METHOD_MAX)
-		return bad(fault, 400, "the method is too long");
-	return px_head_target(h, fault);
+	return px_head_method(h, fault) && px_head_target(h, fault);
 }
 
 bool px_head_expect(struct px_head *h, struct px_fault *fault)

@@ -88,6 +88,11 @@ bool px_is_value(unsigned char c);
 unsigned px_head_count(const struct px_head *h, const char *name, struct pol_str *v);
 
 /* Each takes what is named here from *h; false: *fault says why not. */
+/*
+ * method: a name without small letters.  Case counts (RFC 9110, 9.1) and a policy's methods are in
+ * capitals, but there are servers that fold it: what no line denies would become what one does.
+ */
+bool px_head_method(const struct px_head *h, struct px_fault *fault);
 /* method, target -> path: canonical, query well formed. */
 bool px_head_target(struct px_head *h, struct px_fault *fault);
 /* v -> host: port and brackets off, lower case.  RFC 3986, 3.2.2, without what servers read differently. */
