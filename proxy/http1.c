@@ -512,20 +512,25 @@ static void head_begin(struct px_head *h, size_t n)
 	h->close = h->keep_alive = h->upgrade = h->expects = false;
 }
 
+/* Each of them: readers join several to a list (RFC 9110, 5.3). */
+static bool codings(const struct px_head *h, struct px_fault *fault)
+{
+	for (size_t i = 0; i < h->nfields && h->known[PX_TE].times; i++)
+		if (pol_str_is(h->field[i].name, "te") && !same_word(h->field[i].value, "trailers"))
+			return bad(fault, 400, "TE other than trailers");
+	return true;
+}
+
 bool px_request(struct px_head *h, const char *p, size_t n, struct px_fault *fault)
 {
 	struct cursor c = { p, p + n };
-	struct pol_str te;
 	bool named;
 
 	head_begin(h, n);
-	if (!request_line(h, line(&c), fault) || !fields(h, &c, true, fault) || !host(h, fault) ||
-	    !framing(h, fault) || !connection(h, &named, fault) || !px_head_overrides(h, fault) ||
-	    (h->known[PX_EXPECT].times && !px_head_expect(h, fault)) || !upgrade(h, named, fault))
-		return false;
-	if (count(h, PX_TE, &te) && !same_word(te, "trailers"))
-		return bad(fault, 400, "TE other than trailers");
-	return true;
+	return request_line(h, line(&c), fault) && fields(h, &c, true, fault) && host(h, fault) &&
+	       framing(h, fault) && connection(h, &named, fault) && px_head_overrides(h, fault) &&
+	       (!h->known[PX_EXPECT].times || px_head_expect(h, fault)) &&
+	       upgrade(h, named, fault) && codings(h, fault);
 }
 
 /* ---- responses ------------------------------------------------------------------------------------- */

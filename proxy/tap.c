@@ -72,6 +72,16 @@ static enum pol_proxy_verdict verdict_of(const char *word)
 	}
 }
 
+/* More than an hour has no place there: the longest that has. */
+static uint32_t microseconds(double seconds)
+{
+	double us = seconds * 1e6;
+
+	if (us >= UINT32_MAX)
+		return UINT32_MAX;
+	return us > 0 ? (uint32_t)us : 0;
+}
+
 static size_t make(struct pol_proxy_request *q, const struct px_record *r)
 {
 	const struct px_verdict *v = r->judged;
@@ -88,7 +98,7 @@ static size_t make(struct pol_proxy_request *q, const struct px_record *r)
 		.dst = r->key.dst,
 		.sport_be = r->key.sport_be,
 		.dport_be = r->key.dport_be,
-		.us = (uint32_t)(r->seconds * 1e6),
+		.us = microseconds(r->seconds),
 		.rule = v ? v->rule : POL_NO_RULE,
 		.line = v ? v->line : POL_HTTP_NO_LINE,
 		.status = (uint16_t)r->status,

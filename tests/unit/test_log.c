@@ -191,13 +191,33 @@ static void names(void **state)
 	rmdir(folder);
 }
 
+/* What a reader of requests gets has 32 bits for the time: 71 minutes. */
+static void long_ones(void **state)
+{
+	struct px_record r = { .protocol = "HTTP/1", .verdict = "allow" };
+	struct pol_proxy_request q;
+	int fd[2];
+
+	(void)state;
+	begin(-1);
+	px_taps_init(&worker.taps);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fd), 0);
+	assert_int_equal(px_taps_add(&worker.taps, fd[1]), 0);
+	r.seconds = 4000;
+	px_log(&worker, &r);
+	assert_true(read(fd[0], &q, sizeof(q)) > 0);
+	assert_int_equal(q.us, 4000000000u);
+	r.seconds = 5000;
+	px_log(&worker, &r);
+	assert_true(read(fd[0], &q, sizeof(q)) > 0);
+	assert_int_equal(q.us, UINT32_MAX);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(pipes),
-		cmocka_unit_test(sockets),
-		cmocka_unit_test(terminals),
-		cmocka_unit_test(names),
+		cmocka_unit_test(pipes), cmocka_unit_test(sockets),   cmocka_unit_test(terminals),
+		cmocka_unit_test(names), cmocka_unit_test(long_ones),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
