@@ -15,6 +15,7 @@
 #include "proxy/exchange.h"
 
 #define LEAST_BYTES 10000u /* of a request's body in limit.body seconds */
+#define ROUNDS 8 /* of one turn, so that others get theirs */
 
 enum phase {
 	PHASE_IDLE, /* before the first byte of a request */
@@ -35,6 +36,7 @@ struct relay {
 	bool close; /* end after this request */
 	bool upgrade; /* this request asks for one, and may */
 	bool hurry; /* the timer is that of an unfinished head */
+	bool more; /* there is something to do, without anything having to come */
 	char method[8]; /* as far as framing needs it */
 	struct px_exchange x;
 	uint64_t body; /* bytes of this request's body */
@@ -347,7 +349,8 @@ static bool flush(struct relay *r)
 /* Moves everything that can be moved.  false: the connection is gone. */
 static bool move(struct relay *r)
 {
-	for (int round = 0; round < 4; round++) {
+	r->more = true;
+	for (int round = 0; round < ROUNDS && r->more; round++) {
 		size_t before = r->up.n + r->down.n;
 
 		if (r->phase != PHASE_FLUSH && !take_request(r) &&
@@ -359,8 +362,7 @@ static bool move(struct relay *r)
 			return false;
 		if (!flush(r))
 			return false;
-		if (r->up.n + r->down.n == before)
-			break;
+		r->more = r->up.n + r->down.n != before;
 	}
 	return true;
 }
@@ -427,8 +429,10 @@ static void pump(struct relay *r)
 		px_conn_kill(c, "out of memory");
 		return;
 	}
+	/* with more to do the next turn comes when the client takes more, which is at once if it reads */
 	px_conn_watch(c, &c->on_client, c->client,
-		      px_buffer_room(&r->up) && r->phase != PHASE_FLUSH, px_buffer_waits(&r->down));
+		      px_buffer_room(&r->up) && r->phase != PHASE_FLUSH,
+		      px_buffer_waits(&r->down) || r->more);
 	if (!c->connecting)
 		px_conn_watch(c, &c->on_server, c->server, px_buffer_room(&r->down),
 			      px_buffer_waits(&r->up));

@@ -84,6 +84,20 @@ while IFS= read -r line; do
 	response "$name" "${line%% | *}" "${line#* | }"
 done <"$e2e_tree/tests/http/responses.case"
 
+# Many at once, and no more follows: each has its answer, and the end comes behind the last.
+many() { # N
+	local i
+	for ((i = 1; i <= $1; i++)); do printf 'GET /no/%d HTTP/1.1\r\nHost: h\r\n\r\n' "$i"; done
+	printf 'GET /ok/1 HTTP/1.1\r\nHost: h\r\n\r\n'
+}
+many 400 >sent
+for how in '' --close; do
+	# shellcheck disable=SC2086
+	inside client "$HTTP" ask "${v4[server]}" 80 $how --answers 401 --timeout 60 <sent >answer
+	is "401 requests in one go, the last one allowed ${how:+($how)}" "400 403 1 200" \
+		"$(codes answer | tr ' ' '\n' | uniq -c | awk '{ print $1, $2 }' | paste -sd' ')"
+done
+
 # Asked to, the proxy tells who is denied by which line.
 line=$(grep -n 'deny \* "/ok/secret"' web.pol | cut -d: -f1)
 printf 'GET /ok/secret HTTP/1.1\r\nHost: h\r\n\r\nGET /none? HTTP/1.1\r\nHost: h\r\n\r\n' |
