@@ -123,6 +123,8 @@ static bool allowed(struct relay *r, const struct px_head *h)
 	r->body = 0;
 	r->up.ok += h->size;
 	r->x.sent = h->size;
+	if (r->down.eof)
+		return refuse(r, 502, "fail", "the server closed before the request");
 	if (r->c->server < 0 && !px_conn_onward(r->c))
 		return refuse(r, 502, "fail", "cannot connect onward");
 	if (!r->c->connecting)
@@ -318,10 +320,6 @@ static bool take_response(struct relay *r)
 		r->x.received += r->down.n - r->down.ok;
 		r->down.ok = r->down.n;
 	}
-	if (r->phase == PHASE_IDLE && r->down.n > r->down.ok) {
-		px_conn_kill(r->c, "the server speaks unasked");
-		return false;
-	}
 	return true;
 }
 
@@ -377,8 +375,8 @@ static bool ended(struct relay *r)
 		if (!nothing || !(r->up.eof || r->down.eof || r->w->draining))
 			return false;
 		break;
-	case PHASE_HEAD:
-		if (!r->up.eof)
+	case PHASE_HEAD: /* of a request that nobody would answer: as between requests */
+		if (!r->up.eof && !r->down.eof)
 			return false;
 		break;
 	case PHASE_ANSWER:
@@ -519,6 +517,11 @@ static bool answer_came(struct relay *r)
 	size_t got;
 	bool broke = px_buffer_fill(&r->down, r->w->from_server, r->c->server, &got) != PX_MOVED;
 
+	/* or it would be the answer to the request that comes next */
+	if (got && (r->phase == PHASE_IDLE || r->phase == PHASE_HEAD)) {
+		px_conn_kill(r->c, "the server speaks unasked");
+		return false;
+	}
 	return (!broke && !r->down.eof) || server_closed(r);
 }
 

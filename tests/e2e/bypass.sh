@@ -8,14 +8,14 @@
 . "$e2e_tree/tests/e2e/bridge.sh"
 . "$e2e_tree/tests/http/cases.sh"
 HTTP=${HTTP:-$e2e_build/tests/tools/http}
-export POLPROXY=${POLPROXY:-$e2e_build/polproxy}
+export POLPROXY=${POLPROXY:-$e2e_build/polproxy} POLC_PROXY_LOG=$work/access.log
 
 host_up
 bridge_up br0 9
 bridged client br0 9 3 "app: client"
 bridged server br0 9 2 "app: server"
 bridged_host_file client server >host.yaml
-echo 'proxy: {name_rules: true}' >>host.yaml
+echo 'proxy: {name_rules: true, timeout: {head: 60}}' >>host.yaml
 mkdir raw
 : >server.bytes
 spawn server "$HTTP" serve "${v4[server]}" 80 --record "$work/server.bytes" --raw "$work/raw"
@@ -97,6 +97,31 @@ for how in '' --close; do
 	is "401 requests in one go, the last one allowed ${how:+($how)}" "400 403 1 200" \
 		"$(codes answer | tr ' ' '\n' | uniq -c | awk '{ print $1, $2 }' | paste -sd' ')"
 done
+
+# A server that closes, or speaks, while a part of the next request is there: that is no time for an answer.
+open() { "$POLLOAD" status --json | jq .proxy.open; }
+within_a_head() { # WHAT BYTES: that the server sends then, before it closes
+	local asking
+	printf 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok' >raw/late
+	printf '%b' "$2" >raw/late.then
+	rm -f raw/late.now over
+	: >access.log
+	for _ in {1..200}; do [ "$(open)" != 0 ] || break; sleep 0.05; done
+	{ printf 'GET /raw/late HTTP/1.1\r\nHost: h\r\n\r\nGET /ok/2 HTTP/1.1\r\nHost: h\r\n'
+	  until [ -e over ]; do sleep 0.05; done
+	  printf '\r\n'; } |
+		inside client "$HTTP" ask "${v4[server]}" 80 --answers 2 --timeout 60 >answer &
+	asking=$!
+	for _ in {1..400}; do ! grep -q '"path":"/raw/late"' access.log || break; sleep 0.05; done
+	: >raw/late.now
+	for _ in {1..100}; do [ "$(open)" != 0 ] || break; sleep 0.1; done
+	is "within the next request's head the server $1: the connection ends" 0 "$(open)"
+	: >over
+	wait $asking
+	is "and that request has no answer" 200 "$(codes answer)"
+}
+within_a_head closes ''
+within_a_head speaks 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nextra'
 
 # Asked to, the proxy tells who is denied by which line.
 line=$(grep -n 'deny \* "/ok/secret"' web.pol | cut -d: -f1)

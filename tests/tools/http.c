@@ -5,7 +5,8 @@
  *
  *   http serve ADDR PORT [--record FILE] [--raw DIR] [--peers FILE] [--h2 PROGRAM]
  *	says "listening"; --peers: keeps the address of each client; answers 200 with the client's address as body; /raw/NAME with the bytes of DIR/NAME, and then
- *	closes; /sink reads and says how many bytes the body had
+ *	closes, if there is a file DIR/NAME.then not before DIR/NAME.now is there, and with those bytes first;
+ *	/sink reads and says how many bytes the body had
  *	--h2 PROGRAM: a connection of HTTP/2 is given to it, as `PROGRAM talk`
  *   http hold ADDR PORT N
  *	opens N connections, has one request answered on each, says how many and waits for a signal
@@ -100,16 +101,34 @@ static size_t body(int fd, const char *head)
 	return all;
 }
 
-static void answer_raw(int fd, const char *name)
+static void put_file(int fd, const char *name, const char *suffix)
 {
 	char path[256], bytes[65536];
 	int from;
 	ssize_t n;
 
-	snprintf(path, sizeof(path), "%s/%.*s", raw ? raw : ".", (int)strcspn(name, " ?"), name);
+	snprintf(path, sizeof(path), "%s/%.*s%s", raw ? raw : ".", (int)strcspn(name, " ?"), name,
+		 suffix);
 	from = open(path, O_RDONLY);
 	while (from >= 0 && (n = read(from, bytes, sizeof(bytes))) > 0)
 		put(fd, bytes, (size_t)n);
+	if (from >= 0)
+		close(from);
+}
+
+static _Noreturn void answer_raw(int fd, const char *name)
+{
+	char path[256];
+
+	put_file(fd, name, "");
+	snprintf(path, sizeof(path), "%s/%.*s.then", raw ? raw : ".", (int)strcspn(name, " ?"),
+		 name);
+	if (!access(path, F_OK)) {
+		memcpy(path + strlen(path) - 4, "now", 4);
+		for (int i = 0; i < 6000 && access(path, F_OK); i++)
+			usleep(10000);
+		put_file(fd, name, ".then");
+	}
 	exit(0);
 }
 
