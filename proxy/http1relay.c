@@ -70,12 +70,15 @@ static bool answer(struct relay *r, unsigned status, bool close)
 	return true;
 }
 
-/* The end of a connection whose client gets one more answer. */
+/*
+ * The end of a connection whose client gets one more answer.  false: it has a part of another,
+ * which is not to be taken for whole, so px_conn_free is to follow: it resets.
+ */
 static bool refuse(struct relay *r, unsigned status, const char *verdict, const char *why)
 {
 	bool said = !r->answering && answer(r, status, true);
 
-	if (!said) /* what the client has is not to be taken for whole */
+	if (!said)
 		px_conn_abort(r->c->client);
 	px_exchange_end(&r->x, r->c, verdict, why);
 	r->phase = PHASE_FLUSH;
@@ -351,8 +354,7 @@ static bool move(struct relay *r)
 	for (int round = 0; round < ROUNDS && r->more; round++) {
 		size_t before = r->up.n + r->down.n;
 
-		if (r->phase != PHASE_FLUSH && !take_request(r) &&
-		    (r->phase != PHASE_FLUSH || px_buffer_empty(&r->down))) {
+		if (r->phase != PHASE_FLUSH && !take_request(r)) {
 			px_conn_free(r->c, NULL);
 			return false;
 		}
@@ -427,7 +429,7 @@ static void pump(struct relay *r)
 		px_conn_kill(c, "out of memory");
 		return;
 	}
-	/* with more to do the next turn comes when the client takes more, which is at once if it reads */
+	/* with more to do the next turn comes when the client takes more: at once, if it reads */
 	px_conn_watch(c, &c->on_client, c->client,
 		      px_buffer_room(&r->up) && r->phase != PHASE_FLUSH,
 		      px_buffer_waits(&r->down) || r->more);
@@ -555,14 +557,24 @@ static void server(struct px_conn *c, int events)
 	pump(r);
 }
 
+/* refuse, and what has to follow: the connection may be gone afterwards. */
+static void give_up(struct relay *r, unsigned status, const char *verdict, const char *why)
+{
+	if (refuse(r, status, verdict, why))
+		pump(r);
+	else
+		px_conn_free(r->c, NULL);
+}
+
 static void connected(struct px_conn *c, bool there)
 {
 	struct relay *r = c->relay;
 
-	if (there)
-		wait_for_body(r);
-	else
-		refuse(r, 502, "fail", "the server refuses the connection");
+	if (!there) {
+		give_up(r, 502, "fail", "the server refuses the connection");
+		return;
+	}
+	wait_for_body(r);
 	pump(r);
 }
 
@@ -580,10 +592,9 @@ static void late(struct relay *r)
 		return;
 	}
 	if (px_buffer_waits(&r->up))
-		refuse(r, 504, "fail", "the server does not read the request");
+		give_up(r, 504, "fail", "the server does not read the request");
 	else
-		refuse(r, 408, "refuse", "the body came too slowly");
-	pump(r);
+		give_up(r, 408, "refuse", "the body came too slowly");
 }
 
 static void timeout(struct px_conn *c)
@@ -592,15 +603,13 @@ static void timeout(struct px_conn *c)
 
 	if (r->phase == PHASE_HEAD) {
 		r->answering = false;
-		refuse(r, 408, "refuse", "the head took too long");
-		pump(r);
+		give_up(r, 408, "refuse", "the head took too long");
 	} else if (r->phase == PHASE_ANSWER && !c->connecting && !r->request.done) {
 		late(r);
 	} else if (r->phase == PHASE_ANSWER && !r->answering) {
-		refuse(r, 504, "fail",
-		       c->connecting ? "the server does not accept in time"
-				     : "the server does not answer in time");
-		pump(r);
+		give_up(r, 504, "fail",
+			c->connecting ? "the server does not accept in time"
+				      : "the server does not answer in time");
 	} else if (r->phase == PHASE_ANSWER) {
 		px_conn_kill(c, "nothing moved for too long");
 	} else {

@@ -123,6 +123,24 @@ within_a_head() { # WHAT BYTES: that the server sends then, before it closes
 within_a_head closes ''
 within_a_head speaks 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nextra'
 
+# A request that breaks while its answer waits for who asked: what there is of that is no whole one.
+{ printf 'HTTP/1.1 200 OK\r\n\r\n'; head -c 16000000 /dev/zero; } >raw/large
+: >raw/large.then
+received() { inside client ss -Htn state established 'dport = :80' | awk '{ n += $1 } END { print n + 0 }'; }
+{ printf 'GET /raw/large HTTP/1.1\r\nHost: h\r\nX-Early: 1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n'
+  before=-1
+  for _ in {1..100}; do
+	now=$(received)
+	[ "$now" = 0 ] || [ "$now" != "$before" ] || break
+	before=$now
+	sleep 0.2
+  done
+  printf 'no size\r\n'; } |
+	inside client "$HTTP" ask "${v4[server]}" 80 --bytes 100000000 --timeout 60 >answer
+is "a request that breaks while its answer waits to be read: a reset" 2 $?
+[ "$(wc -c <answer)" -lt 16000000 ]
+is "of an answer that is not whole ($(wc -c <answer) bytes)" 0 $?
+
 # Asked to, the proxy tells who is denied by which line.
 line=$(grep -n 'deny \* "/ok/secret"' web.pol | cut -d: -f1)
 printf 'GET /ok/secret HTTP/1.1\r\nHost: h\r\n\r\nGET /none? HTTP/1.1\r\nHost: h\r\n\r\n' |

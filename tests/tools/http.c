@@ -5,7 +5,8 @@
  *
  *   http serve ADDR PORT [--record FILE] [--raw DIR] [--peers FILE] [--h2 PROGRAM]
  *	says "listening"; --peers: keeps the address of each client; answers 200 with the client's address as body; /raw/NAME with the bytes of DIR/NAME, and then
- *	closes, if there is a file DIR/NAME.then not before DIR/NAME.now is there, and with those bytes first;
+ *	closes: if there is a file DIR/NAME.then when DIR/NAME.now is there, and with its bytes first
+ *	(with a header X-Early before it reads the body);
  *	/sink reads and says how many bytes the body had
  *	--h2 PROGRAM: a connection of HTTP/2 is given to it, as `PROGRAM talk`
  *   http hold ADDR PORT N
@@ -175,6 +176,8 @@ static void talk(int fd, const char *peer)
 		drop(n);
 		if (strcasestr(head, "\nexpect: 100-continue"))
 			put(fd, "HTTP/1.1 100 Continue\r\n\r\n", 25);
+		if (strcasestr(head, "\nx-early:") && strstr(head, " /raw/"))
+			answer_raw(fd, strstr(head, " /raw/") + 6);
 		n = body(fd, head);
 		answer(fd, head, n, peer);
 		if (strcasestr(head, "\nconnection: close"))
