@@ -442,7 +442,8 @@ e2e_tests = \
 	tests/e2e/trust.sh \
 	tests/e2e/tutorial.sh \
 	tests/e2e/twice.sh \
-	tests/e2e/version.sh
+	tests/e2e/version.sh \
+	tests/e2e/watch.sh
 
 TESTS += $(long_tests) $(quality_tests) $(unit_tests) $(script_tests) tests/packet/listener tests/property/limits $(e2e_tests)
 LOG_DRIVER = $(SHELL) $(srcdir)/tests/log-driver

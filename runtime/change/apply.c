@@ -132,7 +132,7 @@ static void finish(struct prt_tx *t, const struct prt_apply *a, struct prt_appli
 		prt_env_note(t->env, "the policy is in force, but cleaning up failed: %s",
 			     why.text);
 	why = (struct pol_err){ 0 };
-	if (prt_boot_follow(t->env, a, &t->world, &t->shared, &why))
+	if (prt_boot_follow(t, a, &why))
 		prt_env_note(t->env,
 			     "the policy is in force, but not as the next boot finds it: %s",
 			     why.text);
@@ -248,24 +248,33 @@ static int let_go(struct prt_shared *s, struct pol_err *e)
 }
 
 /* What is there beside hooks and pins: for the next boot, and since the last. */
-static int forget(const struct prt_env *env, struct pol_err *e)
+static int forget(struct prt_env *env, const struct prt_guard_id *lockdown, struct pol_err *e)
 {
+	struct prt_guard_id now;
 	int r = prt_guard_remove(PRT_GUARD, e);
 
-	r = r ? r : prt_guard_remove(PRT_LOCKDOWN, e);
+	r = r ? r : prt_guard_remove_that(PRT_LOCKDOWN, lockdown, e);
 	r = r ? r : prt_keep_forget(env, e);
-	return r ? r : prt_store_remove(env, e);
+	r = r ? r : prt_store_remove(env, e);
+	if (!r && !prt_guard_which(PRT_LOCKDOWN, &now, e) && now.handle[0])
+		prt_env_note(env, PRT_LOCKED_MEANWHILE);
+	return r;
 }
 
 int prt_remove(struct prt_env *env, bool *was_there, struct pol_err *e)
 {
 	int lock POL_CLEANUP(pol_cleanup_fd) = -1;
+	struct prt_guard_id lockdown;
 	struct prt_shared s;
-	int r = prt_lock(env, PRT_LOCK_EXCLUSIVE, false, &lock, e);
+	int r = prt_guard_which(PRT_LOCKDOWN, &lockdown, e);
 
+	*was_there = true;
+	if (r)
+		return r;
+	r = prt_lock(env, PRT_LOCK_EXCLUSIVE, false, &lock, e);
 	*was_there = r != -ENOENT || e->text[0];
 	if (!*was_there)
-		return forget(env, e);
+		return forget(env, &lockdown, e);
 	if (r)
 		return r;
 	/* Another version's pins are removed all the same, but not another namespace's hooks. */
@@ -282,5 +291,5 @@ int prt_remove(struct prt_env *env, bool *was_there, struct pol_err *e)
 	r = r ? r : prt_settle_nothing(env, e);
 	r = r ? r : remove_proxy(env, e);
 	r = r ? r : prt_bpffs_remove(env, e);
-	return r ? r : forget(env, e);
+	return r ? r : forget(env, &lockdown, e);
 }

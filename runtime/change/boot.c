@@ -12,6 +12,7 @@
 #include "runtime/generation/live.h"
 #include "runtime/host/netlink.h"
 #include "runtime/generation/store.h"
+#include "tx.h"
 
 /* ---- what is closed ------------------------------------------------------------------------- */
 
@@ -61,20 +62,33 @@ static int guard(const prt_ranges *closed, const struct prt_shared *s, struct po
 	return r;
 }
 
-int prt_boot_follow(const struct prt_env *env, const struct prt_apply *a, const struct prt_world *w,
-		    const struct prt_shared *s, struct pol_err *e)
+/* Somebody wants all closed that has just been opened: before he looks, or beside the lock that he waits for. */
+static int stay_locked(struct prt_tx *t, struct pol_err *e)
+{
+	static const struct prt_guard_id none;
+	struct prt_guard_id now;
+	int r = prt_guard_which(PRT_LOCKDOWN, &now, e);
+
+	if (r || prt_guard_same(&now, &none))
+		return r;
+	prt_env_note(t->env, PRT_LOCKED_MEANWHILE);
+	return prt_gen_close_endpoints(&t->shared, t->next.number, e);
+}
+
+int prt_boot_follow(struct prt_tx *t, const struct prt_apply *a, struct pol_err *e)
 {
 	prt_ranges closed = { 0 };
 	struct prt_guard_seen seen;
 	struct pol_err why = { 0 };
 	int r, kept;
 
-	closed_by(&a->object->manifest, a->host, w, &closed);
+	closed_by(&a->object->manifest, a->host, &t->world, &closed);
 	r = prt_guard_look(PRT_GUARD, &seen, e);
 	if (!r && seen.there)
-		r = guard(&closed, s, e);
-	r = r ? r : prt_guard_remove(PRT_LOCKDOWN, e);
-	kept = prt_keep_put(env, a, &closed, &why);
+		r = guard(&closed, &t->shared, e);
+	r = r ? r : prt_guard_remove_that(PRT_LOCKDOWN, &t->lockdown, e);
+	r = r ? r : stay_locked(t, e);
+	kept = prt_keep_put(t->env, a, &closed, &why);
 	if (!r && kept) {
 		*e = why;
 		r = kept;
@@ -85,20 +99,26 @@ int prt_boot_follow(const struct prt_env *env, const struct prt_apply *a, const 
 
 /* ---- lockdown ---------------------------------------------------------------------------------- */
 
-/* The addresses of what is in force, else those of the last good policy. */
-static void find_closed(const struct prt_env *env, prt_ranges *out)
+static bool same(struct pol_ip a, struct pol_ip b)
 {
-	struct prt_object *o POL_CLEANUP(prt_object_cleanup) = NULL;
+	return a.family == b.family && a.hi == b.hi && a.lo == b.lo;
+}
+
+static bool has_range(const prt_ranges *all, const struct prt_pool_range *r)
+{
+	for (size_t i = 0; i < all->n; i++) {
+		if (same(all->v[i].first, r->first) && same(all->v[i].last, r->last))
+			return true;
+	}
+	return false;
+}
+
+/* What the last good policy closes. */
+static void closed_kept(const struct prt_env *env, prt_ranges *out)
+{
 	struct prt_kept kept = { 0 };
 	struct pol_err why = { 0 };
-	struct prt_live l;
 
-	prt_live_init(&l);
-	if (!prt_live_open(env, PRT_LOCK_SHARED, &l, &why) &&
-	    !prt_store_get(env, l.gen.number, &o, &why))
-		closed_by(&o->manifest, NULL, &l.world, out);
-	prt_live_close(&l);
-	why = (struct pol_err){ 0 };
 	if (!prt_keep_open(env, &kept, &why)) {
 		for (size_t i = 0; i < kept.closed.n; i++)
 			*pol_vec_push(out) = kept.closed.v[i];
@@ -106,35 +126,71 @@ static void find_closed(const struct prt_env *env, prt_ranges *out)
 	prt_kept_free(&kept);
 }
 
-/* What one container gives to another past the stack, no rule of nf_tables sees (handover.h). */
+/* And what is in force.  True: that is more. */
+static bool closed_live(const struct prt_env *env, const struct prt_live *l, prt_ranges *out)
+{
+	struct prt_object *o POL_CLEANUP(prt_object_cleanup) = NULL;
+	struct pol_err why = { 0 };
+	prt_ranges live = { 0 };
+	size_t before = out->n;
+
+	if (!prt_store_get(env, l->gen.number, &o, &why))
+		closed_by(&o->manifest, NULL, &l->world, &live);
+	for (size_t i = 0; i < live.n; i++) {
+		if (!has_range(out, &live.v[i]))
+			*pol_vec_push(out) = live.v[i];
+	}
+	pol_vec_free(&live);
+	return out->n > before;
+}
+
+/*
+ * What one container gives to another past the stack, no rule of nf_tables sees (handover.h).  Without the lock
+ * another generation may take force meanwhile.
+ */
 static int close_endpoints(const struct prt_env *env, struct pol_err *e)
 {
-	struct prt_live l;
-	struct pol_err why = { 0 };
+	struct prt_shared s;
+	uint64_t active;
 	int r;
 
-	prt_live_init(&l);
-	r = prt_live_open(env, PRT_LOCK_EXCLUSIVE, &l, &why);
-	if (!r)
-		r = prt_gen_close_endpoints(&l.shared, l.gen.number, e);
-	else if (r == -ENOENT)
-		r = 0;
-	else
-		pol_err(e, r, "%s", why.text);
-	prt_live_close(&l);
+	prt_shared_init(&s);
+	r = prt_shared_open(env, &s, e);
+	if (r == -ENOENT && !e->text[0])
+		return 0;
+	while (!r) {
+		active = prt_shared_active(&s);
+		r = prt_gen_close_endpoints(&s, active, e);
+		if (prt_shared_active(&s) == active)
+			break;
+	}
+	prt_shared_close(&s);
 	return r;
 }
 
 int prt_lockdown(struct prt_env *env, bool *everything, struct pol_err *e)
 {
 	prt_ranges closed = { 0 };
-	int r;
+	struct pol_err why = { 0 };
+	struct prt_live l;
+	int r = 0, opened;
+	bool made;
 
-	find_closed(env, &closed);
+	prt_live_init(&l);
+	closed_kept(env, &closed);
+	made = closed.n;
+	if (made)
+		r = prt_guard_lockdown(&closed, e);
+	opened = r ? r : prt_live_open(env, PRT_LOCK_EXCLUSIVE, &l, &why);
+	if (!r && ((!opened && closed_live(env, &l, &closed)) || !made))
+		r = prt_guard_lockdown(&closed, e);
+	if (!r && opened == -EBUSY)
+		prt_env_note(env, "%s; the lockdown did not wait for it any longer", why.text);
 	*everything = !closed.n;
-	r = prt_guard_lockdown(&closed, e);
+	r = r ? r : close_endpoints(env, e);
+	prt_live_close(&l);
 	pol_vec_free(&closed);
-	return r ? r : close_endpoints(env, e);
+	return r;
 }
 
 /* ---- what is waited for ------------------------------------------------------------------------- */
@@ -217,8 +273,8 @@ static int good_read(const struct prt_env *env, struct good *g, struct pol_err *
 	return r ? r : prt_keep_admit_host(&g->kept, &g->host, e);
 }
 
-static int first(struct prt_env *env, const struct good *g, struct prt_booted *out,
-		 struct pol_err *e)
+static int first_locked(struct prt_tx *t, const struct good *g, struct prt_booted *out,
+			struct pol_err *e)
 {
 	const struct prt_apply a = { .object = g->object,
 				     .host = g->host,
@@ -226,56 +282,103 @@ static int first(struct prt_env *env, const struct good *g, struct prt_booted *o
 				     .anybody_bpf = g->kept.anybody_bpf,
 				     .late = true,
 				     .no_import = true };
-	int r = g->kept.anybody_bpf ? 0 : prt_env_unprivileged_bpf(e);
+	int r = guard(&g->kept.closed, NULL, e);
 
-	r = r ? r : guard(&g->kept.closed, NULL, e);
-	r = r ? r : prt_apply(env, &a, &out->how, e);
+	if (r)
+		prt_tx_undo(t);
+	r = r ? r : prt_tx_run(t, &a, &out->how, e);
 	out->applied = !r;
 	return r;
 }
 
-/* What was left out and is there now: the policy in force once more, with the whole host file. */
-static int complete(struct prt_env *env, const struct good *g, const struct prt_live *l,
-		    struct prt_booted *out, struct pol_err *e)
+/* 1: somebody has put one in force meanwhile. */
+static int first(struct prt_env *env, struct good *g, struct prt_booted *out, struct pol_err *e)
 {
-	struct prt_object *o POL_CLEANUP(prt_object_cleanup) = NULL;
-	struct prt_apply a = { .host = g->host,
-			       .audit = l->gen.info.flags & PRT_GEN_AUDIT,
-			       .late = true,
-			       .again = true };
-	int r = prt_store_get(env, l->gen.number, &o, e);
+	struct prt_tx t;
+	int r = prt_keep_admit(env, &g->kept, &g->object, e);
 
+	prt_tx_init(&t, env);
+	r = r || g->kept.anybody_bpf ? r : prt_env_unprivileged_bpf(e);
+	r = r ? r : prt_tx_begin(&t, true, e);
 	if (!r)
-		o->path = pol_arena_str(o->arena, pol_str(l->gen.info.object));
-	a.object = o;
-	r = r ? r : prt_apply(env, &a, &out->how, e);
-	out->applied = !r;
+		r = t.fresh ? first_locked(&t, g, out, e) : 1;
+	prt_tx_close(&t);
 	return r;
 }
 
 /* again: even if nothing has come. */
-static int take_in(struct prt_env *env, const struct good *g, struct prt_live *l, bool again,
-		   struct prt_booted *out, struct pol_err *e)
+static int take_in_locked(struct prt_tx *t, bool again, struct prt_booted *out, struct pol_err *e)
 {
-	pol_cleanup_fd(&l->lock); /* the apply takes it */
-	if (g->host && prt_boot_waiting(g->host, &l->world, out->waiting, sizeof(out->waiting)))
+	struct prt_object *o POL_CLEANUP(prt_object_cleanup) = NULL;
+	struct prt_apply a = { .audit = t->old.info.flags & PRT_GEN_AUDIT,
+			       .late = true,
+			       .again = true };
+	struct good g = { 0 };
+	int r = good_read(t->env, &g, e);
+
+	a.host = g.host;
+	if (!r && g.host &&
+	    prt_boot_waiting(g.host, &t->old_world, out->waiting, sizeof(out->waiting)))
 		again = true;
-	return again ? complete(env, g, l, out, e) : 0;
+	if (!r && again) {
+		r = prt_store_get(t->env, t->old.number, &o, e);
+		if (!r)
+			o->path = pol_arena_str(o->arena, pol_str(t->old.info.object));
+		a.object = o;
+		r = r ? r : prt_tx_run(t, &a, &out->how, e);
+		out->applied = !r;
+	}
+	good_free(&g);
+	return r;
+}
+
+/*
+ * What was left out and is there now: the policy in force once more, with the whole host file.  Whoever asks
+ * has looked without the lock, so here all is read again, and if nothing is in force any more, nothing
+ * takes force.  seen: the lockdown that he saw and lifts by this, if any; any other stays.
+ */
+static int take_in(struct prt_env *env, const struct prt_guard_id *seen, struct prt_booted *out,
+		   struct pol_err *e)
+{
+	static const struct prt_guard_id none;
+	struct prt_tx t;
+	int r;
+
+	prt_tx_init(&t, env);
+	r = prt_tx_begin(&t, false, e);
+	if (r == -ENOENT && !e->text[0])
+		r = 0;
+	else if (!r && !t.fresh && prt_guard_same(&t.lockdown, seen))
+		r = take_in_locked(&t, !prt_guard_same(seen, &none), out, e);
+	else if (!r && !t.fresh)
+		prt_env_note(env, PRT_LOCKED_MEANWHILE);
+	prt_tx_close(&t);
+	return r;
+}
+
+/* Has anything come that take_in() would take in? */
+static bool has_come(const struct good *g, const struct prt_live *l, struct prt_booted *out)
+{
+	return g->host && prt_boot_waiting(g->host, &l->world, out->waiting, sizeof(out->waiting));
 }
 
 /* With a policy in force: the guard, and what has come since. */
 static int resume(struct prt_env *env, const struct good *g, struct prt_live *l,
 		  struct prt_booted *out, struct pol_err *e)
 {
-	struct prt_guard_seen seen, locked = { 0 };
+	struct prt_guard_id locked = { 0 };
+	struct prt_guard_seen seen;
 	int r = prt_guard_look(PRT_GUARD, &seen, e);
+	bool come;
 
 	if (!r && !seen.there)
 		r = guard(&g->kept.closed, &l->shared, e);
 	else if (!r)
 		r = prt_guard_tidy(e);
-	r = r ? r : prt_guard_look(PRT_LOCKDOWN, &locked, e);
-	return r ? r : take_in(env, g, l, locked.there, out, e);
+	r = r ? r : prt_guard_which(PRT_LOCKDOWN, &locked, e);
+	come = has_come(g, l, out) || locked.handle[0];
+	pol_cleanup_fd(&l->lock); /* the change takes it */
+	return r || !come ? r : take_in(env, &locked, out, e);
 }
 
 static void look_who_waits(const struct prt_env *env, const struct good *g, struct prt_booted *out)
@@ -310,9 +413,9 @@ static void lock_down(struct prt_env *env, const prt_ranges *closed, struct prt_
 		prt_env_note(env, "and lockdown failed: NOTHING IS CLOSED: %s", why.text);
 }
 
-int prt_boot(struct prt_env *env, struct prt_booted *out, struct pol_err *e)
+/* As it is found now; 1: it is otherwise by now. */
+static int come_up(struct prt_env *env, struct good *g, struct prt_booted *out, struct pol_err *e)
 {
-	struct good g = { 0 };
 	struct pol_err why = { 0 };
 	struct prt_live l;
 	int r;
@@ -320,14 +423,22 @@ int prt_boot(struct prt_env *env, struct prt_booted *out, struct pol_err *e)
 	*out = (struct prt_booted){ 0 };
 	prt_live_init(&l);
 	out->already = !prt_live_open(env, PRT_LOCK_SHARED, &l, &why);
-	r = good_read(env, &g, e);
-	if (!r && out->already) {
-		r = resume(env, &g, &l, out, e);
-	} else if (!r) {
-		r = prt_keep_admit(env, &g.kept, &g.object, e);
-		r = r ? r : first(env, &g, out, e);
-	}
+	r = good_read(env, g, e);
+	if (!r)
+		r = out->already ? resume(env, g, &l, out, e) : first(env, g, out, e);
 	prt_live_close(&l);
+	return r;
+}
+
+int prt_boot(struct prt_env *env, struct prt_booted *out, struct pol_err *e)
+{
+	struct good g = { 0 };
+	int r;
+
+	while ((r = come_up(env, &g, out, e)) == 1) {
+		good_free(&g);
+		g = (struct good){ 0 };
+	}
 	if (!r)
 		look_who_waits(env, &g, out);
 	else if (!in_force(env)) /* nor has somebody applied one meanwhile */
@@ -354,6 +465,7 @@ static int read_links(int fd, bool *came)
 /* A lockdown is lifted by who is asked to, and what is not in force does not take force by this. */
 static int look_again(struct prt_env *env, struct prt_booted *out, struct pol_err *e)
 {
+	static const struct prt_guard_id none;
 	struct prt_guard_seen locked;
 	struct good g = { 0 };
 	struct pol_err why = { 0 };
@@ -363,8 +475,13 @@ static int look_again(struct prt_env *env, struct prt_booted *out, struct pol_er
 	prt_live_init(&l);
 	r = prt_guard_look(PRT_LOCKDOWN, &locked, e);
 	if (!r && !locked.there && !prt_live_open(env, PRT_LOCK_SHARED, &l, &why)) {
+		bool come;
+
 		r = good_read(env, &g, e);
-		r = r ? r : take_in(env, &g, &l, false, out, e);
+		come = !r && has_come(&g, &l, out);
+		pol_cleanup_fd(&l.lock); /* the change takes it */
+		if (come)
+			r = take_in(env, &none, out, e);
 		if (out->applied)
 			look_who_waits(env, &g, out);
 	}

@@ -32,7 +32,8 @@ struct prt_booted {
 int prt_boot(struct prt_env *env, struct prt_booted *out, struct pol_err *e);
 /*
  * Takes in what the host file names whenever an interface comes, until *stop.  In a lockdown, and while
- * nothing is in force, it waits.
+ * nothing is in force, it waits.  What is in force, and what is kept for the boot, it reads under the lock
+ * under which it changes it: it undoes nobody's change.
  */
 int prt_boot_watch(struct prt_env *env, const volatile int *stop,
 		   void (*say)(const struct prt_booted *b, int r, const struct pol_err *e),
@@ -40,7 +41,9 @@ int prt_boot_watch(struct prt_env *env, const volatile int *stop,
 
 /*
  * Closes everything to and from containers until the next apply or boot.  *everything: their
- * addresses are not known, so that is forwarding as such.
+ * addresses are not known, so that is forwarding as such.  Rules first, which wait for nobody; then
+ * hooks, under the lock, and without it if who has it does not end: what a change puts in force behind
+ * our back it closes itself (prt_boot_follow).
  */
 int prt_lockdown(struct prt_env *env, bool *everything, struct pol_err *e);
 
@@ -52,9 +55,12 @@ bool prt_boot_waiting(const struct prt_hostfile *h, const struct prt_world *w, c
 		      size_t room);
 
 /*
- * After a is in force: it is kept, lockdown ends, and a guard closes what is closed now.  s: its hooks.
+ * After a is in force: it is kept, the lockdown of before ends, and a guard closes what is closed now.
+ * A lockdown that was asked for meanwhile stays, and what is in force now is closed by it too.
  */
-int prt_boot_follow(const struct prt_env *env, const struct prt_apply *a, const struct prt_world *w,
-		    const struct prt_shared *s, struct pol_err *e);
+struct prt_tx;
+int prt_boot_follow(struct prt_tx *t, const struct prt_apply *a, struct pol_err *e);
+#define PRT_LOCKED_MEANWHILE \
+	"a lockdown was asked for meanwhile, and stays: polload apply or polload boot lifts it"
 
 #endif

@@ -53,8 +53,9 @@ static int take_up(struct prt_tx *t, struct pol_err *e)
 /* Step 1: the lock, and a state of affairs that is whole. */
 int prt_tx_begin(struct prt_tx *t, bool create, struct pol_err *e)
 {
-	int r = prt_lock(t->env, PRT_LOCK_EXCLUSIVE, create, &t->lock, e);
+	int r = prt_guard_which(PRT_LOCKDOWN, &t->lockdown, e);
 
+	r = r ? r : prt_lock(t->env, PRT_LOCK_EXCLUSIVE, create, &t->lock, e);
 	if (r)
 		return r;
 	r = take_up(t, e);

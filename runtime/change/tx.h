@@ -7,12 +7,14 @@
 
 #include "apply.h"
 #include "proxy.h"
+#include "runtime/host/guard.h"
 #include "runtime/services/services.h"
 
 struct prt_tx {
 	struct prt_env *env;
 	int lock;
 	bool fresh;		/* nothing is in force */
+	struct prt_guard_id lockdown; /* that this change ends, if it succeeds: one that was there before it */
 	struct prt_shared shared;
 	struct prt_gen old, next;
 	struct prt_world old_world, world;

@@ -585,30 +585,77 @@ int prt_guard_remove(enum prt_guard which, struct pol_err *e)
 		 : 0;
 }
 
-static void take_nothing(const struct nlmsghdr *h, void *ctx)
+static void take_handle(const struct nlmsghdr *h, void *ctx)
 {
-	(void)h, (void)ctx;
+	const struct rtattr *first = (const void *)((const char *)NLMSG_DATA(h) + 4), *a;
+	uint64_t *out = ctx;
+
+	a = prt_netlink_find(first, (int)h->nlmsg_len - NLMSG_LENGTH(4), NFTA_TABLE_HANDLE);
+	if (a && RTA_PAYLOAD(a) >= sizeof(*out)) {
+		memcpy(out, RTA_DATA(a), sizeof(*out));
+		*out = be64toh(*out);
+	}
 }
 
 /* A question costs some microseconds; a change, also one that fails, waits for a grace period. */
-static int ask_table(uint8_t in, const char *name)
+static int ask_table(uint8_t in, const char *name, uint64_t *handle)
 {
 	struct prt_nft n = { .family = in, .table = name };
 	int r;
 
+	*handle = 0;
 	table(&n, NFT_MSG_GETTABLE, NLM_F_ACK);
-	r = prt_nft_ask(&n, take_nothing, NULL);
+	r = prt_nft_ask(&n, take_handle, handle);
 	prt_nft_free(&n);
 	return r;
+}
+
+int prt_guard_which(enum prt_guard which, struct prt_guard_id *out, struct pol_err *e)
+{
+	for (size_t i = 0; i < POL_ARRAY_LEN(families); i++) {
+		int r = ask_table(families[i], tables[which], &out->handle[i]);
+
+		if (r && !absent(r))
+			return pol_err(e, r, "nf_tables: cannot ask for table '%s': %s",
+				       tables[which], strerror(-r));
+	}
+	return 0;
+}
+
+bool prt_guard_same(const struct prt_guard_id *a, const struct prt_guard_id *b)
+{
+	return a->handle[0] == b->handle[0] && a->handle[1] == b->handle[1];
+}
+
+int prt_guard_remove_that(enum prt_guard which, const struct prt_guard_id *id, struct pol_err *e)
+{
+	int r = drop_tables(MEANWHILE);
+
+	for (size_t i = 0; i < POL_ARRAY_LEN(families) && !r; i++) {
+		struct prt_nft n = { .family = families[i] };
+		const uint64_t handle_be = htobe64(id->handle[i]);
+
+		if (!id->handle[i])
+			continue;
+		prt_nft_msg(&n, NFT_MSG_DELTABLE, 0);
+		prt_nft_bytes(&n, NFTA_TABLE_HANDLE, &handle_be, sizeof(handle_be));
+		r = prt_nft_send(&n);
+		prt_nft_free(&n);
+		r = absent(r) ? 0 : r;
+	}
+	return r ? pol_err(e, r, "nf_tables: cannot remove table '%s': %s", tables[which],
+			   strerror(-r))
+		 : 0;
 }
 
 int prt_guard_tidy(struct pol_err *e)
 {
 	bool there = false;
+	uint64_t handle;
 	int r;
 
 	for (size_t i = 0; i < POL_ARRAY_LEN(families); i++)
-		there |= !absent(ask_table(families[i], MEANWHILE));
+		there |= !absent(ask_table(families[i], MEANWHILE, &handle));
 	r = there ? drop_tables(MEANWHILE) : 0;
 	return r ? pol_err(e, r, "nf_tables: cannot remove table '%s': %s", MEANWHILE, strerror(-r))
 		 : 0;
@@ -618,7 +665,8 @@ int prt_guard_device(uint32_t ifindex, bool hooked, struct pol_err *e)
 {
 	for (size_t i = 0; i < POL_ARRAY_LEN(families); i++) {
 		struct prt_nft n = { .family = families[i], .table = tables[PRT_GUARD] };
-		int r = ask_table(families[i], tables[PRT_GUARD]);
+		uint64_t handle;
+		int r = ask_table(families[i], tables[PRT_GUARD], &handle);
 
 		if (r && absent(r))
 			continue; /* who makes one holds the lock that we hold, and reads the hooks */

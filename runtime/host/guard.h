@@ -38,6 +38,18 @@ int prt_guard_lockdown(const prt_ranges *closed, struct pol_err *e);
 /* That it is not there is fine. */
 int prt_guard_remove(enum prt_guard which, struct pol_err *e);
 
+/*
+ * Which one is there, by the kernel's numbers of its tables: one that was made anew has others.  Who ends a
+ * lockdown ends that which it saw when it was told to, and none that somebody asks for meanwhile: that takes no lock.
+ */
+struct prt_guard_id {
+	uint64_t handle[2]; /* inet, bridge; 0: none */
+};
+int prt_guard_which(enum prt_guard which, struct prt_guard_id *out, struct pol_err *e);
+bool prt_guard_same(const struct prt_guard_id *a, const struct prt_guard_id *b);
+/* That this one is not there any more is fine. */
+int prt_guard_remove_that(enum prt_guard which, const struct prt_guard_id *id, struct pol_err *e);
+
 /* What a change that was cut off has left: closed to who comes later.  Who calls this holds the lock. */
 int prt_guard_tidy(struct pol_err *e);
 
