@@ -9,9 +9,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "runtime/input/env.h"
+#include "runtime/host/netlink.h"
 #include "runtime/input/hostfile.h"
 #include "dispatcher.h"
 #include "xdp.h"
@@ -188,24 +190,89 @@ static bool is_docker_proxy(const char *program)
 	return !strcmp(slash ? slash + 1 : program, "docker-proxy");
 }
 
-/* A process that has ended, or is not ours to look at, is none. */
-static int read_process(const char *pid, prt_published *out, struct pol_err *e)
+/*
+ * Anybody can call himself docker-proxy, in any container.  The engine's is root's and here: that of an engine without
+ * root is in a namespace of its own, in which its containers' devices are, too.  As whom a process runs its
+ * status says; of the owner of its folder it has a say itself (PR_SET_DUMPABLE).
+ */
+static bool runs_as_root(const char *pid)
+{
+	char path[64], *line POL_CLEANUP(pol_cleanup_free) = NULL;
+	unsigned real, effective, saved, fs;
+	size_t room = 0;
+	bool yes = false;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%.20s/status", pid);
+	f = fopen(path, "re");
+	while (f && getline(&line, &room, f) > 0) {
+		if (sscanf(line, "Uid: %u %u %u %u", &real, &effective, &saved, &fs) != 4)
+			continue;
+		yes = !real && !effective && !saved && !fs;
+		break;
+	}
+	if (f)
+		fclose(f);
+	return yes;
+}
+
+/* Such a program is root's with anybody's words: sudo(8) that waits for a password.  docker-proxy is none. */
+static bool may_be_started_by_anybody(const char *pid)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%.20s/exe", pid);
+	return !stat(path, &st) && st.st_mode & S_ISUID;
+}
+
+/*
+ * Is it in our network namespace?  /proc/PID/ns/net is only for who may trace it, which our units may not; the
+ * sockets of its namespace are for everybody, so: is ours (fd) among them?  Who cannot be asked counts.
+ */
+static bool is_here(const char *pid, int fd)
+{
+	char path[64], *line POL_CLEANUP(pol_cleanup_free) = NULL;
+	unsigned long inode;
+	struct stat ours;
+	size_t room = 0;
+	bool yes = false;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%.20s/net/netlink", pid);
+	f = fopen(path, "re");
+	if (!f || fstat(fd, &ours)) {
+		yes = f || (errno != ENOENT && errno != ESRCH);
+	} else {
+		while (!yes && getline(&line, &room, f) > 0)
+			yes = sscanf(line, "%*s %*s %*s %*s %*s %*s %*s %*s %*s %lu", &inode) ==
+				      1 &&
+			      inode == ours.st_ino;
+	}
+	if (f)
+		fclose(f);
+	return yes;
+}
+
+/* A process that has ended, or is not ours to look at, is none. fd: a socket of ours, see is_here(). */
+static int read_process(const char *pid, int fd, prt_published *out, struct pol_err *e)
 {
 	char path[64], words[4096];
 	const char *to, *port, *host_port;
-	int fd POL_CLEANUP(pol_cleanup_fd) = -1;
+	int file POL_CLEANUP(pol_cleanup_fd) = -1;
 	struct pol_prefix prefix;
 	ssize_t n;
 
 	snprintf(path, sizeof(path), "/proc/%.20s/cmdline", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, words, sizeof(words) - 1);
+	file = open(path, O_RDONLY | O_CLOEXEC);
+	n = file < 0 ? -1 : read(file, words, sizeof(words) - 1);
 	if (n < 0 && errno != ENOENT && errno != ESRCH && errno != EACCES && errno != EPERM)
 		return pol_err(e, -errno, "%s: cannot read: %s", path, strerror(errno));
 	if (n <= 0)
 		return 0;
 	words[n] = '\0';
-	if (!is_docker_proxy(words))
+	if (!is_docker_proxy(words) || !runs_as_root(pid) || may_be_started_by_anybody(pid) ||
+	    !is_here(pid, fd))
 		return 0;
 	to = option(words, (size_t)n, "-container-ip");
 	port = option(words, (size_t)n, "-container-port");
@@ -221,17 +288,33 @@ static int read_process(const char *pid, prt_published *out, struct pol_err *e)
 	return 0;
 }
 
+/* A socket of our network namespace that its list shows: that has an address. */
+static int open_here(struct pol_err *e)
+{
+	const struct sockaddr_nl any = { .nl_family = AF_NETLINK };
+	int fd = prt_netlink_open(NETLINK_ROUTE), r = fd < 0 ? fd : 0;
+
+	if (!r && bind(fd, (const struct sockaddr *)&any, sizeof(any))) {
+		r = -errno;
+		close(fd);
+	}
+	return r ? pol_err(e, r, "cannot make a netlink socket: %s", strerror(-r)) : fd;
+}
+
 int prt_neighbours_published(prt_published *out, struct pol_err *e)
 {
-	DIR *d = opendir("/proc");
+	int fd POL_CLEANUP(pol_cleanup_fd) = open_here(e);
+	DIR *d = fd < 0 ? NULL : opendir("/proc");
 	struct dirent *f;
 	int r = 0;
 
+	if (fd < 0)
+		return fd;
 	if (!d)
 		return pol_err(e, -errno, "/proc: cannot open: %s", strerror(errno));
 	while (!r && (f = pol_readdir(d, "/proc", &r, e))) {
 		if (isdigit((unsigned char)f->d_name[0]))
-			r = read_process(f->d_name, out, e);
+			r = read_process(f->d_name, fd, out, e);
 	}
 	closedir(d);
 	return r;

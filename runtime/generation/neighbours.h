@@ -11,7 +11,8 @@
  *	ip rule	would route packets that carry POL_MARK_JUDGED or POL_MARK_ANSWER by
  *		another table
  *	docker-proxy	forwards what anybody sends to a published port as traffic of this host, to
- *		which `option host open` opens everything
+ *		which `option host open` opens everything.  One that is root's and in our network
+ *		namespace: words alone anybody can have
  */
 #ifndef POLC_RUNTIME_NEIGHBOURS_H
 #define POLC_RUNTIME_NEIGHBOURS_H

@@ -174,5 +174,33 @@ published "${v4[server]}"
 run "$POLLOAD" status
 is "status sees one that came later" 1 "$code"
 like "and names it" "docker-proxy (process $publisher) publishes" "$out"
+run setpriv --bounding-set=-sys_ptrace "$POLLOAD" status
+is "without CAP_SYS_PTRACE, as units are, too" 1 "$code"
 kill "$publisher"
+wait "$publisher" 2>/dev/null
+# Words alone are anybody's: of who is not root, of root in a container, and of a program that makes anybody root.
+chmod 711 .
+cp "$(readlink -f "$(command -v bash)")" setuid && chmod 4755 setuid
+"$POLLOAD" apply open.bpf.o -H host.yaml >/dev/null || not_ok "apply"
+impostor() { # WHO PROGRAM COMMAND...: what it begins with
+	local who=$1 program=$2 pid
+	shift 2
+	"$@" bash -c "exec -a docker-proxy $program -pc 'read -r' -proto tcp -host-port 80 -container-ip ${v4[server]} -container-port 80" <>held &
+	pid=$!
+	for ((i = 0; i < 600; i++)); do
+		! tr '\0' ' ' <"/proc/$pid/cmdline" | grep -q '^docker-proxy -pc' || break
+		sleep 0.05
+	done
+	run "$POLLOAD" apply open.bpf.o
+	is "$who is no docker-proxy: apply" 0 "$code" || echo "# $err"
+	"$POLLOAD" endpoint del server >/dev/null || not_ok "endpoint del"
+	run "$POLLOAD" endpoint add server interface=v-server address="${v4[server]}" address="${v6[server]}" label=app=server
+	is "$who is no docker-proxy: endpoint add" 0 "$code" || echo "# $err"
+	kill $pid
+	wait $pid
+} 2>/dev/null
+impostor "a user of this host" bash setpriv --reuid 65534 --regid 65534 --clear-groups
+impostor "a user in a container" bash inside client setpriv --reuid 65534 --regid 65534 --clear-groups
+impostor "root in a container" bash inside client
+impostor "a set-user-ID program" "$work/setuid" env
 finish
