@@ -218,7 +218,7 @@ static int forget_gone(const struct prt_shared *s, uint32_t ifindex, int r)
 	struct pol_err e = { 0 };
 
 	if (r && prt_net_link_by_index(ifindex, &link, &e) == -ENODEV)
-		bpf_map_delete_elem(s->hooks, &ifindex);
+		prt_detach(s->hooks, ifindex, &e);
 	return r;
 }
 
@@ -276,27 +276,35 @@ static int remove_qdisc(uint32_t ifindex, struct pol_err *e)
 	return 0;
 }
 
-int prt_detach(int hooks, uint32_t ifindex, struct pol_err *e)
+static int take_hooks_off(int hooks, uint32_t ifindex, struct pol_err *e)
 {
 	struct prt_hook h;
+	int r = prt_hook_of(hooks, ifindex, &h, e);
+
+	r = r ? r : prt_xdp_detach(hooks, ifindex, e);
+	r = r ? r : detach_one(ifindex, BPF_TC_INGRESS, e);
+	r = r ? r : detach_one(ifindex, BPF_TC_EGRESS, e);
+	if (!r && h.made_qdisc)
+		r = remove_qdisc(ifindex, e);
+	if (!r && h.kind)
+		r = prt_sysctl_set(h.sysctl, false, e);
+	return r;
+}
+
+int prt_detach(int hooks, uint32_t ifindex, struct pol_err *e)
+{
 	struct prt_link link;
 	int r = prt_net_link_by_index(ifindex, &link, e);
+	bool gone = r == -ENODEV;
 
-	if (r && r != -ENODEV)
+	if (r && !gone)
 		return r;
-	if (!r) {
-		r = prt_hook_of(hooks, ifindex, &h, e);
-		r = r ? r : prt_guard_device(ifindex, false, e);
-		r = r ? r : prt_xdp_detach(hooks, ifindex, e);
-		r = r ? r : detach_one(ifindex, BPF_TC_INGRESS, e);
-		r = r ? r : detach_one(ifindex, BPF_TC_EGRESS, e);
-		if (!r && h.made_qdisc)
-			r = remove_qdisc(ifindex, e);
-		if (!r && h.kind)
-			r = prt_sysctl_set(h.sysctl, false, e);
-		if (r)
-			return r;
-	}
+	/* Of one that is gone, too: its number may be another device's one day, which has no hooks. */
+	r = prt_guard_device(ifindex, false, e);
+	if (!r && !gone)
+		r = take_hooks_off(hooks, ifindex, e);
+	if (r)
+		return r;
 	if (bpf_map_delete_elem(hooks, &ifindex) && errno != ENOENT)
 		return pol_err(e, -errno, "map 'hooks': cannot delete: %s", strerror(errno));
 	return 0;

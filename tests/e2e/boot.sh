@@ -294,6 +294,21 @@ run "$POLLOAD" boot
 is "a boot that finds an empty folder of pins" "0 null" "$code $(status .lockdown)" || echo "# $err"
 "$POLLOAD" apply one.bpf.o -H host.yaml >/dev/null || not_ok "apply"
 is "the next one leaves nothing over" 1 "$(find "$POLC_STATE_DIR" -mindepth 1 -maxdepth 1 -name 'good?*' | wc -l)"
+# Numbers of interfaces that are gone may be others' one day, which have no hooks.
+run "$POLLOAD" boot
+guarded() { for f in inet bridge; do nft -j list set $f polc_guard hooked | jq '[.nftables[].set?.elem? // [] | .[]] | length'; done; }
+before=$(guarded)
+for i in 1 2 3; do
+	ip link add brief type veth peer name other-end
+	"$POLLOAD" endpoint add brief interface=brief address=10.66.9.$i || not_ok "endpoint add"
+	ip link del brief
+	"$POLLOAD" endpoint del brief || not_ok "endpoint del"
+	ip link add brief type veth peer name other-end
+	"$POLLOAD" endpoint hold brief || not_ok "endpoint hold"
+	ip link del brief
+done
+"$POLLOAD" endpoint hold v-client || not_ok "endpoint hold"
+is "the guard knows interfaces that are there, and no others" "$before" "$(guarded)"
 "$POLLOAD" remove >/dev/null || not_ok "remove"
 is "a removal forgets it, and takes the guard away" "" "$(ls "$POLC_STATE_DIR" 2>/dev/null)$(nft list tables | grep polc)"
 
