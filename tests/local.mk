@@ -25,6 +25,7 @@ unit_tests = \
 	tests/unit/test_place \
 	tests/unit/test_requests \
 	tests/unit/test_maglev \
+	tests/unit/test_netlink \
 	tests/unit/test_search \
 	tests/unit/test_sign \
 	tests/unit/test_table \
@@ -49,6 +50,7 @@ tests_unit_test_log_SOURCES = tests/unit/test_log.c
 tests_unit_test_log_LDADD = $(proxy_libs) $(CMOCKA_LIBS)
 tests_unit_test_lower_SOURCES = tests/unit/test_lower.c tests/unit/policy_text.h
 tests_unit_test_maglev_SOURCES = tests/unit/test_maglev.c
+tests_unit_test_netlink_SOURCES = tests/unit/test_netlink.c
 tests_unit_test_object_SOURCES = tests/unit/test_object.c tests/unit/object_maker.h
 tests_unit_test_place_SOURCES = tests/unit/test_place.c tests/unit/place_policy.c tests/unit/place_policy.h \
 	tests/unit/object_maker.h

@@ -704,19 +704,33 @@ static void take_counter(const struct nlmsghdr *h, void *ctx)
 	out->there = true;
 }
 
+/* Of one family.  Whoever changes rules meanwhile, of whatever table, makes it be asked for again. */
+static int look_at(uint8_t in, const char *name, struct prt_guard_seen *out)
+{
+	const struct prt_guard_seen before = *out;
+	int r = -EINTR;
+
+	for (int tries = 0; tries < 20 && r == -EINTR; tries++) {
+		struct prt_nft n = { .family = in, .table = name };
+
+		*out = before;
+		prt_nft_msg(&n, NFT_MSG_GETOBJ, NLM_F_DUMP);
+		prt_nft_str(&n, NFTA_OBJ_TABLE, name);
+		r = prt_nft_ask(&n, take_counter, out);
+		prt_nft_free(&n);
+	}
+	return r;
+}
+
 int prt_guard_look(enum prt_guard which, struct prt_guard_seen *out, struct pol_err *e)
 {
 	*out = (struct prt_guard_seen){ .no_spoofing = true };
 	for (size_t i = 0; i < POL_ARRAY_LEN(families); i++) {
-		struct prt_nft n = { .family = families[i], .table = tables[which] };
 		bool inet = out->there;
 		int r;
 
-		prt_nft_msg(&n, NFT_MSG_GETOBJ, NLM_F_DUMP);
-		prt_nft_str(&n, NFTA_OBJ_TABLE, tables[which]);
 		out->there = false;
-		r = prt_nft_ask(&n, take_counter, out);
-		prt_nft_free(&n);
+		r = look_at(families[i], tables[which], out);
 		if (r && !absent(r))
 			return pol_err(e, r, "nf_tables: cannot read table '%s': %s", tables[which],
 				       strerror(-r));

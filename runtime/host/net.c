@@ -546,7 +546,7 @@ int prt_net_way_tidy(const struct prt_way *keep, struct pol_err *e)
 
 struct table_search {
 	uint32_t table;
-	unsigned count;
+	size_t count;
 };
 
 static void take_foreign(const struct nlmsghdr *h, void *ctx)
@@ -573,11 +573,11 @@ int prt_net_foreign_routes(uint32_t table, unsigned *count, struct pol_err *e)
 					       .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
 				     .route = { .rtm_family = families[i] } };
 		struct table_search s = { .table = table };
-		int r = ask(&q, take_foreign, &s);
+		int r = ask_whole(&q, take_foreign, &s, &s.count);
 
-		if (r && r != -EINTR)
+		if (r)
 			return failed(r, "the routes", e);
-		*count += s.count;
+		*count += (unsigned)s.count;
 	}
 	return 0;
 }
@@ -586,6 +586,7 @@ int prt_net_foreign_routes(uint32_t table, unsigned *count, struct pol_err *e)
 
 struct qdisc_search {
 	uint32_t ifindex;
+	size_t found;
 	char kind[PRT_IFNAME];
 };
 
@@ -595,8 +596,10 @@ static void take_qdisc(const struct nlmsghdr *h, void *ctx)
 	struct qdisc_search *s = ctx;
 
 	if (h->nlmsg_type == RTM_NEWQDISC && h->nlmsg_len >= NLMSG_LENGTH(sizeof(*m)) &&
-	    (uint32_t)m->tcm_ifindex == s->ifindex && m->tcm_parent == TC_H_CLSACT)
+	    (uint32_t)m->tcm_ifindex == s->ifindex && m->tcm_parent == TC_H_CLSACT) {
 		copy_text(s->kind, prt_netlink_find(TCA_RTA(m), (int)TCA_PAYLOAD(h), TCA_KIND));
+		s->found++;
+	}
 }
 
 int prt_net_ingress_qdisc(uint32_t ifindex, char kind[PRT_IFNAME], struct pol_err *e)
@@ -607,18 +610,18 @@ int prt_net_ingress_qdisc(uint32_t ifindex, char kind[PRT_IFNAME], struct pol_er
 				       .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
 			     .tc = { .tcm_ifindex = (int)ifindex } };
 	struct qdisc_search s = { .ifindex = ifindex };
-	int r = ask(&q, take_qdisc, &s);
+	int r = ask_whole(&q, take_qdisc, &s, &s.found);
 
-	if (r && r != -EINTR)
+	if (r)
 		return failed(r, "the queueing disciplines", e);
-	memcpy(kind, s.kind, PRT_IFNAME);
+	memcpy(kind, s.found ? s.kind : "", s.found ? PRT_IFNAME : 1);
 	return 0;
 }
 
 static void take_filter(const struct nlmsghdr *h, void *ctx)
 {
 	const struct tcmsg *m = NLMSG_DATA(h);
-	unsigned *count = ctx;
+	size_t *count = ctx;
 
 	/* Each filter comes twice: once for its chain with handle 0, once for itself. */
 	if (h->nlmsg_type == RTM_NEWTFILTER && h->nlmsg_len >= NLMSG_LENGTH(sizeof(*m)) &&
@@ -629,8 +632,8 @@ static void take_filter(const struct nlmsghdr *h, void *ctx)
 int prt_net_filters(uint32_t ifindex, unsigned *count, struct pol_err *e)
 {
 	static const uint32_t sides[] = { TC_H_MIN_INGRESS, TC_H_MIN_EGRESS };
+	size_t n = 0;
 
-	*count = 0;
 	for (size_t i = 0; i < POL_ARRAY_LEN(sides); i++) {
 		struct request q = {
 			.head = { .nlmsg_len = NLMSG_LENGTH(sizeof(q.tc)),
@@ -639,10 +642,11 @@ int prt_net_filters(uint32_t ifindex, unsigned *count, struct pol_err *e)
 			.tc = { .tcm_ifindex = (int)ifindex,
 				.tcm_parent = TC_H_MAKE(TC_H_CLSACT, sides[i]) },
 		};
-		int r = ask(&q, take_filter, count);
+		int r = ask_whole(&q, take_filter, &n, &n);
 
 		if (r)
 			return failed(r, "the filters of an interface", e);
 	}
+	*count = (unsigned)n;
 	return 0;
 }

@@ -19,6 +19,16 @@ int prt_netlink_open(int protocol)
 	return fd;
 }
 
+/* A dump that the kernel could not go on with ends as one that is complete does, but for a negative number. */
+static int end_of_dump(const struct nlmsghdr *h)
+{
+	int code = 0;
+
+	if (h->nlmsg_len >= NLMSG_LENGTH(sizeof(code)))
+		memcpy(&code, NLMSG_DATA(h), sizeof(code));
+	return code < 0 ? code : 1;
+}
+
 /*
  * 1: the answer is complete; 0: more is to come; -errno.  Requests that are not
  * dumps ask for an acknowledgement: some have no answer at all (a built-in qdisc).
@@ -31,7 +41,7 @@ static int take_batch(const char *p, ssize_t left, prt_netlink_take take, void *
 		if (h->nlmsg_flags & NLM_F_DUMP_INTR)
 			return -EINTR;
 		if (h->nlmsg_type == NLMSG_DONE)
-			return 1;
+			return end_of_dump(h);
 		if (h->nlmsg_type == NLMSG_ERROR) {
 			const struct nlmsgerr *err = NLMSG_DATA(h);
 
