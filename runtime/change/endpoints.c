@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "runtime/generation/flows.h"
 #include "runtime/generation/publish.h"
 #include "runtime/host/guard.h"
 #include "pool.h"
@@ -236,6 +237,39 @@ static bool is_uplink(const struct prt_world *w, uint32_t ifindex)
 	return false;
 }
 
+/*
+ * Nothing of ours hangs at the device, so it is not that of the endpoint which had one of this number: that is gone, and
+ * with our hooks the new one would be who the old one was.  The endpoint keeps its name and its addresses, closed, until
+ * somebody says otherwise of it, and has a number that no device is given.  From the packets' view first.
+ */
+static int leave_device(struct prt_live *l, struct prt_member *m, struct pol_err *e)
+{
+	int r = prt_member_clear_if(&l->gen, m, e);
+
+	m->info.ifindex = (uint32_t)INT32_MAX - m->ep;
+	r = r ? r : prt_member_write_addrs(&l->gen, m, e);
+	r = r ? r : prt_flows_forget(&l->shared, m, e);
+	r = r ? r : prt_member_write_if(&l->gen, m, e);
+	return r ? r : prt_member_write_info(&l->gen, m, e);
+}
+
+static int leave_to_another(struct prt_live *l, const struct prt_link *link, struct pol_err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < l->world.member.n && !r; i++) {
+		struct prt_member *m = &l->world.member.v[i];
+		int any = m->info.ifindex == link->ifindex ? prt_attached_any(link->ifindex) : 1;
+
+		if (any < 0)
+			r = pol_err(e, any, "interface '%s': cannot ask for its hooks: %s",
+				    prt_safe(link->name), strerror(-any));
+		else if (!any)
+			r = leave_device(l, m, e);
+	}
+	return r;
+}
+
 static int hold(struct prt_env *env, struct prt_live *l, void *ctx, struct pol_err *e)
 {
 	const char *interface = ctx;
@@ -248,6 +282,7 @@ static int hold(struct prt_env *env, struct prt_live *l, void *ctx, struct pol_e
 	else if (!r && (link.loopback || is_uplink(&l->world, link.ifindex)))
 		r = pol_err(e, -EEXIST, "interface '%s': is %s", link.name,
 			    link.loopback ? "the host's own" : "an uplink");
+	r = r ? r : leave_to_another(l, &link, e);
 	r = r ? r : prt_hold(&l->shared, &link, e);
 	return r ? r : prt_settle_held(&l->shared, e);
 }

@@ -23,7 +23,7 @@ int prt_endpoint_del(struct prt_env *env, const char *name, bool hold, struct po
 
 /*
  * Closes the interface of a container that is not an endpoint yet (attach.h).  That it is one, or
- * is held, already is fine.  -ENODEV: no such interface; -EINVAL: nothing can be judged there;
+ * is held, already is fine.  An endpoint whose interface was another one, of the same number, has none any more.  -ENODEV: no such interface; -EINVAL: nothing can be judged there;
  * -ENOENT: no policy in force.
  */
 int prt_endpoint_hold(struct prt_env *env, const char *interface, struct pol_err *e);

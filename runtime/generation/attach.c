@@ -102,6 +102,18 @@ int prt_attached(const struct prt_shared *s, uint32_t ifindex, enum pol_if_kind 
 	return 1;
 }
 
+int prt_attached_any(uint32_t ifindex)
+{
+	uint32_t id = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < POL_HOOK_MAX && !r && !id; i++) {
+		if (places[i].kind == POL_IF_ENDPOINT)
+			r = hangs_there(ifindex, places[i].point, &id);
+	}
+	return r ? r : id != 0;
+}
+
 static int detach_one(uint32_t ifindex, enum bpf_tc_attach_point point, struct pol_err *e)
 {
 	struct bpf_tc_hook h = hook_at(ifindex, point);

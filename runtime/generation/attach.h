@@ -51,6 +51,9 @@ int prt_detach_all(int hooks, struct pol_err *e);
 /* Is every hook of that kind in place, with our stub?  1: yes, 0: no, -errno: nobody can tell. */
 int prt_attached(const struct prt_shared *s, uint32_t ifindex, enum pol_if_kind kind, bool out);
 
+/* Does anything of ours hang at an endpoint's device?  Likewise. */
+int prt_attached_any(uint32_t ifindex);
+
 /* Records of `hooks`. */
 struct prt_hook_at {
 	uint32_t ifindex;

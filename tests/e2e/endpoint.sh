@@ -113,6 +113,42 @@ for i in {1..40}; do
 done
 is "40 interfaces that went while they were held" "$before" "$(noted)"
 
+# A device that has the number of one that is gone is not whose that was, nor is it handed what comes for that.
+container elder 6 "app: client"
+run add elder app=client
+expect open elder server tcp 8080
+number=$(ip -j link show v-elder | jq ".[0].ifindex")
+ip link del v-elder
+ip link add v-elder index "$number" type veth peer name eth0 netns "$test_name-elder"
+ip link set v-elder up
+ip addr add 10.66.6.1/24 dev v-elder
+ip addr add fd66:0:0:6::1/64 dev v-elder nodad
+inside elder sh -c "ip link set eth0 up; ip addr add ${v4[elder]}/24 dev eth0; ip addr add ${v6[elder]}/64 dev eth0 nodad
+	ip route add default via 10.66.6.1; ip route add default via fd66:0:0:6::1"
+run "$POLLOAD" endpoint hold v-elder
+is "hold: a device made anew, with the number of before" "0 " "$code $err"
+phase="made anew"
+expect timeout elder server tcp 8080
+is "its endpoint has no device" "" "$("$POLLOAD" endpoints --json | jq -r '.[] | select(.name == "elder") | .interface')"
+run "$POLLOAD" endpoint add younger interface=v-elder "address=${v4[elder]}" label=app=client
+is "and its address is not free" 2 "$code"
+"$POLLOAD" apply one.bpf.o >/dev/null || not_ok "apply"
+expect timeout elder server tcp 8080
+run "$POLLOAD" endpoint del elder
+is "until it is removed" "0 " "$code $err"
+run add elder app=client
+is "then it is added again" "0 " "$code $err"
+expect open elder server tcp 8080
+run "$POLLOAD" endpoint hold v-elder
+is "hold: one that is an endpoint" "0 " "$code $err"
+tc filter del dev v-elder egress
+run "$POLLOAD" endpoint hold v-elder
+is "hold: one that has lost a hook" "0 " "$code $err"
+expect open elder server tcp 8080
+"$POLLOAD" endpoint del elder || not_ok "endpoint del"
+ip link del v-elder
+ip netns del "$test_name-elder"
+
 # Another container takes over the address: of the old one it has nothing.
 ip link del v-other
 ip netns del "$test_name-other"
