@@ -92,6 +92,7 @@ runtime_libruntime_a_SOURCES = \
 	runtime/services/services_fill.c \
 	runtime/services/services_flows.c \
 	runtime/services/services_maps.h \
+	runtime/services/services_state.c \
 	runtime/change/apply.c \
 	runtime/change/apply.h \
 	runtime/change/boot.c \

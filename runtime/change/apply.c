@@ -68,8 +68,10 @@ static int prepare(struct prt_tx *t, const struct prt_apply *a, struct pol_err *
 	r = r ? r : prt_world_sync_ports(&t->world, e);
 	r = r ? r : open_proxy(t, a, e);
 	r = r ? r : prt_services_plan(&a->object->manifest, &t->world, &t->shared, &t->services, e);
-	if (!r)
+	if (!r) {
+		prt_services_succeed(&t->services, &t->old_world);
 		prt_services_room(&t->services, &t->next);
+	}
 	r = r ? r
 	      : prt_gen_load(a->object, &t->shared, t->old.number + 1,
 			     PRT_LOAD_HOOKS | (take_over ? PRT_LOAD_ASK : 0), &t->next, e);
@@ -128,6 +130,7 @@ static void finish(struct prt_tx *t, const struct prt_apply *a, struct prt_appli
 			    ?: prt_net_way_tidy(&t->way, &why);
 	else if (!r && !t->fresh && prt_gen_uses_http(&t->old))
 		r = leave_proxy(t, &why);
+	r = r ? r : prt_services_tidy(&t->shared, &t->services, &why);
 	if (r)
 		prt_env_note(t->env, "the policy is in force, but cleaning up failed: %s",
 			     why.text);

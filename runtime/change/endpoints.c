@@ -186,19 +186,6 @@ static int hold_if_there(struct prt_live *l, uint32_t ifindex, struct pol_err *e
 	return prt_settle_held(&l->shared, e);
 }
 
-/* No client is sent there any more; what it served begins anew elsewhere. */
-static int leave_services(struct prt_env *env, struct prt_live *l, struct prt_member *m,
-			  struct pol_err *e)
-{
-	int r;
-
-	m->info.managed = PRT_MANAGED_HALF;
-	r = prt_services_again(env, l, e);
-	for (size_t i = 0; i < m->addrs.n && !r && l->shared.map[PRT_SHARED_SVC_CT] >= 0; i++)
-		r = prt_services_forget(&l->shared, &m->addrs.v[i].addr, 0, true, e);
-	return r;
-}
-
 struct removal {
 	const char *name;
 	bool keep;
@@ -212,7 +199,7 @@ static int del(struct prt_env *env, struct prt_live *l, void *ctx, struct pol_er
 
 	if (!r && x->keep && m->info.ifindex)
 		r = hold_if_there(l, m->info.ifindex, e);
-	r = r ? r : leave_services(env, l, m, e);
+	r = r ? r : prt_services_leave(env, l, m, e);
 	r = r ? r : prt_settle_erase(&l->shared, &l->gen, m, e);
 	if (!r)
 		prt_shadow_del_endpoint(env, &l->shared, l->gen.number, x->name);

@@ -39,16 +39,6 @@ static bool lives_here(const struct prt_world *w, const struct pol_addr *a)
 	return false;
 }
 
-void prt_svc_state_key(struct pol_svc_state_key *k, struct pol_str service,
-		       const struct pol_addr *addr, uint16_t port)
-{
-	memset(k, 0, sizeof(*k));
-	memcpy(k->service, service.p,
-	       service.n < sizeof(k->service) ? service.n : sizeof(k->service) - 1);
-	k->addr = *addr;
-	k->port_be = htons(port);
-}
-
 struct planning {
 	const struct prt_manifest *m;
 	const struct prt_world *w;

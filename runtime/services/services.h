@@ -61,6 +61,21 @@ int prt_services_tunnels(const struct prt_shared *shared, const struct prt_hostf
 int prt_services_again(struct prt_env *env, struct prt_live *l, struct pol_err *e);
 
 /*
+ * An endpoint is no backend any more: no client is sent there, what it served begins anew elsewhere, and what was said of
+ * it is not for who has its address next.  It is PRT_MANAGED_HALF from here on.
+ */
+int prt_services_leave(struct prt_env *env, struct prt_live *l, struct prt_member *m,
+		       struct pol_err *e);
+/* As planned, but what was said of an endpoint `before` is not for another one that has its address now. */
+void prt_services_succeed(struct prt_services *s, const struct prt_world *before);
+/*
+ * With *s in force: what was said of who is no backend of its services any more goes.  What another policy's services
+ * were told stays, for a rollback, as long as there is room.
+ */
+int prt_services_tidy(const struct prt_shared *shared, const struct prt_services *s,
+		      struct pol_err *e);
+
+/*
  * A backend's entries go, so that their next packet is a new one: of UDP and half-open ones, or
  * all.  port 0: any.
  */

@@ -42,20 +42,41 @@ int prt_svc_in_force(struct prt_env *env, const struct prt_live *l, struct prt_o
 	return r || !s->ring ? r : take_sizes(env, &l->gen, s, e);
 }
 
-int prt_services_again(struct prt_env *env, struct prt_live *l, struct pol_err *e)
+/* leaving: NULL, or who is no backend any more. */
+static int again(struct prt_env *env, struct prt_live *l, const struct prt_member *leaving,
+		 struct pol_err *e)
 {
 	struct prt_object *o POL_CLEANUP(prt_object_cleanup) = NULL;
 	struct prt_services s = { 0 };
 	int probe POL_CLEANUP(pol_cleanup_fd) = -1;
 	struct pol_err none = { 0 };
+	int r = 0;
+
+	if (!prt_pin_get(env, l->gen.number, "map", POL_MAP_SVC, &probe, &none)) {
+		r = prt_svc_in_force(env, l, &o, &s, e);
+		if (!r && s.ring)
+			r = prt_svc_fill(env, &l->gen, &l->shared, &s, true, e);
+	}
+	if (!r && leaving)
+		r = prt_svc_state_leave(&l->shared, &s, leaving, e);
+	prt_services_free(&s);
+	return r;
+}
+
+int prt_services_again(struct prt_env *env, struct prt_live *l, struct pol_err *e)
+{
+	return again(env, l, NULL, e);
+}
+
+int prt_services_leave(struct prt_env *env, struct prt_live *l, struct prt_member *m,
+		       struct pol_err *e)
+{
 	int r;
 
-	if (prt_pin_get(env, l->gen.number, "map", POL_MAP_SVC, &probe, &none))
-		return 0;
-	r = prt_svc_in_force(env, l, &o, &s, e);
-	if (!r && s.ring)
-		r = prt_svc_fill(env, &l->gen, &l->shared, &s, true, e);
-	prt_services_free(&s);
+	m->info.managed = PRT_MANAGED_HALF;
+	r = again(env, l, m, e);
+	for (size_t i = 0; i < m->addrs.n && !r && l->shared.map[PRT_SHARED_SVC_CT] >= 0; i++)
+		r = prt_services_forget(&l->shared, &m->addrs.v[i].addr, 0, true, e);
 	return r;
 }
 
@@ -151,27 +172,6 @@ static void change_state(const struct prt_svc_change *c, struct pol_svc_state *s
 	}
 }
 
-static int write_state(const struct prt_live *l, const struct prt_services *s,
-		       const struct prt_svc_backend *b, struct pol_err *e)
-{
-	static const struct pol_svc_state usual;
-	struct pol_svc_state_key key;
-	int fd = l->shared.map[PRT_SHARED_SVC_STATE];
-	bool plain = !b->state.weight && !b->state.drained && !b->state.down && !b->state.since;
-
-	prt_svc_state_key(&key, s->m->service[b->service / 2].name, &b->addr, b->port);
-	if (plain && !memcmp(&b->state, &usual, offsetof(struct pol_svc_state, since))) {
-		if (bpf_map_delete_elem(fd, &key) && errno != ENOENT)
-			return pol_err(e, -errno, "map '%s': cannot write: %s", POL_MAP_SVC_STATE,
-				       strerror(errno));
-		return 0;
-	}
-	if (bpf_map_update_elem(fd, &key, &b->state, BPF_ANY))
-		return pol_err(e, -errno, "map '%s': cannot write: %s", POL_MAP_SVC_STATE,
-			       strerror(errno));
-	return 0;
-}
-
 /* Of each family that has it; *found: how many that were. */
 static int change_all(const struct prt_live *l, struct prt_services *s,
 		      const struct prt_svc_change *c, size_t *found, struct pol_err *e)
@@ -185,7 +185,7 @@ static int change_all(const struct prt_live *l, struct prt_services *s,
 			continue;
 		++*found;
 		change_state(c, &b->state);
-		r = write_state(l, s, b, e);
+		r = prt_svc_state_write(&l->shared, s, b, e);
 	}
 	return r;
 }

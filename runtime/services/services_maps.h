@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The maps behind services.h, for the files that are services: services.c (who serves),
- * services_fill.c, services_flows.c, services_change.c.
+ * services_fill.c, services_flows.c, services_state.c, services_change.c.
  */
 #ifndef POLC_RUNTIME_SERVICES_MAPS_H
 #define POLC_RUNTIME_SERVICES_MAPS_H
@@ -36,6 +36,12 @@ int prt_svc_in_force(struct prt_env *env, const struct prt_live *l, struct prt_o
 bool prt_svc_is_at(const struct pol_svc_backend *slot, const struct prt_svc_backend *b);
 void prt_svc_state_key(struct pol_svc_state_key *k, struct pol_str service,
 		       const struct pol_addr *addr, uint16_t port);
+/* Writes what was said of it, b->state. */
+int prt_svc_state_write(const struct prt_shared *shared, const struct prt_services *s,
+			const struct prt_svc_backend *b, struct pol_err *e);
+/* What was said of an endpoint that leaves, and is no backend of *s any more, goes. */
+int prt_svc_state_leave(const struct prt_shared *shared, const struct prt_services *s,
+			const struct prt_member *m, struct pol_err *e);
 /* What was said of it, else as configured. */
 uint32_t prt_svc_weight(const struct prt_svc_backend *b);
 

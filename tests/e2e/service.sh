@@ -257,6 +257,49 @@ phase=
 "$POLLOAD" endpoint add b4 interface=v-b2 address=10.66.2.2 address=fd66:0:0:2::2 label=app=web
 expect open client vip tcp 80
 
+# ---- what was said of who has gone ------------------------------------------------------------
+said() { bpftool -j map dump pinned "$POLC_BPFFS/svc_state" | jq length; }
+b2_as() { # NAME
+	"$POLLOAD" endpoint add "$1" interface=v-b2 address=10.66.2.2 address=fd66:0:0:2::2 label=app=web || not_ok "endpoint add"
+}
+is "b2 was drained, at an address that b4 has now" "up" "$(backend b4 state names)"
+before=$(said)
+"$POLLOAD" service drain shop b4
+"$POLLOAD" service weight pages b4 7
+"$POLLOAD" endpoint del b4
+is "what was said of an endpoint goes with it" "$before" "$(said)"
+b2_as b5
+is "who has its address next is not drained" "up 1" "$(backend b5 state) $(backend b5 weight pages)"
+"$POLLOAD" service drain shop b5
+"$POLLOAD" endpoint del b5
+b2_as b2
+"$POLLOAD" endpoint del b2
+host_file b1 b2 b3 in >three.yaml
+"$POLLOAD" apply shop.bpf.o -H three.yaml >/dev/null || not_ok "apply"
+"$POLLOAD" service drain shop b2
+"$POLLOAD" apply shop.bpf.o -H three.yaml >/dev/null || not_ok "apply"
+is "an apply leaves it drained" drained "$(backend b2 state)"
+before=$(said)
+sed 's/name: b2/name: b6/' three.yaml >six.yaml
+"$POLLOAD" apply shop.bpf.o -H six.yaml >/dev/null || not_ok "apply"
+is "not so another one, whom a host file has at its address" "up $((before - 2))" "$(backend b6 state) $(said)"
+"$POLLOAD" apply shop.bpf.o -H three.yaml >/dev/null || not_ok "apply"
+
+# Full of what was said of services that are no more, it has room for what counts.
+awk 'BEGIN {
+	for (i = 0; i < 65535; i++) {
+		printf "map update pinned %s/svc_state key hex 78", ENVIRON["POLC_BPFFS"]
+		for (k = 0; k < 265; k++) printf " 0"
+		printf " ff ff 0a 0 %x %x 0 1 0 0 0 0 0 0 value hex 0 0 0 0 1", int(i / 256), i % 256
+		for (k = 0; k < 59; k++) printf " 0"
+		print ""
+	}
+}' >fill
+bpftool batch file fill >/dev/null 2>&1
+is "svc_state is full" 65535 "$(said)"
+run "$POLLOAD" service drain shop b2
+is "one more is drained" "0 drained" "$code $(backend b2 state)" || echo "# $err"
+
 run "$POLLOAD" status
 is "status" 0 "$code"
 "$POLLOAD" remove >/dev/null
