@@ -316,6 +316,12 @@ static void change(struct cn_agent *a, const struct cn_container *c, struct know
 	pol_vec_free(&links);
 }
 
+/* Does what came of reading a container say what it should have?  No container is an answer, too. */
+static bool is_told(int r, const struct pol_err *e)
+{
+	return !r || r == -EINVAL || r == -ENODEV || r == -EPERM || (r == -ENOENT && !e->text[0]);
+}
+
 /* One container: as it should be, or closed. */
 static void look_at(struct cn_agent *a, const char *id, bool sharing)
 {
@@ -325,13 +331,14 @@ static void look_at(struct cn_agent *a, const char *id, bool sharing)
 	const char *why = "its container has ended";
 	int r = cn_docker_read(&a->docker, id, &c, &e);
 
-	if (r == -ECONNREFUSED || r == -ETIMEDOUT) {
-		/* The engine is away: whoever ran runs on, and what is in force stays. */
-		a->all_due = true;
+	if (!is_told(r, &e)) {
+		/* Nobody has answered: whoever ran runs on, what is in force stays, and is asked again. */
+		pol_err(&a->unanswered, r, "container %s: %s", prt_safe(c.name.p), e.text);
+		a->refused = true;
 		cn_container_free(&c);
 		return;
 	}
-	if (r && (r != -ENOENT || e.text[0])) {
+	if (r && r != -ENOENT) {
 		a->say(LOG_ERR, "container %s: %s; it gets no endpoint", prt_safe(c.name.p),
 		       e.text);
 		c.ep.n = 0;
@@ -493,8 +500,7 @@ int cn_agent_run(struct cn_agent *a, const volatile int *stop, volatile int *aga
 	hold_first(a);
 	ready();
 	while (!*stop && !r) {
-		struct pol_err why = { 0 };
-
+		memset(&a->unanswered, 0, sizeof(a->unanswered));
 		turn_links(a);
 		/* Followed before it is looked at: nothing can happen between the two. */
 		if (!cn_engine_turn(&a->engine)) {
@@ -507,15 +513,16 @@ int cn_agent_run(struct cn_agent *a, const volatile int *stop, volatile int *aga
 			a->all_due = true;
 		}
 		whole = a->all_due;
-		if (a->all_due && look_at_all(a, &why) && !settled) {
+		if (a->all_due && look_at_all(a, &a->unanswered) && !a->unanswered.code &&
+		    !settled) {
 			settled = true;
 			a->say(LOG_INFO, "all containers are as the policy has them");
 		}
-		if (why.text[0] && strcmp(why.text, last) != 0)
-			a->say(LOG_WARNING, "%s; trying again", why.text);
-		memcpy(last, why.text, sizeof(last));
 		news = a->due.n > 0;
 		look_at_due(a);
+		if (a->unanswered.text[0] && strcmp(a->unanswered.text, last) != 0)
+			a->say(LOG_WARNING, "%s; trying again", a->unanswered.text);
+		memcpy(last, a->unanswered.text, sizeof(last));
 		turn_links(a);
 		plan_again(a, whole, news);
 		say_notes(a);

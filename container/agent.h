@@ -9,7 +9,8 @@
  *			its endpoints go, their interfaces stay held as long as they are there
  *
  * What was refused (no memory, somebody else's address) stays closed and is tried again, a second later, then each time twice
- * as late: it may be for a moment or for good.
+ * as late: it may be for a moment or for good.  Where the engine has not said what becomes of a container (it is away, it
+ * fails, its answer is none) what is in force stays so, too: only what it says closes one that was open.
  *
  * The kernel's maps and the engine are the only state.  Whatever was missed (the agent or the
  * engine restarted, an event was lost) is made up for by looking at all of both.  Without the
@@ -32,6 +33,7 @@ struct cn_agent {
 	bool all_due;		/* everything is to be looked at */
 	bool shut;		/* some container is closed because of another one (docker.h) */
 	bool refused;		/* some container has not what it should have */
+	struct pol_err unanswered;	/* of this turn: what the engine, or this host, did not say */
 	uint64_t again_at;	/* then everything is looked at for that, ns as prt_env_now_ns(); 0: no need */
 	unsigned again_s;	/* seconds from the last look to then */
 	/* A line for people: an event and what came of it.  level: as syslog has it. */

@@ -75,7 +75,8 @@ static int read_labels(struct cn_docker *d, json_t *labels, const char *image_id
 		r = get(d, "images", image_id, &image, e);
 		/* An image may be gone while its containers run: then all labels could be its. */
 		if (r)
-			return pol_err(e, r, "the labels of its image are not known");
+			return pol_err(e, r == -ENOENT ? -EINVAL : r,
+				       "the labels of its image are not known");
 	}
 	json_object_foreach(labels, key, value)
 	{
@@ -221,7 +222,10 @@ static int open_netns(int64_t pid, struct pol_err *e)
 
 	snprintf(path, sizeof(path), "/proc/%lld/ns/net", (long long)pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	return fd < 0 ? pol_err(e, -ENODEV, "%s: %s", path, strerror(errno)) : fd;
+	if (fd >= 0)
+		return fd;
+	return pol_err(e, errno == ENOENT || errno == ESRCH ? -ENODEV : -errno, "%s: %s", path,
+		       strerror(errno));
 }
 
 static int networks(struct cn_container *c, const json_t *json, const struct cn_labels *l,

@@ -43,7 +43,8 @@ void cn_container_free(struct cn_container *c);	/* zeroed is fine */
 
 /*
  * -ENOENT without an error text: there is none.  -EINVAL, -ENODEV, -EPERM: it runs and cannot have
- * the endpoints that it should have, and e says why; c->id and c->name are set.
+ * the endpoints that it should have, and e says why; c->id and c->name are set.  Anything else: the
+ * engine (engine.h) or this host did not answer, which says nothing of the container.
  */
 int cn_docker_read(struct cn_docker *d, const char *id, struct cn_container *c, struct pol_err *e);
 

@@ -125,14 +125,14 @@ static int add_endpoint(struct cn_driver *d, const struct cn_pair *p, const char
 static int silent(struct cn_driver *d, struct pol_err *e)
 {
 	return prt_env_now_ns() < d->silent_until
-		       ? pol_err(e, -ETIMEDOUT, "the engine does not answer")
+		       ? pol_err(e, -EAGAIN, "the engine does not answer")
 		       : 0;
 }
 
 /* What came of a question. */
 static int answered(struct cn_driver *d, int r)
 {
-	if (r == -ETIMEDOUT || r == -ECONNREFUSED)
+	if (r == -EAGAIN)
 		d->silent_until = prt_env_now_ns() + SILENCE_NS;
 	return r;
 }
@@ -536,8 +536,7 @@ static bool bind_one(struct cn_driver *d, struct cn_joining *j)
 	if (!r || r == -EEXIST || r == -ENODEV)
 		return true;
 	now = prt_env_now_ns();
-	if (now - j->since < PATIENCE_NS &&
-	    (r == -ENOENT || r == -EBUSY || r == -ETIMEDOUT || r == -ECONNREFUSED)) {
+	if (now - j->since < PATIENCE_NS && (r == -ENOENT || r == -EBUSY || r == -EAGAIN)) {
 		j->next = now < d->silent_until ? d->silent_until : now + AGAIN_NS;
 		return false;
 	}

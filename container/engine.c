@@ -60,17 +60,6 @@ static size_t take_answer(char *p, size_t size, size_t n, void *ctx)
 	return size * n;
 }
 
-static int answer_code(CURLcode code)
-{
-	if (code == CURLE_OK)
-		return 0;
-	if (code == CURLE_COULDNT_CONNECT)
-		return -ECONNREFUSED;
-	if (code == CURLE_OPERATION_TIMEDOUT)
-		return -ETIMEDOUT;
-	return code == CURLE_WRITE_ERROR ? -EBADMSG : -EIO;
-}
-
 static int parse(const char *path, const struct pol_buf *answer, long status, json_t **out,
 		 struct pol_err *e)
 {
@@ -79,9 +68,9 @@ static int parse(const char *path, const struct pol_buf *answer, long status, js
 	if (status == 404)
 		return -ENOENT;
 	if (status != 200)
-		return pol_err(e, -EIO, "the engine answers %s with status %ld", path, status);
+		return pol_err(e, -EAGAIN, "the engine answers %s with status %ld", path, status);
 	*out = json_loadb(answer->n ? answer->p : "", answer->n, 0, &wrong);
-	return *out ? 0 : pol_err(e, -EBADMSG, "the engine's answer to %s is no JSON", path);
+	return *out ? 0 : pol_err(e, -EAGAIN, "the engine's answer to %s is no JSON", path);
 }
 
 int cn_engine_get(struct cn_engine *g, const char *path, json_t **out, struct pol_err *e)
@@ -101,11 +90,10 @@ int cn_engine_get(struct cn_engine *g, const char *path, json_t **out, struct po
 	curl_easy_setopt(g->asking, CURLOPT_WRITEDATA, &answer);
 	code = curl_easy_perform(g->asking);
 	curl_easy_getinfo(g->asking, CURLINFO_RESPONSE_CODE, &status);
-	r = answer_code(code);
-	if (r)
-		pol_err(e, r, "%s: %s", g->socket, curl_easy_strerror(code));
-	else
+	if (code == CURLE_OK)
 		r = parse(path, &answer, status, out, e);
+	else
+		r = pol_err(e, -EAGAIN, "%s: %s", g->socket, curl_easy_strerror(code));
 	pol_buf_free(&answer);
 	pol_buf_free(&url);
 	return r;

@@ -33,8 +33,9 @@ int cn_engine_open(struct cn_engine *g, const char *socket, struct pol_err *e);
 void cn_engine_close(struct cn_engine *g);	/* zeroed is fine */
 
 /*
- * *out: what GET says, for json_decref.  -ENOENT without an error text: 404; -ECONNREFUSED: nobody
- * is there; -EBADMSG: no JSON, or too much of it.
+ * *out: what GET says, for json_decref.  -ENOENT without an error text: 404.  -EAGAIN: the engine is away or
+ * ends, fails, takes too long, says what is no JSON or too much of it: nothing is known of what was
+ * asked about, not even that it is gone.
  */
 int cn_engine_get(struct cn_engine *g, const char *path, json_t **out, struct pol_err *e);
 

@@ -147,6 +147,73 @@ run_agent "" "${command[@]}"
 "$POLLOAD" apply net.bpf.o -H host.yaml >/dev/null 2>&1 || bail "apply"
 is "and all is as it was" server "$(there)"
 
+# ---- an engine that fails ----------------------------------------------------------------------------
+
+# Who runs goes on and keeps what is in force, who is new stays closed, until the engine says what becomes of them.
+engine_has one
+"${command[@]}" >/dev/null 2>>engine.log &
+agent_pid=$!
+until_there "${names[one]}" $agent_pid || bail "the agent does not do it: $(cat engine.log)"
+head -c 18000000 /dev/zero | tr '\0' ' ' >long
+said() { # TEXT: it stands in the log, by now
+	local i
+	for ((i = 0; i < 400; i++)); do
+		! grep -q "$1" engine.log || return 0
+		sleep 0.05
+	done
+	return 1
+}
+# FAULT PATH PART-OF-THE-MESSAGE: it is asked again, finds the fault, then there is none.  What it says meanwhile is appended.
+engine_fails() {
+	local odd=''
+	: >engine.log
+	cp "answers/$2" whole
+	case $1 in
+	"an error") echo "500 Internal Server Error" >"answers/$2.status" ;;
+	"its end") : >"answers/$2.status" ;;
+	"no JSON") echo '{"Id": "c' >"answers/$2" ;;
+	"too much") cp long "answers/$2" ;;
+	esac
+	kill -HUP $agent_pid
+	said "$3.*; trying again" || odd+="it does not say so: $(cat engine.log); "
+	[ "$(there)" = "${names[$is_there]}" ] || odd+="there is $(there); "
+	! grep -q 'gets no endpoint\|removed' engine.log || odd+="$(cat engine.log); "
+	rm -f "answers/$2.status"
+	mv whole "answers/$2"
+	[ -z "$odd" ] || echo "$1 in the place of $2: $odd"
+}
+odd='' is_there=one
+phase="the engine has failed"
+for fault in "an error" "its end" "no JSON" "too much"; do
+	odd+=$(engine_fails "$fault" _containers_c1_json "container c1: ")
+	odd+=$(engine_fails "$fault" _images_sha256:1_json "container client: ")
+	odd+=$(engine_fails "$fault" _containers_json "")
+	expect open client server tcp 7000
+done
+is "an engine that fails takes no endpoint away" "" "$odd"
+engine_has none
+kill -HUP $agent_pid
+until_there server $agent_pid
+is "and once it answers, who has ended has none" server "$seen"
+odd='' is_there=none
+engine_has one
+for fault in "an error" "its end" "no JSON" "too much"; do
+	# by itself it would be asked again after a second, and has an answer then
+	engine_has none
+	kill -HUP $agent_pid
+	until_there server $agent_pid
+	engine_has one
+	odd+=$(engine_fails "$fault" _images_sha256:1_json "container client: ")
+done
+is "nor does it open one" "" "$odd"
+until_there "${names[one]}" $agent_pid
+is "which is there when it has answered, by itself" "${names[one]}" "$seen"
+kill -TERM $agent_pid
+wait $agent_pid
+engine_has none
+run_agent server "${command[@]}"
+phase=
+
 # ---- the clock ------------------------------------------------------------------------------------
 
 # The day is another one at each step, ten years back and forth; what is decided by time goes by a clock that nobody sets.

@@ -5,7 +5,9 @@
  *	engine SOCKET FOLDER
  *
  * GET of a path answers with the file of that name in FOLDER, slashes as underscores and without what follows a
- * question mark (_containers_json), or with 404.  /events says nothing and stays open: SIGHUP makes the
+ * question mark (_containers_json), or with 404.  Where that name has one with .status behind it the answer
+ * is that status (500 Internal Server Error); without a word in it the connection ends in the middle of the
+ * answer, as that of an engine that is killed.  /events says nothing and stays open: SIGHUP makes the
  * agent look again.  One process a connection; says "listening", runs until killed.
  */
 #include <errno.h>
@@ -27,24 +29,40 @@ static void say(int fd, const char *text, size_t n)
 		_exit(0);
 }
 
-static void answer(int fd, char *path)
+/* Bytes of FOLDER/path and what is behind it; -1: no such file. */
+static ssize_t read_file(const char *path, const char *behind, char *out, size_t max)
 {
-	static char body[1 << 16];
-	char file[4096 + 512], head[128];
+	char file[4096 + 512];
 	ssize_t n = -1;
 	int in;
+
+	snprintf(file, sizeof(file), "%.511s/%s%s", folder, path, behind);
+	in = open(file, O_RDONLY | O_CLOEXEC);
+	if (in >= 0) {
+		n = read(in, out, max);
+		close(in);
+	}
+	return n;
+}
+
+static void answer(int fd, char *path)
+{
+	static char body[20 << 20];
+	char status[64] = "200 OK", head[128];
+	ssize_t n, said;
 
 	path[strcspn(path, " ?\r\n")] = '\0';
 	for (char *p = path; *p; p++)
 		*p = *p == '/' ? '_' : *p;
-	snprintf(file, sizeof(file), "%.511s/%s", folder, path);
-	in = open(file, O_RDONLY | O_CLOEXEC);
-	if (in >= 0) {
-		n = read(in, body, sizeof(body));
-		close(in);
-	}
+	n = read_file(path, "", body, sizeof(body));
+	said = read_file(path, ".status", status, sizeof(status) - 1);
+	if (said >= 0)
+		status[said] = '\0';
+	status[strcspn(status, "\n")] = '\0';
 	snprintf(head, sizeof(head), "HTTP/1.1 %s\r\nContent-Length: %zd\r\n\r\n",
-		 n < 0 ? "404 Not Found" : "200 OK", n < 0 ? 0 : n);
+		 n < 0 ? "404 Not Found" : status, n < 0 ? 0 : n);
+	if (!*status)
+		_exit(0);
 	say(fd, head, strlen(head));
 	say(fd, body, n < 0 ? 0 : (size_t)n);
 }
