@@ -15,6 +15,7 @@
 
 #define RETRY_MS 1000
 #define AGAIN_MAX_S 600
+#define STEPS_MAX 16 /* from who shares a namespace to whose it is; more: all are looked at */
 
 int cn_agent_open(struct cn_agent *a, const char *socket_path, struct pol_err *e)
 {
@@ -34,6 +35,7 @@ int cn_agent_open(struct cn_agent *a, const char *socket_path, struct pol_err *e
 void cn_agent_close(struct cn_agent *a)
 {
 	pol_cleanup_fd(&a->links);
+	cn_docker_forget(&a->docker);
 	cn_engine_close(&a->engine);
 	for (size_t i = 0; i < a->due.n; i++)
 		free(a->due.v[i]);
@@ -144,15 +146,6 @@ struct known { /* endpoints of containers, as the maps have them */
 	POL_VEC(struct known_ep) ep;
 };
 
-static bool one_of(const cn_ids *ids, struct pol_str id)
-{
-	for (size_t i = 0; i < ids->n; i++) {
-		if (pol_str_eq(ids->v[i], id))
-			return true;
-	}
-	return false;
-}
-
 static struct pol_str label_of(struct known *k, const struct prt_member *m, const char *key)
 {
 	return pol_arena_str(k->arena, pol_str(cn_label_of(m->info.labels, key)));
@@ -168,8 +161,8 @@ static bool remember(const struct prt_member *m, void *ctx)
 	if (!one.id.n && !one.endpoint.n)
 		return false;
 	/* Labels by options come before anybody knows whose they are: then the connection says it. */
-	if (k->of &&
-	    !(one.id.n ? pol_str_eq(one.id, k->of->id) : one_of(&k->of->connections, one.endpoint)))
+	if (k->of && !(one.id.n ? pol_str_eq(one.id, k->of->id)
+				: cn_ids_have(&k->of->connections, one.endpoint)))
 		return false;
 	one.name = pol_arena_str(k->arena, pol_str(m->info.name));
 	one.network = label_of(k, m, "docker.network");
@@ -322,8 +315,12 @@ static bool is_told(int r, const struct pol_err *e)
 	return !r || r == -EINVAL || r == -ENODEV || r == -EPERM || (r == -ENOENT && !e->text[0]);
 }
 
-/* One container: as it should be, or closed. */
-static void look_at(struct cn_agent *a, const char *id, bool sharing)
+/*
+ * One container: as it should be, or closed; then those whose namespace it shares (or did), one by the
+ * other, as many as `steps` allows: they may be alone there now.  0: all are looked at, none of them from here.
+ * -ENOENT: there is no such container.
+ */
+static int look_at(struct cn_agent *a, const char *id, unsigned steps)
 {
 	struct cn_container c = { 0 };
 	struct pol_err e = { 0 }, mine = { 0 };
@@ -336,7 +333,7 @@ static void look_at(struct cn_agent *a, const char *id, bool sharing)
 		pol_err(&a->unanswered, r, "container %s: %s", prt_safe(c.name.p), e.text);
 		a->refused = true;
 		cn_container_free(&c);
-		return;
+		return r;
 	}
 	if (r && r != -ENOENT) {
 		a->say(LOG_ERR, "container %s: %s; it gets no endpoint", prt_safe(c.name.p),
@@ -358,10 +355,12 @@ static void look_at(struct cn_agent *a, const char *id, bool sharing)
 		}
 	}
 	forget(&k);
-	/* Whose namespace it shares (or did) is asked again: it may be alone there now. */
-	if (c.shares && !sharing)
-		look_at(a, c.shares, true);
+	/* Where the way ends in the middle, or others came by one that nobody lists, it may be anybody's. */
+	if (steps && (r == -EPERM ||
+		      (c.shares && (steps == 1 || look_at(a, c.shares, steps - 1) == -ENOENT))))
+		a->all_due = true;
 	cn_container_free(&c);
+	return r;
 }
 
 /*
@@ -373,8 +372,8 @@ static void look_if_ended(struct cn_agent *a, const struct known_ep *ep, const c
 	struct prt_link link;
 	struct pol_err e = { 0 };
 
-	if (ep->id.n && !one_of(running, ep->id))
-		look_at(a, ep->id.p, false);
+	if (ep->id.n && !cn_ids_have(running, ep->id))
+		look_at(a, ep->id.p, 0);
 	else if (!ep->id.n && prt_net_link_by_index(ep->ifindex, &link, &e) == -ENODEV)
 		take_away(a, ep, "its interface is gone");
 }
@@ -397,7 +396,7 @@ static bool look_at_all(struct cn_agent *a, struct pol_err *e)
 	for (size_t i = 0; i < k.ep.n && good; i++)
 		look_if_ended(a, &k.ep.v[i], &ids);
 	for (size_t i = 0; i < ids.n && good; i++)
-		look_at(a, ids.v[i].p, false);
+		look_at(a, ids.v[i].p, 0);
 	if (good && prt_endpoint_sweep(&a->env, e))
 		good = false;
 	forget(&k);
@@ -453,7 +452,7 @@ static void look_at_due(struct cn_agent *a)
 {
 	for (size_t i = 0; i < a->due.n; i++) {
 		if (a->due.v[i])
-			look_at(a, a->due.v[i], false);
+			look_at(a, a->due.v[i], STEPS_MAX);
 		free(a->due.v[i]);
 	}
 	a->due.n = 0;
@@ -501,6 +500,7 @@ int cn_agent_run(struct cn_agent *a, const volatile int *stop, volatile int *aga
 	ready();
 	while (!*stop && !r) {
 		memset(&a->unanswered, 0, sizeof(a->unanswered));
+		cn_docker_forget(&a->docker);
 		turn_links(a);
 		/* Followed before it is looked at: nothing can happen between the two. */
 		if (!cn_engine_turn(&a->engine)) {
@@ -512,14 +512,14 @@ int cn_agent_run(struct cn_agent *a, const volatile int *stop, volatile int *aga
 			*again = 0;
 			a->all_due = true;
 		}
+		news = a->due.n > 0;
+		look_at_due(a);
 		whole = a->all_due;
 		if (a->all_due && look_at_all(a, &a->unanswered) && !a->unanswered.code &&
 		    !settled) {
 			settled = true;
 			a->say(LOG_INFO, "all containers are as the policy has them");
 		}
-		news = a->due.n > 0;
-		look_at_due(a);
 		if (a->unanswered.text[0] && strcmp(a->unanswered.text, last) != 0)
 			a->say(LOG_WARNING, "%s; trying again", a->unanswered.text);
 		memcpy(last, a->unanswered.text, sizeof(last));

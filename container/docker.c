@@ -22,13 +22,13 @@ void cn_container_free(struct cn_container *c)
 
 /* ---- asking ------------------------------------------------------------------------------ */
 
-/* Of an id or a digest: it becomes a part of a path. */
+/* Of an id, a name or a digest: it becomes a part of a path. */
 static bool good_id(const char *id)
 {
 	size_t n = id ? strlen(id) : 0;
 
 	for (size_t i = 0; i < n; i++) {
-		if (!isalnum((unsigned char)id[i]) && id[i] != ':' && id[i] != '_' && id[i] != '-')
+		if (!isalnum((unsigned char)id[i]) && (!i || !strchr(":_.-", id[i])))
 			return false;
 	}
 	return n > 0 && n <= 128;
@@ -215,8 +215,10 @@ static int one_network(struct cn_container *c, const char *network, const json_t
 	return r;
 }
 
-static int open_netns(int64_t pid, struct pol_err *e)
+/* Of a container that runs, as it is described. */
+static int open_netns(const json_t *json, struct pol_err *e)
 {
+	int64_t pid = json_integer_value(json_object_get(json_object_get(json, "State"), "Pid"));
 	char path[64];
 	int fd;
 
@@ -228,15 +230,13 @@ static int open_netns(int64_t pid, struct pol_err *e)
 		       strerror(errno));
 }
 
-static int networks(struct cn_container *c, const json_t *json, const struct cn_labels *l,
-		    struct pol_err *e)
+static int networks(struct cn_container *c, const json_t *json, int netns,
+		    const struct cn_labels *l, struct pol_err *e)
 {
 	json_t *all = json_object_get(json_object_get(json, "NetworkSettings"), "Networks"), *n;
-	int64_t pid = json_integer_value(json_object_get(json_object_get(json, "State"), "Pid"));
-	int netns POL_CLEANUP(pol_cleanup_fd) = open_netns(pid, e);
 	prt_veths pairs = { 0 };
 	const char *name;
-	int r = netns < 0 ? netns : prt_net_veths(netns, &pairs, e);
+	int r = prt_net_veths(netns, &pairs, e);
 
 	json_object_foreach(all, name, n)
 	{
@@ -247,7 +247,13 @@ static int networks(struct cn_container *c, const json_t *json, const struct cn_
 	return r;
 }
 
-/* ---- a container -------------------------------------------------------------------------------- */
+/* ---- who shares a namespace ----------------------------------------------------------------- */
+
+void cn_docker_forget(struct cn_docker *d)
+{
+	json_decref(d->list);
+	d->list = NULL;
+}
 
 /* Of what lists and describes a container alike. */
 static const char *shared_with(const json_t *json)
@@ -256,6 +262,88 @@ static const char *shared_with(const json_t *json)
 	const char *mode = text(json_object_get(json, "HostConfig"), "NetworkMode");
 
 	return strncmp(mode, prefix, sizeof(prefix) - 1) ? NULL : mode + sizeof(prefix) - 1;
+}
+
+/* Docker's list does; podman's has no mode, or "host", for all of them. */
+static bool says_mode(const json_t *one)
+{
+	const json_t *networks =
+		json_object_get(json_object_get(one, "NetworkSettings"), "Networks");
+	const char *mode = text(json_object_get(one, "HostConfig"), "NetworkMode");
+
+	return *mode && (strcmp(mode, "host") != 0 || json_object_get(networks, "host"));
+}
+
+static int complete(struct cn_docker *d, json_t *one, struct pol_err *e)
+{
+	json_t *json = NULL;
+	int r = says_mode(one) ? 0 : get(d, "containers", text(one, "Id"), &json, e);
+
+	if (json)
+		json_object_set(one, "HostConfig", json_object_get(json, "HostConfig"));
+	json_decref(json);
+	return r == -ENOENT && !e->text[0] ? 0 : r; /* it has ended meanwhile */
+}
+
+/* d->list, with the modes of all. */
+static int list_all(struct cn_docker *d, struct pol_err *e)
+{
+	json_t *list = NULL;
+	int r = d->list ? 0 : cn_engine_get(d->engine, "/containers/json?all=1", &list, e);
+
+	if (r == -ENOENT)
+		r = pol_err(e, -EAGAIN, "the engine does not list its containers");
+	for (size_t i = 0; i < json_array_size(list) && !r; i++)
+		r = complete(d, json_array_get(list, i), e);
+	if (!r && list)
+		d->list = json_incref(list);
+	json_decref(list);
+	return r;
+}
+
+/* Also by the names that others have for it: "/NAME", "/OTHER/ALIAS". */
+static bool is_named(const json_t *one, const char *name)
+{
+	const json_t *names = json_object_get(one, "Names");
+
+	for (size_t i = 0; i < json_array_size(names); i++) {
+		const char *is = json_string_value(json_array_get(names, i));
+
+		if (is && !strcmp(is + (*is == '/'), name + (*name == '/')))
+			return true;
+	}
+	return false;
+}
+
+/* As the engine looks for it: an id, a name, the beginning of an id. */
+static const json_t *listed(const struct cn_docker *d, const char *what)
+{
+	const json_t *named = NULL, *begun = NULL;
+
+	for (size_t i = 0; i < json_array_size(d->list); i++) {
+		const json_t *one = json_array_get(d->list, i);
+
+		if (!strcmp(text(one, "Id"), what))
+			return one;
+		if (is_named(one, what))
+			named = one;
+		else if (*what && !strncmp(text(one, "Id"), what, strlen(what)))
+			begun = one;
+	}
+	return named ? named : begun;
+}
+
+/* Does this one belong into the namespace of the container `id`, by however many others? */
+static bool leads_to(const struct cn_docker *d, const json_t *one, const char *id)
+{
+	for (size_t steps = 0; one && steps <= json_array_size(d->list); steps++) {
+		const char *with = shared_with(one);
+
+		one = with ? listed(d, with) : NULL;
+		if (one && !strcmp(text(one, "Id"), id))
+			return true;
+	}
+	return false;
 }
 
 static bool same_labels(const struct cn_labels *a, const struct cn_labels *b)
@@ -270,43 +358,95 @@ static bool same_labels(const struct cn_labels *a, const struct cn_labels *b)
 	return a->v.n == b->v.n && same == a->v.n;
 }
 
-/* Has this one, which runs in the namespace of `c`, its labels? */
-static int check_sharer(struct cn_docker *d, const struct cn_container *c, const char *id,
+/*
+ * Something is not known of who shares a namespace.  Of an engine that is away that says nothing; if it
+ * answers others, what it does not say of this one is as bad as another label.
+ */
+static int unclear(struct cn_docker *d, const char *name, const struct pol_err *why,
+		   struct pol_err *e)
+{
+	struct pol_err nothing = { 0 };
+	json_t *json = NULL;
+	int r = cn_engine_get(d->engine, "/version", &json, &nothing);
+
+	json_decref(json);
+	if (r == -EAGAIN)
+		return pol_err(e, r, "%s", why->text);
+	return pol_err(e, -EPERM, "container %s belongs into its network namespace: %s",
+		       prt_safe(name), why->text);
+}
+
+/* Has this one of the list, which belongs into the namespace of `c`, its labels? */
+static int check_sharer(struct cn_docker *d, const struct cn_container *c, const json_t *one,
 			const struct cn_labels *own, struct pol_err *e)
 {
+	const char *name = json_string_value(json_array_get(json_object_get(one, "Names"), 0));
 	struct cn_labels l = { .arena = c->arena };
-	json_t *json = NULL;
-	int r = get(d, "containers", id, &json, e);
+	struct pol_err why = { 0 };
+	int r = read_labels(d, json_object_get(one, "Labels"), text(one, "ImageID"), &l, &why);
 
-	if (r == -ENOENT && !e->text[0])
-		return 0; /* it has ended meanwhile */
-	r = r ? r : labels_of(d, json, &l, e);
-	if (!r && !same_labels(own, &l))
+	name = name ? name + (*name == '/') : text(one, "Id");
+	if (r)
+		r = unclear(d, name, &why, e);
+	else if (!same_labels(own, &l))
 		r = pol_err(e, -EPERM,
 			    "container %s with other labels belongs into its network namespace",
-			    prt_safe(text(json, "Name")));
+			    prt_safe(name));
 	cn_labels_free(&l);
-	json_decref(json);
+	return r;
+}
+
+/* One that has a process there. */
+static int check_present(struct cn_docker *d, const struct cn_container *c, int netns,
+			 const char *id, const struct cn_labels *own, struct pol_err *e)
+{
+	struct pol_err why = { 0 };
+	const json_t *one = listed(d, id);
+	cn_ids now = { 0 };
+	int r = 0;
+
+	if (!one) { /* it may have come since */
+		cn_docker_forget(d);
+		r = list_all(d, &why);
+		one = listed(d, id);
+	}
+	if (r)
+		return unclear(d, id, &why, e);
+	if (one)
+		return check_sharer(d, c, one, own, e);
+	r = cn_present(netns, c->arena, &now, e);
+	if (!r && cn_ids_have(&now, pol_str(id))) /* it has not ended meanwhile */
+		r = pol_err(
+			e, -EPERM,
+			"container %s, which the engine does not know, is in its network namespace",
+			id);
+	pol_vec_free(&now);
 	return r;
 }
 
 /* Also those that do not run: when one has started it is too late to look. */
-static int check_sharers(struct cn_docker *d, const struct cn_container *c,
+static int check_sharers(struct cn_docker *d, const struct cn_container *c, int netns,
 			 const struct cn_labels *own, struct pol_err *e)
 {
-	json_t *list = NULL;
-	int r = cn_engine_get(d->engine, "/containers/json?all=1", &list, e);
+	cn_ids there = { 0 };
+	int r = cn_present(netns, c->arena, &there, e);
 
-	for (size_t i = 0; i < json_array_size(list) && !r; i++) {
-		const json_t *one = json_array_get(list, i);
-		const char *with = shared_with(one);
-
-		if (with && !strcmp(with, c->id.p))
-			r = check_sharer(d, c, text(one, "Id"), own, e);
+	for (size_t i = 0; i < there.n && !r; i++) {
+		if (!pol_str_eq(there.v[i], c->id))
+			r = check_present(d, c, netns, there.v[i].p, own, e);
 	}
-	json_decref(list);
+	pol_vec_free(&there);
+	r = r ? r : list_all(d, e);
+	for (size_t i = 0; i < json_array_size(d->list) && !r; i++) {
+		const json_t *one = json_array_get(d->list, i);
+
+		if (leads_to(d, one, c->id.p))
+			r = check_sharer(d, c, one, own, e);
+	}
 	return r;
 }
+
+/* ---- a container -------------------------------------------------------------------------------- */
 
 static void read_connections(struct cn_container *c, const json_t *json)
 {
@@ -327,7 +467,7 @@ static int read_container(struct cn_docker *d, struct cn_container *c, const jso
 	const json_t *state = json_object_get(json, "State");
 	const char *mode = text(json_object_get(json, "HostConfig"), "NetworkMode"), *with;
 	struct cn_labels l = { .arena = c->arena };
-	int r;
+	int r, netns POL_CLEANUP(pol_cleanup_fd) = -1;
 
 	if (!good_id(text(json, "Id")))
 		return pol_err(e, -EINVAL, "the engine describes a container without an id");
@@ -341,9 +481,10 @@ static int read_container(struct cn_docker *d, struct cn_container *c, const jso
 		c->shares = pol_arena_str(c->arena, pol_str(with)).p;
 	if (!c->running || with || !strcmp(mode, "host") || !strcmp(mode, "none"))
 		return 0;
-	r = labels_of(d, json, &l, e);
-	r = r ? r : check_sharers(d, c, &l, e);
-	r = r ? r : networks(c, json, &l, e);
+	netns = open_netns(json, e);
+	r = netns < 0 ? netns : labels_of(d, json, &l, e);
+	r = r ? r : check_sharers(d, c, netns, &l, e);
+	r = r ? r : networks(c, json, netns, &l, e);
 	cn_labels_free(&l);
 	return r;
 }

@@ -11,9 +11,10 @@
  * Where options polc.label.KEY=VALUE were given with a connection, its labels are those alone, and
  * there is no docker.container: it is in place before anybody knows whose it is.
  *
- * A container that runs in another's network namespace has no endpoint of its own.  If its labels
- * differ, both get none (-EPERM), from when the second has been made and before it starts: which of
- * the two a packet is from, nobody can tell.
+ * A container that runs in another's network namespace has no endpoint of its own, by however many
+ * others it came there.  If its labels differ, both get none (-EPERM), from when the second has been
+ * made and before it starts: which of the two a packet is from, nobody can tell.  The engine's list
+ * says who is to be there, the kernel who is (present.h): a list does not name a way whose middle is gone.
  */
 #ifndef CN_DOCKER_H
 #define CN_DOCKER_H
@@ -21,25 +22,28 @@
 #include "engine.h"
 #include "labels.h"
 #include "link.h"
+#include "present.h"
 #include "runtime/input/hostfile.h"
 
 struct cn_docker {
 	struct cn_engine *engine;
 	bool image_labels;	/* labels of images count */
+	json_t *list;		/* of all containers, once it was asked for; see cn_docker_forget() */
 };
-
-typedef POL_VEC(struct pol_str) cn_ids;
 
 struct cn_container {
 	struct pol_arena *arena;	/* owns what stands below */
 	cn_ids connections;		/* the engine's ids of its endpoints, whatever becomes of it */
 	struct pol_str id, name;
-	const char *shares;		/* id of the container whose namespace it runs in; NULL: its own */
+	const char *shares;		/* id or name of the container whose namespace it shares; NULL: its own */
 	bool running;
 	POL_VEC(struct prt_endpoint) ep;	/* of a running one with a namespace of its own */
 };
 
 void cn_container_free(struct cn_container *c);	/* zeroed is fine */
+
+/* The list of containers is asked for anew when it is needed: something may have happened. */
+void cn_docker_forget(struct cn_docker *d);
 
 /*
  * -ENOENT without an error text: there is none.  -EINVAL, -ENODEV, -EPERM: it runs and cannot have

@@ -26,7 +26,7 @@ bool cn_cgroup_id(const char *line, char id[CN_ID])
 	return false;
 }
 
-static bool id_of(const char *pid, char id[CN_ID])
+bool cn_process_id(const char *pid, char id[CN_ID])
 {
 	char path[64], line[4096];
 	bool found = false;
@@ -85,7 +85,7 @@ int cn_whose(int32_t netns, char id[CN_ID], struct pol_err *e)
 		return pol_err(e, -errno, "/proc: %s", strerror(errno));
 	while (r != -EEXIST && (f = pol_readdir(d, "/proc", &end, e))) {
 		if (!isdigit((unsigned char)f->d_name[0]) || !is_in(&seen, f->d_name, netns) ||
-		    !id_of(f->d_name, one))
+		    !cn_process_id(f->d_name, one))
 			continue;
 		if (!r && strcmp(one, id) != 0)
 			r = pol_err(e, -EEXIST, "processes of several containers are there");

@@ -17,6 +17,9 @@
  */
 int cn_whose(int32_t netns, char id[CN_ID], struct pol_err *e);
 
+/* The container of a process, by its cgroups; false: it is none's, or has ended. */
+bool cn_process_id(const char *pid, char id[CN_ID]);
+
 /* The id in a line of /proc/PID/cgroup; false: there is none.  Ids are 64 hexadecimal digits. */
 bool cn_cgroup_id(const char *line, char id[CN_ID]);
 

@@ -109,8 +109,21 @@ box twin app=client -- sleep 1000
 sleep 1
 phase="joined by one of the same labels"
 reach open twin "$to" 80
-d rm -f twin
+# By way of it: the labels differ as before, and nothing lists the way once the twin has gone.
 run_options=()
+d create --name joiner --label app=other --network container:twin box:1 sleep 1000
+endpoints_are "one with other labels is about to join by the twin: closed" "server/back server/bridge"
+d start joiner
+d rm -f twin
+: >agent.log
+kill -HUP "$agent_pid"
+until_is yes sh -c "grep -q 'container joiner with other labels' agent.log && echo yes"
+is "it has joined, the twin is gone: whose it is the kernel says" yes "$seen"
+endpoints_are "closed as before" "server/back server/bridge"
+phase="joined by way of a twin"
+reach closed joiner "$to" 80
+d rm -f joiner
+endpoints_are "alone once more" "renamed/bridge server/back server/bridge"
 
 # ---- published ports -----------------------------------------------------------------------------------
 

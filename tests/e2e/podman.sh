@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck source-path=SCRIPTDIR
 # polc-cni called by podman, behind Debian's bridge plugin: its containers are endpoints from their first
-# instruction until they go, or they are refused.
+# instruction until they go, or they are refused.  And its API, which says less than Docker's, followed by polc-agent.
 . "$(dirname "$0")/lib.sh"
 SNIFF=${SNIFF:-$e2e_build/tests/tools/sniff}
 [ -x "$e2e_build/polc-cni" ] || skip "polc-cni is not built"
@@ -20,7 +20,7 @@ export LD_LIBRARY_PATH
 
 compile net <<'END'
 default deny;
-pool 10.79.0.0/24, fd79::/64;
+pool 10.79.0.0/16, fd79::/64;
 endpoint client = k8s.pod == "client" and cni.network == "shop";
 endpoint server = app == "server";
 policy client { allow to server on tcp 80, 81; }
@@ -121,4 +121,48 @@ is "who has ended is no endpoint" 2 "$(names)"
 pod rm -f -t 0 server other >/dev/null 2>&1
 is "all have gone" 0 "$(names)"
 is "and their interfaces" "" "$(ip -o link show type veth)"
+
+# ---- its API ----------------------------------------------------------------------------------------
+
+# Its list of containers does not say who joins whom: one with other labels, by way of one with the right ones.
+cat >net.d/plain.conflist <<END
+{"cniVersion": "0.4.0", "name": "plain", "plugins": [
+  {"type": "bridge", "bridge": "podbr1", "isGateway": true,
+   "ipam": {"type": "host-local", "dataDir": "$work/ipam", "ranges": [[{"subnet": "10.79.1.0/24"}]]}}]}
+END
+pod system service -t 0 "unix://$work/podman.sock" >service.out 2>&1 &
+for _ in {1..600}; do [ -S podman.sock ] && break; sleep 0.05; done
+"$e2e_build/polc-agent" --docker "$work/podman.sock" --plugin '' >>agent.log 2>&1 &
+agent_pid=$!
+endpoints_are() { # LABEL NAMES: at last
+	local seen
+	for _ in {1..400}; do
+		seen=$("$POLLOAD" endpoints --json | jq -r '[.[].name] | sort | join(" ")')
+		[ "$seen" != "$2" ] || break
+		sleep 0.1
+	done
+	is "$1" "$2" "$seen"
+}
+labelled() { # NAME LABEL NETWORK run -d | create
+	pod "${@:4}" --name "$1" --label "$2" --network "$3" box:1 sleep 1000 >"$1.out" 2>&1 ||
+		not_ok "podman $4 $1" "$(tail -n 3 "$1.out")"
+}
+labelled first app=client plain run -d
+labelled other app=other plain run -d
+endpoints_are "by its API: two" "first/plain other/plain"
+labelled helper app=client container:first run -d
+labelled joiner app=other container:helper create
+endpoints_are "one with other labels is about to join by another: closed" "other/plain"
+pod start joiner >joiner.out 2>&1
+: >agent.log
+for _ in {1..400}; do grep -q "container joiner with other labels" agent.log && break; sleep 0.1; done
+endpoints_are "it has joined" "other/plain"
+pod rm -f -t 0 joiner >/dev/null 2>&1
+endpoints_are "alone again" "first/plain other/plain"
+pod rm -f -t 0 helper >/dev/null 2>&1
+pod rm -f -t 0 first other >/dev/null 2>&1
+endpoints_are "none is left" ""
+kill "$agent_pid"
+wait "$agent_pid"
+is "the agent ends when asked" 0 "$?"
 finish
