@@ -131,6 +131,37 @@ static int facts(const struct cn_place *p, struct cn_labels *l, struct pol_err *
 	return r ? r : cn_labels_fact(l, "docker.network", p->network, e);
 }
 
+/* The first bytes of a text, at most `room`, that end with a whole character. */
+static int whole(const char *s, size_t room)
+{
+	size_t n = strlen(s);
+
+	if (n <= room)
+		return (int)n;
+	for (n = room; n && ((unsigned char)s[n] & 0xc0) == 0x80; n--)
+		;
+	return (int)n;
+}
+
+/*
+ * CONTAINER/NETWORK.  Where that is too long each gives some, and what stands between them tells those apart that
+ * begin alike: a '~' is in no name of an engine.
+ */
+static struct pol_str name_of(struct pol_arena *arena, const char *container, const char *network)
+{
+	struct pol_str full = pol_arena_printf(arena, "%s/%s", container, network);
+	size_t room = PRT_NAME_MAX - 1 - (1 + 8); /* without '/' and "~01234567" */
+	int n, c;
+
+	if (full.n <= PRT_NAME_MAX)
+		return full;
+	n = whole(network, room / 2);
+	c = whole(container, room - (size_t)n);
+	n = whole(network, room - (size_t)c);
+	return pol_arena_printf(arena, "%.*s~%08x/%.*s", c, container,
+				(unsigned)pol_hash(full.p, full.n, 0), n, network);
+}
+
 int cn_place_endpoint(struct pol_arena *arena, const struct cn_place *p, struct prt_endpoint *out,
 		      struct pol_err *e)
 {
@@ -144,7 +175,7 @@ int cn_place_endpoint(struct pol_arena *arena, const struct cn_place *p, struct 
 	for (size_t i = 0; i < p->labels->v.n; i++)
 		*pol_vec_push(&l.v) = p->labels->v.v[i];
 	r = facts(p, &l, e);
-	ep.name = pol_arena_printf(arena, "%.*s/%s", (int)(PRT_NAME_MAX / 2), p->name, p->network);
+	ep.name = name_of(arena, p->name, p->network);
 	if (!r)
 		wrong = prt_check_labels(l.v.v, l.v.n, why);
 	if (!wrong && !ep.naddrs)

@@ -2,7 +2,8 @@
 /*
  * A container as the engine describes it, made into the endpoints that it should have.
  *
- * One endpoint a network, named CONTAINER/NETWORK, at the host side of the veth whose other end
+ * One endpoint a network, named CONTAINER/NETWORK (of a name that is too long, the beginnings of both
+ * and a hash), at the host side of the veth whose other end
  * has that network's MAC in the container's namespace.  Labels are those that were given to
  * the container; what its image brings along decides nothing unless the agent is told so:
  * who builds an image does not say what it may reach.  Facts: docker.container (its id),

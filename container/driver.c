@@ -515,25 +515,34 @@ static int bind_to_owner(struct cn_driver *d, struct cn_joining *j, struct pol_e
 	return r;
 }
 
+/* 1, 0, or what is wrong. */
+static int is_endpoint(struct cn_driver *d, uint32_t ifindex, struct pol_err *e)
+{
+	struct found f = { .ifindex = ifindex, .arena = pol_arena_new() };
+	int r = prt_endpoint_each(&d->env, find_one, &f, e);
+
+	r = r ? r : f.names.n > 0;
+	pol_vec_free(&f.names);
+	pol_arena_free(f.arena);
+	return r;
+}
+
 /* true: done, or left to the agent. */
 static bool bind_one(struct cn_driver *d, struct cn_joining *j)
 {
-	struct found f = { .ifindex = j->link.ifindex, .arena = pol_arena_new() };
-	struct pol_err e = { 0 };
+	struct pol_err e = { 0 }, nothing = { 0 };
 	uint64_t now;
-	int r = prt_endpoint_each(&d->env, find_one, &f, &e);
-	bool there = f.names.n > 0;
+	int r = is_endpoint(d, j->link.ifindex, &e), there = r > 0;
 
-	pol_vec_free(&f.names);
-	pol_arena_free(f.arena);
-	if (!r && there)
+	r = there ? 0 : r;
+	if (there)
 		r = prt_endpoint_meet(&d->env, j->link.ifindex, &e);
 	else if (!r && j->pair.by_option)
 		return true; /* options are known to who can describe the container: the agent */
 	else if (!r)
 		r = bind_to_owner(d, j, &e);
-	/* EEXIST: the agent was faster, or says why; ENODEV: there is nothing to bind any more */
-	if (!r || r == -EEXIST || r == -ENODEV)
+	/* EEXIST: the agent was faster; ENODEV: there is nothing to bind any more */
+	if (!r || r == -ENODEV || (r == -EEXIST && is_endpoint(d, j->link.ifindex, &nothing) > 0))
 		return true;
 	now = prt_env_now_ns();
 	if (now - j->since < PATIENCE_NS && (r == -ENOENT || r == -EBUSY || r == -EAGAIN)) {

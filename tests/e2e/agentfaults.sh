@@ -147,6 +147,20 @@ run_agent "" "${command[@]}"
 "$POLLOAD" apply net.bpf.o -H host.yaml >/dev/null 2>&1 || bail "apply"
 is "and all is as it was" server "$(there)"
 
+# ---- what another version named otherwise ----------------------------------------------------------------
+
+run "$POLLOAD" endpoint add a-name-of-old/net interface=v-client "address=${v4[client]}" "address=${v6[client]}" \
+	"mac=$mac" label=app=client label=docker.container=c1 label=docker.endpoint=e1 label=docker.network=net
+engine_has one
+"${command[@]}" >/dev/null 2>named.log &
+agent_pid=$!
+until_there "${names[one]}" $agent_pid
+is "an endpoint of another name gets its own, and stays" "${names[one]} 0" "$seen $(grep -c 'removed\|refused' named.log)"
+kill -TERM $agent_pid
+wait $agent_pid
+engine_has none
+run_agent server "${command[@]}"
+
 # ---- an engine that fails ----------------------------------------------------------------------------
 
 # Who runs goes on and keeps what is in force, who is new stays closed, until the engine says what becomes of them.

@@ -125,6 +125,36 @@ reach closed joiner "$to" 80
 d rm -f joiner
 endpoints_are "alone once more" "renamed/bridge server/back server/bridge"
 
+# Names that begin alike, in full as long as there is room, then apart by what stands between container and network.
+long=a-network-with-a-name-of-more-than-thirty-two-bytes
+replica=mycompany-production-webfrontend
+d network create "$long"
+for i in 1 2; do
+	box $replica-$i app=client -- sleep 1000
+	d network connect "$long" $replica-$i
+done
+alike() { # endpoints: how many, of how many names
+	"$POLLOAD" endpoints --json | jq -r '[.[].name | select(startswith("mycompany-"))] | "\(length) \(unique | length)"'
+}
+until_is "4 4" alike
+is "two replicas on two networks have four names" "4 4" "$seen"
+like "in full" "$replica-1/bridge $replica-2/bridge" "$(names)"
+is "or shortened" 2 "$(names | grep -o 'mycompany-production-webfro~[0-9a-f]\{8\}/a-network-with-a-name-of-m ' | wc -l)"
+phase="names alike"
+reach open $replica-1 "$to" 80
+reach open $replica-2 "$to" 80
+before=$(names)
+kill "$agent_pid"
+wait "$agent_pid"
+agent_start
+d rename $replica-1 short
+until_is yes sh -c "\"$POLLOAD\" endpoints --json | grep -q short/bridge && echo yes"
+is "another agent finds them again, and another name" "$(tr ' ' '\n' <<<"$before" | grep -c "$replica-2\|~")" \
+	"$(names | tr ' ' '\n' | grep -c "$replica-2\|~\|short/a-net")"
+d rm -f short $replica-2
+d network rm "$long"
+endpoints_are "they have gone" "renamed/bridge server/back server/bridge"
+
 # ---- published ports -----------------------------------------------------------------------------------
 
 # By translation the sender is who it is, by docker-proxy it is this host: both are judged, requests too.

@@ -140,6 +140,14 @@ until_is 0 sh -c "\"$POLLOAD\" endpoints | grep -c '^client-one/two '"
 is "left one" 0 "$seen"
 d network disconnect two server-one
 
+# Names that begin alike are two.
+run_options=(--network one)
+for i in 1 2; do box mycompany-production-webfrontend-$i app=client -- sleep 1000; done
+until_is 2 sh -c "\"$POLLOAD\" endpoints | grep -c '^mycompany-production-webfrontend-[12]/one '"
+is "two of one long name: both are there" 2 "$seen"
+d rm -f mycompany-production-webfrontend-{1,2}
+run_options=()
+
 # ---- what is refused ---------------------------------------------------------------------------------------------
 
 made() { # NAME OPTIONS...
