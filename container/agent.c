@@ -508,7 +508,9 @@ int cn_agent_run(struct cn_agent *a, const volatile int *stop, volatile int *aga
 			r = cn_engine_follow(&a->engine, take_event, a, e);
 			cn_engine_turn(&a->engine);
 		}
-		if (*again || (a->again_at && prt_env_now_ns() >= a->again_at)) {
+		/* Where the pins are others, nothing hangs any more on what was held and added. */
+		if (*again || cn_pins_changed(&a->pins, &a->env) ||
+		    (a->again_at && prt_env_now_ns() >= a->again_at)) {
 			*again = 0;
 			a->all_due = true;
 		}

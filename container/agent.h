@@ -20,12 +20,14 @@
 #define CN_AGENT_H
 
 #include "docker.h"
+#include "pins.h"
 #include "runtime/input/env.h"
 
 struct cn_agent {
 	struct prt_env env;
 	struct cn_engine engine;
 	struct cn_docker docker;
+	struct cn_pins pins;
 	const char *hold;	/* pattern (fnmatch) of interfaces that are containers'; "": none */
 	int links;		/* netlink, subscribed to links */
 	POL_VEC(uint32_t) held;	/* interfaces that were held since they came */

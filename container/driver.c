@@ -657,10 +657,34 @@ static void turn_joining(struct cn_driver *d)
 	}
 }
 
+static void hold_again(const struct cn_pair *p, const struct prt_link *link, void *ctx)
+{
+	struct cn_driver *d = ctx;
+	struct pol_err e = { 0 };
+	int r = prt_endpoint_hold(&d->env, link->name, &e);
+
+	(void)p;
+	if (r && r != -ENODEV && r != -ENOENT)
+		d->say(LOG_ERR, "interface %s cannot be held: %s", link->name, e.text);
+}
+
+/* Other pins: what was made and bound has lost its hooks.  All is closed first, then seen to again. */
+static void begin_again(struct cn_driver *d)
+{
+	struct pol_err e = { 0 };
+
+	d->bound.n = 0;
+	d->next_look = 0;
+	if (cn_pairs_each(hold_again, d, &e))
+		d->say(LOG_ERR, "%s", e.text);
+}
+
 int cn_driver_turn(struct cn_driver *d)
 {
 	struct pol_err e = { 0 };
 
+	if (cn_pins_changed(&d->pins, &d->env) && d->pins.ino)
+		begin_again(d);
 	turn_links(d);
 	if (prt_env_now_ns() >= d->next_look) {
 		d->next_look = prt_env_now_ns() + LOOK_NS;

@@ -24,6 +24,7 @@
 
 #include "call.h"
 #include "docker.h"
+#include "pins.h"
 #include "runtime/input/env.h"
 
 struct cn_given {	/* an address (full length) or a subnet that nobody has yet */
@@ -51,7 +52,8 @@ struct cn_driver {
 	POL_VEC(struct cn_given) given;
 	POL_VEC(struct pol_ip) last;	/* given last, of each pool */
 	POL_VEC(struct cn_joining) joining;
-	POL_VEC(uint32_t) bound;	/* interfaces that were seen to */
+	POL_VEC(uint32_t) bound;	/* interfaces that were seen to, */
+	struct cn_pins pins;		/* ... with these pins */
 	POL_VEC(struct cn_waiting) waiting;
 	uint64_t next_look;	/* at all pairs */
 	uint64_t silent_until;	/* the engine does not answer, as while it starts: it is not asked before */

@@ -20,6 +20,8 @@ container_libcontainer_a_SOURCES = \
 	container/labels.h \
 	container/link.c \
 	container/link.h \
+	container/pins.c \
+	container/pins.h \
 	container/present.c \
 	container/present.h \
 	container/serve.c \

@@ -199,6 +199,14 @@ endpoints_are "an agent that has missed something" "late/bridge server/back serv
 phase="an agent again"
 reach open late "$to" 80
 reach closed late "$to" 81
+
+# Out of force and in again: nothing hangs on their interfaces any more, and no event tells.
+"$POLLOAD" remove >/dev/null || not_ok "remove"
+"$POLLOAD" apply net.bpf.o -H host.yaml >out 2>&1 || bail "apply: $(cat out)"
+endpoints_are "removed and applied: all are there again" "late/bridge server/back server/bridge"
+phase="removed and applied"
+reach open late "$to" 80
+reach closed late "$to" 81
 d rm -f late server
 endpoints_are "all have gone" ""
 kill "$agent_pid"

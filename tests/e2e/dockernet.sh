@@ -148,6 +148,18 @@ is "two of one long name: both are there" 2 "$seen"
 d rm -f mycompany-production-webfrontend-{1,2}
 run_options=()
 
+# Out of force and in again, and nobody but the driver hears of it; then the agent does.
+kill -STOP "$agent_pid"
+"$POLLOAD" remove >/dev/null || not_ok "remove"
+"$POLLOAD" apply net.bpf.o -H host.yaml >out 2>&1 || bail "apply: $(cat out)"
+endpoints_are "removed and applied: those of ours are there again" "client-one/one other-one/one server-one/one"
+phase="removed and applied"
+reach open client-one "${at[one.4]}" 81
+reach closed other-one "${at[one.4]}" 81
+kill -CONT "$agent_pid"
+endpoints_are "and with the agent all" \
+	"client-bridge/bridge client-one/one other-bridge/bridge other-one/one server-bridge/bridge server-one/one"
+
 # ---- what is refused ---------------------------------------------------------------------------------------------
 
 made() { # NAME OPTIONS...
