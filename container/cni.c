@@ -58,6 +58,18 @@ static bool ours(const struct cni_request *q, const json_t *interfaces, const js
 
 typedef POL_VEC(struct pol_ip) ips;
 
+/* One address may come by several plugins: an endpoint has it once. */
+static bool has(const ips *list, struct pol_ip ip)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		const struct pol_ip *one = &list->v[i];
+
+		if (one->family == ip.family && one->hi == ip.hi && one->lo == ip.lo)
+			return true;
+	}
+	return false;
+}
+
 static enum cni_code read_addresses(const struct cni_request *q, ips *out, struct pol_err *e)
 {
 	const json_t *prev = json_object_get(q->config, "prevResult");
@@ -83,6 +95,8 @@ static enum cni_code read_addresses(const struct cni_request *q, ips *out, struc
 		wrong = text ? prt_check_address((struct pol_str){ text, strcspn(text, "/") }, &ip,
 						 why)
 			     : "an element of `ips` has no address";
+		if (!wrong && has(out, ip))
+			continue;
 		if (!wrong && out->n >= PRT_ADDRESSES_MAX)
 			wrong = "too many addresses";
 		if (wrong) {

@@ -125,8 +125,11 @@ refused "a label file with a key twice" 102 . "duplicate"
 chmod 666 labels/id-third.json
 refused "a label file that all may write" 102 . "others than root can write"
 rm labels/id-third.json
-polc ADD third
-is "ADD without labels" 0 "$code"
+twice='.prevResult.ips += .prevResult.ips'
+polc ADD third "$twice"
+is "ADD without labels, each address twice" 0 "$code"
+polc CHECK third "$twice"
+is "CHECK, each address twice" "0 " "$code $(cat said)"
 phase="an endpoint without labels"
 expect timeout third server tcp 80
 for id in ../third "" "a b" .x; do
