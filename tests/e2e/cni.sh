@@ -61,6 +61,10 @@ said() { # JQ-FILTER
 
 run env CNI_COMMAND=VERSION "$cni" <<<'{"cniVersion": "1.0.0"}'
 is "VERSION" '0 ["0.4.0","1.0.0","1.1.0"]' "$code $(jq -c .supportedVersions <<<"$out")"
+run env CNI_COMMAND=VERSION "$cni" </dev/null
+is "VERSION, nothing on standard input" '0 ["0.4.0","1.0.0","1.1.0"]' "$code $(jq -c .supportedVersions <<<"$out")"
+run env CNI_COMMAND=STATUS "$cni" </dev/null
+is "STATUS, nothing on standard input" "1 6" "$code $(jq -c .code <<<"$out")"
 connect_container early
 polc ADD early
 is "ADD without a policy: refused" "1 100" "$code $(said .code)"
