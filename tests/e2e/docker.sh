@@ -126,13 +126,14 @@ d rm -f joiner
 endpoints_are "alone once more" "renamed/bridge server/back server/bridge"
 
 # Names that begin alike, in full as long as there is room, then apart by what stands between container and network.
-long=a-network-with-a-name-of-more-than-thirty-two-bytes
+long="a-network-with-a-name-of-more-than-thirty-two-bytes"
 replica=mycompany-production-webfrontend
 d network create "$long"
 for i in 1 2; do
 	box $replica-$i app=client -- sleep 1000
 	d network connect "$long" $replica-$i
 done
+# shellcheck disable=SC2317 # called by until_is
 alike() { # endpoints: how many, of how many names
 	"$POLLOAD" endpoints --json | jq -r '[.[].name | select(startswith("mycompany-"))] | "\(length) \(unique | length)"'
 }
