@@ -341,7 +341,10 @@ static int refused(const struct prt_gen *g, int code, struct pol_err *e)
 {
 	char why[300];
 
-	/* libbpf goes on without, and then each call is gone through anew: the programs are too large. */
+	/*
+	 * libbpf goes on without, or, where it could not find out what this kernel knows of them, with less of
+	 * them (-E2BIG).  Then each call is gone through anew: the programs are too large.
+	 */
 	if (code != -EPERM && bpf_object__btf_fd(g->bpf) < 0) {
 		pol_err_help(e,
 			     "as where memory is short; if it is not, -v shows what libbpf says");
@@ -352,6 +355,10 @@ static int refused(const struct prt_gen *g, int code, struct pol_err *e)
 		pol_err_help(
 			e,
 			"loading BPF needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN in the first user namespace");
+	else if (code == -E2BIG)
+		pol_err_help(
+			e,
+			"as where memory was short while libbpf asked what this kernel can: try again; -v shows the kernel's whole log");
 	else
 		pol_err_help(e, "-v shows the kernel's whole log");
 	return pol_err(e, code, "the kernel refused the object: %s%s%s", strerror(-code),

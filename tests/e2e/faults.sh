@@ -167,6 +167,15 @@ look_in_force() {
 	"$POLLOAD" apply one.bpf.o -H host.yaml >/dev/null || echo "the next apply fails"
 }
 each_allocation "an apply" look_in_force "$POLLOAD" apply two.bpf.o -H host.yaml
+# What libbpf asks the kernel before it loads types (BPF_BTF_LOAD, 18) fails by it: it loads less of them, and the programs
+# are too large for the verifier.
+"$faultat" fail 0 -n bpf "$POLLOAD" apply two.bpf.o 2>/dev/null >calls
+silent=
+for i in $(grep -n '^bpf(18): ENOMEM' calls | head -n 6 | cut -d: -f1); do
+	"$faultat" fail "$i" -n bpf "$POLLOAD" apply two.bpf.o >/dev/null 2>fault.err ||
+		grep -q "memory" fault.err || silent+="$i: $(head -n 1 fault.err) "
+done
+is "types that are not tried for lack of memory: it is said" "" "$silent"
 
 look_started() { # it runs on until it is told to end, or ends with a word
 	case $code in
