@@ -26,9 +26,10 @@ static enum pol_if_kind wanted_kind(const struct prt_world *w, uint32_t ifindex)
 	return (enum pol_if_kind)0;
 }
 
-/* flags: POL_IF_* of an uplink. */
+/* flags: POL_IF_* of an uplink; name: of an endpoint, for people, else NULL. */
 static int attach_at(struct prt_env *env, const struct prt_shared *s, uint32_t ifindex,
-		     enum pol_if_kind kind, unsigned flags, bool only_new, struct pol_err *e)
+		     enum pol_if_kind kind, unsigned flags, bool only_new, const char *name,
+		     struct pol_err *e)
 {
 	enum prt_egress egress = flags & POL_IF_OUT ? PRT_EGRESS_ON
 				 : only_new         ? PRT_EGRESS_KEEP
@@ -55,23 +56,28 @@ static int attach_at(struct prt_env *env, const struct prt_shared *s, uint32_t i
 	 * its address is nobody else's until somebody says so.
 	 */
 	*e = (struct pol_err){ 0 };
-	prt_env_note(env, "interface %u of %s is gone", ifindex,
-		     kind == POL_IF_UPLINK ? "an uplink" : "an endpoint");
+	if (name)
+		prt_env_note(env, "the interface of endpoint '%s' is gone", prt_safe(name));
+	else
+		prt_env_note(env, "interface %u of an uplink is gone", ifindex);
 	return 0;
 }
 
 int prt_settle_attach(struct prt_env *env, const struct prt_shared *s, const struct prt_world *w,
 		      bool only_new, struct pol_err *e)
 {
-	int r = w->http ? attach_at(env, s, POL_LO_IFINDEX, POL_IF_LO, false, only_new, e) : 0;
+	int r = w->http ? attach_at(env, s, POL_LO_IFINDEX, POL_IF_LO, false, only_new, NULL, e)
+			: 0;
 
 	for (size_t i = 0; i < w->uplink.n && !r; i++)
 		r = attach_at(env, s, w->uplink.v[i].ifindex, POL_IF_UPLINK, w->uplink.v[i].flags,
-			      only_new, e);
+			      only_new, NULL, e);
 	for (size_t i = 0; i < w->member.n && !r; i++) {
-		if (w->member.v[i].info.ifindex)
-			r = attach_at(env, s, w->member.v[i].info.ifindex, POL_IF_ENDPOINT, 0,
-				      only_new, e);
+		const struct pol_ep_info *info = &w->member.v[i].info;
+
+		if (info->ifindex)
+			r = attach_at(env, s, info->ifindex, POL_IF_ENDPOINT, 0, only_new,
+				      info->name, e);
 	}
 	return r;
 }

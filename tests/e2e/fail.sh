@@ -87,7 +87,7 @@ is "status" 1 "$code"
 like "names it" "MISSING     endpoint 'client': its interface is gone" "$out"
 run "$POLLOAD" apply two.bpf.o
 is "apply without a host file goes on" 0 "$code"
-like "with a note" "is gone" "$err"
+like "with a note" "the interface of endpoint 'client' is gone" "$err"
 run "$POLLOAD" apply two.bpf.o -H host.yaml
 is "apply with the host file refuses" 2 "$code"
 like "and names it" "there is no interface 'v-client'" "$err"
