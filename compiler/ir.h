@@ -188,6 +188,8 @@ struct pol_dynamic_set {
 struct pol_filter_end {		/* source or destination: in the aset, or in a dynamic set */
 	uint32_t aset;
 	uint64_t dynamic;	/* bit n: pol_ir.dynamics[n] */
+	uint32_t *named;	/* asets: all that the text names, what it leaves out too */
+	size_t nnamed;
 };
 
 struct pol_filter_line {

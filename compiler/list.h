@@ -12,7 +12,8 @@
  * address of a family, all those stand for the name that they tell apart, and the line says for
  * which addresses it holds, unless for all. Definitions that
  * nobody can satisfy have no line. Then who may reach the VIP of each service and where it sends
- * them, and what each filter passes. Scratch memory is taken from a.
+ * them, and what each filter passes, where only the sources that it names itself count. Scratch
+ * memory is taken from a.
  */
 struct pol_list_end {
 	struct pol_str name;

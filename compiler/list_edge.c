@@ -257,7 +257,7 @@ static void lines_for(struct edge *e, const struct pol_ir_filter *f,
 	/* what the protocols have differs, and with it what a line asks */
 	for (uint32_t proto = 1; proto < 256; proto++)
 		*pol_vec_push(&p->cuts) = POL_L4_KEY(proto, 0);
-	any.src = m->peer.has_addr ? m->peer.addr : any.src;
+	any.src = m->peer.addr;
 	for (size_t i = 0; i < f->n; i++) {
 		struct pol_filter_line l = f->line[i];
 
@@ -284,7 +284,8 @@ static void find_passing(struct edge *e, const struct pol_list_member *m, struct
 		uint32_t key = p->cuts.v[i];
 		uint32_t next = i + 1 < p->cuts.n ? p->cuts.v[i + 1] : POL_L4_KEY_MAX + 1;
 		uint8_t proto = (uint8_t)(key >> 16);
-		struct pol_eval_packet packet = { .proto = proto,
+		struct pol_eval_packet packet = { .src = m->peer.addr,
+						  .proto = proto,
 						  .value = (uint16_t)key,
 						  .sport = pol_proto_has_ports(proto) ? CLIENT_PORT
 										      : 0,
@@ -293,13 +294,18 @@ static void find_passing(struct edge *e, const struct pol_list_member *m, struct
 
 		if (next == key)
 			continue;
-		packet.src = m->peer.has_addr ? m->peer.addr : packet.src;
 		pol_eval_filter(e->ir, &small, &packet, &says);
 		if (says.action != POL_FILTER_PASS)
 			continue;
 		*pol_vec_push(&p->ranges) = (struct pol_range32){ key, next - 1 };
 		p->limited = p->limited || says.nlimits;
 	}
+}
+
+static bool is_set(const struct pol_list_member *m)
+{
+	return m->peer.kind != POL_PEER_ENDPOINT && m->peer.kind != POL_PEER_HOST &&
+	       !pol_str_is(m->name, "world");
 }
 
 static void list_filter(struct edge *e, size_t m, const struct pol_ir_filter *f)
@@ -321,6 +327,33 @@ static void list_filter(struct edge *e, size_t m, const struct pol_ir_filter *f)
 	pol_vec_free(&p.ranges);
 }
 
+/* Not as rules of policies tell them apart: each filter has names of its own. */
+static void list_senders(struct edge *e, const struct pol_ir_filter *f)
+{
+	struct pol_eval_peer world = { .kind = POL_PEER_WORLD };
+	POL_VEC(struct pol_list_member) member = { 0 };
+	pol_stand_in_vec all = { 0 };
+	struct edge to = { .ir = e->ir, .arena = e->arena, .list = e->list };
+
+	pol_witness_packet(e->ir, &(struct pol_filter_view){ f, 1, false }, &world, e->arena, &all);
+	for (size_t i = 0; i < all.n; i++)
+		*pol_vec_push(&member) = (struct pol_list_member){ .name = POL_STR("world"),
+								   .family = all.v[i].where,
+								   .peer = all.v[i].peer };
+	for (size_t m = 0; m < e->n; m++)
+		if (is_set(&e->member[m]))
+			*pol_vec_push(&member) = e->member[m];
+	to.member = member.v;
+	to.n = member.n;
+	for (size_t m = 0; m < to.n; m++) {
+		list_filter(&to, m, f);
+		settle(&to, m);
+	}
+	pol_vec_free(&to.said);
+	pol_vec_free(&member);
+	pol_vec_free(&all);
+}
+
 void pol_list_edge(const struct pol_ir *ir, struct pol_arena *a,
 		   const struct pol_list_member *member, size_t n, struct pol_list *out)
 {
@@ -329,11 +362,6 @@ void pol_list_edge(const struct pol_ir *ir, struct pol_arena *a,
 	for (size_t i = 0; i < ir->services.n; i++)
 		list_service(&e, &ir->services.v[i]);
 	for (size_t i = 0; i < ir->filters.n; i++)
-		for (size_t m = 0; m < n; m++) {
-			if (member[m].peer.kind != POL_PEER_ENDPOINT &&
-			    member[m].peer.kind != POL_PEER_HOST)
-				list_filter(&e, m, &ir->filters.v[i]);
-			settle(&e, m);
-		}
+		list_senders(&e, &ir->filters.v[i]);
 	pol_vec_free(&e.said);
 }

@@ -469,5 +469,6 @@ struct pol_ir *pol_lower(struct pol_program *program, struct pol_arena *arena,
 	settle(l.ir);
 	pol_builder_free(&l.b);
 	pol_vec_free(&l.named);
+	pol_vec_free(&l.noted);
 	return diags->n_errors > before ? NULL : l.ir;
 }

@@ -6,6 +6,12 @@
 
 static const struct pol_filter_end nobody = { .aset = POL_ASET_NONE };
 
+static uint32_t note(struct pol_lowering *l, uint32_t aset)
+{
+	*pol_vec_push(&l->noted) = aset;
+	return aset;
+}
+
 /* The bit of a dynamic set, which gets a number when a filter first names it. */
 static uint64_t dynamic_bit(struct pol_lowering *l, const struct pol_decl *d,
 			    const struct pol_ast_peer *p)
@@ -39,12 +45,12 @@ static struct pol_filter_end lower_name(struct pol_lowering *l, const struct pol
 		const struct pol_prefix *vips;
 		size_t n = pol_lower_vips(l, d, &vips);
 
-		e.aset = pol_lower_prefixes(l, vips, n);
+		e.aset = note(l, pol_lower_prefixes(l, vips, n));
 		return e;
 	}
 	if (d->kind != POL_DECL_CIDR)
 		return e;
-	e.aset = pol_lower_cidr(l, d);
+	e.aset = note(l, pol_lower_cidr(l, d));
 	if (d->cidr.dynamic)
 		e.dynamic = dynamic_bit(l, d, p);
 	return e;
@@ -66,7 +72,7 @@ static struct pol_filter_end lower_union(struct pol_lowering *l, const struct po
 		all.dynamic |= one.dynamic;
 	}
 	if (written.n)
-		*pol_vec_push(&parts) = pol_lower_prefixes(l, written.v, written.n);
+		*pol_vec_push(&parts) = note(l, pol_lower_prefixes(l, written.v, written.n));
 	all.aset = pol_ir_aset_union(&l->b, parts.v, parts.n);
 	pol_vec_free(&written);
 	pol_vec_free(&parts);
@@ -93,7 +99,9 @@ static struct pol_filter_end lower_end(struct pol_lowering *l, const struct pol_
 	case POL_AST_PEER_ANY:
 		return (struct pol_filter_end){ .aset = POL_ASET_ALL };
 	case POL_AST_PEER_PREFIX:
-		return (struct pol_filter_end){ .aset = pol_lower_prefixes(l, &p->prefix, 1) };
+		return (struct pol_filter_end){
+			.aset = note(l, pol_lower_prefixes(l, &p->prefix, 1)),
+		};
 	case POL_AST_PEER_NAME:
 		return lower_name(l, p);
 	case POL_AST_PEER_UNION:
@@ -120,7 +128,12 @@ static struct pol_filter_end end_of(struct pol_lowering *l, const struct pol_ast
 
 	if (!p)
 		return e;
+	l->noted.n = 0;
 	e = lower_end(l, p);
+	e.nnamed = l->noted.n;
+	e.named = pol_arena_alloc(l->arena, (e.nnamed + 1) * sizeof(*e.named));
+	for (size_t i = 0; i < e.nnamed; i++)
+		e.named[i] = l->noted.v[i];
 	pol_lower_check_overflow(l, p->span, "this set of addresses");
 	if (e.aset == POL_ASET_ALL)
 		e.dynamic = 0;

@@ -22,6 +22,7 @@ struct pol_lowering {
 	struct pol_builder b;
 	uint32_t *decl_id;		/* by declaration: selector or aset, or POL_UNSET */
 	POL_VEC(struct pol_prefix) named; /* every prefix that a peer names */
+	POL_VEC(uint32_t) noted;	/* asets that the end of a filter's line names */
 	bool uses_public;
 	bool asserting;			/* what it names is not named by a rule */
 	bool exhausted;			/* said so: pol_ir_exhausted concerns all peers that follow */

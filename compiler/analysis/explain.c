@@ -302,13 +302,13 @@ static void stand_ins(struct explaining *e, const struct pol_eval_peer *p,
 
 /* What is to be asked instead. */
 static bool refuse_many(struct explaining *e, const struct pol_ast_peer *p,
-			const struct pol_eval_peer *who)
+			const struct pol_eval_peer *who, const char *why)
 {
 	struct pol_str text = pol_source_text(e->program->sources, p->span);
 	struct pol_diag *g = pol_diag(e->diags, POL_P0506, p->span, "`%.*s` is not one peer here",
 				      POL_STR_ARG(text));
 
-	pol_diag_label(e->diags, g, "rules name every address of a family, and answers differ");
+	pol_diag_label(e->diags, g, "%s, and answers differ", why);
 	if (who->kind == POL_PEER_ENDPOINT)
 		pol_diag_help(e->diags, g, "say where it is: %.*s@10.0.0.1", POL_STR_ARG(text));
 	else if (who->kind == POL_PEER_WORLD)
@@ -327,6 +327,7 @@ static bool judge_all(struct explaining *e, const struct pol_flow *flow,
 		      const struct asked_for *who, struct pol_explanation *out)
 {
 	struct pol_explanation x = *out;
+	const char *named = "rules name every address of a family";
 	size_t first_src = SIZE_MAX;
 
 	for (size_t i = 0; i < who->src.n; i++)
@@ -341,8 +342,8 @@ static bool judge_all(struct explaining *e, const struct pol_flow *flow,
 				*out = x;
 				first_src = i;
 			} else if (!same_answer(out, &x)) {
-				return first_src != i ? refuse_many(e, flow->from, &x.src)
-						      : refuse_many(e, flow->to, &x.dst);
+				return first_src != i ? refuse_many(e, flow->from, &x.src, named)
+						      : refuse_many(e, flow->to, &x.dst, named);
 			}
 		}
 	if (first_src == SIZE_MAX)
@@ -351,12 +352,23 @@ static bool judge_all(struct explaining *e, const struct pol_flow *flow,
 	return true;
 }
 
+static bool ask_filters(struct explaining *e, const struct pol_flow *flow,
+			const struct pol_eval_peer *from, const struct pol_eval_peer *to,
+			struct pol_explanation *out)
+{
+	const struct pol_eval_peer *differs = pol_explain_filters(e->ir, e->arena, from, to, out);
+
+	return !differs || refuse_many(e, differs == from ? flow->from : flow->to, differs,
+				       "filters tell addresses apart");
+}
+
 bool pol_explain(const struct pol_ir *ir, const struct pol_program *program,
 		 const struct pol_flow *flow, struct pol_arena *a, struct pol_diags *diags,
 		 struct pol_explanation *out)
 {
 	struct explaining e = { ir, program, a, diags };
 	struct asked_for who = { 0 };
+	struct pol_eval_peer from, to;
 	bool one;
 
 	*out = (struct pol_explanation){
@@ -367,12 +379,12 @@ bool pol_explain(const struct pol_ir *ir, const struct pol_program *program,
 	if (!key_of(&e, flow, &out->l4_key) || !peer_of(&e, flow->from, &out->src) ||
 	    !peer_of(&e, flow->to, &out->dst))
 		return false;
-	stand_ins(&e, &out->src, &out->dst, &who.src);
-	stand_ins(&e, &out->dst, &out->src, &who.dst);
+	from = out->src;
+	to = out->dst;
+	stand_ins(&e, &from, &to, &who.src);
+	stand_ins(&e, &to, &from, &who.dst);
 	one = judge_all(&e, flow, &who, out);
 	pol_vec_free(&who.src);
 	pol_vec_free(&who.dst);
-	if (one)
-		pol_explain_filters(ir, a, out);
-	return one;
+	return one && ask_filters(&e, flow, &from, &to, out);
 }

@@ -49,8 +49,15 @@ bool pol_explain(const struct pol_ir *ir, const struct pol_program *program,
 		 const struct pol_flow *flow, struct pol_arena *a, struct pol_diags *diags,
 		 struct pol_explanation *out);
 
-/* explain_filter.c: the part of pol_explain about filters, and what is printed of it. */
-void pol_explain_filters(const struct pol_ir *ir, struct pol_arena *a, struct pol_explanation *x);
+/*
+ * explain_filter.c: the part of pol_explain about filters, and what is printed of it.  `from` and
+ * `to` are the ends as asked for, where x may have who stands for them in policies.  Returned is
+ * the one of them whose members get different answers, NULL if there is none.
+ */
+const struct pol_eval_peer *pol_explain_filters(const struct pol_ir *ir, struct pol_arena *a,
+						const struct pol_eval_peer *from,
+						const struct pol_eval_peer *to,
+						struct pol_explanation *x);
 void pol_explain_filters_text(const struct pol_ir *ir, const struct pol_explanation *x,
 			      struct pol_buf *out);
 void pol_explain_filters_json(const struct pol_ir *ir, const struct pol_explanation *x,

@@ -5,6 +5,7 @@
  */
 #include "compiler/analysis/explain.h"
 #include "compiler/ranges.h"
+#include "compiler/analysis/witness.h"
 #include "lang/diag.h"
 
 #define SHOWN 8 /* lines that missed, of one filter, as text */
@@ -21,32 +22,20 @@ static bool is_here(const struct pol_eval_peer *p)
 	return p->kind == POL_PEER_ENDPOINT || p->kind == POL_PEER_HOST;
 }
 
-/* Without an address: one that no prefix names. */
-static struct pol_ip address_of(const struct pol_eval_peer *p)
-{
-	return p->has_addr ? p->addr : (struct pol_ip){ 0 };
-}
-
-/* False: none need come in. */
+/* All but its addresses.  False: none need come in. */
 static bool first_packet(const struct pol_explanation *x, struct pol_eval_packet *p)
 {
 	bool ports;
 
-	*p = (struct pol_eval_packet){ .src = address_of(&x->src),
-				       .dst = address_of(&x->dst),
-				       .proto = (uint8_t)(x->l4_key >> 16),
+	*p = (struct pol_eval_packet){ .proto = (uint8_t)(x->l4_key >> 16),
 				       .value = (uint16_t)x->l4_key };
 	ports = pol_proto_has_ports(p->proto);
 	p->sport = ports ? CLIENT_PORT : 0;
 	p->tcp_flags = p->proto == POL_PROTO_TCP ? SYN : 0;
-	if (p->src.family && p->dst.family && p->src.family != p->dst.family)
-		return false;
 	if (!x->replies)
 		return !is_here(&x->src);
-	if (!is_here(&x->src) || is_here(&x->dst) || x->service)
+	if (is_here(&x->dst) || x->service)
 		return false;
-	p->src = address_of(&x->dst);
-	p->dst = address_of(&x->src);
 	p->tcp_flags |= p->proto == POL_PROTO_TCP ? ACK : 0;
 	if (ports) {
 		p->sport = p->value;
@@ -59,11 +48,8 @@ static bool first_packet(const struct pol_explanation *x, struct pol_eval_packet
 	return true;
 }
 
-void pol_explain_filters(const struct pol_ir *ir, struct pol_arena *a, struct pol_explanation *x)
+static void ask_filters(const struct pol_ir *ir, struct pol_arena *a, struct pol_explanation *x)
 {
-	x->replies = is_here(&x->src);
-	if (!first_packet(x, &x->packet))
-		return;
 	x->filter = pol_arena_alloc(a, (ir->filters.n + 1) * sizeof(*x->filter));
 	x->dropped = x->nfilters = ir->filters.n;
 	for (size_t i = 0; i < ir->filters.n; i++) {
@@ -77,6 +63,90 @@ void pol_explain_filters(const struct pol_ir *ir, struct pol_arena *a, struct po
 		x->dropped = x->nfilters;
 	if (x->dropped < x->nfilters && x->action == POL_ALLOW)
 		x->action = POL_DENY;
+}
+
+static bool same_answers(const struct pol_ir *ir, const struct pol_explanation *x,
+			 const struct pol_eval_packet *p)
+{
+	for (size_t i = 0; i < x->nfilters; i++) {
+		const struct pol_eval_filter *was = &x->filter[i].eval;
+		struct pol_eval_filter is;
+
+		pol_eval_filter(ir, x->filter[i].filter, p, &is);
+		if (is.line != was->line || is.nlimits != was->nlimits ||
+		    memcmp(is.limited, was->limited, is.nlimits * sizeof(*is.limited)) != 0)
+			return false;
+	}
+	return true;
+}
+
+struct ends { /* of the packet, and who stands for them */
+	const struct pol_eval_peer *src, *dst;
+	pol_stand_in_vec all_src, all_dst;
+};
+
+/* Is there such a packet?  Addresses that were given are taken as they are. */
+static bool is_packet(const struct ends *e, const struct pol_eval_packet *p)
+{
+	if (p->src.family != p->dst.family)
+		return false;
+	return e->src->has_addr || e->dst->has_addr ||
+	       p->proto != (p->src.family == 4 ? POL_PROTO_ICMP6 : POL_PROTO_ICMP);
+}
+
+/* The end whose members get different answers; NULL: neither. */
+static const struct pol_eval_peer *ask_all(const struct pol_ir *ir, struct pol_arena *a,
+					   const struct ends *e, struct pol_eval_packet p,
+					   struct pol_explanation *x)
+{
+	size_t first = SIZE_MAX;
+
+	for (size_t i = 0; i < e->all_src.n; i++)
+		for (size_t k = 0; k < e->all_dst.n; k++) {
+			p.src = e->all_src.v[i].peer.addr;
+			p.dst = e->all_dst.v[k].peer.addr;
+			if (!is_packet(e, &p))
+				continue;
+			if (first == SIZE_MAX) {
+				first = i;
+				x->packet = p;
+				ask_filters(ir, a, x);
+			} else if (!same_answers(ir, x, &p)) {
+				return first != i ? e->src : e->dst;
+			}
+		}
+	/* `pool` leaves them no family in common: who has no address is in no set. */
+	if (first == SIZE_MAX && !(e->src->has_addr && e->dst->has_addr)) {
+		x->packet = p;
+		x->packet.src = e->src->addr;
+		x->packet.dst = e->dst->addr;
+		ask_filters(ir, a, x);
+	}
+	return NULL;
+}
+
+const struct pol_eval_peer *pol_explain_filters(const struct pol_ir *ir, struct pol_arena *a,
+						const struct pol_eval_peer *from,
+						const struct pol_eval_peer *to,
+						struct pol_explanation *x)
+{
+	struct pol_filter_view view = { ir->filters.v, ir->filters.n, false };
+	const struct pol_eval_peer *differs;
+	struct pol_eval_packet p;
+	struct ends e = { 0 };
+
+	x->replies = is_here(from);
+	if (!ir->filters.n || !first_packet(x, &p))
+		return NULL;
+	e.src = x->replies ? to : from;
+	e.dst = x->replies ? from : to;
+	pol_witness_packet(ir, &view, e.src, a, &e.all_src);
+	view.dst = true;
+	pol_witness_packet(ir, &view, e.dst, a, &e.all_dst);
+	differs = ask_all(ir, a, &e, p, x);
+	pol_vec_free(&e.all_src);
+	pol_vec_free(&e.all_dst);
+	return differs;
 }
 
 struct pol_str pol_explain_filter_edit(const struct pol_explanation *x, struct pol_arena *a)

@@ -76,8 +76,8 @@ struct anywhere {
 	const struct pol_ir *ir;
 	struct pol_arena *arena;
 	const struct pol_eval_peer *peer;
-	const struct pol_aset *named; /* every prefix that a rule names */
-	bool *used; /* by aset: rules ask this kind of peer for it */
+	const struct pol_aset *named; /* every prefix that rules name, or filters */
+	bool *used; /* by aset: they ask this kind of peer for it */
 	pol_stand_in_vec *out;
 };
 
@@ -227,34 +227,51 @@ static void stand_in(struct anywhere *w, const char *where, pol_u128 addr, uint8
 	s->peer.addr = pol_ip_of(addr, family);
 }
 
-static void in_family(struct anywhere *w, uint8_t family)
+static const char *family_name(uint8_t family)
 {
-	struct pol_aset where = home(w, family);
-	const char *name = family == 4 ? "v4" : "v6";
+	return family == 4 ? "v4" : "v6";
+}
+
+/* At the first address of that family, which the set has. */
+static void unnamed(struct anywhere *w, const struct pol_aset *s, uint8_t family)
+{
+	stand_in(w, family_name(family), family == 4 ? s->v4[0].lo : s->v6[0].lo, family);
+}
+
+static void tell_apart(struct anywhere *w, struct pol_aset where, uint8_t family)
+{
 	pol_bounds128 bounds = { 0 };
 	struct parts parts = { 0 };
 	struct pol_range128 *r;
 	struct pol_sets *sets;
 	size_t n;
 
-	if (pol_aset_empty(where))
-		return;
-	if (!all_named(w, family)) {
-		where = less(w, of_family(w->arena, &w->ir->asets.v[0], family), *w->named);
-		stand_in(w, name, family == 4 ? where.v4[0].lo : where.v6[0].lo, family);
-		return;
-	}
 	where = beyond_sets(w, where);
 	n = ranges_of(w->arena, &where, family, &r);
 	sets = pol_sets_new();
 	sweep(w, family, sets, &bounds);
 	find_parts(&bounds, r, n, &parts);
 	for (size_t i = 0; i < parts.n; i++)
-		stand_in(w, parts.n == 1 ? name : part_text(w, &parts.v[i], family), parts.v[i].lo,
-			 family);
+		stand_in(w, parts.n == 1 ? family_name(family) : part_text(w, &parts.v[i], family),
+			 parts.v[i].lo, family);
 	pol_sets_free(sets);
 	pol_vec_free(&bounds);
 	pol_vec_free(&parts);
+}
+
+static void in_family(struct anywhere *w, uint8_t family)
+{
+	struct pol_aset where = home(w, family), all;
+
+	if (pol_aset_empty(where))
+		return;
+	if (all_named(w, family)) {
+		tell_apart(w, where, family);
+		return;
+	}
+	all = of_family(w->arena, &w->ir->asets.v[0], family);
+	all = less(w, all, *w->named);
+	unnamed(w, &all, family);
 }
 
 static void find_used(struct anywhere *w)
@@ -284,4 +301,68 @@ void pol_witness_anywhere(const struct pol_ir *ir, const struct pol_eval_peer *p
 	find_used(&w);
 	in_family(&w, 4);
 	in_family(&w, 6);
+}
+
+/* ---- what filters see ----------------------------------------------------------------- */
+
+/* Their union, all at once: there may be many. */
+static struct pol_aset union_of(const struct pol_ir *ir, const bool *in, struct pol_arena *a)
+{
+	POL_VEC(struct pol_range32) four = { 0 };
+	POL_VEC(struct pol_range128) six = { 0 };
+	struct pol_aset all;
+
+	for (size_t i = 1; i < ir->asets.n; i++) {
+		const struct pol_aset *s = &ir->asets.v[i];
+
+		for (size_t k = 0; in[i] && k < s->n4; k++)
+			*pol_vec_push(&four) = s->v4[k];
+		for (size_t k = 0; in[i] && k < s->n6; k++)
+			*pol_vec_push(&six) = s->v6[k];
+	}
+	all = pol_aset_of(a, four.v, four.n, six.v, six.n);
+	pol_vec_free(&four);
+	pol_vec_free(&six);
+	return all;
+}
+
+/* What lines ask for at that end goes to w->used; what they name is returned. */
+static struct pol_aset find_named(struct anywhere *w, const struct pol_filter_view *view)
+{
+	bool *named = pol_arena_alloc(w->arena, w->ir->asets.n * sizeof(*named));
+
+	w->used = pol_arena_alloc(w->arena, w->ir->asets.n * sizeof(*w->used));
+	for (size_t i = 0; i < view->n; i++)
+		for (size_t k = 0; k < view->filter[i].n; k++) {
+			const struct pol_filter_line *l = &view->filter[i].line[k];
+			const struct pol_filter_end *e = view->dst ? &l->dst : &l->src;
+
+			w->used[e->aset] = true;
+			for (size_t j = 0; j < e->nnamed; j++)
+				named[e->named[j]] = true;
+		}
+	return union_of(w->ir, named, w->arena);
+}
+
+void pol_witness_packet(const struct pol_ir *ir, const struct pol_filter_view *view,
+			const struct pol_eval_peer *peer, struct pol_arena *a,
+			pol_stand_in_vec *out)
+{
+	struct anywhere w = { .ir = ir, .arena = a, .peer = peer, .out = out };
+	struct pol_aset named;
+
+	if (peer->has_addr) {
+		*pol_vec_push(out) = (struct pol_stand_in){ *peer, "" };
+		return;
+	}
+	named = find_named(&w, view);
+	w.named = &named;
+	for (uint8_t family = 4; family <= 6; family += 2) {
+		struct pol_aset where = home(&w, family), rest = less(&w, where, named);
+
+		if (!pol_aset_empty(rest))
+			unnamed(&w, &rest, family);
+		else if (!pol_aset_empty(where))
+			tell_apart(&w, where, family);
+	}
 }

@@ -36,4 +36,18 @@ typedef POL_VEC(struct pol_stand_in) pol_stand_in_vec;
 void pol_witness_anywhere(const struct pol_ir *ir, const struct pol_eval_peer *peer,
 			  struct pol_arena *a, pol_stand_in_vec *out);
 
+/*
+ * The same for one end of the packets that filters see, by what they name at that end: source or
+ * destination.  Packets have addresses, so in each family one that they do not name stands for the
+ * peer, or, where they name all that it may have, one for each set that they tell apart.
+ */
+struct pol_filter_view {
+	const struct pol_ir_filter *filter;
+	size_t n;
+	bool dst;
+};
+void pol_witness_packet(const struct pol_ir *ir, const struct pol_filter_view *view,
+			const struct pol_eval_peer *peer, struct pol_arena *a,
+			pol_stand_in_vec *out);
+
 #endif
