@@ -149,7 +149,8 @@ d rm -f mycompany-production-webfrontend-{1,2}
 run_options=()
 
 # Out of force and in again, and nobody but the driver hears of it; then the agent does.
-kill -STOP "$agent_pid"
+# shellcheck disable=SC2016 # words of the inner shell
+flock bpf/polc sh -c 'kill -STOP $1; until grep -q "^State:.T" /proc/$1/status; do :; done' sh "$agent_pid" # not with the lock
 "$POLLOAD" remove >/dev/null || not_ok "remove"
 "$POLLOAD" apply net.bpf.o -H host.yaml >out 2>&1 || bail "apply: $(cat out)"
 endpoints_are "removed and applied: those of ours are there again" "client-one/one other-one/one server-one/one"

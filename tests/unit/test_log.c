@@ -34,6 +34,12 @@ static void begin(int fd)
 	px_log_begin(&worker);
 }
 
+static void finish(void)
+{
+	pol_buf_free(&worker.book.lines);
+	ev_loop_destroy(worker.loop);
+}
+
 static void log_one(size_t n)
 {
 	static char path[LONG];
@@ -185,6 +191,7 @@ static void names(void **state)
 	while (!worker.count.log_lost)
 		log_one(100);
 	alarm(0);
+	finish();
 	close(fd);
 	close(reader);
 	unlink(path);
@@ -211,6 +218,7 @@ static void long_ones(void **state)
 	px_log(&worker, &r);
 	assert_true(read(fd[0], &q, sizeof(q)) > 0);
 	assert_int_equal(q.us, UINT32_MAX);
+	finish();
 }
 
 int main(void)
