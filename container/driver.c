@@ -554,6 +554,27 @@ static bool bind_one(struct cn_driver *d, struct cn_joining *j)
 	return true;
 }
 
+/* Has it been waiting? */
+static bool waits_no_longer(struct cn_driver *d, uint32_t ifindex)
+{
+	for (size_t i = 0; i < d->waiting.n; i++) {
+		if (d->waiting.v[i].ifindex == ifindex) {
+			d->waiting.v[i] = d->waiting.v[--d->waiting.n];
+			return true;
+		}
+	}
+	return false;
+}
+
+/* A pair that nobody has taken is held all the same: what is known of its hooks goes with it. */
+static void sweep(struct cn_driver *d)
+{
+	struct pol_err e = { 0 };
+
+	if (prt_endpoint_sweep(&d->env, &e) && e.code != -ENOENT)
+		d->say(LOG_ERR, "%s", e.text);
+}
+
 static void noticed(const struct cn_pair *p, const struct prt_link *link, void *ctx)
 {
 	struct cn_driver *d = ctx;
@@ -567,10 +588,7 @@ static void noticed(const struct cn_pair *p, const struct prt_link *link, void *
 		*pol_vec_push(&d->waiting) = (struct cn_waiting){ link->ifindex, now };
 		return;
 	}
-	for (size_t i = 0; i < d->waiting.n; i++) {
-		if (d->waiting.v[i].ifindex == link->ifindex)
-			d->waiting.v[i--] = d->waiting.v[--d->waiting.n];
-	}
+	waits_no_longer(d, link->ifindex);
 	if (is_bound(d, link->ifindex, false))
 		return;
 	*pol_vec_push(&d->bound) = link->ifindex;
@@ -584,10 +602,8 @@ static void gone(struct cn_driver *d, uint32_t ifindex)
 		if (d->joining.v[i].link.ifindex == ifindex)
 			d->joining.v[i--] = d->joining.v[--d->joining.n];
 	}
-	for (size_t i = 0; i < d->waiting.n; i++) {
-		if (d->waiting.v[i].ifindex == ifindex)
-			d->waiting.v[i--] = d->waiting.v[--d->waiting.n];
-	}
+	if (waits_no_longer(d, ifindex))
+		sweep(d);
 }
 
 static void one_link(struct cn_driver *d, const struct nlmsghdr *h)
@@ -644,6 +660,8 @@ static void remove_stale(struct cn_driver *d)
 		d->say(LOG_WARNING, "interface %s was never taken: it goes", prt_safe(link.name));
 		if (cn_device_delete(ifindex, &e))
 			d->say(LOG_ERR, "%s", e.text);
+		else
+			sweep(d);
 	}
 }
 

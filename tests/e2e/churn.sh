@@ -126,6 +126,11 @@ goes_on "the engine was restarted, the agent without it"
 endpoints_are "and all are there" "$wanted"
 for ((i = 1; i <= once; i++)); do echo "m$i"; done | xargs "$docker" rm -f >/dev/null 2>&1
 endpoints_are "those that came at once have gone" "$stay"
+# Of a call that was killed an interface may be left, which goes by itself after five minutes, or with who deletes it.
+for left in $(ip -br link | sed -n 's/^polcp\([0-9a-f]*\)@.*/\1/p'); do
+	echo "# never taken: polc$left"
+	ip link del "polc$left"
+done
 
 # ---- what is left ----------------------------------------------------------------------------------------------------
 

@@ -231,6 +231,15 @@ like "a part of that subnet is not" "overlaps" "$(calls /IpamDriver.RequestPool 
 like "what nobody named" '"10.91.0.2/24"' "$(calls /IpamDriver.RequestAddress -d '{"PoolID": "10.91.0.0/24"}')"
 like "is nobody else's" "is taken" "$(calls /IpamDriver.RequestAddress -d '{"PoolID": "10.91.0.0/24", "Address": "10.91.0.2"}')"
 is "nobody but root comes there" 600 "$(stat -c %a $plugin)"
+# One that the engine never takes is held, and when its interface goes, nothing is left.
+hooks() { all_there_is | sed -n 's/^hooks //p'; }
+before=$(hooks)
+like "an endpoint that nobody takes" '"Interface"' "$(calls /NetworkDriver.CreateEndpoint -d "{\"NetworkID\": \"$("$docker" network inspect -f '{{.Id}}' one)\",
+	\"EndpointID\": \"$(printf 'ab%.0s' {1..32})\", \"Interface\": {\"Address\": \"10.90.0.99/24\", \"MacAddress\": \"02:42:0a:5a:00:63\"}}")"
+is "is held" $((before + 1)) "$(hooks)"
+ip link del "$(ip -br link | sed -n 's/^polcp\([0-9a-f]*\)@.*/polc\1/p')"
+until_is "$before" hooks
+is "nothing is left of it" "$before" "$seen"
 
 # ---- nothing is left -----------------------------------------------------------------------------------------------
 
