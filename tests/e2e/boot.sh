@@ -120,14 +120,6 @@ power_on() { # containers and a machine outside, all at once
 arrived() { echo "server $(counted server), stranger $(counted stranger), world $(counted world), host $(counted host)"; }
 nobody="server 0, stranger 0, world 0, host 0"
 status() { "$POLLOAD" status --json | jq -c "$1"; }
-until_is() { # WHAT EXPECTED COMMAND...: as is, but it may take a while
-	local i
-	for ((i = 0; i < 300; i++)); do
-		[ "$("${@:3}")" != "$2" ] || break
-		sleep 0.1
-	done
-	is "$1" "$2" "$("${@:3}")"
-}
 
 # ---- the last good policy is kept --------------------------------------------------------------
 
@@ -148,7 +140,7 @@ power_off
 power_on
 # shellcheck disable=SC2317
 reached() { arrived | grep -o '[1-9][0-9]*' | wc -l; }
-until_is "without it, each machine gets what it should not" 4 reached
+becomes "without it, each machine gets what it should not" 4 reached
 
 # ---- a good one ----------------------------------------------------------------------------------
 
@@ -161,14 +153,14 @@ is "status: the policy is in force, and the guard" '["one.pol",true,null,"up0 v-
 	"$(status '[.policy, .guard, .lockdown, .waiting]')"
 begin "$POLLOAD" boot --watch
 power_on sleep 0.3
-until_is "interfaces are taken in as they come" '""' status .waiting
+becomes "interfaces are taken in as they come" '""' status .waiting
 serve server tcp 80
 serve server tcp 8080
 sleep 0.3
 is "not one denied packet has arrived, with containers that send from their first instruction on" "$nobody" "$(arrived)"
 # shellcheck disable=SC2317
 sent() { [ "$(status .guard_drops)" -gt 20 ] && echo yes; }
-until_is "they did send" yes sent
+becomes "they did send" yes sent
 expect open client server tcp 8080
 expect open world server tcp 80
 expect timeout client server tcp 8081
@@ -178,7 +170,7 @@ is "status names whom nobody has named" '["interface \u0027v-stranger\u0027: it 
 named() { "$POLLOAD" endpoint add stranger interface=v-stranger address=10.66.3.2 address=fd66:0:0:3::2 label=app=client; }
 named || not_ok "endpoint add"
 # neighbours ask once a second
-patience=400 until_is "who came at run time is closed until it is named again, and then has what its class has" "open open" \
+patience=400 becomes "who came at run time is closed until it is named again, and then has what its class has" "open open" \
 	try stranger server tcp 8080
 is "outside and this host still have nothing" "world 0, host 0" "$(arrived | sed 's/.*stranger [0-9]*, //')"
 
@@ -239,7 +231,7 @@ boots_bad "nothing at all" everything "no policy is kept for the boot" rm -r "$P
 begin "$PROBE" listen tcp 192.0.2.1 22
 begin "$PROBE" listen tcp 2001:db8:1::1 22
 for a in 192.0.2.1 2001:db8:1::1; do
-	until_is "in lockdown this host is reached from outside: $a" open inside world "$PROBE" connect tcp $a 22 --timeout 400
+	becomes "in lockdown this host is reached from outside: $a" open inside world "$PROBE" connect tcp $a 22 --timeout 400
 done
 forget_kernel
 run "$POLLOAD" boot --trust-dir keys
@@ -341,12 +333,12 @@ for on in 0 1; do
 	inside other ip link set eth0 arp off
 	inside other ip neigh replace 10.66.9.1 lladdr "$(ip -br link show br0 | awk '{ print $3 }')" dev eth0
 	spoof other 10.66.9.2 10.66.9.1 53
-	until_is "bridge, br_netfilter $on: it sends" yes sent
+	becomes "bridge, br_netfilter $on: it sends" yes sent
 	sleep 0.5
 	is "bridge, br_netfilter $on: nothing of who is not named arrives" "named 0, third 0, host 0" \
 		"named $(counted named), third $(counted third), host $(counted host)"
 done
 "$POLLOAD" endpoint add third interface=v-third address=10.66.9.4 address=fd66:0:0:9::4 mac="${mac[third]}" label=app=client || not_ok "endpoint add"
 serve named tcp 8080
-patience=400 until_is "named, it has what its class has" "open open" try third named tcp 8080
+patience=400 becomes "named, it has what its class has" "open open" try third named tcp 8080
 finish

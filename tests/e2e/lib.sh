@@ -79,6 +79,16 @@ not_ok() { # WHAT [DETAIL...]
 is() { # WHAT EXPECTED SEEN
 	if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1" "expected: $2" "seen:     $3"; fi
 }
+becomes() { # WHAT EXPECTED COMMAND...: within half a minute
+	local what=$1 want=$2 seen
+	shift 2
+	for _ in {1..300}; do
+		seen=$("$@")
+		[ "$seen" != "$want" ] || break
+		sleep 0.1
+	done
+	is "$what" "$want" "$seen"
+}
 
 like() { # WHAT PATTERN TEXT
 	case $3 in

@@ -78,16 +78,6 @@ backend() { # NAME KEY [SERVICE]
 	"$POLLOAD" services --json |
 		jq -r ".[] | select(.service == \"${3:-shop}\") | .backends[] | select(.endpoint == \"$1\" and (.address | contains(\".\"))) | .$2"
 }
-becomes() { # WHAT EXPECTED COMMAND...: within half a minute
-	local what=$1 want=$2 seen
-	shift 2
-	for _ in $(seq 300); do
-		seen=$("$@")
-		[ "$seen" != "$want" ] || break
-		sleep 0.1
-	done
-	is "$what" "$want" "$seen"
-}
 phase=outside
 expect open client vip tcp 80
 expect open client vip udp 53

@@ -8,14 +8,6 @@
 command -v nft >/dev/null || skip "nft is not installed"
 
 status() { "$POLLOAD" status --json 2>/dev/null | jq -c "$1"; }
-until_is() { # WHAT EXPECTED COMMAND...: as is, but it may take a while
-	local i
-	for ((i = 0; i < 300; i++)); do
-		[ "$("${@:3}")" != "$2" ] || break
-		sleep 0.1
-	done
-	is "$1" "$2" "$("${@:3}")"
-}
 
 # Somebody reads, and goes on reading: nobody has the lock for a change.
 reads() {
@@ -62,7 +54,7 @@ between() { # COMMAND...
 	reads_no_more
 	run "$@"
 	kill -CONT $watch
-	[ "$1 $2" != "$POLLOAD apply" ] || until_is "the watch takes in what has come" '""' status .waiting
+	[ "$1 $2" != "$POLLOAD apply" ] || becomes "the watch takes in what has come" '""' status .waiting
 	sleep 0.4
 	kill $watch
 	wait $watch
@@ -100,7 +92,7 @@ apply=$!
 waits_for_lock $apply
 "$POLLOAD" lockdown >locked 2>&1 &
 lockdown=$!
-until_is "a lockdown closes at once, though a change is under way" '"pool"' status .lockdown
+becomes "a lockdown closes at once, though a change is under way" '"pool"' status .lockdown
 reads_no_more
 wait $apply
 is "that change takes force" '0 "two.pol"' "$? $(status .policy)"
