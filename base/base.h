@@ -167,6 +167,7 @@ enum pol_ip_error {
 /* Strict: no leading zeros, no IPv4-mapped IPv6, no host bits in a prefix. No "/": the full length. */
 enum pol_ip_error pol_prefix_parse(struct pol_str s, struct pol_prefix *out);
 const char *pol_ip_error_text(enum pol_ip_error e);
+bool pol_ip_eq(struct pol_ip a, struct pol_ip b);	/* family and bits */
 #define POL_IP_TEXT 48
 const char *pol_ip_format(struct pol_ip ip, char out[POL_IP_TEXT]);	/* RFC 5952 */
 const char *pol_prefix_format(struct pol_prefix p, char out[POL_IP_TEXT]); /* no length for a host */

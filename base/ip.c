@@ -246,6 +246,11 @@ static int longest_zeros(const uint16_t g[8], int *len)
 	return best;
 }
 
+bool pol_ip_eq(struct pol_ip a, struct pol_ip b)
+{
+	return a.family == b.family && a.hi == b.hi && a.lo == b.lo;
+}
+
 const char *pol_ip_format(struct pol_ip ip, char out[POL_IP_TEXT])
 {
 	uint16_t g[8];

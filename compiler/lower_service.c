@@ -25,8 +25,7 @@ static size_t count_vips(const struct pol_decl *d)
 
 static bool same_vip(const struct pol_ir_vip *a, const struct pol_ir_vip *b)
 {
-	return a->addr.family == b->addr.family && a->addr.hi == b->addr.hi &&
-	       a->addr.lo == b->addr.lo && a->port == b->port;
+	return pol_ip_eq(a->addr, b->addr) && a->port == b->port;
 }
 
 /* With those of the services before, and of this one. */

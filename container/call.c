@@ -102,7 +102,7 @@ static int check_subnet(const char *what, struct cn_addr a, struct pol_err *e)
 {
 	char t[POL_IP_TEXT];
 
-	if (!cn_ip_eq(cn_subnet_of(a), a.ip))
+	if (!pol_ip_eq(cn_subnet_of(a), a.ip))
 		return pol_err(e, -EINVAL, "%s: %s has bits of a host", what, cn_addr_format(a, t));
 	if (a.ip.family == 4 ? a.len < 8 || a.len > 30 : a.len < 32 || a.len > 126)
 		return pol_err(
@@ -196,7 +196,7 @@ static int read_subnet(struct cn_call *c, unsigned family, const json_t *list, s
 		r = pol_err(e, -EINVAL, "a network of polc needs a subnet");
 	r = r ? r : check_subnet("subnet", *out, e);
 	r = r ? r : read_addr("gateway", text(one, "Gateway"), family, &gateway, e);
-	if (r || !gateway.ip.family || cn_ip_eq(gateway.ip, cn_gateway_of(*out)))
+	if (r || !gateway.ip.family || pol_ip_eq(gateway.ip, cn_gateway_of(*out)))
 		return r;
 	pol_err_help(e, "leave --gateway away, or say %s", pol_ip_format(cn_gateway_of(*out), t));
 	return pol_err(e, -EINVAL,
@@ -259,7 +259,7 @@ static bool inside(struct cn_addr range, struct cn_addr pool)
 	struct cn_addr outer = { range.ip, pool.len };
 
 	return range.ip.family == pool.ip.family && range.len >= pool.len &&
-	       cn_ip_eq(cn_subnet_of(outer), pool.ip);
+	       pol_ip_eq(cn_subnet_of(outer), pool.ip);
 }
 
 static int read_pool(struct cn_call *c, const char *pool, const char *range, struct pol_err *e)
@@ -272,7 +272,7 @@ static int read_pool(struct cn_call *c, const char *pool, const char *range, str
 		r = check_subnet("pool", c->pool, e);
 	if (r || !c->range.ip.family)
 		return r;
-	if (!inside(c->range, c->pool) || !cn_ip_eq(cn_subnet_of(c->range), c->range.ip))
+	if (!inside(c->range, c->pool) || !pol_ip_eq(cn_subnet_of(c->range), c->range.ip))
 		return pol_err(e, -EINVAL, "range: %s is no part of the pool",
 			       cn_addr_format(c->range, t));
 	return 0;

@@ -62,9 +62,7 @@ typedef POL_VEC(struct pol_ip) ips;
 static bool has(const ips *list, struct pol_ip ip)
 {
 	for (size_t i = 0; i < list->n; i++) {
-		const struct pol_ip *one = &list->v[i];
-
-		if (one->family == ip.family && one->hi == ip.hi && one->lo == ip.lo)
+		if (pol_ip_eq(list->v[i], ip))
 			return true;
 	}
 	return false;

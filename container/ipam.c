@@ -18,12 +18,12 @@ static uint8_t full(struct pol_ip ip)
 static bool overlap(struct cn_addr a, struct cn_addr b)
 {
 	a.len = b.len = a.len < b.len ? a.len : b.len;
-	return cn_ip_eq(cn_subnet_of(a), cn_subnet_of(b));
+	return pol_ip_eq(cn_subnet_of(a), cn_subnet_of(b));
 }
 
 static bool equal(struct cn_addr a, struct cn_addr b)
 {
-	return a.len == b.len && cn_ip_eq(a.ip, b.ip);
+	return a.len == b.len && pol_ip_eq(a.ip, b.ip);
 }
 
 /*
@@ -136,8 +136,8 @@ static int usable(struct cn_driver *d, struct cn_addr pool, struct pol_ip ip, bo
 	int r;
 
 	*yes = false;
-	if (cn_ip_eq(ip, pool.ip) || cn_ip_eq(ip, cn_gateway_of(pool)) ||
-	    (ip.family == 4 && cn_ip_eq(ip, last_of(pool))) ||
+	if (pol_ip_eq(ip, pool.ip) || pol_ip_eq(ip, cn_gateway_of(pool)) ||
+	    (ip.family == 4 && pol_ip_eq(ip, last_of(pool))) ||
 	    is_given(d, (struct cn_addr){ ip, full(ip) }, named))
 		return 0;
 	r = cn_address_taken(ip, &taken, e);
@@ -152,7 +152,7 @@ static struct pol_ip begin_at(struct cn_driver *d, struct cn_addr from)
 
 	for (size_t i = d->last.n; i-- > 0;) {
 		a = (struct cn_addr){ d->last.v[i], from.len };
-		if (cn_ip_eq(cn_subnet_of(a), from.ip))
+		if (pol_ip_eq(cn_subnet_of(a), from.ip))
 			return cn_ip_next(d->last.v[i]);
 	}
 	return from.ip;
@@ -163,7 +163,7 @@ static void remember(struct cn_driver *d, struct cn_addr from, struct pol_ip ip)
 	for (size_t i = 0; i < d->last.n; i++) {
 		struct cn_addr a = { d->last.v[i], from.len };
 
-		if (cn_ip_eq(cn_subnet_of(a), from.ip))
+		if (pol_ip_eq(cn_subnet_of(a), from.ip))
 			d->last.v[i--] = d->last.v[--d->last.n];
 	}
 	*pol_vec_push(&d->last) = ip;
@@ -180,7 +180,7 @@ static int free_address(struct cn_driver *d, const struct cn_call *c, struct pol
 	*out = begin_at(d, from);
 	for (unsigned n = 0; n < TRIES && !r; n++, *out = cn_ip_next(*out)) {
 		at = (struct cn_addr){ *out, from.len };
-		if (!cn_ip_eq(cn_subnet_of(at), from.ip))
+		if (!pol_ip_eq(cn_subnet_of(at), from.ip))
 			*out = from.ip;
 		r = usable(d, c->pool, *out, false, &yes, e);
 		if (yes) {
@@ -198,7 +198,7 @@ static int this_address(struct cn_driver *d, const struct cn_call *c, struct pol
 	int r;
 
 	if (c->gateway)
-		return cn_ip_eq(c->ip, cn_gateway_of(c->pool))
+		return pol_ip_eq(c->ip, cn_gateway_of(c->pool))
 			       ? 0
 			       : pol_err(e, -EINVAL,
 					 "the gateway of a network of polc is the first address of its subnet");

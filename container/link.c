@@ -19,11 +19,6 @@
 
 /* ---- addresses ------------------------------------------------------------------------------ */
 
-bool cn_ip_eq(struct pol_ip a, struct pol_ip b)
-{
-	return a.family == b.family && a.hi == b.hi && a.lo == b.lo;
-}
-
 struct pol_ip cn_ip_next(struct pol_ip ip)
 {
 	ip.lo++;
@@ -605,7 +600,7 @@ static void take_overlap(const struct nlmsghdr *h, void *ctx)
 		return;
 	there.ip = ip_of(dst, m->rtm_family);
 	here.len = there.len = here.len < there.len ? here.len : there.len;
-	o->found |= cn_ip_eq(cn_subnet_of(here), cn_subnet_of(there));
+	o->found |= pol_ip_eq(cn_subnet_of(here), cn_subnet_of(there));
 }
 
 int cn_subnet_taken(struct cn_addr subnet, bool direct, bool *taken, struct pol_err *e)

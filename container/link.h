@@ -47,7 +47,6 @@ struct cn_pair {
 struct pol_ip cn_gateway_of(struct cn_addr a);
 /* The address without the bits of the host. */
 struct pol_ip cn_subnet_of(struct cn_addr a);
-bool cn_ip_eq(struct pol_ip a, struct pol_ip b);
 struct pol_ip cn_ip_next(struct pol_ip ip);
 /* "10.1.0.2/24" */
 const char *cn_addr_format(struct cn_addr a, char out[POL_IP_TEXT]);

@@ -413,10 +413,9 @@ static bool is_new(struct round *d, const struct flow *f)
 
 		if (b->proto != f->proto)
 			continue;
-		if (world_same(b->src, f->src) && world_same(b->dst, f->dst) &&
-		    b->value == f->value)
+		if (pol_ip_eq(b->src, f->src) && pol_ip_eq(b->dst, f->dst) && b->value == f->value)
 			return false;
-		if (world_same(b->src, f->dst) && world_same(b->dst, f->src)) {
+		if (pol_ip_eq(b->src, f->dst) && pol_ip_eq(b->dst, f->src)) {
 			forget(d);
 			break;
 		}
@@ -437,7 +436,7 @@ static int run_flow(struct round *d, struct flow *f, struct pol_err *e)
 
 	f->sport = (uint16_t)(1024 + d->serial++ % 64000);
 	flow_fit(f);
-	if (world_same(f->src, f->dst) || !is_new(d, f))
+	if (pol_ip_eq(f->src, f->dst) || !is_new(d, f))
 		return 0;
 	d->since++;
 	d->r->packets++;

@@ -14,15 +14,10 @@ bool world_ordinary(struct pol_ip ip)
 	return ip.hi >> 56 != 0xff && ip.hi >> 54 != 0xfe80 >> 6;
 }
 
-bool world_same(struct pol_ip a, struct pol_ip b)
-{
-	return a.family == b.family && a.hi == b.hi && a.lo == b.lo;
-}
-
 static bool among(const struct pol_ip *v, size_t n, struct pol_ip ip)
 {
 	for (size_t i = 0; i < n; i++)
-		if (world_same(v[i], ip))
+		if (pol_ip_eq(v[i], ip))
 			return true;
 	return false;
 }
@@ -151,7 +146,7 @@ struct prt_place_peer world_place_peer(const struct world *w, const struct pol_i
 	}
 	peer.entity = POL_ENTITY_ENDPOINT;
 	for (size_t i = 0; i < ep->naddrs; i++)
-		if (world_same(ep->addr[i], ip))
+		if (pol_ip_eq(ep->addr[i], ip))
 			peer.column = prt_place_get_column(p, ep->number, i);
 	return peer;
 }

@@ -37,7 +37,6 @@ void world_print(struct pol_buf *out, const struct world *w);
 const struct world_ep *world_owner(const struct world *w, struct pol_ip ip);
 /* Is it an endpoint's, the host's or a node's? */
 bool world_known(const struct world *w, struct pol_ip ip);
-bool world_same(struct pol_ip a, struct pol_ip b);
 /* May the address stand in any packet?  Multicast, loopback and unspecified are judged by other rules. */
 bool world_ordinary(struct pol_ip ip);
 /* What the evaluator is told of an address. */

@@ -211,9 +211,7 @@ static const struct pol_ir_service *service_at(const struct pol_ir *ir,
 		for (size_t k = 0; k < s->nvips; k++) {
 			const struct pol_ir_vip *v = &s->vip[k];
 
-			if (POL_L4_KEY(s->proto, v->port) == l4_key &&
-			    v->addr.family == to->addr.family && v->addr.hi == to->addr.hi &&
-			    v->addr.lo == to->addr.lo)
+			if (POL_L4_KEY(s->proto, v->port) == l4_key && pol_ip_eq(v->addr, to->addr))
 				return s;
 		}
 	}

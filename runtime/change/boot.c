@@ -99,15 +99,10 @@ int prt_boot_follow(struct prt_tx *t, const struct prt_apply *a, struct pol_err 
 
 /* ---- lockdown ---------------------------------------------------------------------------------- */
 
-static bool same(struct pol_ip a, struct pol_ip b)
-{
-	return a.family == b.family && a.hi == b.hi && a.lo == b.lo;
-}
-
 static bool has_range(const prt_ranges *all, const struct prt_pool_range *r)
 {
 	for (size_t i = 0; i < all->n; i++) {
-		if (same(all->v[i].first, r->first) && same(all->v[i].last, r->last))
+		if (pol_ip_eq(all->v[i].first, r->first) && pol_ip_eq(all->v[i].last, r->last))
 			return true;
 	}
 	return false;

@@ -209,7 +209,7 @@ static void engine(void)
 
 static bool is_subnet(struct cn_addr a)
 {
-	return cn_ip_eq(cn_subnet_of(a), a.ip);
+	return pol_ip_eq(cn_subnet_of(a), a.ip);
 }
 
 static void plugin(void)

@@ -161,8 +161,8 @@ static bool used_before(const struct live *v, size_t n, const struct flow *f)
 
 	for (size_t i = 0; i < n && !ported; i++)
 		if (v[i].f.proto == f->proto &&
-		    ((world_same(v[i].f.src, f->src) && world_same(v[i].f.dst, f->dst)) ||
-		     (world_same(v[i].f.src, f->dst) && world_same(v[i].f.dst, f->src))))
+		    ((pol_ip_eq(v[i].f.src, f->src) && pol_ip_eq(v[i].f.dst, f->dst)) ||
+		     (pol_ip_eq(v[i].f.src, f->dst) && pol_ip_eq(v[i].f.dst, f->src))))
 			return true;
 	return false;
 }

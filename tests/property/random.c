@@ -148,7 +148,7 @@ struct flow world_flow(const struct world *w, struct gen_rng *r, const struct ge
 	f.src = ep_address(own, r, family);
 	do
 		f.dst = peer_address(w, r, p, family);
-	while (world_same(f.src, f.dst));
+	while (pol_ip_eq(f.src, f.dst));
 	if (gen_chance(r, 60)) {
 		swap = f.src;
 		f.src = f.dst;
