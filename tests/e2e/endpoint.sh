@@ -138,6 +138,8 @@ run "$POLLOAD" endpoint del elder
 is "until it is removed" "0 " "$code $err"
 run add elder app=client
 is "then it is added again" "0 " "$code $err"
+# who asks for a neighbour in vain for three seconds fails what waits for it: nothing was answered until now
+inside elder ip neigh flush dev eth0
 expect open elder server tcp 8080
 run "$POLLOAD" endpoint hold v-elder
 is "hold: one that is an endpoint" "0 " "$code $err"
