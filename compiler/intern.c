@@ -226,8 +226,6 @@ static bool union_is(const struct pol_ir *ir, uint32_t at, const void *want)
 
 static uint32_t union_make(struct pol_builder *b, const uint32_t *id, size_t n)
 {
-	POL_VEC(struct pol_range32) v4 = { 0 };
-	POL_VEC(struct pol_range128) v6 = { 0 };
 	const struct pol_aset *v = b->ir->asets.v;
 	struct pol_aset made;
 
@@ -237,16 +235,8 @@ static uint32_t union_make(struct pol_builder *b, const uint32_t *id, size_t n)
 		b->overflow = TOO_MANY_RANGES;
 		return POL_ASET_NONE;
 	}
-	for (size_t i = 0; i < n; i++) {
-		for (size_t k = 0; k < v[id[i]].n4; k++)
-			*pol_vec_push(&v4) = v[id[i]].v4[k];
-		for (size_t k = 0; k < v[id[i]].n6; k++)
-			*pol_vec_push(&v6) = v[id[i]].v6[k];
-	}
-	made = pol_aset_of(b->arena, v4.v, v4.n, v6.v, v6.n);
+	made = pol_aset_union(b->arena, v, id, n);
 	b->n_made += made.n4 + made.n6;
-	pol_vec_free(&v4);
-	pol_vec_free(&v6);
 	return pol_ir_aset(b, made);
 }
 

@@ -205,12 +205,27 @@ struct pol_aset pol_aset_of(struct pol_arena *a, const struct pol_range32 *v4, s
 	return s;
 }
 
+/* Of gathered ranges, which go. */
+static struct pol_aset aset_take(struct pol_arena *a, struct pol_range32 *v4, size_t n4,
+				 struct pol_range128 *v6, size_t n6)
+{
+	struct pol_aset s = {
+		.n4 = pol_range32_normalise(v4, n4),
+		.n6 = pol_range128_normalise(v6, n6),
+	};
+
+	s.v4 = copy32(a, v4, s.n4);
+	s.v6 = copy128(a, v6, s.n6);
+	free(v4);
+	free(v6);
+	return s;
+}
+
 struct pol_aset pol_aset_of_prefixes(struct pol_arena *a, const struct pol_prefix *p, size_t n)
 {
 	struct pol_range32 *v4 = room(n, sizeof(*v4));
 	struct pol_range128 *v6 = room(n, sizeof(*v6));
 	size_t n4 = 0, n6 = 0;
-	struct pol_aset s;
 
 	for (size_t i = 0; i < n; i++) {
 		struct pol_range128 r = pol_prefix_range(p[i]);
@@ -222,12 +237,7 @@ struct pol_aset pol_aset_of_prefixes(struct pol_arena *a, const struct pol_prefi
 		}
 		v6[n6++] = r;
 	}
-	n4 = pol_range32_normalise(v4, n4);
-	n6 = pol_range128_normalise(v6, n6);
-	s = (struct pol_aset){ copy32(a, v4, n4), n4, copy128(a, v6, n6), n6 };
-	free(v4);
-	free(v6);
-	return s;
+	return aset_take(a, v4, n4, v6, n6);
 }
 
 struct pol_aset pol_aset_combine(struct pol_arena *a, enum pol_set_op op, struct pol_aset x,
@@ -245,6 +255,31 @@ struct pol_aset pol_aset_combine(struct pol_arena *a, enum pol_set_op op, struct
 	free(v4);
 	free(v6);
 	return s;
+}
+
+struct pol_aset pol_aset_union(struct pol_arena *a, const struct pol_aset *v, const uint32_t *id,
+			       size_t n)
+{
+	struct pol_range32 *v4;
+	struct pol_range128 *v6;
+	size_t n4 = 0, n6 = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		n4 += v[id[i]].n4;
+		n6 += v[id[i]].n6;
+	}
+	v4 = room(n4, sizeof(*v4));
+	v6 = room(n6, sizeof(*v6));
+	n4 = n6 = 0;
+	for (size_t i = 0; i < n; i++) {
+		const struct pol_aset *x = &v[id[i]];
+
+		for (size_t k = 0; k < x->n4; k++)
+			v4[n4++] = x->v4[k];
+		for (size_t k = 0; k < x->n6; k++)
+			v6[n6++] = x->v6[k];
+	}
+	return aset_take(a, v4, n4, v6, n6);
 }
 
 bool pol_aset_empty(struct pol_aset x)

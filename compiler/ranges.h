@@ -4,8 +4,8 @@
  *
  * Sets are values: operands stay as they are, results live in the arena and
  * are canonical (sorted, disjoint, not adjacent), so equal sets have equal
- * bytes.  Every operation is linear in the ranges of its operands; for the
- * union of many sets gather their ranges and call pol_*_of once.
+ * bytes.  Every operation is linear in the ranges of its operands but the
+ * ones that sort (pol_*_of, the union of many).
  */
 #ifndef POLC_RANGES_H
 #define POLC_RANGES_H
@@ -45,6 +45,9 @@ struct pol_aset pol_aset_of(struct pol_arena *a, const struct pol_range32 *v4, s
 struct pol_aset pol_aset_of_prefixes(struct pol_arena *a, const struct pol_prefix *p, size_t n);
 struct pol_aset pol_aset_combine(struct pol_arena *a, enum pol_set_op op, struct pol_aset x,
 				 struct pol_aset y);
+/* The union of v[id[0]] to v[id[n - 1]], all at once: two at a time it would be quadratic. */
+struct pol_aset pol_aset_union(struct pol_arena *a, const struct pol_aset *v, const uint32_t *id,
+			       size_t n);
 bool pol_aset_empty(struct pol_aset x);
 bool pol_aset_equal(struct pol_aset x, struct pol_aset y);
 bool pol_aset_contains(struct pol_aset x, struct pol_ip ip);

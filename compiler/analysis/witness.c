@@ -101,11 +101,11 @@ static struct pol_aset rather_less(struct anywhere *w, struct pol_aset s, struct
 }
 
 /* An IPv4 prefix has its place in IPv6 too; nobody is there who is not in IPv4. */
-static struct pol_aset without_nat64(struct anywhere *w, struct pol_aset s)
+static struct pol_aset nat64(struct anywhere *w)
 {
-	struct pol_range128 nat64 = { POL_NAT64_PREFIX, POL_NAT64_PREFIX | 0xffffffff };
+	struct pol_range128 all = { POL_NAT64_PREFIX, POL_NAT64_PREFIX | 0xffffffff };
 
-	return rather_less(w, s, pol_aset_of(w->arena, NULL, 0, &nat64, 1));
+	return pol_aset_of(w->arena, NULL, 0, &all, 1);
 }
 
 /* Where such a peer may be; empty: nowhere in that family. */
@@ -113,14 +113,13 @@ static struct pol_aset home(struct anywhere *w, uint8_t family)
 {
 	struct pol_aset all = of_family(w->arena, &w->ir->asets.v[0], family);
 	const struct pol_aset *pool = &w->ir->asets.v[w->ir->pool];
-	struct pol_range128 nat64 = { POL_NAT64_PREFIX, POL_NAT64_PREFIX | 0xffffffff };
-	struct pol_aset own = less(w, *pool, pol_aset_of(w->arena, NULL, 0, &nat64, 1));
+	struct pol_aset own = less(w, *pool, nat64(w));
 
 	if (w->peer->kind == POL_PEER_WORLD)
-		return without_nat64(w, less(w, all, *pool));
+		return rather_less(w, less(w, all, *pool), nat64(w));
 	if (w->peer->kind == POL_PEER_ENDPOINT && !pol_aset_empty(own))
 		return of_family(w->arena, &own, family);
-	return without_nat64(w, all);
+	return rather_less(w, all, nat64(w));
 }
 
 static bool all_named(const struct anywhere *w, uint8_t family)
@@ -305,31 +304,12 @@ void pol_witness_anywhere(const struct pol_ir *ir, const struct pol_eval_peer *p
 
 /* ---- what filters see ----------------------------------------------------------------- */
 
-/* Their union, all at once: there may be many. */
-static struct pol_aset union_of(const struct pol_ir *ir, const bool *in, struct pol_arena *a)
-{
-	POL_VEC(struct pol_range32) four = { 0 };
-	POL_VEC(struct pol_range128) six = { 0 };
-	struct pol_aset all;
-
-	for (size_t i = 1; i < ir->asets.n; i++) {
-		const struct pol_aset *s = &ir->asets.v[i];
-
-		for (size_t k = 0; in[i] && k < s->n4; k++)
-			*pol_vec_push(&four) = s->v4[k];
-		for (size_t k = 0; in[i] && k < s->n6; k++)
-			*pol_vec_push(&six) = s->v6[k];
-	}
-	all = pol_aset_of(a, four.v, four.n, six.v, six.n);
-	pol_vec_free(&four);
-	pol_vec_free(&six);
-	return all;
-}
-
 /* What lines ask for at that end goes to w->used; what they name is returned. */
 static struct pol_aset find_named(struct anywhere *w, const struct pol_filter_view *view)
 {
 	bool *named = pol_arena_alloc(w->arena, w->ir->asets.n * sizeof(*named));
+	uint32_t *id = pol_arena_alloc(w->arena, w->ir->asets.n * sizeof(*id));
+	size_t n = 0;
 
 	w->used = pol_arena_alloc(w->arena, w->ir->asets.n * sizeof(*w->used));
 	for (size_t i = 0; i < view->n; i++)
@@ -341,7 +321,10 @@ static struct pol_aset find_named(struct anywhere *w, const struct pol_filter_vi
 			for (size_t j = 0; j < e->nnamed; j++)
 				named[e->named[j]] = true;
 		}
-	return union_of(w->ir, named, w->arena);
+	for (uint32_t i = 1; i < w->ir->asets.n; i++)
+		if (named[i])
+			id[n++] = i;
+	return pol_aset_union(w->arena, w->ir->asets.v, id, n);
 }
 
 void pol_witness_packet(const struct pol_ir *ir, const struct pol_filter_view *view,

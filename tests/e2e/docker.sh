@@ -117,8 +117,8 @@ d start joiner
 d rm -f twin
 : >agent.log
 kill -HUP "$agent_pid"
-until_is yes sh -c "grep -q 'container joiner with other labels' agent.log && echo yes"
-is "it has joined, the twin is gone: whose it is the kernel says" yes "$seen"
+becomes "it has joined, the twin is gone: whose it is the kernel says" yes \
+	sh -c "grep -q 'container joiner with other labels' agent.log && echo yes"
 endpoints_are "closed as before" "server/back server/bridge"
 phase="joined by way of a twin"
 reach closed joiner "$to" 80
@@ -133,12 +133,11 @@ for i in 1 2; do
 	box $replica-$i app=client -- sleep 1000
 	d network connect "$long" $replica-$i
 done
-# shellcheck disable=SC2317 # called by until_is
+# shellcheck disable=SC2317 # called by becomes
 alike() { # endpoints: how many, of how many names
 	"$POLLOAD" endpoints --json | jq -r '[.[].name | select(startswith("mycompany-"))] | "\(length) \(unique | length)"'
 }
-until_is "4 4" alike
-is "two replicas on two networks have four names" "4 4" "$seen"
+becomes "two replicas on two networks have four names" "4 4" alike
 like "in full" "$replica-1/bridge $replica-2/bridge" "$(names)"
 is "or shortened" 2 "$(names | grep -o 'mycompany-production-webfro~[0-9a-f]\{8\}/a-network-with-a-name-of-m ' | wc -l)"
 phase="names alike"
@@ -179,8 +178,8 @@ d rm -f public
 sed 's/^default deny;/default deny; option host open;/' net.pol | compile open
 "$POLLOAD" apply open.bpf.o -H host.yaml >out 2>&1 || bail "apply: $(cat out)"
 d run -d --name public --label app=public -p 127.0.0.1:8081:80 box:1 serve
-until_is yes sh -c "grep -q 'public/bridge refused, .*docker-proxy' agent.log && echo yes"
-is "with host open and docker-proxy: refused" yes "$seen"
+becomes "with host open and docker-proxy: refused" yes \
+	sh -c "grep -q 'public/bridge refused, .*docker-proxy' agent.log && echo yes"
 url=http://127.0.0.1:8081/hello
 is "and closed" 000 "$(patience=3 status)"
 d rm -f public

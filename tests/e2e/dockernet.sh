@@ -117,8 +117,7 @@ is "but allowed ones did" yes "$([ "$(sniffed allowed)" -gt 0 ] && echo yes)"
 d network create -d polc --ipam-driver polc two
 d run -d --name opted --label app=other --network name=one,driver-opt=polc.label.app=client box:1 sleep 1000
 phase="labels by options"
-until_is 1 sh -c "\"$POLLOAD\" endpoints | grep -c '^opted/one '"
-is "$phase: it has its name" 1 "$seen"
+becomes "$phase: it has its name" 1 sh -c "\"$POLLOAD\" endpoints | grep -c '^opted/one '"
 reach open opted "${at[one.4]}" 81
 run_options=(--network container:opted)
 box joiner app=third -- sleep 1000
@@ -136,15 +135,14 @@ phase="on two networks of ours"
 reach open client-one "$second" 81
 reach open client-one "${at[one.4]}" 81
 d network disconnect two client-one
-until_is 0 sh -c "\"$POLLOAD\" endpoints | grep -c '^client-one/two '"
-is "left one" 0 "$seen"
+becomes "left one" 0 sh -c "\"$POLLOAD\" endpoints | grep -c '^client-one/two '"
 d network disconnect two server-one
 
 # Names that begin alike are two.
 run_options=(--network one)
 for i in 1 2; do box mycompany-production-webfrontend-$i app=client -- sleep 1000; done
-until_is 2 sh -c "\"$POLLOAD\" endpoints | grep -c '^mycompany-production-webfrontend-[12]/one '"
-is "two of one long name: both are there" 2 "$seen"
+becomes "two of one long name: both are there" 2 \
+	sh -c "\"$POLLOAD\" endpoints | grep -c '^mycompany-production-webfrontend-[12]/one '"
 d rm -f mycompany-production-webfrontend-{1,2}
 run_options=()
 
@@ -238,8 +236,7 @@ like "an endpoint that nobody takes" '"Interface"' "$(calls /NetworkDriver.Creat
 	\"EndpointID\": \"$(printf 'ab%.0s' {1..32})\", \"Interface\": {\"Address\": \"10.90.0.99/24\", \"MacAddress\": \"02:42:0a:5a:00:63\"}}")"
 is "is held" $((before + 1)) "$(hooks)"
 ip link del "$(ip -br link | sed -n 's/^polcp\([0-9a-f]*\)@.*/polc\1/p')"
-until_is "$before" hooks
-is "nothing is left of it" "$before" "$seen"
+becomes "nothing is left of it" "$before" hooks
 
 # ---- nothing is left -----------------------------------------------------------------------------------------------
 

@@ -55,25 +55,6 @@ agent_start() { # answers; the one before may have been killed
 	bail "no agent: $(tail -n 5 agent.log)"
 }
 
-until_is() { # EXPECTED COMMAND...: at last, or after 40 s
-	local expected=$1
-	shift
-	for _ in {1..400}; do
-		seen=$("$@" 2>/dev/null)
-		[ "$seen" = "$expected" ] && return
-		sleep 0.1
-	done
-}
-
-names() {
-	"$POLLOAD" endpoints --json | jq -r '[.[].name] | sort | join(" ")'
-}
-
-endpoints_are() { # LABEL NAMES
-	until_is "$2" names
-	is "$1" "$2" "$seen"
-}
-
 d() {
 	"$docker" "$@" >>docker.out 2>&1 || not_ok "docker $*" "$(tail -n 2 docker.out)"
 }

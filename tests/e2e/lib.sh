@@ -79,15 +79,21 @@ not_ok() { # WHAT [DETAIL...]
 is() { # WHAT EXPECTED SEEN
 	if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1" "expected: $2" "seen:     $3"; fi
 }
-becomes() { # WHAT EXPECTED COMMAND...: within half a minute
-	local what=$1 want=$2 seen
-	shift 2
-	for _ in {1..300}; do
+
+until_is() { # EXPECTED COMMAND...: at last, or after 40 s; what it said last is in $seen
+	local expected=$1
+	shift
+	for _ in {1..400}; do
 		seen=$("$@")
-		[ "$seen" != "$want" ] || break
+		[ "$seen" != "$expected" ] || return 0
 		sleep 0.1
 	done
-	is "$what" "$want" "$seen"
+}
+
+becomes() { # WHAT EXPECTED COMMAND...
+	local seen
+	until_is "${@:2}"
+	is "$1" "$2" "$seen"
 }
 
 like() { # WHAT PATTERN TEXT
@@ -260,6 +266,14 @@ snapshot() {
 	ls "$POLC_STATE_DIR" 2>/dev/null
 	"$POLLOAD" endpoints 2>&1
 	"$POLLOAD" status --json 2>/dev/null | jq -S 'del(.drops, .flows, .grace)' 2>/dev/null
+}
+
+names() { # of all endpoints
+	"$POLLOAD" endpoints --json | jq -r '[.[].name] | sort | join(" ")'
+}
+
+endpoints_are() { # WHAT NAMES: at last
+	becomes "$1" "$2" names
 }
 
 run() { # COMMAND...: $code, $out and $err

@@ -118,7 +118,7 @@ is() { # WHAT EXPECTED SEEN
 	fi
 }
 
-until_is() { # WHAT EXPECTED COMMAND...: at last, or never: this machine may be slow
+becomes() { # WHAT EXPECTED COMMAND...: at last, or never: this machine may be slow
 	local i seen
 	for ((i = 0; i < 150; i++)); do
 		seen=$("${@:3}" 2>&1)
@@ -170,12 +170,12 @@ docker_reaches() { # PORT
 enforced() { # one | two
 	local open=8080 closed=8081
 	[ "$1" = one ] || { open=8081 closed=8080; }
-	until_is "policy $1: what it allows" "open open" both client $open
+	becomes "policy $1: what it allows" "open open" both client $open
 	is "policy $1: what it does not" "timeout timeout" "$(both client $closed)"
 	is "nor what a stranger asks" "timeout timeout" "$(both stranger $open)"
-	until_is "HTTP: a request that may be" "200 200" asked /hello
+	becomes "HTTP: a request that may be" "200 200" asked /hello
 	is "HTTP: one that may not" "403 403" "$(asked /secret)"
-	until_is "a service answers, and a filter drops" "open open timeout timeout" served
+	becomes "a service answers, and a filter drops" "open open timeout timeout" served
 }
 
 each_is() { # PROPERTY UNIT...
@@ -186,8 +186,8 @@ all_active() { # UNIT...
 	for u; do echo "${u%.service} active"; done
 }
 units_are_up() {
-	until_is "every unit is active" "$(all_active $units)" each_is ActiveState $units
-	until_is "and stays so" "running" systemctl is-system-running
+	becomes "every unit is active" "$(all_active $units)" each_is ActiveState $units
+	becomes "and stays so" "running" systemctl is-system-running
 }
 proxies() { # whose they are
 	local pid
@@ -210,14 +210,14 @@ booted() { # one | two: what is to be seen of every boot with a good policy
 	is "and the proxy was there before the policy, and Docker after the agent" "yes yes" \
 		"$(in_order "$(when polproxy ActiveEnterTimestamp)" "$(when polload ExecMainStartTimestamp)") $(
 			in_order "$(when polc-agent ActiveEnterTimestamp)" "$(when docker ExecMainStartTimestamp)")"
-	until_is "they do send" yes sent
-	until_is "nothing is waited for" '""' status .waiting
+	becomes "they do send" yes sent
+	becomes "nothing is waited for" '""' status .waiting
 	works "polload status has nothing to say" polload status
 	is "the last good policy is in force" "[\"$1.pol\",true,null]" "$(status '[.policy, .guard, .lockdown]')"
 	is "the only proxy is that of its unit" /system.slice/polproxy.service "$(proxies)"
 	enforced "$1"
-	until_is "Docker has started its container again" client running
-	until_is "which reaches what it may" open docker_reaches 7000
+	becomes "Docker has started its container again" client running
+	becomes "which reaches what it may" open docker_reaches 7000
 	is "and not what it may not" timeout "$(docker_reaches 8082)"
 	is "and still not one denied packet" "$nobody" "$(arrived)"
 }
@@ -232,12 +232,12 @@ next() { # STAGE
 
 stage_1() {
 	phase="without a policy"
-	until_is "every machine gets what it should not: this test would notice" 4 reached
+	becomes "every machine gets what it should not: this test would notice" 4 reached
 	phase="begun"
 	works "apply" polload apply one.bpf.o -H host.yaml
 	works "the units are enabled and started" systemctl --quiet enable --now $units
 	units_are_up
-	until_is "the only proxy is that of its unit, the one that the apply had started is gone" \
+	becomes "the only proxy is that of its unit, the one that the apply had started is gone" \
 		/system.slice/polproxy.service proxies
 	enforced one
 	works "Docker" systemctl --quiet enable --now docker.service
@@ -245,7 +245,7 @@ stage_1() {
 	works "a network of polc" docker network create -d polc --subnet 10.90.0.0/24 --ipv6 --subnet fd90::/64 one
 	works "a container that sends what is denied, restarted always" docker run -d --name client --restart always \
 		--label app=client --network one box:1 /probe repeat udp 10.66.2.2 54 --timeout 1 --interval 300
-	until_is "it reaches what it may" open docker_reaches 7000
+	becomes "it reaches what it may" open docker_reaches 7000
 	next 2
 	systemctl reboot
 }
@@ -261,7 +261,7 @@ killed() {
 	for u in $daemons; do
 		pid=$(pid_of "$u")
 		kill -KILL "$pid"
-		until_is "kill -KILL of ${u%.service}: started again" yes other_pid "$u" "$pid"
+		becomes "kill -KILL of ${u%.service}: started again" yes other_pid "$u" "$pid"
 	done
 }
 restarted() {
@@ -269,7 +269,7 @@ restarted() {
 	for u in $daemons; do
 		pid=$(pid_of "$u")
 		works "systemctl restart ${u%.service}" systemctl restart "$u"
-		until_is "and it is another" yes other_pid "$u" "$pid"
+		becomes "and it is another" yes other_pid "$u" "$pid"
 	done
 	works "systemctl restart polload" systemctl restart polload
 	works "systemctl reload polc-agent" systemctl reload polc-agent
@@ -287,8 +287,8 @@ stage_2() {
 	enforced one
 	ip link del v-client
 	link client 1
-	until_is "an interface that comes later is taken in" "open open" both client 8080
-	until_is "and so is Docker's container" open docker_reaches 7000
+	becomes "an interface that comes later is taken in" "open open" both client 8080
+	becomes "and so is Docker's container" open docker_reaches 7000
 	phase="stopped"
 	works "systemctl stop polproxy" systemctl stop polproxy
 	is "HTTP goes nowhere" "" "$(asked /hello)"
@@ -317,7 +317,7 @@ stage_3() {
 	booted two
 	phase="upgraded"
 	inside client ./probe stream 10.66.2.2 7000 --interval 50 --timeout 20000 --count echoes >/dev/null 2>&1 </dev/null &
-	until_is "a connection" yes echoes 3
+	becomes "a connection" yes echoes 3
 	in_force() { find /sys/fs/bpf/polc -mindepth 1 ! -name '*.debug' -printf '%p %i\n' | sort; }
 	before=$(in_force)
 	since=$(when polload ActiveEnterTimestamp)
@@ -325,9 +325,9 @@ stage_3() {
 	works "dpkg installs the next version" sh -c 'dpkg -i next/*.deb'
 	is "the same programs are in force" "$before" "$(in_force)"
 	is "polload.service has not run again" "$since" "$(when polload ActiveEnterTimestamp)"
-	until_is "every daemon is another" "" comm -12 <(echo "$pids") <(each_is MainPID $daemons)
+	becomes "every daemon is another" "" comm -12 <(echo "$pids") <(each_is MainPID $daemons)
 	units_are_up
-	until_is "the connection goes on" yes echoes "$(($(cat echoes) + 3))"
+	becomes "the connection goes on" yes echoes "$(($(cat echoes) + 3))"
 	enforced two
 	is "not one denied packet" "$nobody" "$(arrived)"
 	next 4
@@ -338,7 +338,7 @@ stage_3() {
 
 stage_4() {
 	phase="booted with a damaged object"
-	until_is "the machine is up" degraded systemctl is-system-running
+	becomes "the machine is up" degraded systemctl is-system-running
 	is "polload.service has failed, and no other" polload.service \
 		"$(systemctl list-units --failed --plain --no-legend | awk '{ print $1 }' | xargs)"
 	is "polload status: lockdown" '[null,"pool"]' "$(status '[.policy, .lockdown]')"
@@ -351,7 +351,7 @@ stage_4() {
 	enforced two
 	# Docker does not try again what it could not start.
 	works "a container that was refused starts" docker start client
-	until_is "and reaches what it may" open docker_reaches 7000
+	becomes "and reaches what it may" open docker_reaches 7000
 	is "and nothing has arrived" "$nobody" "$(arrived)"
 
 	phase="removed"
@@ -360,7 +360,7 @@ stage_4() {
 	is "no unit is left" "" "$(systemctl list-units --all --plain --no-legend 'pol*' | grep -v ' not-found ')"
 	is "nothing is in force, and nothing kept" "" \
 		"$(find /sys/fs/bpf/polc /var/lib/polc /run/polc 2>/dev/null; nft list tables | grep polc; tc qdisc show | grep clsact)"
-	until_is "and nothing is judged" 4 reached
+	becomes "and nothing is judged" 4 reached
 	next end
 	say "1..$(cat tests)"
 	systemctl poweroff
