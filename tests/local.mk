@@ -243,14 +243,16 @@ tests/bench/balance.bpf.o: tests/bench/balance.bpf.c
 	$(CLANG) -O2 -g -mcpu=v3 -target bpf -I/usr/include/$(MULTIARCH) -c -o $@ $(srcdir)/tests/bench/balance.bpf.c
 CLEANFILES += tests/bench/balance.bpf.o
 
-# The report is in build/bench; `make bench-keep` puts it where the tree keeps the last one.
+# The report is in build/bench; `make bench-keep AS=NAME` puts it where the tree keeps the last one of this machine.
 bench: all $(bench_programs) tests/tools/frame tests/bench/balance.bpf.o
 	$(AM_TESTS_ENVIRONMENT) unset POLC_CLANG; $(srcdir)/tests/bench/bench.sh bench
 bench-peers:
 	$(AM_TESTS_ENVIRONMENT) $(srcdir)/tests/bench/peers.sh
 bench-keep:
-	rm -rf $(srcdir)/doc/bench && $(MKDIR_P) $(srcdir)/doc/bench
-	cp bench/report.md bench/*.svg bench/*.csv $(srcdir)/doc/bench/
+	@test -n '$(AS)' || { echo "bench-keep: name this machine: make bench-keep AS=NAME, a folder of doc/bench" >&2; exit 2; }
+	rm -rf $(srcdir)/doc/bench/$(AS) && $(MKDIR_P) $(srcdir)/doc/bench/$(AS)
+	cp bench/report.md bench/*.svg bench/*.csv $(srcdir)/doc/bench/$(AS)/
+	$(srcdir)/tests/bench/report/report.sh beside $(srcdir)/doc/bench
 
 # ---- the fuzzers of all that reads what others wrote ----------------------------------
 
@@ -612,6 +614,7 @@ EXTRA_DIST += \
 	tests/bench/proxy.sh \
 	tests/bench/questions.sh \
 	tests/bench/report/aims \
+	tests/bench/report/beside.awk \
 	tests/bench/report/report.awk \
 	tests/bench/report/report.md.in \
 	tests/bench/report/report.sh \

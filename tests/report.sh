@@ -115,6 +115,23 @@ has "a line through both cases" first.svg \
 	'<path d="M52.0 215.1 L540.0 209.6" fill="none" stroke="#2f81f7" stroke-width="2.5"/>'
 has "a bar" bars.svg '<rect x="200" y="56.0" width="220.0" height="14" fill="#2f81f7"/>'
 
+# Two machines beside each other; one aim is of today's and not yet measured on the second.
+for machine in fast slow; do
+	mkdir -p both/$machine
+	{
+		printf '## The machine, and how noisy it was\n\n- polc 1, %s\n- two CPUs\n\n|  | empty program, ns |\n|---|---|\n| - | 10.0 [8.00, 11.0] |\n\n## Aims\n\n' $machine
+		grep -E '^\| [0-9] \| |^Of the aims' report.md
+	} >both/$machine/report.md
+done
+sed -i 's/| 10.0 \[10.0, 10.0\] | met |/| 9.00 | **missed** |/; /^| 3 | grows/d; s/are 2 met, 1/are 0 met, 2/' both/slow/report.md
+"$tool" beside both || failed=1
+has "two machines: what they are" both/README.md "| machine | polc 1, fast<br>two CPUs | polc 1, slow<br>two CPUs |"
+has "what a program costs there" both/README.md "| a program that does nothing, ns | 10.0 [8.00, 11.0] | 10.0 [8.00, 11.0] |"
+has "what each reached" both/README.md "| 3 | ten times | 10.0 [10.0, 10.0] | met | 9.00 | **missed** | \`make bench\` |"
+has "and one did not measure" both/README.md "| 3 | grows | 1.05 | met |  | not in it | \`make bench\` |"
+has "an aim of another command on both" both/README.md "| 4 | elsewhere |  |  |  |  | \`make check\` |"
+has "their reports" both/README.md "| issue | aim | [fast](fast/report.md) | | [slow](slow/report.md) | | shown by |"
+
 # Nothing measured: every line of the report's own template and aims is understood all the same.
 tests=$((tests + 1))
 rm -f ./*.csv

@@ -29,6 +29,11 @@ version() { # COMMAND...: the first thing like a version that it says
 	"$@" 2>&1 | grep -oE '[0-9]+\.[0-9]+(\.[0-9]+)*' | head -n 1
 }
 
+mitigations() { # what is done about the CPU's faults: each return of a program may pay for one
+	(cd /sys/devices/system/cpu/vulnerabilities && grep Mitigation: -- *) 2>/dev/null |
+		sed 's/:Mitigation: / (/; s/$/)/' | paste -sd, | sed 's/),/), /g' | grep . || echo "none, or not to be seen"
+}
+
 machine() {
 	local cpu=/sys/devices/system/cpu/cpu0 cache
 	echo "- polc $(version "${POLC:-$build/polc}" --version), $(git -C "$here" describe --always --dirty 2>/dev/null || echo "not from a repository"); $(date -u '+%Y-%m-%d %H:%M') UTC${BENCH_QUICK:+; **a quick run: few rounds, to see that all works**}${ROUNDS:+; **$ROUNDS rounds only**}"
@@ -39,6 +44,7 @@ machine() {
 	done
 	echo
 	echo "- Linux $(uname -r), JIT $(cat /proc/sys/net/core/bpf_jit_enable), governor $(cat "$cpu/cpufreq/scaling_governor" 2>/dev/null || echo "not to be seen")"
+	echo "- mitigations: $(mitigations)"
 	echo "- clang $(version "${CLANG:-clang}" --version), nftables $(version nft --version), HAProxy $(version haproxy -v), bpfilter $(version bfcli --version), IPVS $([ -e /proc/net/ip_vs ] && echo here || echo "not in this kernel")"
 	echo "- load when it began: $(cut -d' ' -f1-3 /proc/loadavg)"
 }

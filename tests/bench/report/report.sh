@@ -4,6 +4,7 @@
 #
 #	report.sh FOLDER [TEMPLATE [AIMS]]	from FOLDER's *.csv, into FOLDER
 #	report.sh summary FILE...		prints what is in CSV files
+#	report.sh beside FOLDER			the reports in its folders beside each other: its README.md
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 export LC_ALL=C
@@ -15,6 +16,16 @@ make() { # ARGUMENTS of awk
 if [ "$1" = summary ]; then
 	shift
 	make kind=samples "$@" kind=summary /dev/null
+	exit
+fi
+if [ "$1" = beside ]; then
+	reports=()
+	for report in "$2"/*/report.md; do
+		name=${report%/report.md}
+		reports+=("name=${name##*/}" "$report")
+	done
+	awk -f "$here/beside.awk" "${reports[@]}" >"$2/README.md.new"
+	mv "$2/README.md.new" "$2/README.md"
 	exit
 fi
 folder=$1 template=${2:-$here/report.md.in} aims=${3:-$here/aims}
