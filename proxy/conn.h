@@ -36,6 +36,7 @@ struct px_book {
 	struct pol_buf lines;
 	bool file, socket;		/* where they go */
 	bool torn;			/* a part of the last one is out, and not its end */
+	bool cut;			/* of the line that is made a text is not whole */
 	time_t second;			/* of what `time` says */
 	char time[48];
 };

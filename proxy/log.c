@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -11,6 +12,16 @@
 #include <unistd.h>
 
 #define GATHERED (64u * 1024)
+
+/*
+ * A pipe takes PIPE_BUF bytes whole or not at all (write(2)), more of them in pieces, between which
+ * the lines of other workers come: who asks for a long path could tear their lines.  So to
+ * anything but a file a line is not longer, and its texts have so many bytes each, quotes and all.
+ * REST is what else there is: time, ends, numbers and the keys.
+ */
+enum { METHOD = 100, HOST = 300, PATH = 1800, FILE_NAME = 200, TEXT = 500, REST = 1100 };
+_Static_assert(METHOD + HOST + PATH + FILE_NAME + TEXT + REST <= PIPE_BUF, "a line is one write");
+#define CUT_MARK "\xe2\x80\xa6\""
 
 static void add_number(struct pol_buf *b, uint64_t n)
 {
@@ -84,17 +95,43 @@ char *px_log_who(const struct pol_proxy_key *key, const char *source, const char
 	return b.p;
 }
 
-static void add_text(struct pol_buf *b, const char *key, struct pol_str s)
+/* So much of a text of JSON, which is longer, as fits into `room` and ends between two characters. */
+static size_t whole_characters(const char *p, size_t room)
 {
+	for (size_t i = 0, step;; i += step) {
+		unsigned char c = (unsigned char)p[i];
+
+		if (c == '\\')
+			step = p[i + 1] == 'u' ? 6 : 2;
+		else
+			step = c < 0xc0 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+		if (i + step > room)
+			return i;
+	}
+}
+
+/* At most `most` bytes of it, if this is not a file. */
+static void add_text(struct px_worker *w, const char *key, struct pol_str s, size_t most)
+{
+	struct pol_buf *b = &w->book.lines;
+	size_t at;
+
 	if (!s.p)
 		return;
 	pol_buf_addz(b, key);
+	at = b->n;
 	pol_buf_json(b, s);
+	if (w->book.file || b->n - at <= most)
+		return;
+	b->n = at + whole_characters(b->p + at, most - strlen(CUT_MARK));
+	pol_buf_addz(b, CUT_MARK);
+	w->book.cut = true;
 }
 
 /* The line that decided; without one the rule's block had none that matches. */
-static void add_rule(struct pol_buf *b, const struct px_verdict *v)
+static void add_rule(struct px_worker *w, const struct px_verdict *v)
 {
+	struct pol_buf *b = &w->book.lines;
 	const struct pol_http_line_info *l;
 
 	if (v->rule != POL_NO_RULE) {
@@ -106,10 +143,10 @@ static void add_rule(struct pol_buf *b, const struct px_verdict *v)
 	if (!v->gen || !v->gen->image || v->line == POL_HTTP_NO_LINE)
 		return;
 	l = &v->gen->view.lines[v->line];
-	add_text(b, ",\"file\":", pol_http_string(&v->gen->view, l->file));
+	add_text(w, ",\"file\":", pol_http_string(&v->gen->view, l->file), FILE_NAME);
 	pol_buf_addz(b, ",\"line\":");
 	add_number(b, l->line);
-	add_text(b, ",\"text\":", pol_http_string(&v->gen->view, l->source));
+	add_text(w, ",\"text\":", pol_http_string(&v->gen->view, l->source), TEXT);
 }
 
 void px_log(struct px_worker *w, const struct px_record *r)
@@ -119,18 +156,21 @@ void px_log(struct px_worker *w, const struct px_record *r)
 	px_taps_tell(&w->taps, r);
 	if (w->log < 0)
 		return;
+	w->book.cut = false;
 	add_time(w, b);
 	if (r->who)
 		pol_buf_addz(b, r->who);
-	add_text(b, ",\"protocol\":", pol_str(r->protocol));
-	add_text(b, ",\"method\":", r->method);
-	add_text(b, ",\"host\":", r->host);
-	add_text(b, ",\"path\":", r->path);
-	add_text(b, ",\"verdict\":", pol_str(r->verdict));
+	add_text(w, ",\"protocol\":", pol_str(r->protocol), REST);
+	add_text(w, ",\"method\":", r->method, METHOD);
+	add_text(w, ",\"host\":", r->host, HOST);
+	add_text(w, ",\"path\":", r->path, PATH);
+	add_text(w, ",\"verdict\":", pol_str(r->verdict), REST);
 	if (r->why)
-		add_text(b, ",\"reason\":", pol_str(r->why));
+		add_text(w, ",\"reason\":", pol_str(r->why), REST);
 	if (r->judged)
-		add_rule(b, r->judged);
+		add_rule(w, r->judged);
+	if (w->book.cut)
+		pol_buf_addz(b, ",\"cut\":true");
 	pol_buf_addz(b, ",\"status\":");
 	add_number(b, r->status);
 	pol_buf_addz(b, ",\"sent\":");

@@ -3,9 +3,10 @@
  * The access log: one JSON object a line and request, everything from outside quoted.
  *
  * Lines are gathered while the worker has other things to do and written before it sleeps: one write
- * for all of them to a file, one for each to anything else, so that those of several workers do not
- * mix.  What cannot be written at once is lost and counted; nobody waits for a log.  Of a line of
- * which a part could be written, that part stands alone.
+ * for all of them to a file, one for each to anything else, where long texts are cut so that it is of
+ * one piece (PIPE_BUF): those of several workers do not mix.  What cannot be written at once is lost
+ * and counted; nobody waits for a log.  Of a line of which a part could be written (a disk that is
+ * full), that part stands alone.
  */
 #ifndef POLC_PROXY_LOG_H
 #define POLC_PROXY_LOG_H

@@ -2,6 +2,7 @@
 /* The access log: nobody waits for its reader, what is lost is counted, lines stay apart. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pty.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,7 +21,7 @@
 
 #include "proxy/log.h"
 
-#define LONG 6000u /* bytes of a path: more than a pipe takes as a whole */
+#define LONG 7992u /* bytes of a path, of whole characters: more than a pipe takes as a whole */
 #define SECONDS 20 /* none of this takes as long, or somebody waits */
 
 static struct px_worker worker;
@@ -30,6 +31,7 @@ static void begin(int fd)
 {
 	worker = (struct px_worker){ .log = fd };
 	worker.loop = ev_loop_new(EVBACKEND_SELECT);
+	px_taps_init(&worker.taps);
 	logged = 0;
 	px_log_begin(&worker);
 }
@@ -101,7 +103,7 @@ static int fill(int from, int to)
 	whole = whole_lines(from, &torn);
 	log_one(100);
 	whole += whole_lines(from, &torn);
-	if (torn > 1)
+	if (torn)
 		return 3;
 	if (whole + worker.count.log_lost != logged)
 		return 4;
@@ -198,6 +200,96 @@ static void names(void **state)
 	rmdir(folder);
 }
 
+/* The one line of a request with long texts, whose path is made of this. */
+static void long_texts(int to, int from, const char *piece, char line[1 << 17])
+{
+	static char path[LONG], host[1000], method[500];
+	struct px_record r = { .protocol = "HTTP/1.1",
+			       .method = { method, sizeof(method) },
+			       .host = { host, sizeof(host) },
+			       .path = { path, sizeof(path) },
+			       .verdict = "refuse",
+			       .why = "the request line is too long",
+			       .status = 414,
+			       .answered = -1 };
+	ssize_t n;
+
+	for (size_t i = 0; i < sizeof(path); i++)
+		path[i] = piece[i % strlen(piece)];
+	memset(host, '"', sizeof(host));
+	memset(method, '\1', sizeof(method));
+	begin(to);
+	px_log(&worker, &r);
+	px_log_flush(&worker);
+	assert_int_equal(worker.count.log_lost, 0);
+	n = read(from, line, (1 << 17) - 1);
+	assert_true(n > 0);
+	line[n] = '\0';
+	assert_int_equal(strcspn(line, "\n"), n - 1);
+	finish();
+}
+
+/* The path as the line has it, without its quotes. */
+static size_t path_of(const char *line, const char **end)
+{
+	const char *path = strstr(line, "\"path\":\"");
+
+	assert_non_null(path);
+	path += strlen("\"path\":\"");
+	*end = strstr(path, "\",\"verdict\"");
+	assert_non_null(*end);
+	return (size_t)(*end - path);
+}
+
+/* To a pipe a line is one write that is whole; a text that is cut is cut between characters. */
+static void cut(void **state)
+{
+	static const struct {
+		const char *piece;
+		size_t bytes; /* of JSON, of each character */
+	} texts[] = { { "a", 1 },
+		      { "\"", 2 },
+		      { "\1", 6 },
+		      { "\303\251", 2 },
+		      { "\xe2\x82\xac", 3 },
+		      { "\xff", 6 },
+		      { "\xf0\x9f\x90\x9d", 4 } };
+	static char line[1 << 17];
+	const char *end;
+	size_t n;
+	int fd[2];
+
+	(void)state;
+	assert_int_equal(pipe(fd), 0);
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+		long_texts(fd[1], fd[0], texts[i].piece, line);
+		assert_true(strlen(line) <= PIPE_BUF);
+		n = path_of(line, &end);
+		assert_true(n > 1700 && n <= 1800);
+		assert_memory_equal(end - 3, "\xe2\x80\xa6", 3);
+		assert_int_equal((n - 3) % texts[i].bytes, 0);
+		assert_non_null(strstr(line, ",\"cut\":true,"));
+	}
+	/* a file takes any line */
+	fd[0] = open("/tmp", O_TMPFILE | O_RDWR, 0600);
+	assert_true(fd[0] >= 0);
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+		char again[32];
+
+		snprintf(again, sizeof(again), "/proc/self/fd/%d", fd[0]);
+		fd[1] = open(again, O_RDONLY);
+		assert_true(fd[1] >= 0);
+		assert_int_equal(ftruncate(fd[0], 0), 0);
+		assert_int_equal(lseek(fd[0], 0, SEEK_SET), 0);
+		long_texts(fd[0], fd[1], texts[i].piece, line);
+		assert_int_equal(path_of(line, &end),
+				 LONG / strlen(texts[i].piece) * texts[i].bytes);
+		assert_null(strstr(line, "\"cut\""));
+		close(fd[1]);
+	}
+	close(fd[0]);
+}
+
 /* What a reader of requests gets has 32 bits for the time: 71 minutes. */
 static void long_ones(void **state)
 {
@@ -207,7 +299,6 @@ static void long_ones(void **state)
 
 	(void)state;
 	begin(-1);
-	px_taps_init(&worker.taps);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fd), 0);
 	assert_int_equal(px_taps_add(&worker.taps, fd[1]), 0);
 	r.seconds = 4000;
@@ -224,8 +315,8 @@ static void long_ones(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(pipes), cmocka_unit_test(sockets),   cmocka_unit_test(terminals),
-		cmocka_unit_test(names), cmocka_unit_test(long_ones),
+		cmocka_unit_test(pipes), cmocka_unit_test(sockets), cmocka_unit_test(terminals),
+		cmocka_unit_test(names), cmocka_unit_test(cut),     cmocka_unit_test(long_ones),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
