@@ -243,15 +243,15 @@ tests/bench/balance.bpf.o: tests/bench/balance.bpf.c
 	$(CLANG) -O2 -g -mcpu=v3 -target bpf -I/usr/include/$(MULTIARCH) -c -o $@ $(srcdir)/tests/bench/balance.bpf.c
 CLEANFILES += tests/bench/balance.bpf.o
 
-# The report is in build/bench; `make bench-keep AS=NAME` puts it where the tree keeps the last one of this machine.
+# The report is in build/bench; `make bench-keep MACHINE=NAME` puts it where the tree keeps the last one of this machine.
 bench: all $(bench_programs) tests/tools/frame tests/bench/balance.bpf.o
 	$(AM_TESTS_ENVIRONMENT) unset POLC_CLANG; $(srcdir)/tests/bench/bench.sh bench
 bench-peers:
 	$(AM_TESTS_ENVIRONMENT) $(srcdir)/tests/bench/peers.sh
 bench-keep:
-	@test -n '$(AS)' || { echo "bench-keep: name this machine: make bench-keep AS=NAME, a folder of doc/bench" >&2; exit 2; }
-	rm -rf $(srcdir)/doc/bench/$(AS) && $(MKDIR_P) $(srcdir)/doc/bench/$(AS)
-	cp bench/report.md bench/*.svg bench/*.csv $(srcdir)/doc/bench/$(AS)/
+	@test -n '$(MACHINE)' || { echo "bench-keep: name this machine: make bench-keep MACHINE=NAME, a folder of doc/bench" >&2; exit 2; }
+	rm -rf $(srcdir)/doc/bench/$(MACHINE) && $(MKDIR_P) $(srcdir)/doc/bench/$(MACHINE)
+	cp bench/report.md bench/*.svg bench/*.csv $(srcdir)/doc/bench/$(MACHINE)/
 	$(srcdir)/tests/bench/report/report.sh beside $(srcdir)/doc/bench
 
 # ---- the fuzzers of all that reads what others wrote ----------------------------------

@@ -40,7 +40,7 @@ END {
 		lines = lines "---|---|"
 	}
 	print "# polc, measured on different machines\n"
-	print "Each is a report of `make bench`, with its pictures and samples, put here by `make bench-keep AS=NAME`. An aim is the same figure on"
+	print "Each is a report of `make bench`, with its pictures and samples, put here by `make bench-keep MACHINE=NAME`. An aim is the same figure on"
 	print "every machine, so a slower one misses more of them; what is compared with a peer was measured on the same machine in the same run.\n"
 	row("", link)
 	row("---", dashes)
