@@ -35,7 +35,7 @@ static uint32_t *string_slot(struct writing *w, struct pol_str s)
 
 	for (; w->slot[i]; i = (i + 1) & (w->nslots - 1)) {
 		memcpy(&have, w->text.p + w->slot[i] - 1, 4);
-		if (have == s.n && memcmp(w->text.p + w->slot[i] + 3, s.p, s.n) == 0)
+		if (pol_str_eq(s, (struct pol_str){ w->text.p + w->slot[i] + 3, have }))
 			break;
 	}
 	return &w->slot[i];
