@@ -365,14 +365,20 @@ static int refused(const struct prt_gen *g, int code, struct pol_err *e)
 		       why[0] ? ": " : "", prt_safe(why));
 }
 
-static bool is_shared(const char *name)
+/*
+ * What is reused has the name that the kernel knows: none, if libbpf could not find out, when the map was
+ * made, that this kernel takes names (as where memory was short).  A generation's own maps are new.
+ */
+static bool is_shared(const struct bpf_map *m)
 {
+	const char *name = bpf_map__name(m);
+
 #define PRT_SHARED_IS(e, n)                                                                        \
 	if (!strcmp(name, n))                                                                      \
 		return true;
 	PRT_SHARED(PRT_SHARED_IS)
 #undef PRT_SHARED_IS
-	return false;
+	return !name[0];
 }
 
 /* ".data.pages" -> "data_pages": bpffs knows no dots. */
@@ -470,7 +476,7 @@ int prt_gen_load_over(const struct prt_env *env, const struct prt_object *o, str
 		char name[64];
 
 		pin_name(name, bpf_map__name(m));
-		if (r || is_shared(bpf_map__name(m)))
+		if (r || is_shared(m))
 			continue;
 		r = prt_pin_get(env, number, "map", name, &fd, e);
 		if (r == -ENOENT)
@@ -502,7 +508,7 @@ int prt_gen_pin(const struct prt_env *env, const struct prt_gen *g, struct pol_e
 		char name[64];
 
 		pin_name(name, bpf_map__name(m));
-		if (!r && !is_shared(bpf_map__name(m)))
+		if (!r && !is_shared(m))
 			r = prt_pin(env, g->number, "map", name, bpf_map__fd(m), e);
 	}
 	for (size_t i = 0; i < PRT_GEN_MAP_MAX && !r; i++) {

@@ -5,7 +5,8 @@
 # old or the new policy, whole; a run that fails says what failed and leaves all as it was, a run that succeeds has done
 # everything.
 #   FAULTS, FAULT_PART, FAULT_FROM   which (two of each): places.sh
-#   FAULT_COMMANDS=...               of which of apply rollback shadow add del remove first boot (apply add remove)
+#   FAULT_COMMANDS=...               of which of apply rollback shadow add del remove first boot, or probes (apply add remove
+#                                    probes)
 #   FAULT_KIND=call | memory         what fails (call)
 # make check-faults: all of all.
 . "$(dirname "$0")/lib.sh"
@@ -18,7 +19,7 @@ kind=${FAULT_KIND:-call}
 for program in "$faultat" "$nomem"; do
 	[ -x "$program" ] || skip "$program is not built"
 done
-commands=" ${FAULT_COMMANDS:-apply add remove} "
+commands=" ${FAULT_COMMANDS:-apply add remove probes} "
 
 shop_containers
 shop_compile
@@ -41,7 +42,7 @@ enforced() { # by traffic alone: client to 8080, to 8081, later to 8080
 # All there is, but for numbers that every run counts on.
 all_there_is() {
 	# libbpf loads programs without their names when it cannot find out whether the kernel knows names
-	snapshot | sed -E 's/(gen[_-])[0-9]+/\1N/g; s/:\[[0-9]+\]| id [0-9]+//g; s/( name)? stub_[a-z_]+//g
+	snapshot | sed -E 's/(gen[_-])[0-9]+/\1N/g; s/ (stub_[a-z_]+)?:\[[0-9]+\]| id [0-9]+//g; s/ name (stub_[a-z_]+)? / /g
 		/"(generation|previous|applied|guard_drops)"/d; s/("shadow": )[1-9].*/\1N/; /"(pages|verdicts)"/,/]/d' |
 		sort | awk '!/bpf.o$/ || !seen[$0]++' # one generation before, or none yet
 	ip rule; ip -6 rule
@@ -92,6 +93,7 @@ fault() { # N COMMAND...
 		# What is told may be missing.
 		[ -s fault.err ] || diff -q <(echo "$done_it") there.now >/dev/null ||
 			strange "fault $n, $what" "not all was done, and nothing said: $(diff <(echo "$done_it") there.now | head -5)"
+		after || strange "fault $n, $what" "what is in force cannot be changed: $(tail -1 trouble)"
 		kept=$((kept + 1))
 		;;
 	*)
@@ -113,6 +115,14 @@ fault() { # N COMMAND...
 	echo "$n $code $what | $(head -1 fault.err)" >>"$work/faults.log"
 }
 
+# Those of what libbpf asks the kernel before it makes the first map; if it gets no answer, it does with less.
+probes() { # TOTAL COMMAND...
+	before
+	"$faultat" fail 0 "${@:2}" 2>>trouble | awk '/^bpf\(5\)/ { print NR; seen = 1 } /^bpf\(0\)/ && seen { exit }'
+}
+which=places
+after() { :; }
+
 # Faults of a command; before() makes what was, $old and $new say what is enforced then and afterwards.
 faults_of() { # WHAT COMMAND...
 	local what=$1 total i clean='' done_it odd=0 kept=0 failed=0
@@ -121,7 +131,7 @@ faults_of() { # WHAT COMMAND...
 	total=$("count_$kind" "$@")
 	done_it=$(all_there_is)
 	[ "$total" -gt 5 ] || bail "$what: nothing that can fail: $(cat fault.err)"
-	for i in $(places "$total"); do
+	for i in $("$which" "$total" "$@"); do
 		fault "$i" "$@"
 	done
 	is "$what: $((kept + failed)) of its $total faults" 0 "$odd"
@@ -160,7 +170,12 @@ old=$one new=$none
 ! wants remove || faults_of "a removal" "$POLLOAD" remove
 before() { "$POLLOAD" remove >/dev/null 2>>trouble; }
 old=$none new=$one half=
+after() { apply two.bpf.o -H host.yaml; }
 ! wants first || faults_of "a first apply" "$POLLOAD" apply one.bpf.o -H host.yaml
+which=probes
+! wants probes || faults_of "what a first apply asks" "$POLLOAD" apply one.bpf.o -H host.yaml
+which=places
+after() { :; }
 # A boot that fails is a lockdown; if not even that can be had, it says so.
 before() {
 	apply one.bpf.o -H host.yaml
