@@ -134,6 +134,7 @@ faults_of() { # WHAT COMMAND...
 	for i in $("$which" "$total" "$@"); do
 		fault "$i" "$@"
 	done
+	[ "$which" != probes ] || [ $kept -gt 0 ] || not_ok "$what: it asks nothing that can fail and be done without"
 	is "$what: $((kept + failed)) of its $total faults" 0 "$odd"
 	echo "# went on: $kept, failed and said so: $failed"
 }
