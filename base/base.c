@@ -258,23 +258,25 @@ void pol_buf_printf(struct pol_buf *b, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* Length of the valid UTF-8 sequence at p, 0 if there is none (RFC 3629). */
-static size_t utf8_len(const unsigned char *p, size_t n)
+size_t pol_utf8_len(const unsigned char *p, size_t n)
 {
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t len = p[0] < 0x80 ? 1 : p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
-	uint32_t c = p[0] & (0xff >> (len + 1));
+	size_t len = p[0] < 0x80   ? 1
+		     : p[0] < 0xc2 ? 0
+		     : p[0] < 0xe0 ? 2
+		     : p[0] < 0xf0 ? 3
+		     : p[0] < 0xf5 ? 4
+				   : 0;
 
-	if (len == 1)
-		return 1;
-	if (p[0] < 0xc2 || p[0] > 0xf4 || len > n)
+	if (!len || len > n)
 		return 0;
-	for (size_t i = 1; i < len; i++) {
+	for (size_t i = 1; i < len; i++)
 		if ((p[i] & 0xc0) != 0x80)
 			return 0;
-		c = c << 6 | (p[i] & 0x3f);
-	}
-	return c < least[len] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000) ? 0 : len;
+	/* Overlong forms, surrogates, past the last code point. */
+	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
+	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
+		return 0;
+	return len;
 }
 
 /* What a terminal obeys or hides behind: C1 controls, and marks that turn the direction of text. */
@@ -295,7 +297,7 @@ void pol_buf_json(struct pol_buf *b, struct pol_str s)
 	pol_buf_addc(b, '"');
 	for (size_t i = 0; i < s.n;) {
 		unsigned char c = (unsigned char)s.p[i];
-		size_t len = utf8_len((const unsigned char *)s.p + i, s.n - i);
+		size_t len = pol_utf8_len((const unsigned char *)s.p + i, s.n - i);
 
 		if (!len)
 			pol_buf_addz(b, "\\ufffd");

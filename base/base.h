@@ -46,6 +46,8 @@ struct pol_str pol_str(const char *z);		/* of a NUL-terminated string */
 bool pol_str_eq(struct pol_str a, struct pol_str b);
 bool pol_str_is(struct pol_str a, const char *z);
 int pol_str_cmp(struct pol_str a, struct pol_str b);	/* bytewise, as memcmp */
+/* Length of the valid UTF-8 sequence at p (RFC 3629), n > 0 bytes left; 0 if there is none. */
+size_t pol_utf8_len(const unsigned char *p, size_t n);
 
 /* ---- arena --------------------------------------------------------------- */
 

@@ -56,9 +56,6 @@ struct pol_str pol_source_line(struct pol_source *src, uint32_t line);
 /* The bytes of a span. */
 struct pol_str pol_source_text(const struct pol_sources *s, struct pol_span at);
 
-/* Length of the valid UTF-8 sequence at p, n > 0 bytes left; 0 if there is none. */
-size_t pol_utf8_len(const unsigned char *p, size_t n);
-
 /* From the start of a to the end of b. */
 struct pol_span pol_span_join(struct pol_span a, struct pol_span b);
 bool pol_span_is_none(struct pol_span at);

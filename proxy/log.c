@@ -95,16 +95,14 @@ char *px_log_who(const struct pol_proxy_key *key, const char *source, const char
 	return b.p;
 }
 
-/* So much of a text of JSON, which is longer, as fits into `room` and ends between two characters. */
-static size_t whole_characters(const char *p, size_t room)
+/* So much of n bytes of JSON text, which are more, as fits into `room` and ends between two characters. */
+static size_t whole_characters(const char *p, size_t n, size_t room)
 {
 	for (size_t i = 0, step;; i += step) {
-		unsigned char c = (unsigned char)p[i];
-
-		if (c == '\\')
+		if (p[i] == '\\')
 			step = p[i + 1] == 'u' ? 6 : 2;
 		else
-			step = c < 0xc0 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+			step = pol_utf8_len((const unsigned char *)p + i, n - i);
 		if (i + step > room)
 			return i;
 	}
@@ -123,7 +121,7 @@ static void add_text(struct px_worker *w, const char *key, struct pol_str s, siz
 	pol_buf_json(b, s);
 	if (w->book.file || b->n - at <= most)
 		return;
-	b->n = at + whole_characters(b->p + at, most - strlen(CUT_MARK));
+	b->n = at + whole_characters(b->p + at, b->n - at, most - strlen(CUT_MARK));
 	pol_buf_addz(b, CUT_MARK);
 	w->book.cut = true;
 }
